@@ -1,0 +1,67 @@
+# The store's commands. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench lock clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## Show the commands and the settings
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@PYTHONPATH=. $(PYTHON) -m conf.settings
+
+run: .venv/run ## Start the three tiers; Ctrl-C ends them
+	@exec $(BIN)/python -m conf.run
+
+client: .venv/run ## The shopper's program; it asks what it needs to know (flags: see README)
+	@$(BIN)/python -m client
+
+install: .venv/dev ## Make .venv with all that running, testing and benchmarks need
+
+test: lint types unit integration e2e faults-short ## What CI runs: lint, types, unit, integration, e2e, a short fault run
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+unit: .venv/dev ## Stores and apps without sockets, with branch coverage
+	$(BIN)/pytest tests/unit --cov --cov-report=term
+
+integration: .venv/dev ## A tier over HTTP
+	$(BIN)/pytest tests/integration
+
+e2e: .venv/dev ## Three real tiers
+	$(BIN)/pytest tests/e2e
+
+faults-short: .venv/dev ## kill -9 of every tier in the middle of buys
+	$(BIN)/pytest tests/faults
+
+compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
+	$(BIN)/pytest tests/compose
+
+bench: .venv/dev ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
+	$(BIN)/python -m bench.latency
+
+lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \
+	    --custom-compile-command "make lock" --output-file requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet \
+	    --custom-compile-command "make lock" --output-file requirements-dev.txt
+
+clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each lock that the environment satisfies. `make run` is content with the smaller one.
+.venv/run: requirements.txt
+	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt .venv/run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

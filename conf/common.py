@@ -1,0 +1,46 @@
+"""What the three gunicorn files share. Each imports all of it and then names its tier."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from conf.settings import Address, Settings, Tier, load_or_exit, refuse_to_start
+from db.connection import StartRefused
+
+settings = load_or_exit()
+
+logging.basicConfig(level="INFO", format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
+
+# Threads, because a request waits for another tier or for the disk; with gunicorn's HTML errors turned into JSON.
+worker_class = "conf.worker.JsonErrorWorker"
+# Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
+preload_app = False
+# All gunicorns of one user would share one control socket.
+control_socket_disable = True
+
+# Longer than the pause between two requests of a shopper, or of the tier before.
+keepalive = 75
+# A stopping tier finishes what it has begun; supervisord and compose wait a little longer than this.
+graceful_timeout = 10
+
+# A name of 64 characters takes at most 768 bytes of a path.
+limit_request_line = 4094
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+errorlog = "-"
+loglevel = "warning"
+
+
+def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
+    """For gunicorn's when_ready: prepare the state, then print the address that the tier serves.
+
+    when_ready and not on_starting, because only here is the port ours: a start that fails on a busy port must not
+    have touched the state. What must not be served ends the start with one line and exit code 2.
+    """
+    try:
+        prepare(settings)
+    except StartRefused as error:
+        refuse_to_start(f"{tier.name}: {error}")
+    host, port = server.LISTENERS[0].sock.getsockname()[:2]
+    print(f"{tier.name} serves {Address(host, port).url}", flush=True)

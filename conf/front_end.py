@@ -1,0 +1,16 @@
+"""gunicorn's settings for the front end: gunicorn -c conf/front_end.py"""
+
+from typing import Any
+
+from conf.common import *
+from conf.common import announce, settings
+
+wsgi_app = "wsgi_apps.front_end:create_app()"
+proc_name = "toystore front_end"
+bind = str(settings.front_end.bind)
+workers = settings.front_end.workers
+threads = settings.front_end.threads
+
+
+def when_ready(server: Any) -> None:
+    announce(server, settings.front_end, prepare=lambda _settings: None)

@@ -1,0 +1,35 @@
+"""Whether a tier answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks, needs no curl."""
+
+import http.client
+import sys
+
+from conf.settings import TIERS, Address, load_or_exit
+
+TIMEOUT_S = 2.0
+
+
+def is_healthy(address: Address) -> bool:
+    """Whether the tier at this address answers GET /health with 200 in time."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in TIERS:
+        print(f"usage: python -m conf.health {'|'.join(TIERS)}", file=sys.stderr)
+        return 2
+    [tier] = [tier for tier in load_or_exit().tiers if tier.name == arguments[0]]
+    if is_healthy(tier.address):
+        return 0
+    print(f"{tier.name} does not answer at {tier.address.url}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

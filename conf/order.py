@@ -1,0 +1,21 @@
+"""gunicorn's settings for the order tier: gunicorn -c conf/order.py"""
+
+from typing import Any
+
+from conf.common import *
+from conf.common import announce, settings
+from wsgi_apps.order import prepare, start_recovery
+
+wsgi_app = "wsgi_apps.order:create_app()"
+proc_name = "toystore order"
+bind = str(settings.order.bind)
+workers = settings.order.workers
+threads = settings.order.threads
+
+
+def when_ready(server: Any) -> None:
+    announce(server, settings.order, prepare)
+
+
+def post_worker_init(_worker: Any) -> None:
+    start_recovery(settings)

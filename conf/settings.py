@@ -1,0 +1,178 @@
+"""The settings, and the only reader of the environment. `python -m conf.settings` shows them."""
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+# Name on the wire of a person's screen, variable prefix, documented port.
+TIERS = {"catalog": ("CATALOG", 10086), "order": ("ORDER", 10010), "front_end": ("FRONT", 6060)}
+
+# One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
+# the write lock. The front end owns none, and a second worker uses the second core. As many threads as calls
+# that shoppers have under way: a thread waits for the tier behind, or for the disk, most of its time.
+DEFAULT_WORKERS = {"catalog": 1, "order": 1, "front_end": 2}
+DEFAULT_THREADS = {"catalog": 64, "order": 64, "front_end": 32}
+
+_HELP = """\
+Settings (environment variables)
+
+  CATALOG, ORDER, FRONT         where others reach the tier: host, host:port or URL
+                                default: what the tier's _BIND says
+  CATALOG_BIND                  host:port on which the catalog listens        default: 127.0.0.1:10086
+  ORDER_BIND                    host:port on which the order tier listens     default: 127.0.0.1:10010
+  FRONT_BIND                    host:port on which the front end listens      default: 127.0.0.1:6060
+  CATALOG_WORKERS, _THREADS     gunicorn's workers, and threads in each       default: {catalog}
+  ORDER_WORKERS, _THREADS       likewise                                      default: {order}
+  FRONT_WORKERS, _THREADS       likewise                                      default: {front_end}
+  DATA_DIR                      folder of catalog.db and order.db             default: data
+  PRODUCTS                      file of the first products, read once         default: conf/database.txt
+  p                             client, mode 1: probability of a buy          default: asked for
+
+A host alone takes the documented port."""
+
+
+class SettingsError(ValueError):
+    """A setting cannot be what the environment says; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A place to listen on or to reach."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """How one tier runs (`bind`, `workers`, `threads`) and where the others find it (`address`)."""
+
+    name: str
+    bind: Address
+    address: Address
+    workers: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that can be set, checked."""
+
+    catalog: Tier
+    order: Tier
+    front_end: Tier
+    data_dir: Path
+    products: Path
+    buy_probability: float | None
+
+    @property
+    def tiers(self) -> tuple[Tier, Tier, Tier]:
+        """In the order in which they lean on each other, which is no order that a start has to keep."""
+        return self.catalog, self.order, self.front_end
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environ`. Raises SettingsError."""
+    catalog, order, front_end = (_tier(name, environ) for name in TIERS)
+    return Settings(
+        catalog=catalog,
+        order=order,
+        front_end=front_end,
+        data_dir=Path(environ.get("DATA_DIR") or "data"),
+        products=Path(environ.get("PRODUCTS") or "conf/database.txt"),
+        buy_probability=_probability(environ.get("p", "")),
+    )
+
+
+def load_or_exit() -> Settings:
+    """The settings, for a program's first line: what is wrong ends it with one clear line and exit code 2."""
+    try:
+        return load()
+    except SettingsError as error:
+        refuse_to_start(str(error))
+
+
+def refuse_to_start(why: str) -> NoReturn:
+    """End this program: one line, exit code 2."""
+    print(f"toy store: {why}", file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+def parse_probability(text: str) -> float:
+    """A probability from 0 to 1. Raises SettingsError."""
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = -1.0
+    if not 0 <= probability <= 1:
+        raise SettingsError(f"p={text!r} is not a probability from 0 to 1")
+    return probability
+
+
+def parse_address(variable: str, text: str, default_port: int) -> Address:
+    """host, host:port, [IPv6]:port or an http URL. Raises SettingsError, naming the variable."""
+    match = re.fullmatch(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?", text)
+    port = int(match[2] or default_port) if match else -1
+    if match is None or not 0 <= port <= 65535:
+        raise SettingsError(f"{variable}={text!r} is not a host, host:port or http://host:port")
+    return Address(match[1].strip("[]"), port)
+
+
+def _tier(name: str, environ: Mapping[str, str]) -> Tier:
+    prefix, port = TIERS[name]
+    _refuse_misspelt(prefix, environ)
+    bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
+    reach = environ.get(prefix)
+    # Who listens on every address is reached by way of the loopback one.
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind.host, bind.host)
+    return Tier(
+        name=name,
+        bind=bind,
+        address=parse_address(prefix, reach, port) if reach else Address(here, bind.port),
+        workers=_count(f"{prefix}_WORKERS", environ, default=DEFAULT_WORKERS[name], most=64),
+        threads=_count(f"{prefix}_THREADS", environ, default=DEFAULT_THREADS[name], most=512),
+    )
+
+
+def _refuse_misspelt(prefix: str, environ: Mapping[str, str]) -> None:
+    """CATALOG_WORKER would be ignored in silence. Others' variables, such as CATALOG_PORT, do not look like ours."""
+    known = ["BIND", "WORKERS", "THREADS"]
+    for variable in environ:
+        suffix = variable.removeprefix(f"{prefix}_")
+        if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.7)):
+            raise SettingsError(f"{variable} is not a setting; did you mean {prefix}_{close[0]}?")
+
+
+def _count(variable: str, environ: Mapping[str, str], default: int, most: int) -> int:
+    text = environ.get(variable) or str(default)
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+        raise SettingsError(f"{variable}={text!r} is not a whole number from 1 to {most}")
+    return int(text)
+
+
+def _probability(text: str) -> float | None:
+    return parse_probability(text) if text else None
+
+
+def describe() -> str:
+    """The settings with their meaning and default, for `make help`."""
+    defaults = {name: f"{DEFAULT_WORKERS[name]}, {DEFAULT_THREADS[name]}" for name in TIERS}
+    return _HELP.format(**defaults)
+
+
+if __name__ == "__main__":
+    print(describe())
+    load_or_exit()

@@ -1,0 +1,117 @@
+"""The catalog: products, their stock, and the ledger of every change."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import apsw
+
+from db.connection import Database, run
+from db.migrate import migrate
+from domain.errors import REFUSALS, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.protocols import Sale
+from domain.values import Buy, Product, ProductPage, Sold
+
+APPLICATION_ID = 0x746F7963  # "toyc", see PRAGMA application_id
+MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
+
+# Why a piece left the stock: a buy by way of the order tier, or a direct decrement at the catalog.
+Reason = Literal["sold", "decrement"]
+
+_PRODUCT = "SELECT name, price_cents, quantity FROM products WHERE name = :name"
+_ANY = "SELECT 1 FROM products LIMIT 1"
+_PRODUCTS = """
+    SELECT name, price_cents, quantity FROM products
+    WHERE name > :after AND instr(casefold(name), casefold(:q)) ORDER BY name LIMIT :limit"""
+_HOW_IT_ENDED = """
+    SELECT product, -delta, price_cents, NULL FROM stock_ledger WHERE key = :key
+    UNION ALL SELECT product, quantity, NULL, reason FROM refused WHERE key = :key"""
+_TAKE = """
+    UPDATE products SET quantity = quantity - :quantity WHERE name = :product AND quantity >= :quantity
+    RETURNING price_cents, quantity"""
+_ENTER = """
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
+    VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
+_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
+_ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
+
+
+class CatalogStore:
+    """The catalog in one SQLite file. Each public method is one transaction; any thread may call it."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def migrate(self) -> None:
+        """Bring the file to the newest schema. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+
+    def product(self, name: str) -> Product:
+        """Raises ProductNotFound."""
+        with self._database.read() as connection:
+            rows = run(connection, _PRODUCT, {"name": name})
+        if not rows:
+            raise ProductNotFound
+        return Product(*rows[0])
+
+    def products(self, *, q: str = "", after: str = "", limit: int = 100) -> ProductPage:
+        """At most `limit` products with `q` in the name (case does not matter), by name, from behind `after`."""
+        with self._database.read() as connection:
+            rows = run(connection, _PRODUCTS, {"q": q, "after": after, "limit": limit + 1})
+        page = tuple(Product(*row) for row in rows[:limit])
+        return ProductPage(page, after=page[-1].name if len(rows) > limit else None)
+
+    def sell(self, buys: Sequence[Buy], reason: Reason = "sold") -> list[Sale]:
+        """Take each buy from the stock, once for its key; one answer for each, in their order."""
+        with self._database.write() as transaction:
+            return [_sell(transaction, buy, reason) for buy in buys]
+
+    def is_empty(self) -> bool:
+        """Whether there is no product yet."""
+        with self._database.read() as connection:
+            return not run(connection, _ANY, {})
+
+    def load(self, products: Iterable[Product]) -> bool:
+        """Make these the first products, all or none; False, and nothing done, when there are some already."""
+        with self._database.write() as transaction:
+            if run(transaction, _ANY, {}):
+                return False
+            for product in products:
+                _add(transaction, product)
+            return True
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._database.close()
+
+
+def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
+    # The look-up of the key and the decrement share one transaction: in two, both of two equal buys could pass.
+    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key})
+    if rows:
+        product, quantity, price_cents, refusal = rows[0]
+        if (product, quantity) != (buy.product, buy.quantity):
+            return KeyReused()
+        return REFUSALS[refusal]() if refusal else Sold(price_cents)
+    taken = run(transaction, _TAKE, {"product": buy.product, "quantity": buy.quantity})
+    if not taken:
+        return _refuse(transaction, buy)
+    price_cents, balance = taken[0]
+    entry = {"product": buy.product, "delta": -buy.quantity, "balance": balance, "reason": reason}
+    run(transaction, _ENTER, entry | {"key": buy.key, "price_cents": price_cents})
+    return Sold(price_cents)
+
+
+def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
+    known = run(transaction, _PRODUCT, {"name": buy.product})
+    refusal = OutOfStock() if known else ProductNotFound()
+    row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
+    run(transaction, _REFUSE, row)
+    return refusal
+
+
+def _add(transaction: apsw.Connection, product: Product) -> None:
+    row = {"name": product.name, "price_cents": product.price_cents, "quantity": product.quantity}
+    run(transaction, _ADD, row)
+    entry = {"product": product.name, "delta": product.quantity, "balance": product.quantity, "reason": "initial"}
+    run(transaction, _ENTER, entry | {"key": None, "price_cents": product.price_cents})

@@ -1,0 +1,115 @@
+"""Connections and transactions: one connection a thread, one way to write.
+
+apsw brings its own SQLite, newer than the system's: releases before 3.51.3 can corrupt a database in WAL mode
+(https://sqlite.org/wal.html, "the WAL-reset bug"). Never open the same file with the standard library's sqlite3 in
+this process: closing one of its descriptors drops the locks of the other.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from domain.errors import Unavailable
+
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+BUSY_TIMEOUT_MS = 1_000
+
+# The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
+_TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
+
+_log = logging.getLogger(__name__)
+
+
+class StartRefused(Exception):
+    """The tier must not start on this state; the message says why and what to do."""
+
+
+def require_safe_sqlite(version: str | None = None) -> None:
+    """Raises StartRefused when the SQLite library (or the `version` given) can lose committed rows in WAL mode."""
+    version = version or apsw.sqlite_lib_version()
+    if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SAFE_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
+        raise StartRefused(f"SQLite {version} can lose data in WAL mode; this store needs {oldest} or newer")
+
+
+def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
+    """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(busy_timeout_ms)
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
+    # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
+    connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
+    return connection
+
+
+def run(connection: apsw.Connection, sql: str, values: Mapping[str, str | int | None]) -> list[Any]:
+    """Run one statement; all its rows. All, because a cursor left half read makes COMMIT fail and stops checkpoints."""
+    return connection.execute(sql, values).fetchall()
+
+
+def _casefold(text: Any) -> str:
+    return str(text).casefold()
+
+
+class Database:
+    """One SQLite file. Threads share the object, never a connection; each opens its own at its first use."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._thread = threading.local()
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """One transaction that has the write lock from its first statement and is rolled back on any exception.
+
+        IMMEDIATE because a deferred transaction that turns into a writer fails at once when another writes,
+        whatever the busy timeout. Raises Unavailable when the lock is not free in time or the disk fails.
+        """
+        with self._trouble_is_unavailable():
+            connection = self._connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # After a full disk SQLite has rolled back by itself; a second ROLLBACK would be an error.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[apsw.Connection]:
+        """A connection for one SELECT, which is a snapshot by itself. Raises Unavailable like `write`."""
+        with self._trouble_is_unavailable():
+            yield self._connection()
+
+    def close(self) -> None:
+        """Close this thread's connection. It opens again at the next use."""
+        connection: apsw.Connection | None = getattr(self._thread, "connection", None)
+        self._thread.connection = None
+        if connection is not None:
+            connection.close(True)
+
+    def _connection(self) -> apsw.Connection:
+        connection: apsw.Connection | None = getattr(self._thread, "connection", None)
+        if connection is None:
+            connection = self._thread.connection = connect(self.path)
+        return connection
+
+    @contextmanager
+    def _trouble_is_unavailable(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.BusyError as error:
+            raise Unavailable() from error
+        except _TROUBLE as error:
+            _log.error("%s: %s", self.path, error)
+            # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
+            self.close()
+            raise Unavailable("the store cannot reach its data, try again") from error

@@ -1,0 +1,60 @@
+"""Brings a database file to the newest schema, or refuses a file that this code must not touch.
+
+A migration is a file NNNN_what.sql, run once, in order. All that are missing run in one transaction together with the
+new `user_version`, so a crash half way leaves the old schema, and of several processes that start at once one migrates
+while the others wait. `application_id` tells our files from others.
+"""
+
+import contextlib
+from pathlib import Path
+
+import apsw
+
+from db.connection import StartRefused, connect, require_safe_sqlite
+
+# How long a process waits for another one that is migrating the same file.
+_WAIT_MS = 30_000
+
+
+def migrate(path: Path, migrations: Path, application_id: int) -> None:
+    """Create or upgrade the database at `path`. Raises StartRefused, and then has changed nothing."""
+    require_safe_sqlite()
+    scripts = sorted(migrations.glob("[0-9]*.sql"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_strangers(path, application_id, newest=len(scripts))
+        with contextlib.closing(connect(path, _WAIT_MS)) as connection:
+            _upgrade(connection, scripts, application_id)
+    except (apsw.Error, OSError) as error:
+        raise StartRefused(f"{path}: {error}") from error
+
+
+def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
+    """Look before the first write, even before the switch to WAL mode: a file that is not ours stays as it is."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(_WAIT_MS)
+        with connection:  # one snapshot: another process may be migrating
+            owner = connection.pragma("application_id")
+            version = connection.pragma("user_version")
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+        if owner != application_id and tables:
+            raise StartRefused(f"{path} is not a database of this tier; set DATA_DIR to another folder")
+        if version > newest:
+            raise StartRefused(f"{path} has schema {version}, newer than this code's {newest}; run the newer release")
+
+
+def _upgrade(connection: apsw.Connection, scripts: list[Path], application_id: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.pragma("user_version")
+        for script in scripts[version:]:
+            connection.execute(script.read_text(encoding="utf-8"))
+        connection.pragma("application_id", application_id)
+        connection.pragma("user_version", max(version, len(scripts)))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,110 @@
+"""The order log: orders, refused buys, and the intents of buys still in doubt."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from db.connection import Database, run
+from db.migrate import migrate
+from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
+from domain.protocols import Receipt, Sale
+from domain.values import Buy, Order, Sold
+
+APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
+MIGRATIONS = Path(__file__).parents[1] / "migrations" / "order"
+
+_ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE number = :number"
+_ORDER_OF_KEY = "SELECT number, product, quantity, price_cents, time FROM orders WHERE key = :key"
+_REFUSED_OF_KEY = "SELECT product, quantity, reason FROM refused WHERE key = :key"
+_INTENT_OF_KEY = "SELECT product, quantity FROM intents WHERE key = :key"
+_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
+_INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
+_FORGET = "DELETE FROM intents WHERE key = :key"
+# The first number is 0; behind it AUTOINCREMENT counts. A rolled-back insert burns no number.
+_APPEND = """
+    INSERT INTO orders (number, key, product, quantity, price_cents)
+    VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
+    RETURNING number, product, quantity, price_cents, time"""
+_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
+
+
+class OrderStore:
+    """The order log in one SQLite file. Each public method is one transaction; any thread may call it."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def migrate(self) -> None:
+        """Bring the file to the newest schema. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+
+    def begin(self, buys: Sequence[Buy]) -> list[Receipt | None]:
+        """The receipt of each buy that is already in the log; for the others, None, and their intent is on disk."""
+        with self._database.write() as transaction:
+            return [_begin(transaction, buy) for buy in buys]
+
+    def finish(self, sales: Sequence[tuple[Buy, Sale]]) -> list[Receipt]:
+        """Write down how each buy ended, once for its key, and drop its intent."""
+        with self._database.write() as transaction:
+            return [_finish(transaction, buy, sale) for buy, sale in sales]
+
+    def intents(self, limit: int) -> list[Buy]:
+        """The oldest buys in doubt."""
+        with self._database.read() as connection:
+            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit})]
+
+    def order(self, number: int) -> Order:
+        """Raises OrderNotFound."""
+        with self._database.read() as connection:
+            rows = run(connection, _ORDER, {"number": number})
+        if not rows:
+            raise OrderNotFound
+        return Order(*rows[0])
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._database.close()
+
+
+def _begin(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
+    receipt = _receipt(transaction, buy)
+    if receipt is not None:
+        return receipt
+    intents = run(transaction, _INTENT_OF_KEY, {"key": buy.key})
+    if not intents:
+        run(transaction, _INTEND, {"key": buy.key, "product": buy.product, "quantity": buy.quantity})
+    elif intents[0] != (buy.product, buy.quantity):
+        return KeyReused()
+    return None
+
+
+def _receipt(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
+    """How this key ended; None when it has not yet."""
+    orders = run(transaction, _ORDER_OF_KEY, {"key": buy.key})
+    if orders:
+        order = Order(*orders[0])
+        return order if (order.product, order.quantity) == (buy.product, buy.quantity) else KeyReused()
+    refusals = run(transaction, _REFUSED_OF_KEY, {"key": buy.key})
+    if refusals:
+        product, quantity, reason = refusals[0]
+        return REFUSALS[reason]() if (product, quantity) == (buy.product, buy.quantity) else KeyReused()
+    return None
+
+
+def _finish(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
+    # Another thread, or the recovery, may have brought the same buy to its end meanwhile: the log's word stands.
+    receipt = _receipt(transaction, buy)
+    if receipt is None:
+        receipt = _append(transaction, buy, sale)
+    run(transaction, _FORGET, {"key": buy.key})
+    return receipt
+
+
+def _append(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
+    row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity}
+    if isinstance(sale, Sold):
+        return Order(*run(transaction, _APPEND, row | {"price_cents": sale.price_cents})[0])
+    if isinstance(sale, Refused):
+        run(transaction, _REFUSE, row | {"reason": sale.message})
+    return sale

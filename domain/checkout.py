@@ -1,0 +1,48 @@
+"""The buy, exactly once: intent, keyed decrement, finish. docs/architecture.md walks through its crashes.
+
+The order of the three steps is the promise. The intent is on disk before the catalog is asked, so a buy that the
+catalog took is never forgotten; the catalog keeps its answer under the key, so asking again changes nothing; and the
+log is written only on a definite answer, so a timeout never becomes a refusal.
+"""
+
+from collections.abc import Sequence
+
+from domain.errors import StoreError
+from domain.protocols import Catalog, OrderLog
+from domain.values import Buy, Order
+
+# What one call to the catalog may carry. 32 of the longest buys fit the 16 KiB that a tier accepts as a body.
+MAX_BATCH = 32
+
+
+class Checkout:
+    """Places buys in an order log and a catalog, and settles those that a crash left in doubt."""
+
+    def __init__(self, log: OrderLog, catalog: Catalog) -> None:
+        self._log = log
+        self._catalog = catalog
+
+    def place(self, buy: Buy) -> int:
+        """The number of the order. Raises Refused, KeyReused, or Unavailable: then the intent stays and is settled."""
+        [receipt] = self._log.begin([buy])
+        if receipt is None:
+            [sale] = self._catalog.sell([buy])
+            [receipt] = self._log.finish([(buy, sale)])
+        if isinstance(receipt, StoreError):
+            raise receipt
+        return receipt.number
+
+    def order(self, number: int) -> Order:
+        """Raises OrderNotFound."""
+        return self._log.order(number)
+
+    def intents(self, limit: int) -> list[Buy]:
+        """The oldest buys in doubt."""
+        return self._log.intents(limit)
+
+    def settle(self, buys: Sequence[Buy]) -> None:
+        """Bring buys in doubt to their end. Raises Unavailable; what was settled before stays settled."""
+        for start in range(0, len(buys), MAX_BATCH):
+            batch = buys[start : start + MAX_BATCH]
+            sales = self._catalog.sell(batch)
+            self._log.finish(list(zip(batch, sales, strict=True)))

@@ -1,0 +1,54 @@
+"""The few ways in which the store says no. `wsgi_apps/errors.py` maps each to an HTTP status and back."""
+
+
+class StoreError(Exception):
+    """A no that a stranger may read. It is also a value: in a batch it stands in the place of one buy's result."""
+
+    message = "the store cannot do this"
+
+    def __init__(self, message: str | None = None) -> None:
+        if message is not None:
+            self.message = message
+        super().__init__(self.message)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, StoreError) and self.message == other.message
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.message))
+
+
+class Invalid(StoreError):
+    """The request itself is wrong; the message names the problem."""
+
+
+class Refused(StoreError):
+    """A final no to a buy: it is kept with the buy's key and never changes."""
+
+
+class ProductNotFound(Refused):
+    message = "product not found"
+
+
+class OutOfStock(Refused):
+    message = "out of stock"
+
+
+# As the databases and the wire spell them.
+REFUSALS: dict[str, type[Refused]] = {refusal.message: refusal for refusal in (ProductNotFound, OutOfStock)}
+
+
+class OrderNotFound(StoreError):
+    message = "order not found"
+
+
+class KeyReused(StoreError):
+    """The idempotency key already stands for a buy of another product or quantity."""
+
+    message = "this Idempotency-Key was used for another product or quantity"
+
+
+class Unavailable(StoreError):
+    """No answer now. It says nothing about the buy: ask again with the same key."""
+
+    message = "the store is busy, try again"

@@ -1,0 +1,172 @@
+"""The whole framework: a request is matched by the URL map, its endpoint answers, the answer leaves as JSON.
+
+Endpoints return values or raise; every error becomes a reply here and nowhere else.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import HTTPException, LengthRequired, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.wrappers import Request as WerkzeugRequest
+from werkzeug.wrappers import Response
+
+from domain.errors import Invalid, StoreError, Unavailable
+from domain.values import Buy, parse_key, parse_name, parse_quantity
+from wsgi_apps.errors import status_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+MAX_BODY_BYTES = 16 * 1024
+RETRY_AFTER_S = 1
+
+_log = logging.getLogger(__name__)
+
+
+class Request(WerkzeugRequest):
+    """A request with the few things that the store asks of it, parsed once."""
+
+    @cached_property
+    def idempotency_key(self) -> str:
+        """The client's key, or one made here. Raises Invalid."""
+        text = self.headers.get("Idempotency-Key")
+        return uuid.uuid4().hex if text is None else parse_key(text)
+
+    def buy(self, name: str, quantity: str) -> Buy:
+        """The buy that this request asks for. Raises Invalid."""
+        product, pieces = parse_name(name), parse_quantity(quantity)
+        return Buy(self.idempotency_key, product, pieces)
+
+    @cached_property
+    def whole_body(self) -> bytes:
+        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken."""
+        # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
+        if "Transfer-Encoding" in self.headers:
+            raise LengthRequired
+        length = self.headers.get("Content-Length") or "0"
+        if not (length.isascii() and length.isdigit()):
+            raise Invalid("the Content-Length is not a whole number")
+        if len(length) > 18 or int(length) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
+        body = self.environ["wsgi.input"].read(int(length)) if int(length) else b""
+        if len(body) < int(length):
+            raise Invalid("the body is shorter than its Content-Length")
+        return bytes(body)
+
+    def parameters(self, *names: str) -> dict[str, str]:
+        """The query string. Raises Invalid for a name that is not among `names`, or stands twice."""
+        raw = self.environ.get("QUERY_STRING", "")
+        try:
+            pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
+        except UnicodeDecodeError:
+            raise Invalid("the query string is not UTF-8") from None
+        except ValueError:
+            raise Invalid("the query string has too many parameters") from None
+        parameters = dict(pairs)
+        if unknown := parameters.keys() - set(names):
+            raise Invalid(f"unknown parameter {min(unknown)!r}; known: {', '.join(names)}")
+        if len(parameters) < len(pairs):
+            raise Invalid("a parameter stands twice")
+        return parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an endpoint answers."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Endpoint = Callable[..., Reply]
+
+
+class Segment(BaseConverter):
+    """One segment of a path, the empty one included: its endpoint says what is wrong with it."""
+
+    regex = "[^/]*"
+
+
+class App:
+    """A tier's WSGI app. The tier names its rules, each with its endpoint; `healthy` raises when it cannot serve."""
+
+    def __init__(self, rules: Iterable[Rule], healthy: Callable[[], object]) -> None:
+        self._healthy = healthy
+        self._urls = Map(
+            [*rules, Rule("/health", methods=["GET"], endpoint=self._health)],
+            converters={"default": Segment},
+            merge_slashes=False,  # '//' would be answered by a redirect in HTML
+        ).bind("")
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        request = Request(environ)
+        response = self._response(request)
+        # Under which key a buy was taken is told whatever came of it: the client needs it to ask again.
+        if "idempotency_key" in vars(request):
+            response.headers["Idempotency-Key"] = request.idempotency_key
+        return response(environ, start_response)
+
+    def _response(self, request: Request) -> Response:
+        try:
+            _ = request.whole_body  # a body that may not be taken is refused on every path
+            endpoint, values = self._urls.match(_path(request), request.method)
+            return _json_response(endpoint(request, **values))
+        except StoreError as error:
+            headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
+            return _json_response(error_reply(status_of(error), error.message, headers))
+        except HTTPException as error:
+            return _json_response(_http_error_reply(error))
+        except Exception:
+            # Strangers see "internal error"; the log has the rest, under an id that the reply shows.
+            request_id = uuid.uuid4().hex
+            _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
+            return _json_response(error_reply(500, "internal error", {"X-Request-Id": request_id}))
+
+    def _health(self, _request: Request) -> Reply:
+        self._healthy()
+        return Reply({"data": {"status": "ok"}})
+
+
+def error_reply(status: int, message: str, headers: Mapping[str, str] = {}) -> Reply:
+    """The form of every error that has no documented form of its own."""
+    return Reply({"error": {"code": status, "message": message}}, status, headers)
+
+
+def _path(request: Request) -> str:
+    # WSGI carries the path's bytes as Latin-1. Werkzeug replaces what is not UTF-8, and so would buy something else.
+    raw: str = request.environ.get("PATH_INFO", "")
+    try:
+        path = raw.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        raise Invalid("the path is not UTF-8") from None
+    if path.startswith("//"):  # the match would drop the first slash, and the empty name with it
+        raise Invalid("the path starts with '//': a name is empty")
+    return path
+
+
+def _http_error_reply(error: HTTPException) -> Reply:
+    match error:
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
+        case NotFound():
+            return error_reply(404, "not found")
+        case LengthRequired():
+            return error_reply(411, "a body needs a Content-Length; a chunked body is not taken")
+        case RequestEntityTooLarge():
+            return error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+    status = error.code or 500
+    return error_reply(status, error.name.lower())
+
+
+def _json_response(reply: Reply) -> Response:
+    body = json.dumps(reply.body, ensure_ascii=False).encode()
+    return Response(body, reply.status, reply.headers, content_type="application/json")

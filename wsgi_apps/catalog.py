@@ -1,0 +1,59 @@
+"""The catalog tier: products, their stock, and the only place where a piece leaves it."""
+
+from werkzeug.routing import Rule
+
+from conf.settings import Settings, load
+from db.catalog import CatalogStore
+from db.products_file import read_products
+from domain.errors import Refused, StoreError
+from wsgi_apps.base import App, Reply, Request
+from wsgi_apps.queries import ProductQueries
+from wsgi_apps.wire import buys_of, sale_json
+
+
+class CatalogApp(App):
+    """Answers queries and takes pieces out of the stock."""
+
+    def __init__(self, catalog: CatalogStore) -> None:
+        self._catalog = catalog
+        queries = ProductQueries(catalog)
+        rules = [
+            *queries.rules,
+            Rule("/sales", methods=["POST"], endpoint=self.sell),
+            Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.decrement),
+        ]
+        super().__init__(rules, healthy=catalog.is_empty)
+
+    def sell(self, request: Request) -> Reply:
+        """For the order tier: each buy by its own key, each with its own answer."""
+        sales = self._catalog.sell(buys_of(request.whole_body))
+        return Reply({"data": [sale_json(sale) for sale in sales]})
+
+    def decrement(self, request: Request, name: str, quantity: str) -> Reply:
+        """For who stands at the stock: the piece leaves without an order. The replies are documented."""
+        [sale] = self._catalog.sell([request.buy(name, quantity)], reason="decrement")
+        if isinstance(sale, Refused):
+            return Reply({"message": sale.message}, status=404)
+        if isinstance(sale, StoreError):
+            raise sale
+        return Reply({"message": "order has been placed"})
+
+
+def create_app() -> CatalogApp:
+    """The tier as gunicorn serves it."""
+    return CatalogApp(_store(load()))
+
+
+def prepare(settings: Settings) -> None:
+    """Before the first worker: schema, and the first products. Raises StartRefused."""
+    store = _store(settings)
+    store.migrate()
+    try:
+        if store.is_empty():
+            store.load(read_products(settings.products))
+    finally:
+        store.close()
+
+
+def _store(settings: Settings) -> CatalogStore:
+    return CatalogStore(settings.data_dir / "catalog.db")

@@ -1,0 +1,131 @@
+"""The tiers behind, as seen from the one before: the same methods as the stores, over HTTP."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from conf.settings import Address
+from domain.errors import Unavailable
+from domain.protocols import Sale
+from domain.values import Buy, Order, Product, ProductPage
+from wsgi_apps.errors import error_of
+from wsgi_apps.wire import buys_json, order_of, page_of, product_of, sale_of
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.25
+
+
+class Peer:
+    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again and again.
+
+    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key.
+    """
+
+    def __init__(self, name: str, address: Address, *, deadline_s: float, connections: int) -> None:
+        self._name = name
+        self._deadline_s = deadline_s
+        # urllib3's own retries are off: they know no deadline. It reads no proxy settings.
+        # `connections` is the number of threads that call, so that none waits for another's connection.
+        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=connections)
+
+    def call(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> tuple[int, Any]:
+        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline."""
+        deadline = time.monotonic() + self._deadline_s
+        pause_s = _FIRST_PAUSE_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            answer = self._ask(method, path, headers, body, timeout_s=left_s)
+            if answer is not None:
+                return answer
+            # A random part keeps the callers of a tier that comes back from coming all at once.
+            time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        raise Unavailable(f"the {self._name} does not answer, try again")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.close()
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None, body: bytes | None, timeout_s: float
+    ) -> tuple[int, Any] | None:
+        """One try; None when it gave no definite answer."""
+        try:
+            response = self._pool.urlopen(
+                method,
+                path,
+                headers=headers,
+                body=body,
+                timeout=urllib3.Timeout(total=timeout_s),
+                retries=False,
+                redirect=False,
+            )
+            return (response.status, json.loads(response.data)) if response.status < 500 else None
+        except (urllib3.exceptions.HTTPError, ValueError):
+            return None
+
+
+class HttpCatalog:
+    """The catalog tier."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def product(self, name: str) -> Product:
+        """Raises ProductNotFound, Unavailable."""
+        answer = self._peer.call("GET", f"/products/{quote(name, safe='')}")
+        return _read(answer, lambda body: product_of(body["data"]))
+
+    def products(self, *, q: str = "", after: str = "", limit: int = 100) -> ProductPage:
+        """A page of products, see CatalogStore.products. Raises Unavailable."""
+        query = urlencode({"q": q, "after": after, "limit": limit})
+        return _read(self._peer.call("GET", f"/products?{query}"), page_of)
+
+    def sell(self, buys: Sequence[Buy]) -> list[Sale]:
+        """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
+        body = json.dumps(buys_json(buys), ensure_ascii=False).encode()
+        answer = self._peer.call("POST", "/sales", headers={"Content-Type": "application/json"}, body=body)
+        sales = _read(answer, lambda body: [sale_of(value) for value in body["data"]])
+        if len(sales) != len(buys):
+            raise Unavailable
+        return sales
+
+
+class HttpOrders:
+    """The order tier."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def place(self, buy: Buy) -> int:
+        """The order's number. Raises Refused, KeyReused, Unavailable."""
+        path = f"/products/{quote(buy.product, safe='')}/{buy.quantity}"
+        answer = self._peer.call("POST", path, headers={"Idempotency-Key": buy.key})
+        return _read(answer, lambda body: int(body["data"]["order_number"]))
+
+    def order(self, number: int) -> Order:
+        """Raises OrderNotFound, Unavailable."""
+        return _read(self._peer.call("GET", f"/orders/{number}"), lambda body: order_of(body["data"]))
+
+
+def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:
+    """The value in a reply. Raises the StoreError that it stands for, and Unavailable when it is not in the contract.
+
+    Only what the contract calls definite may reach the order log; all else leaves a buy in doubt.
+    """
+    status, body = answer
+    try:
+        if status == 200:
+            return form(body)
+        error = error_of(status, body["error"]["message"] if "error" in body else body["message"])
+    except (LookupError, TypeError, ValueError) as problem:
+        raise Unavailable from problem
+    raise error or Unavailable()

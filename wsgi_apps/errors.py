@@ -1,0 +1,28 @@
+"""One table from domain error to HTTP status. Apps read it one way, clients of a tier the other."""
+
+from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
+
+STATUS: dict[type[StoreError], int] = {
+    Invalid: 400,
+    ProductNotFound: 404,
+    OutOfStock: 404,
+    OrderNotFound: 404,
+    KeyReused: 422,
+    Unavailable: 503,
+}
+
+# Three errors share 404, so there the documented message, which is part of the contract, tells which one it is.
+_ERRORS: dict[tuple[int, str], type[StoreError]] = {(status, kind.message): kind for kind, status in STATUS.items()}
+
+
+def status_of(error: StoreError) -> int:
+    """The HTTP status that stands for this error."""
+    return STATUS[type(error)]
+
+
+def error_of(status: int, message: str) -> StoreError | None:
+    """The error that another tier meant; None for an answer that is not in the contract."""
+    if status == STATUS[Invalid]:
+        return Invalid(message)
+    kind = _ERRORS.get((status, message))
+    return kind() if kind else None

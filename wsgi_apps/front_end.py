@@ -1,0 +1,38 @@
+"""The front end: the tier that shoppers see. It keeps no state and passes each question to the tier that can answer."""
+
+from werkzeug.routing import Rule
+
+from conf.settings import load
+from domain.protocols import Catalog, Orders
+from wsgi_apps.base import App, Reply, Request
+from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
+from wsgi_apps.queries import OrderQueries, ProductQueries
+
+# Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
+DEADLINE_S = 6.0
+
+
+class FrontEndApp(App):
+    """Queries, buys and orders for shoppers."""
+
+    def __init__(self, catalog: Catalog, orders: Orders) -> None:
+        self._orders = orders
+        rules = [
+            *ProductQueries(catalog).rules,
+            *OrderQueries(orders.order).rules,
+            Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
+        ]
+        super().__init__(rules, healthy=lambda: None)
+
+    def buy(self, request: Request, name: str, quantity: str) -> Reply:
+        number = self._orders.place(request.buy(name, quantity))
+        return Reply({"data": {"order_number": str(number)}})
+
+
+def create_app() -> FrontEndApp:
+    """The tier as gunicorn serves it."""
+    settings = load()
+    threads = settings.front_end.threads
+    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, connections=threads)
+    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, connections=threads)
+    return FrontEndApp(HttpCatalog(catalog), HttpOrders(orders))

@@ -1,0 +1,83 @@
+"""The order tier: takes buys, exactly once each, and keeps the order log."""
+
+import logging
+
+from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.routing import Rule
+
+from conf.settings import Settings, load
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Refused, Unavailable
+from wsgi_apps.base import App, Reply, Request
+from wsgi_apps.clients import HttpCatalog, Peer
+from wsgi_apps.queries import OrderQueries
+from wsgi_apps.recovery import MAX_INTENTS, Recovery
+
+# Shorter than the front end's, so that the front end still hears that the catalog is away.
+DEADLINE_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class OrderApp(App):
+    """Takes buys and shows orders."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self._checkout = checkout
+        buy = "/products/<name>/<quantity>"
+        rules = [
+            *OrderQueries(checkout.order).rules,
+            Rule(buy, methods=["GET", "POST"], endpoint=self.buy),
+        ]
+        super().__init__(rules, healthy=lambda: checkout.intents(1))
+
+    def buy(self, request: Request, name: str, quantity: str) -> Reply:
+        """The replies are documented, and so is GET; a refused buy has the number -1."""
+        if request.method == "HEAD":  # Werkzeug lets HEAD in with GET, but who only looks must not buy
+            raise MethodNotAllowed(["GET", "POST"])
+        try:
+            number = self._checkout.place(request.buy(name, quantity))
+        except Refused as refused:
+            return Reply({"order_number": "-1", "message": refused.message}, status=404)
+        return Reply({"data": {"order_number": str(number)}})
+
+
+def create_app() -> OrderApp:
+    """The tier as gunicorn serves it."""
+    return OrderApp(_checkout(load()))
+
+
+def prepare(settings: Settings) -> None:
+    """Before the first worker: schema, and the buys that the last run left in doubt. Raises StartRefused."""
+    store, peer = _store(settings), _catalog(settings)
+    store.migrate()
+    try:
+        checkout = Checkout(store, HttpCatalog(peer))
+        checkout.settle(checkout.intents(MAX_INTENTS))
+    except Unavailable:
+        _log.info("the catalog does not answer yet; buys in doubt wait for it")
+    finally:
+        # The workers are forked from here: they must inherit neither connection.
+        store.close()
+        peer.close()
+
+
+def start_recovery(settings: Settings) -> Recovery:
+    """In a worker: the thread that settles what is left in doubt from now on."""
+    recovery = Recovery(_checkout(settings))
+    recovery.start()
+    return recovery
+
+
+def _checkout(settings: Settings) -> Checkout:
+    return Checkout(_store(settings), HttpCatalog(_catalog(settings)))
+
+
+def _store(settings: Settings) -> OrderStore:
+    return OrderStore(settings.data_dir / "order.db")
+
+
+def _catalog(settings: Settings) -> Peer:
+    connections = settings.order.threads
+    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, connections=connections)

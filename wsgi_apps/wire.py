@@ -1,0 +1,79 @@
+"""The forms in which values travel as JSON, each written and read here, so that both ends of a call agree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from domain.checkout import MAX_BATCH
+from domain.errors import Invalid, KeyReused, Refused, StoreError
+from domain.protocols import Sale
+from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
+from wsgi_apps.errors import error_of, status_of
+from wsgi_apps.json_body import check, members, parse_object
+
+# Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
+
+
+def product_json(product: Product) -> dict[str, Any]:
+    return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
+
+
+def product_of(value: Any) -> Product:
+    return Product(value["name"], round(value["price"] * 100), value["quantity"])
+
+
+def page_json(page: ProductPage) -> dict[str, Any]:
+    return {"data": [product_json(product) for product in page.products], "next": page.after}
+
+
+def page_of(value: Any) -> ProductPage:
+    return ProductPage(tuple(product_of(item) for item in value["data"]), value["next"])
+
+
+def order_json(order: Order) -> dict[str, Any]:
+    return {
+        "order_number": str(order.number),
+        "name": order.product,
+        "quantity": order.quantity,
+        "price": order.price_cents / 100,
+        "time": order.time,
+    }
+
+
+def order_of(value: Any) -> Order:
+    price_cents = round(value["price"] * 100)
+    return Order(int(value["order_number"]), value["name"], value["quantity"], price_cents, value["time"])
+
+
+def buys_json(buys: Sequence[Buy]) -> dict[str, Any]:
+    return {"sales": [{"key": buy.key, "name": buy.product, "quantity": buy.quantity} for buy in buys]}
+
+
+def buys_of(body: bytes) -> list[Buy]:
+    """The buys in a request's body. Raises Invalid."""
+    [sales] = members(parse_object(body), "the body", sales=list)
+    if len(sales) > MAX_BATCH:
+        raise Invalid(f"more than {MAX_BATCH} sales in a call")
+    return [_buy_of(sale) for sale in sales]
+
+
+def _buy_of(value: object) -> Buy:
+    key, name, quantity = members(value, "a sale", key=str, name=str, quantity=int)
+    return Buy(parse_key(key), parse_name(name), check_quantity(quantity))
+
+
+def sale_json(sale: Sale) -> dict[str, Any]:
+    return {"price_cents": sale.price_cents} if isinstance(sale, Sold) else error_json(sale)
+
+
+def sale_of(value: Any) -> Sale:
+    """How one buy ended. Raises ValueError for anything but a definite answer."""
+    if "price_cents" in value:
+        return Sold(check(value["price_cents"], int, "price_cents"))
+    error = error_of(value["error"]["code"], value["error"]["message"])
+    if not isinstance(error, Refused | KeyReused):
+        raise ValueError(f"not a definite answer: {value!r}")
+    return error
+
+
+def error_json(error: StoreError) -> dict[str, Any]:
+    return {"error": {"code": status_of(error), "message": error.message}}
