@@ -11,8 +11,8 @@ settings = load_or_exit()
 
 logging.basicConfig(level="INFO", format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
 
-# Threads, because a request waits for another tier or for the disk; with gunicorn's HTML errors turned into JSON.
-worker_class = "conf.worker.JsonErrorWorker"
+# Threads, because a request waits for another tier or for the disk most of its time.
+worker_class = "conf.worker.StoreWorker"
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with the errors that it answers by itself in the store's form."""
+"""gunicorn's threaded worker: its own errors in the store's form, and a port that is free once its master is gone."""
 
 import json
 import socket
@@ -7,8 +7,21 @@ import gunicorn.util
 from gunicorn.workers.gthread import ThreadWorker
 
 
-class JsonErrorWorker(ThreadWorker):
-    """Serves like gthread; what is no HTTP at all, and never reaches the app, is told so in JSON."""
+class StoreWorker(ThreadWorker):
+    """Serves like gthread. What is no HTTP at all, and never reaches the app, is told so in JSON."""
+
+    def is_parent_alive(self) -> bool:
+        """Whether the master lives. When it was killed, its successor needs the port at once.
+
+        gthread would listen on until the last kept connection is done. Until then the successor could not bind, and
+        new shoppers would wait in a queue that nobody serves.
+        """
+        if super().is_parent_alive():
+            return True
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False
 
 
 def write_json_error(sock: socket.socket, status: int, reason: str, message: str) -> None:

@@ -48,13 +48,13 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     return connection
 
 
-def run(connection: apsw.Connection, sql: str, values: Mapping[str, str | int | None]) -> list[Any]:
+def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
     """Run one statement; all its rows. All, because a cursor left half read makes COMMIT fail and stops checkpoints."""
     return connection.execute(sql, values).fetchall()
 
 
-def _casefold(text: Any) -> str:
-    return str(text).casefold()
+def _casefold(*text: Any) -> str:
+    return str(text[0]).casefold()
 
 
 class Database:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from conf.settings import Address
-from domain.errors import Unavailable
+from domain.errors import StoreError, Unavailable
 from domain.protocols import Sale
 from domain.values import Buy, Order, Product, ProductPage
 from wsgi_apps.errors import error_of
@@ -126,6 +126,6 @@ def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:
         if status == 200:
             return form(body)
         error = error_of(status, body["error"]["message"] if "error" in body else body["message"])
-    except (LookupError, TypeError, ValueError) as problem:
+    except (StoreError, LookupError, TypeError, ValueError) as problem:
         raise Unavailable from problem
     raise error or Unavailable()

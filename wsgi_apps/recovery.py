@@ -27,10 +27,10 @@ class Recovery(threading.Thread):
         super().__init__(name="recovery", daemon=True)
         self._checkout = checkout
         self._first_seen: dict[str, float] = {}
-        self._stop = threading.Event()
+        self._ending = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(EVERY_S):
+        while not self._ending.wait(EVERY_S):
             try:
                 self.sweep(time.monotonic())
             except Unavailable:
@@ -40,7 +40,7 @@ class Recovery(threading.Thread):
 
     def stop(self) -> None:
         """End the thread after the sweep that is under way."""
-        self._stop.set()
+        self._ending.set()
 
     def sweep(self, now: float) -> None:
         """Settle what was first seen OVERDUE_S before `now` (seconds, monotonic). Raises Unavailable."""

@@ -1,0 +1,97 @@
+"""The store as a shopper's program sees it: a query, a buy, and patience while a tier restarts."""
+
+import threading
+import time
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+# For how long a request is repeated, a buy always under its own key, before the store counts as down.
+PATIENCE_S = 10.0
+# A store that has never answered is more likely not running than restarting.
+FIRST_PATIENCE_S = 2.0
+_PAUSE_S = 0.2
+
+
+class StoreDown(Exception):
+    """The store gave no answer; the message says where it was asked and what to do."""
+
+
+class Shop:
+    """One shopper: a session of kept-alive connections. Not for use by several threads at once."""
+
+    def __init__(self, url: str, stop: threading.Event) -> None:
+        self._url = url
+        self._stop = stop
+        self._patience_s = FIRST_PATIENCE_S
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy between a shopper and this store
+
+    def names(self) -> list[str]:
+        """The names of all products. Raises StoreDown."""
+        names: list[str] = []
+        parameters: dict[str, Any] = {"limit": 1000}
+        while True:
+            page = self._ask("GET", "/products", parameters=parameters).json()
+            names += [product["name"] for product in page["data"]]
+            if page["next"] is None:
+                return names
+            parameters["after"] = page["next"]
+
+    def query(self, name: str) -> tuple[str, int]:
+        """What came of it, and the pieces in stock. Raises StoreDown."""
+        response = self._ask("GET", f"/products/{quote(name, safe='')}")
+        if response.status_code == 200:
+            return "found", response.json()["data"]["quantity"]
+        return _message(response), 0
+
+    def buy(self, name: str, quantity: int) -> str:
+        """What came of it, `bought` at best. One key a buy, however often it has to be sent. Raises StoreDown."""
+        path = f"/{quote(name, safe='')}/{quantity}"
+        response = self._ask("POST", path, headers={"Idempotency-Key": str(uuid.uuid4())})
+        return "bought" if response.status_code == 200 else _message(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> requests.Response:
+        """A reply below 500, or StoreDown when none came in time or the series is stopped."""
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            left_s = max(0.1, deadline - time.monotonic())
+            try:
+                response = self._session.request(
+                    method, self._url + path, params=parameters, headers=headers, timeout=left_s
+                )
+                self._patience_s = PATIENCE_S
+                if response.status_code < 500:
+                    return response
+                why = _message(response)
+            except requests.RequestException as error:
+                why = _in_a_word(error)
+            if time.monotonic() + _PAUSE_S > deadline or self._stop.wait(_PAUSE_S):
+                raise StoreDown(f"the store at {self._url} does not answer ({why}); is `make run` running?")
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return f"HTTP {response.status_code}, not an answer of this store"
+
+
+def _in_a_word(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    if isinstance(error, requests.ConnectionError):
+        return "connection refused" if "refused" in str(error) else "connection failed"
+    return str(error)

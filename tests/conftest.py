@@ -1,0 +1,38 @@
+"""Fixtures of all tests: fresh stores in a fresh folder, filled with the documented products."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.products_file import read_products
+from domain.checkout import Checkout
+
+PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[CatalogStore]:
+    """A catalog with Tux 25.99 80, Whale 34.99 94, Elephant 29.99 87, Bird 39.99 98."""
+    store = CatalogStore(tmp_path / "catalog.db")
+    store.migrate()
+    store.load(read_products(PRODUCTS))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Iterator[OrderStore]:
+    """An empty order log."""
+    store = OrderStore(tmp_path / "order.db")
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
+    """The two together, in one process."""
+    return Checkout(orders, catalog)

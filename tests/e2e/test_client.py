@@ -1,0 +1,179 @@
+"""The shopper's program against real tiers."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.books import Books
+from tests.tiers import ROOT, Tiers, running
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    folder = tmp_path_factory.mktemp("client")
+    products = folder / "products.txt"
+    products.write_text("Tux 25.99 500\nWhale 34.99 10\n")
+    with running(folder / "data", PRODUCTS=str(products)) as tiers:
+        yield tiers
+
+
+def client(tiers: Tiers, *arguments: str, answers: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "client", *arguments],
+        cwd=ROOT,
+        env=tiers.environment | variables,
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def result(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert (ended.returncode, ended.stderr) == (0, "")
+    kinds = json.loads(ended.stdout)["kinds"]
+    assert isinstance(kinds, dict)
+    return kinds
+
+
+def test_mode_3_buys_as_often_as_asked(tiers: Tiers) -> None:
+    before = Books.read(tiers.data_dir)
+    arguments = ["--mode", "3", "--product", "Tux", "--quantity", "1", "--count", "100", "--clients", "5"]
+    kinds = result(client(tiers, *arguments, "--seed", "1", "--json"))
+    assert kinds["buy"]["requests"] == 100
+    assert kinds["buy"]["outcomes"] == {"bought": 100}
+    assert kinds["buy"]["latency_ms"].keys() == {"mean", "p50", "p95", "p99", "max"}
+    after = Books.read(tiers.data_dir)
+    after.check()
+    assert len(after.orders) - len(before.orders) == 100
+    assert len({key for _, key, *_ in after.orders}) == len(after.orders), "one key a buy, also with the same seed"
+
+
+def test_mode_3_tells_what_was_refused(tiers: Tiers) -> None:
+    kinds = result(client(tiers, *["--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"]))
+    assert kinds["buy"]["outcomes"] == {"bought": 2, "out of stock": 2}
+    kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--json"]))
+    assert kinds["buy"]["outcomes"] == {"product not found": 1}
+
+
+def test_mode_2_queries(tiers: Tiers) -> None:
+    kinds = result(client(tiers, *["--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"]))
+    assert kinds.keys() == {"query"}
+    assert kinds["query"]["outcomes"] == {"found": 7}
+
+
+def test_mode_1_buys_with_probability_p(tiers: Tiers) -> None:
+    arguments = ["--mode", "1", "--quantity", "1", "--count", "20", "--seed", "7", "--json"]
+    for never in (client(tiers, *arguments, "--p", "0"), client(tiers, *arguments, p="0")):
+        kinds = result(never)
+        assert kinds.keys() == {"query"}
+        assert kinds["query"]["requests"] == 20
+    always = result(client(tiers, *arguments, "--p", "1"))
+    assert always["query"]["requests"] == 20
+    assert 0 < always["buy"]["requests"] <= 20, "all but those that found none left"
+
+
+@pytest.mark.parametrize(
+    ("answers", "last_question"),
+    [
+        (["1", "0.5", "3"], "Rounds: "),
+        (["2", "Tux", "3"], "Times: "),
+        (["3", "Tux", "1", "3"], "Times: "),
+        (["4", "3", "a/b", "Tux", "none", "1", "0", "3"], "Times: "),
+    ],
+)
+def test_without_flags_it_asks(tiers: Tiers, answers: list[str], last_question: str) -> None:
+    ended = client(tiers, answers="\n".join(answers) + "\n")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert last_question in ended.stdout
+    assert "p95" in ended.stdout
+
+
+def test_an_input_that_ends_early_is_one_line(tiers: Tiers) -> None:
+    ended = client(tiers, answers="3\nTux\n")
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--mode 4",
+        "--mode 1",
+        "--mode 2",
+        "--mode 3 --product Tux",
+        "--mode 3 --product Tux --quantity 0",
+        "--mode 2 --product Tux --count 0",
+        "--mode 2 --product Tux --clients 0",
+        "--mode 1 --p 2",
+        "--nonsense",
+    ],
+)
+def test_wrong_usage_is_exit_code_2(tiers: Tiers, arguments: str) -> None:
+    ended = client(tiers, *arguments.split())
+    assert ended.returncode == 2
+    assert "client: error:" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_help_tells_modes_and_exit_codes(tiers: Tiers) -> None:
+    text = client(tiers, "--help").stdout
+    for word in ("mode 1", "mode 2", "mode 3", "--seed", "--json", "--clients", "Exit code"):
+        assert word in text
+
+
+def test_a_store_that_is_down_is_one_line(tmp_path: Path) -> None:
+    ended = client(Tiers(tmp_path / "data"), *["--mode", "2", "--product", "Tux"])
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "connection refused" in line
+    assert "make run" in line
+
+
+def test_ctrl_c_prints_what_was_done(tiers: Tiers) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", "--count", "1000000", "--clients", "3"],
+        cwd=ROOT,
+        env=tiers.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "")
+    assert "found" in output
+
+
+def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
+    terminal, end = pty.openpty()
+    arguments = ["--mode", "2", "--product", "Tux", "--count", "300"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "client", *arguments],
+        cwd=ROOT,
+        env=tiers.environment | {"TERM": "xterm"},
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            shown += chunk
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+    assert process.wait(timeout=20) == 0
+    assert b"/300" in shown

@@ -1,0 +1,36 @@
+"""Many shoppers at once at real tiers with several workers each: no lock in one process can help here."""
+
+from pathlib import Path
+
+from tests.books import Books
+from tests.shoppers import Shoppers
+from tests.tiers import running
+
+CLIENTS = 64
+
+
+def test_64_shoppers_buy_exactly_1000_of_1000_pieces(tmp_path: Path) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("Ticket 50 1000\n")
+    workers = {"CATALOG_WORKERS": "2", "ORDER_WORKERS": "2", "FRONT_WORKERS": "2"}
+    with running(tmp_path / "data", PRODUCTS=str(products), **workers) as tiers:
+        shoppers = Shoppers(tiers.url("front_end"))
+        buys = [(f"key-{number}", "Ticket", 1) for number in range(1_100)]
+        shoppers.share(buys, CLIENTS, meanwhile=lambda: None)
+        books = Books.read(tiers.data_dir)
+    books.check()
+    books.check_replies(shoppers.replies)
+    assert books.products == {"Ticket": 0}
+    assert [number for number, *_ in books.orders] == list(range(1_000))
+    assert len(books.refused) == 100
+    assert shoppers.resets == 0
+
+
+def test_64_shoppers_with_one_key_get_one_order(tmp_path: Path) -> None:
+    with running(tmp_path / "data", ORDER_WORKERS="2", CATALOG_WORKERS="2") as tiers:
+        shoppers = Shoppers(tiers.url("front_end"))
+        shoppers.share([("one-key", "Tux", 2)] * CLIENTS, CLIENTS, meanwhile=lambda: None)
+        books = Books.read(tiers.data_dir)
+    books.check()
+    assert shoppers.replies == {"one-key": {"0"}}
+    assert books.products["Tux"] == 78

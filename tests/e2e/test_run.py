@@ -1,0 +1,134 @@
+"""`make run`, by the program behind it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.shoppers import session
+from tests.store import Store
+from tests.tiers import NAMES, ROOT
+
+
+def gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_box_tells_what_to_try_and_the_end_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with Store(tmp_path / "data") as store:
+        box = store.output()
+        for text in (
+            *(store.url(name) for name in NAMES),
+            f"curl {store.url('front_end')}/products/Tux",
+            "make client",
+            f"sqlite3 -readonly {tmp_path}/data/order.db",
+            "catalog.db",
+        ):
+            assert text in box
+        assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
+        pids = store.processes()
+        assert len(pids) >= 8, "conf.run, supervisord, three masters and their workers"
+        assert store.end(number) == 0
+        assert gone(pids)
+        assert "Traceback" not in store.output()
+
+
+def test_a_killed_tier_comes_back_by_itself_in_seconds(tmp_path: Path) -> None:
+    with Store(tmp_path / "data") as store, session() as shop:
+        for tier in NAMES:
+            # A kept connection must not keep the killed master's worker, and so the port, busy.
+            assert shop.get(store.url(tier) + "/health", timeout=10).status_code == 200
+            before = store.master(tier)
+            store.kill(tier, "master")
+            killed = time.monotonic()
+            while masters(store, tier) in ([], [before]):
+                assert time.monotonic() - killed < 10
+                time.sleep(0.05)
+            store.wait_until_all_answer()
+            assert time.monotonic() - killed < 5.0, "the documented second, and room for a busy machine"
+
+
+def masters(store: Store, tier: str) -> list[int]:
+    try:
+        return [store.master(tier)]
+    except (ValueError, OSError):  # between its end and its return
+        return []
+
+
+def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "conf.run"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", store.ports["order"])):
+        ended = run(store.environment)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert re.fullmatch(r"toy store: order cannot listen on 127\.0\.0\.1:\d+ \(ORDER_BIND\): .*in use\n", ended.stderr)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_second_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    with Store(tmp_path / "data") as store:
+        assert run(store.environment).returncode == 1
+        assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "line"),
+    [
+        ({"ORDER_WORKERS": "0"}, 2, "toy store: ORDER_WORKERS='0'"),
+        ({"FRONT_BIND": "no.such.host.invalid:80"}, 1, "FRONT_BIND"),
+        ({"PRODUCTS": "nowhere.txt"}, 1, "nowhere.txt"),
+    ],
+)
+def test_what_cannot_start_says_why_and_leaves_nothing(
+    tmp_path: Path, settings: dict[str, str], code: int, line: str
+) -> None:
+    store = Store(tmp_path / "data", **settings)
+    store.environment |= settings
+    ended = run(store.environment)
+    assert ended.returncode == code
+    assert line in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    for port in store.ports.values():
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+
+
+def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    store.environment["ORDER_BIND"] = store.environment["CATALOG_BIND"]
+    ended = run(store.environment)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "cannot both listen" in ended.stderr
+
+
+def test_the_state_stays_across_runs(tmp_path: Path) -> None:
+    for number in range(2):
+        with Store(tmp_path / "data") as store:
+            response = requests.post(store.url("front_end") + "/Tux/1", timeout=10)
+            assert response.json() == {"data": {"order_number": str(number)}}
+            assert os.path.exists(tmp_path / "data" / "order.db")

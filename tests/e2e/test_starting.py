@@ -1,0 +1,165 @@
+import itertools
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.books import Books, query
+from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(NAMES))[::2], ids="-".join)
+def test_no_start_order_is_needed(tmp_path: Path, order: tuple[str, ...]) -> None:
+    tiers = Tiers(tmp_path / "data")
+    try:
+        for name in order:
+            tiers.start(name)
+        assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
+    finally:
+        tiers.stop()
+
+
+def test_without_the_tiers_behind_the_answer_is_503_and_with_them_all_is_well(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data")
+    headers = {"Idempotency-Key": "patient"}
+    try:
+        tiers.start("front_end", "order")
+        for response in (
+            requests.get(tiers.url("front_end") + "/products/Tux", timeout=10),
+            requests.post(tiers.url("front_end") + "/Tux/1", headers=headers, timeout=10),
+            requests.post(tiers.url("order") + "/products/Tux/1", headers=headers, timeout=10),
+        ):
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+            assert response.json()["error"]["code"] == 503
+        assert query(tiers.data_dir / "order.db", "SELECT * FROM order_log") == [], "no answer is no refusal"
+        tiers.start("catalog")
+        response = requests.post(tiers.url("front_end") + "/Tux/1", headers=headers, timeout=10)
+        assert response.json() == {"data": {"order_number": "0"}}
+        Books.read(tiers.data_dir).check()
+    finally:
+        tiers.stop()
+
+
+def test_buys_in_doubt_settle_by_themselves(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        tiers.stop("catalog")
+        response = requests.post(
+            tiers.url("order") + "/products/Tux/1", headers={"Idempotency-Key": "doubt"}, timeout=10
+        )
+        assert response.status_code == 503
+        tiers.start("catalog")
+        deadline = time.monotonic() + 10
+        while query(tiers.data_dir / "order.db", "SELECT * FROM intents") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        books = Books.read(tiers.data_dir)
+        books.check()
+        assert [key for _, key, *_ in books.orders] == ["doubt"]
+
+
+def test_buys_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        tiers.stop("catalog")
+        requests.post(tiers.url("order") + "/products/Tux/1", headers={"Idempotency-Key": "doubt"}, timeout=10)
+        tiers.stop("order")
+        tiers.start("catalog", "order")
+        assert Books.read(tiers.data_dir).intents == [], "settled before the tier answered"
+
+
+def test_a_restart_of_a_tier_behind_is_a_slow_answer(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        for behind in ("catalog", "order"):
+            tiers.stop(behind)
+            restart = threading.Timer(1.0, tiers.start, args=(behind,))
+            restart.start()
+            assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).status_code == 200
+            assert requests.get(tiers.url("front_end") + "/products/Tux", timeout=10).status_code == 200
+            restart.join()
+
+
+def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("Cat 1.50 7\n")
+    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+        requests.post(tiers.url("front_end") + "/Cat/2", timeout=10)
+        tiers.stop()
+        products.write_text("this is no product line\n")
+        tiers.start()
+        cat = requests.get(tiers.url("front_end") + "/products/Cat", timeout=10).json()["data"]
+        assert cat == {"name": "Cat", "price": 1.5, "quantity": 5}
+        assert requests.post(tiers.url("front_end") + "/Cat/1", timeout=10).json()["data"]["order_number"] == "1"
+
+
+def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment() | {f"{tier.upper()}_BIND": f"127.0.0.1:{free_port()}"} | settings
+    return subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"CATALOG_WORKERS": "two"}, "CATALOG_WORKERS='two'"),
+        ({"CATALOG_THREAD": "2"}, "did you mean CATALOG_THREADS"),
+        ({"ORDER": "https://shop"}, "ORDER='https://shop'"),
+        ({"PRODUCTS": "nowhere.txt"}, "nowhere.txt"),
+    ],
+)
+def test_an_impossible_setting_stops_the_start(tmp_path: Path, settings: dict[str, str], problem: str) -> None:
+    ended = start_badly("catalog", DATA_DIR=str(tmp_path / "data"), **settings)
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert problem in line
+
+
+def test_a_malformed_products_file_stops_the_start_and_loads_nothing(tmp_path: Path) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("Cat 1.50 7\nDog 1.50\n")
+    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert "products.txt, line 2:" in line
+    assert query(tmp_path / "catalog.db", "SELECT * FROM products") == []
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_strange_database_stops_the_start(tmp_path: Path, tier: str) -> None:
+    (tmp_path / f"{tier}.db").write_bytes(b"my diary" * 1000)
+    ended = start_badly(tier, DATA_DIR=str(tmp_path))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert f"{tier}.db" in line
+
+
+@pytest.mark.parametrize("tier", NAMES)
+def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
+    """gunicorn ignores a name that it does not know, so what it says it will do is held against what is meant."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py", "--print-config"],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
+    config = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
+    config = {name.strip(): value.strip() for name, value in config.items()}
+    assert config["wsgi_app"] == f"wsgi_apps.{tier}:create_app()"
+    assert config["worker_class"] == "conf.worker.StoreWorker"
+    assert config["preload_app"] == "False"
+    assert config["control_socket_disable"] == "True"
+    assert int(config["keepalive"]) >= 30
+    assert (config["limit_request_line"], config["limit_request_fields"]) == ("4094", "64")
+    assert config["graceful_timeout"] == "10"
+    assert config["when_ready"] == "<when_ready()>"

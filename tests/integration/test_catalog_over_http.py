@@ -1,0 +1,112 @@
+"""One tier, the catalog, over real HTTP: what gunicorn does before, around and instead of the app."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.tiers import Tiers
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    tiers = Tiers(tmp_path_factory.mktemp("integration") / "data", CATALOG_WORKERS="2", CATALOG_THREADS="4")
+    try:
+        tiers.start("catalog")
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the reply to raw bytes, read until the server closes or the body is complete."""
+    with socket.create_connection(("127.0.0.1", tiers.ports["catalog"]), timeout=10) as connection:
+        connection.sendall(request)
+        stream = connection.makefile("rb")
+        status = int(stream.readline().split()[1])
+        headers = {}
+        while (line := stream.readline().strip()) != b"":
+            name, _, value = line.decode("latin-1").partition(":")
+            headers[name.lower()] = value.strip()
+        body = stream.read(int(headers["content-length"]))
+        stream.close()
+    return status, headers, body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 200),  # neither length nor coding: no body
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET /products/\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /products/%FF HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET //1 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n", 400),
+        (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"H%d: x\r\n" % number for number in range(70)) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nLong: " + b"x" * 9000 + b"\r\n\r\n", 431),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 411),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 411),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n" + b"x" * 16385, 413),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (b"TRACE /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, bytes) else str(value),
+)
+def test_every_reply_is_json_in_the_stores_form(catalog: Tiers, request_bytes: bytes, status: int) -> None:
+    given, headers, body = exchange(catalog, request_bytes)
+    assert (given, headers["content-type"]) == (status, "application/json")
+    reply = json.loads(body)
+    if status != 200:
+        assert list(reply) == ["error"]
+        assert reply["error"]["code"] == status
+        assert reply["error"]["message"]
+
+
+def test_a_refused_request_buys_nothing_and_the_tier_goes_on(catalog: Tiers) -> None:
+    url = catalog.url("catalog")
+    before = requests.get(url + "/products/Bird", timeout=10).json()["data"]["quantity"]
+    for request in (
+        b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n" + b"x" * 99999,
+        b"POST /Bird/0 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ):
+        assert exchange(catalog, request)[0] in (400, 411, 413)
+    assert requests.get(url + "/products/Bird", timeout=10).json()["data"]["quantity"] == before
+
+
+def test_a_body_cut_short_buys_nothing(catalog: Tiers) -> None:
+    with socket.create_connection(("127.0.0.1", catalog.ports["catalog"]), timeout=10) as connection:
+        connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        connection.shutdown(socket.SHUT_WR)
+        reply = connection.recv(4096)
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    url = catalog.url("catalog") + "/products/Elephant"
+    assert requests.get(url, timeout=10).json()["data"]["quantity"] == 87
+
+
+def test_connections_are_kept_alive(catalog: Tiers) -> None:
+    with requests.Session() as session:
+        for _ in range(3):
+            response = session.get(catalog.url("catalog") + "/products/Tux", timeout=10)
+            assert response.headers["Connection"] == "keep-alive"
+
+
+def test_several_workers_sell_a_key_once(catalog: Tiers) -> None:
+    deadline = time.monotonic() + 10
+    while len(catalog.workers("catalog")) < 2:  # gunicorn starts them one after the other
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    before = requests.get(catalog.url("catalog") + "/products/Whale", timeout=10).json()["data"]["quantity"]
+    for _ in range(20):  # a new connection each: some for either worker
+        response = requests.post(catalog.url("catalog") + "/Whale/1", headers={"Idempotency-Key": "once"}, timeout=10)
+        assert response.json() == {"message": "order has been placed"}
+    after = requests.get(catalog.url("catalog") + "/products/Whale", timeout=10).json()["data"]["quantity"]
+    assert after == before - 1

@@ -1,0 +1,165 @@
+"""The client of a tier against a tier that misbehaves on purpose."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from conf.settings import Address
+from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
+from domain.values import Buy, Order, Product, Sold
+from tests.tiers import free_port
+from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
+
+BUY = Buy("k", "a b/\u00fc".replace("/", "&"), 2)
+
+
+class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def tier(answer: Callable[[Request], Response]) -> Iterator[Peer]:
+    """A peer with a deadline of one second, in front of a server that answers so."""
+    app = Request.application(answer)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0, connections=4)
+    try:
+        yield peer
+    finally:
+        peer.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def says(status: int, body: object) -> Callable[[Request], Response]:
+    return lambda _request: Response(json.dumps(body), status, content_type="application/json")
+
+
+def test_a_sale_is_read() -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request)
+        request.get_data()
+        return says(200, {"data": [{"price_cents": 2599}, {"error": {"code": 404, "message": "out of stock"}}]})(
+            request
+        )
+
+    with tier(answer) as peer:
+        assert HttpCatalog(peer).sell([BUY, BUY]) == [Sold(2599), OutOfStock()]
+    assert (seen[0].method, seen[0].path) == ("POST", "/sales")
+    assert seen[0].json["sales"][0] == {"key": "k", "name": "a b&\u00fc", "quantity": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"data": []}),
+        (200, {"data": [{"price_cents": "free"}]}),
+        (200, {"data": [{"price_cents": True}]}),
+        (200, {"data": [{"error": {"code": 404, "message": "not found"}}]}),
+        (200, {"data": [{"error": {"code": 503, "message": "the store is busy, try again"}}]}),
+        (200, {"data": [None]}),
+        (200, {"message": "welcome to another server"}),
+        (200, []),
+        (404, {"error": {"code": 404, "message": "not found"}}),
+        (404, {"detail": "not found"}),
+        (403, "go away"),
+        (302, {}),
+        (500, {"error": {"code": 500, "message": "internal error"}}),
+        (503, {"error": {"code": 503, "message": "the store is busy, try again"}}),
+    ],
+)
+def test_what_is_not_definite_is_unavailable(status: int, body: object) -> None:
+    with tier(says(status, body)) as peer, pytest.raises(Unavailable):
+        HttpCatalog(peer).sell([BUY])
+
+
+def test_html_is_unavailable() -> None:
+    with tier(lambda _request: Response("<h1>hello</h1>")) as peer, pytest.raises(Unavailable):
+        HttpCatalog(peer).product("Tux")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (404, {"error": {"code": 404, "message": "product not found"}}, ProductNotFound()),
+        (404, {"order_number": "-1", "message": "out of stock"}, OutOfStock()),
+        (404, {"order_number": "-1", "message": "product not found"}, ProductNotFound()),
+        (404, {"error": {"code": 404, "message": "order not found"}}, OrderNotFound()),
+        (422, {"error": {"code": 422, "message": KeyReused.message}}, KeyReused()),
+        (400, {"error": {"code": 400, "message": "the quantity is below 1"}}, Invalid("the quantity is below 1")),
+    ],
+)
+def test_a_no_is_the_same_no_on_this_side(status: int, body: object, error: StoreError) -> None:
+    with tier(says(status, body)) as peer:
+        with pytest.raises(type(error)) as caught:
+            HttpOrders(peer).place(BUY)
+        assert caught.value == error
+
+
+def test_an_order_and_a_product_are_read() -> None:
+    order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
+    with tier(says(200, {"data": order})) as peer:
+        assert HttpOrders(peer).place(BUY) == 7
+        assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
+    with tier(says(200, {"data": {"name": "Tux", "price": 25.99, "quantity": 3}})) as peer:
+        assert HttpCatalog(peer).product("Tux") == Product("Tux", 2599, 3)
+    with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"})) as peer:
+        page = HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
+        assert (page.products, page.after) == ((Product("Tux", 2599, 3),), "Tux")
+
+
+def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
+    keys: list[str] = []
+
+    def answer(request: Request) -> Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) < 3:
+            return Response(status=500)
+        return says(200, {"data": {"order_number": "0"}})(request)
+
+    with tier(answer) as peer:
+        assert HttpOrders(peer).place(BUY) == 0
+    assert keys == ["k", "k", "k"]
+
+
+@pytest.mark.parametrize("case", ["silent", "absent"])
+def test_the_deadline_is_kept(case: str) -> None:
+    released = threading.Event()
+
+    def answer(_request: Request) -> Response:
+        released.wait(timeout=10)
+        return Response()
+
+    def ask(peer: Peer) -> float:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match="the catalog does not answer"):
+            HttpCatalog(peer).product("Tux")
+        return time.monotonic() - begun
+
+    if case == "silent":
+        with tier(answer) as peer:
+            waited = ask(peer)
+            released.set()
+    else:
+        waited = ask(Peer("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0, connections=1))
+    assert 0.9 < waited < 5.0
+
+
+def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with tier(says(200, {"data": {"name": "Tux", "price": 1, "quantity": 3}})) as peer:
+        assert HttpCatalog(peer).product("Tux").quantity == 3

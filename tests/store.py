@@ -1,0 +1,97 @@
+"""The whole store as `make run` starts it: conf.run, with supervisord behind it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from conf.health import is_healthy
+from conf.settings import Address
+from tests.tiers import NAMES, ROOT, Tiers
+
+READY_WITHIN_S = 30.0
+
+
+class Store:
+    """One `make run` on free ports. Use as a context manager; the end is a Ctrl-C."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        tiers = Tiers(data_dir, **settings)
+        self.data_dir, self.ports, self.url, self.environment = data_dir, tiers.ports, tiers.url, tiers.environment
+        self.log = tiers.log
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "conf.run"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.end()
+
+    def end(self, number: signal.Signals = signal.SIGINT) -> int:
+        """End the store as a terminal does; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=30)
+
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while "toy store" not in self.output():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.output()
+            time.sleep(0.05)
+
+    def wait_until_all_answer(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not all(is_healthy(Address("127.0.0.1", port)) for port in self.ports.values()):
+            assert time.monotonic() < deadline, f"a killed tier did not come back: {self.output()}"
+            time.sleep(0.05)
+
+    def kill(self, tier: str, victim: str) -> None:
+        """kill -9 of a tier's master, or of one of its workers."""
+        master = self.master(tier)
+        [pid, *_] = [master] if victim == "master" else children(master)
+        os.kill(pid, signal.SIGKILL)
+
+    def master(self, tier: str) -> int:
+        """The process id of the tier's gunicorn master."""
+        [supervisord] = children(self.process.pid)
+        [master] = [pid for pid in children(supervisord) if f"conf/{tier}.py" in command_of(pid)]
+        return master
+
+    def processes(self) -> list[int]:
+        """All processes of this store."""
+        found, new = [], [self.process.pid]
+        while new:
+            found += new
+            new = [child for pid in new for child in children(pid)]
+        return found
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of the children that are alive, oldest first."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+__all__ = ["NAMES", "Store", "children", "command_of"]

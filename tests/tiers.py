@@ -1,0 +1,112 @@
+"""Real tiers as people start them: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import urllib3
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("catalog", "order", "front_end")
+PREFIX = {"catalog": "CATALOG", "order": "ORDER", "front_end": "FRONT"}
+STARTS_WITHIN_S = 20.0
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without any setting of the store."""
+    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "p", "GUNICORN")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+class Tiers:
+    """The processes of one store. `log` is what all of them print."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.ports = {name: free_port() for name in NAMES}
+        self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | settings
+        for name, port in self.ports.items():
+            self.environment[f"{PREFIX[name]}_BIND"] = f"127.0.0.1:{port}"
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def start(self, *names: str) -> None:
+        """Start tiers (all three when none is named) and return once they answer."""
+        names = names or NAMES
+        with self.log.open("ab") as log:
+            for name in names:
+                command = [sys.executable, "-m", "gunicorn", "-c", f"conf/{name}.py"]
+                self._processes[name] = subprocess.Popen(
+                    command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                )
+        for name in names:
+            self.wait_until_it_answers(name)
+
+    def wait_until_it_answers(self, name: str) -> None:
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while time.monotonic() < deadline:
+            try:
+                if urllib3.request("GET", self.url(name) + "/health", retries=False, timeout=2).status == 200:
+                    return
+            except urllib3.exceptions.HTTPError:
+                pass
+            assert self._processes[name].poll() is None, f"{name} ended: {self.log.read_text()}"
+            time.sleep(0.05)
+        raise AssertionError(f"{name} does not answer: {self.log.read_text()}")
+
+    def master(self, name: str) -> int:
+        return self._processes[name].pid
+
+    def workers(self, name: str) -> list[int]:
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.master(name)}/task/{self.master(name)}/children").read_text()
+        return [int(pid) for pid in children.split()]
+
+    def kill(self, name: str) -> None:
+        """kill -9 of the master; its workers notice within a second and end."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def stop(self, *names: str) -> None:
+        """End tiers (all when none is named) as supervisord does, all at once."""
+        ending = [self._processes.pop(name) for name in names or tuple(self._processes)]
+        for process in ending:
+            process.terminate()
+        for process in ending:
+            try:
+                process.wait(timeout=15)
+            finally:
+                _kill_group(process.pid)
+
+
+@contextmanager
+def running(data_dir: Path, **settings: str) -> Iterator[Tiers]:
+    """A whole store, gone at the end whatever happens."""
+    tiers = Tiers(data_dir, **settings)
+    try:
+        tiers.start()
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def _kill_group(group: int) -> None:
+    """Orphaned workers of a killed master would outlive a test by up to a second."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,322 @@
+"""The apps without sockets: the front end is given the stores themselves."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Unavailable
+from domain.values import Buy, Product
+from tests.exchanges import EXCHANGES, Exchange
+from wsgi_apps.base import App
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.order import OrderApp
+
+
+@dataclass
+class Tiers:
+    """A client of each tier."""
+
+    front_end: Client
+    catalog: Client
+    order: Client
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter((self.front_end, self.catalog, self.order))
+
+
+@pytest.fixture
+def tiers(catalog: CatalogStore, checkout: Checkout) -> Tiers:
+    apps: list[App] = [FrontEndApp(catalog, checkout), CatalogApp(catalog), OrderApp(checkout)]
+    return Tiers(*(Client(app) for app in apps))
+
+
+def send(client: Client, method: str, path: str) -> TestResponse:
+    """The path as its bytes are, as gunicorn gives them: Werkzeug's client would make a proper URL of it."""
+    return client.open(method=method, environ_overrides={"PATH_INFO": unquote_to_bytes(path).decode("latin-1")})
+
+
+def error_of(response: TestResponse) -> str:
+    """The message of an error reply, after a look at its form."""
+    assert response.content_type == "application/json"
+    body = json.loads(response.text)
+    assert list(body) == ["error"]
+    assert list(body["error"]) == ["code", "message"]
+    assert body["error"]["code"] == response.status_code
+    message = body["error"]["message"]
+    assert isinstance(message, str)
+    return message
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
+def test_the_documented_exchanges(tiers: Tiers, exchange: Exchange) -> None:
+    response = getattr(tiers, exchange.tier).open(exchange.path, method=exchange.method)
+    exchange.check(response.status_code, response.content_type, response.text)
+
+
+def test_a_post_buys_at_the_order_tier_as_a_get_does(tiers: Tiers) -> None:
+    assert tiers.order.get("/products/Tux/1").json == {"data": {"order_number": "0"}}
+    assert tiers.order.post("/products/Tux/1").json == {"data": {"order_number": "1"}}
+
+
+def test_a_head_looks_and_never_buys(tiers: Tiers, catalog: CatalogStore) -> None:
+    response = tiers.order.head("/products/Tux/1")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
+    assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize("path", ["/products/Tux", "/products", "/health", "/products/Unicorn"])
+def test_head_works_where_get_does(tiers: Tiers, path: str) -> None:
+    for client in (tiers.front_end, tiers.catalog):
+        get, head = client.get(path), client.head(path)
+        assert head.status_code == get.status_code
+        assert head.data == b""
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+
+
+def test_a_buy_tells_its_key(tiers: Tiers) -> None:
+    made = tiers.front_end.post("/Tux/1").headers["Idempotency-Key"]
+    assert len(made) == 32
+    for client, path in ((tiers.front_end, "/Tux/1"), (tiers.order, "/products/Tux/1"), (tiers.catalog, "/Tux/1")):
+        first = client.post(path, headers={"Idempotency-Key": "my-key"})
+        again = client.post(path, headers={"Idempotency-Key": "my-key"})
+        assert first.headers["Idempotency-Key"] == "my-key"
+        assert (again.status_code, again.json) == (first.status_code, first.json)
+
+
+def test_a_refused_buy_tells_its_key(tiers: Tiers) -> None:
+    response = tiers.front_end.post("/Tux/1000", headers={"Idempotency-Key": "my-key"})
+    assert (response.status_code, response.headers["Idempotency-Key"]) == (404, "my-key")
+
+
+def test_a_direct_decrement_is_sold_once(tiers: Tiers, catalog: CatalogStore) -> None:
+    for _ in range(3):
+        assert tiers.catalog.post("/Tux/2", headers={"Idempotency-Key": "k"}).status_code == 200
+    assert catalog.product("Tux").quantity == 78
+
+
+@pytest.mark.parametrize("path", ["/Tux/2", "/Whale/1"])
+def test_a_key_reused_for_something_else_is_422(tiers: Tiers, path: str) -> None:
+    for client, prefix in ((tiers.front_end, ""), (tiers.order, "/products"), (tiers.catalog, "")):
+        headers = {"Idempotency-Key": f"k{prefix}"}
+        client.post(f"{prefix}/Tux/1", headers=headers)
+        response = client.post(prefix + path, headers=headers)
+        assert response.status_code == 422
+        assert "Idempotency-Key" in error_of(response)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/Tux/0", "below 1"),
+        ("/Tux/-1", "whole number"),
+        ("/Tux/1.5", "whole number"),
+        ("/Tux/1000001", "above 1,000,000"),
+        ("/Tux/%EF%BC%91", "ASCII digits"),
+        ("/Tux/", "whole number"),
+        ("//1", "empty"),
+        ("/a%00b/1", "control character"),
+        ("/a%0Ab/1", "control character"),
+        ("/a%C2%85b/1", "control character"),
+        ("/%FF/1", "not UTF-8"),
+        ("/%ED%A0%80/1", "not UTF-8"),
+        (f"/{'x' * 65}/1", "longer than 64"),
+    ],
+)
+def test_a_bad_buy_is_told_its_problem(tiers: Tiers, path: str, problem: str) -> None:
+    for client in (tiers.front_end, tiers.catalog):
+        response = send(client, "POST", path)
+        assert response.status_code == 400
+        assert problem in error_of(response)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("/products/Tux/0", "below 1"),
+        ("/products//1", "empty"),
+        ("/products/a%7Fb/1", "control character"),
+        ("/products/%FF/1", "not UTF-8"),
+    ],
+)
+def test_a_bad_buy_at_the_order_tier_is_told_its_problem(tiers: Tiers, path: str, problem: str) -> None:
+    for response in (send(tiers.order, "GET", path), send(tiers.order, "POST", path)):
+        assert response.status_code == 400
+        assert problem in error_of(response)
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "\xe9"])
+def test_a_bad_key_is_refused(tiers: Tiers, catalog: CatalogStore, key: str) -> None:
+    response = tiers.front_end.post("/Tux/1", environ_overrides={"HTTP_IDEMPOTENCY_KEY": key})
+    assert response.status_code == 400
+    assert "Idempotency-Key" in error_of(response)
+    assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize("name", ["Tux & Söhne", "100 %", "a?b#c", "..", "products", "\u4f01\u9d5d", "sales"])
+def test_any_name_can_be_queried_and_bought(tmp_path: Path, orders: OrderStore, name: str) -> None:
+    store = CatalogStore(tmp_path / "catalog.db")
+    store.migrate()
+    store.load([Product(name, 100, 5)])
+    front_end = Client(FrontEndApp(store, Checkout(orders, store)))
+    path = quote(name, safe="")
+    assert front_end.get(f"/products/{path}").json == {"data": {"name": name, "price": 1.0, "quantity": 5}}
+    assert front_end.post(f"/{path}/1").status_code == 200
+    assert store.product(name).quantity == 4
+    store.close()
+
+
+def test_names_are_compared_in_nfc(tmp_path: Path, orders: OrderStore) -> None:
+    store = CatalogStore(tmp_path / "catalog.db")
+    store.migrate()
+    store.load([Product("Caf\u00e9", 100, 5)])
+    response = Client(FrontEndApp(store, Checkout(orders, store))).get("/products/Cafe%CC%81")
+    assert response.status_code == 200
+    store.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/a/b/c", "/products/Tux/x/y", "/orders", "/health/", "/orders/0/"])
+def test_an_unknown_path_is_404(tiers: Tiers, path: str) -> None:
+    for client in tiers:
+        response = client.get(path)
+        assert response.status_code in (404, 405)
+        error_of(response)
+    assert error_of(tiers.front_end.get("/nowhere")) == "not found"
+
+
+def test_a_wrong_method_is_405_with_allow(tiers: Tiers) -> None:
+    response = tiers.front_end.delete("/products")
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD")
+    error_of(response)
+    response = tiers.front_end.get("/Tux/1")
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    response = tiers.order.put("/products/Tux/1")
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+
+
+def test_a_large_body_is_413_and_changes_nothing(tiers: Tiers, catalog: CatalogStore) -> None:
+    for client, path in ((tiers.front_end, "/Tux/1"), (tiers.order, "/products/Tux/1"), (tiers.catalog, "/Tux/1")):
+        response = client.post(path, data=b"x" * (16 * 1024 + 1))
+        assert response.status_code == 413
+        error_of(response)
+        assert client.post(path, data=b"x" * 16 * 1024).status_code == 200
+    assert catalog.product("Tux").quantity == 77
+
+
+def test_a_chunked_body_is_411(tiers: Tiers) -> None:
+    response = tiers.front_end.post("/Tux/1", headers={"Transfer-Encoding": "chunked"})
+    assert response.status_code == 411
+    error_of(response)
+
+
+def test_a_body_shorter_than_announced_is_400(tiers: Tiers) -> None:
+    response = tiers.front_end.post("/Tux/1", data=b"abc", environ_overrides={"CONTENT_LENGTH": "4"})
+    assert response.status_code == 400
+    assert "shorter" in error_of(response)
+
+
+def names(page: TestResponse) -> list[str]:
+    """The names on a page that is the last one."""
+    body = json.loads(page.text)
+    assert body["next"] is None
+    return [product["name"] for product in body["data"]]
+
+
+def test_products_are_listed_in_pages(tiers: Tiers) -> None:
+    for client in (tiers.front_end, tiers.catalog):
+        page = client.get("/products?limit=3").json
+        assert page == {
+            "data": [
+                {"name": "Bird", "price": 39.99, "quantity": 98},
+                {"name": "Elephant", "price": 29.99, "quantity": 87},
+                {"name": "Tux", "price": 25.99, "quantity": 80},
+            ],
+            "next": "Tux",
+        }
+        assert names(client.get("/products?after=Tux")) == names(client.get("/products?q=wHa")) == ["Whale"]
+        assert names(client.get("/products?q=&limit=1000")) == ["Bird", "Elephant", "Tux", "Whale"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=-1",
+        "limit=",
+        "q=%FF",
+        "q=%00",
+        "q=a/b",
+        "after=" + "x" * 65,
+        "limit=1&limit=2",
+        "lmit=1",
+        "&".join(f"a{number}" for number in range(50)),
+    ],
+)
+def test_a_bad_list_is_400(tiers: Tiers, query: str) -> None:
+    response = tiers.front_end.get(f"/products?{query}")
+    assert response.status_code == 400
+    error_of(response)
+
+
+def test_an_order_is_shown_by_its_number(tiers: Tiers) -> None:
+    tiers.front_end.post("/Tux/2")
+    for client in (tiers.front_end, tiers.order):
+        order: Any = client.get("/orders/0").json
+        time = order["data"].pop("time")
+        assert order == {"data": {"order_number": "0", "name": "Tux", "quantity": 2, "price": 25.99}}
+        assert time.endswith("Z")
+        for unknown in ("1", "9" * 30):
+            response = client.get(f"/orders/{unknown}")
+            assert (response.status_code, error_of(response)) == (404, "order not found")
+        assert client.get("/orders/x").status_code == client.get("/orders/-1").status_code == 400
+
+
+class Away:
+    """An order tier that does not answer."""
+
+    def place(self, buy: Buy) -> int:
+        raise Unavailable
+
+    def order(self, number: int) -> Any:
+        raise ZeroDivisionError("a mistake of ours")
+
+
+def test_unavailable_is_503_and_tells_when_to_come_back_and_with_which_key(catalog: CatalogStore) -> None:
+    response = Client(FrontEndApp(catalog, Away())).post("/Tux/1")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert len(response.headers["Idempotency-Key"]) == 32
+    error_of(response)
+
+
+def test_a_mistake_of_ours_is_told_to_the_log_alone(catalog: CatalogStore, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        response = Client(FrontEndApp(catalog, Away())).get("/orders/1")
+    assert (response.status_code, error_of(response)) == (500, "internal error")
+    assert response.headers["X-Request-Id"] in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_batch_of_sales_answers_each_by_itself(tiers: Tiers) -> None:
+    sales = [("a", "Tux", 1), ("b", "Nix", 1), ("c", "Tux", 1000), ("a", "Tux", 2)]
+    body = {"sales": [{"key": key, "name": name, "quantity": quantity} for key, name, quantity in sales]}
+    assert tiers.catalog.post("/sales", json=body).json == {
+        "data": [
+            {"price_cents": 2599},
+            {"error": {"code": 404, "message": "product not found"}},
+            {"error": {"code": 404, "message": "out of stock"}},
+            {"error": {"code": 422, "message": "this Idempotency-Key was used for another product or quantity"}},
+        ]
+    }
+    assert tiers.catalog.post("/sales", data=b"nonsense").status_code == 400

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.catalog import CatalogStore
+from domain.errors import KeyReused, OutOfStock, ProductNotFound
+from domain.values import Buy, Product, Sold
+from tests.books import query
+
+
+def test_a_product_is_found_by_its_name(catalog: CatalogStore) -> None:
+    assert catalog.product("Tux") == Product("Tux", 2599, 80)
+    with pytest.raises(ProductNotFound):
+        catalog.product("tux")
+
+
+def test_a_sale_takes_the_pieces_and_enters_them_in_the_ledger(catalog: CatalogStore, tmp_path: Path) -> None:
+    assert catalog.sell([Buy("k", "Tux", 3)]) == [Sold(2599)]
+    assert catalog.product("Tux").quantity == 77
+    last = query(tmp_path / "catalog.db", "SELECT * FROM stock_ledger ORDER BY entry DESC LIMIT 1")[0]
+    assert last[1:7] == ("Tux", -3, 77, "sold", "k", 2599)
+
+
+def test_a_key_is_sold_once(catalog: CatalogStore) -> None:
+    buy = Buy("k", "Tux", 3)
+    assert catalog.sell([buy, buy]) == catalog.sell([buy, buy]) == [Sold(2599), Sold(2599)]
+    assert catalog.product("Tux").quantity == 77
+
+
+@pytest.mark.parametrize("other", [Buy("k", "Tux", 4), Buy("k", "Whale", 3)])
+def test_a_key_stands_for_one_product_and_quantity(catalog: CatalogStore, other: Buy) -> None:
+    catalog.sell([Buy("k", "Tux", 3)])
+    assert catalog.sell([other]) == [KeyReused()]
+    assert (catalog.product("Tux").quantity, catalog.product("Whale").quantity) == (77, 94)
+
+
+def test_a_refusal_is_final_for_its_key(catalog: CatalogStore, tmp_path: Path) -> None:
+    assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
+    with apsw.Connection(str(tmp_path / "catalog.db")) as shell:
+        shell.execute("UPDATE products SET quantity = 1000")
+    assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
+    assert catalog.sell([Buy("k", "Tux", 80)]) == [KeyReused()]
+
+
+def test_the_last_piece_is_sold_and_no_more(catalog: CatalogStore) -> None:
+    assert catalog.sell([Buy("k", "Tux", 80), Buy("l", "Tux", 1)]) == [Sold(2599), OutOfStock()]
+    assert catalog.product("Tux").quantity == 0
+
+
+def test_one_no_in_a_batch_does_not_touch_the_others(catalog: CatalogStore) -> None:
+    sales = catalog.sell([Buy("a", "Tux", 1), Buy("b", "Unicorn", 1), Buy("a", "Tux", 2), Buy("c", "Bird", 1)])
+    assert sales == [Sold(2599), ProductNotFound(), KeyReused(), Sold(3999)]
+
+
+def test_products_come_in_pages_by_name(catalog: CatalogStore) -> None:
+    first = catalog.products(limit=3)
+    assert [product.name for product in first.products] == ["Bird", "Elephant", "Tux"]
+    assert first.after == "Tux"
+    rest = catalog.products(limit=3, after="Tux")
+    assert [product.name for product in rest.products] == ["Whale"]
+    assert rest.after is None
+
+
+def test_a_full_last_page_says_that_it_is_the_last(catalog: CatalogStore) -> None:
+    assert catalog.products(limit=4).after is None
+
+
+def test_the_filter_ignores_case_in_every_script(catalog: CatalogStore, tmp_path: Path) -> None:
+    store = CatalogStore(tmp_path / "other.db")
+    store.migrate()
+    store.load([Product("\u00c9l\u00e9phant", 1, 1), Product("100%", 1, 1), Product("a_b", 1, 1)])
+    assert [product.name for product in store.products(q="\u00e9L\u00c9").products] == ["\u00c9l\u00e9phant"]
+    assert [product.name for product in store.products(q="%").products] == ["100%"]
+    assert [product.name for product in store.products(q="_").products] == ["a_b"]
+    store.close()
+
+
+def test_products_load_only_into_an_empty_catalog(catalog: CatalogStore) -> None:
+    assert catalog.load([Product("Cat", 1, 1)]) is False
+    with pytest.raises(ProductNotFound):
+        catalog.product("Cat")
+
+
+def test_a_load_is_all_or_nothing(tmp_path: Path) -> None:
+    store = CatalogStore(tmp_path / "other.db")
+    store.migrate()
+    with pytest.raises(apsw.ConstraintError):
+        store.load([Product("Cat", 1, 1), Product("Cat", 1, 1)])
+    assert store.is_empty()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("UPDATE products SET quantity = -1 WHERE name = 'Tux'", "CHECK constraint failed: quantity >= 0"),
+        ("UPDATE stock_ledger SET delta = 1", "append-only"),
+        ("DELETE FROM stock_ledger", "append-only"),
+        ("REPLACE INTO stock_ledger SELECT * FROM stock_ledger WHERE entry = 1", "append-only"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'sold', 1, 'now')", "at most once"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'no', 1, 'now')", "never both"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 5, 'sold', 'x', 1, 'now')", "balance"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', 1, 79, 'sold', 'x', 1, 'now')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', NULL, 1, 'now')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Nix', 0, NULL, 'initial', NULL, 1, 'now')", "NOT NULL"),
+        ("UPDATE refused SET quantity = 1", "append-only"),
+        ("DELETE FROM refused", "append-only"),
+        ("REPLACE INTO refused SELECT * FROM refused", "append-only"),
+        ("INSERT INTO refused VALUES ('sold', 'Tux', 1, 'out of stock', 'now')", "never both"),
+        ("INSERT INTO refused VALUES ('x', 'Tux', 1, 'sulky', 'now')", "CHECK"),
+        ("UPDATE products SET price_cents = 'cheap'", "cannot store TEXT"),
+    ],
+)
+def test_the_schema_itself_holds_the_rules(catalog: CatalogStore, tmp_path: Path, sql: str, message: str) -> None:
+    catalog.sell([Buy("sold", "Tux", 1), Buy("no", "Tux", 1000)])
+    shell = apsw.Connection(str(tmp_path / "catalog.db"))  # as a person's, without our pragmas
+    with pytest.raises(apsw.Error, match=message):
+        shell.execute(sql)
+    shell.close()
+
+
+def test_low_stock_shows_what_runs_out(catalog: CatalogStore, tmp_path: Path) -> None:
+    catalog.sell([Buy("k", "Tux", 75)])
+    assert query(tmp_path / "catalog.db", "SELECT * FROM low_stock") == [("Tux", 5, 25.99)]

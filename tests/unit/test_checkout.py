@@ -1,0 +1,102 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import MAX_BATCH, Checkout
+from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
+from domain.protocols import Sale
+from domain.values import Buy, Product, ProductPage
+from tests.books import Books
+
+
+class Flaky:
+    """A catalog whose answers get lost, before or after it sold."""
+
+    def __init__(self, catalog: CatalogStore, *, lost: str) -> None:
+        self._catalog = catalog
+        self._lost = lost
+
+    def product(self, name: str) -> Product:
+        return self._catalog.product(name)
+
+    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
+        return self._catalog.products(q=q, after=after, limit=limit)
+
+    def sell(self, buys: Sequence[Buy]) -> list[Sale]:
+        if self._lost == "reply":
+            self._catalog.sell(buys)
+        raise Unavailable
+
+
+def test_a_buy_gets_a_number(checkout: Checkout, catalog: CatalogStore) -> None:
+    assert [checkout.place(Buy(key, "Tux", 2)) for key in "abab"] == [0, 1, 0, 1]
+    assert catalog.product("Tux").quantity == 76
+
+
+def test_a_no_is_raised_each_time(checkout: Checkout) -> None:
+    for _ in range(2):
+        with pytest.raises(OutOfStock):
+            checkout.place(Buy("a", "Tux", 81))
+        with pytest.raises(ProductNotFound):
+            checkout.place(Buy("b", "Unicorn", 1))
+    with pytest.raises(KeyReused):
+        checkout.place(Buy("a", "Tux", 1))
+
+
+@pytest.mark.parametrize(("lost", "left"), [("request", 80), ("reply", 78)])
+def test_a_lost_answer_is_no_refusal(orders: OrderStore, catalog: CatalogStore, lost: str, left: int) -> None:
+    buy = Buy("a", "Tux", 2)
+    with pytest.raises(Unavailable):
+        Checkout(orders, Flaky(catalog, lost=lost)).place(buy)
+    assert catalog.product("Tux").quantity == left
+    assert orders.intents(10) == [buy]
+    checkout = Checkout(orders, catalog)
+    assert checkout.place(buy) == 0
+    assert catalog.product("Tux").quantity == 78
+    assert orders.intents(10) == []
+
+
+@pytest.mark.parametrize("lost", ["request", "reply"])
+def test_buys_in_doubt_are_settled(orders: OrderStore, catalog: CatalogStore, lost: str) -> None:
+    flaky = Checkout(orders, Flaky(catalog, lost=lost))
+    buys = [Buy(f"k{number}", "Tux", 1 + 80 * (number % 2)) for number in range(2 * MAX_BATCH + 3)]
+    for buy in buys:
+        with pytest.raises(Unavailable):
+            flaky.place(buy)
+    checkout = Checkout(orders, catalog)
+    checkout.settle(checkout.intents(1_000))
+    assert orders.intents(1) == []
+    assert catalog.product("Tux").quantity == 80 - (MAX_BATCH + 2)
+
+
+def test_what_was_settled_before_a_fault_stays_settled(orders: OrderStore, catalog: CatalogStore) -> None:
+    class FailsAtTheSecondCall(Flaky):
+        calls = 0
+
+        def sell(self, buys: Sequence[Buy]) -> list[Sale]:
+            self.calls += 1
+            return catalog.sell(buys) if self.calls == 1 else super().sell(buys)
+
+    buys = [Buy(f"k{number}", "Tux", 1) for number in range(MAX_BATCH + 5)]
+    orders.begin(buys)
+    with pytest.raises(Unavailable):
+        Checkout(orders, FailsAtTheSecondCall(catalog, lost="reply")).settle(buys)
+    assert orders.intents(1_000) == buys[MAX_BATCH:]
+
+
+def test_the_books_balance_after_all_of_it(checkout: Checkout, tmp_path: Path) -> None:
+    replies: dict[str, set[str]] = {}
+    for number in range(200):
+        buy = Buy(f"k{number // 2}", "Tux" if number // 2 % 3 else "Nix", 1 + number // 2 % 5)
+        try:
+            answer = str(checkout.place(buy))
+        except (OutOfStock, ProductNotFound) as refusal:
+            answer = refusal.message
+        replies.setdefault(buy.key, set()).add(answer)
+    books = Books.read(tmp_path)
+    books.check()
+    books.check_replies(replies)
+    assert set(books.refused.values()) == {"out of stock", "product not found"}

@@ -1,0 +1,97 @@
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.connection import Database
+from domain.errors import Unavailable
+from tests.books import query
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    database = Database(tmp_path / "t.db")
+    with database.write() as transaction:
+        transaction.execute("CREATE TABLE t (x)")
+    return database
+
+
+def test_a_connection_is_fully_durable(database: Database) -> None:
+    with database.read() as connection:
+        assert connection.pragma("journal_mode") == "wal"
+        assert connection.pragma("synchronous") == 2, "FULL"
+        assert connection.pragma("foreign_keys") == 1
+        assert connection.pragma("busy_timeout") == 1_000
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_rolls_back_on_any_exception(database: Database, error: type[BaseException]) -> None:
+    with pytest.raises(error), database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (1)")
+        raise error
+    assert query(database.path, "SELECT * FROM t") == []
+    with database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (2)")
+    assert query(database.path, "SELECT * FROM t") == [(2,)]
+
+
+def test_holds_the_write_lock_from_the_start(database: Database) -> None:
+    other = apsw.Connection(str(database.path))
+    with database.write(), pytest.raises(apsw.BusyError):
+        other.execute("BEGIN IMMEDIATE")
+    other.close()
+
+
+def test_each_thread_has_its_own_connection(database: Database) -> None:
+    seen: list[apsw.Connection] = []
+
+    def look() -> None:
+        with database.read() as connection:
+            seen.append(connection)
+        database.close()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    look()
+    assert len({id(connection) for connection in seen}) == 4
+
+
+def test_a_lock_that_stays_is_unavailable(database: Database) -> None:
+    other = apsw.Connection(str(database.path))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable), database.write():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    with database.write():
+        pass
+
+
+def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(database: Database) -> None:
+    with database.read() as connection:
+        first = connection
+    with pytest.raises(Unavailable), database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (1)")
+        raise apsw.IOError("disk I/O error")
+    with database.write() as transaction:
+        assert transaction is not first
+        transaction.execute("INSERT INTO t VALUES (2)")
+    assert query(database.path, "SELECT * FROM t") == [(2,)]
+
+
+def test_a_full_disk_is_unavailable(database: Database) -> None:
+    with database.read() as connection:
+        connection.pragma("max_page_count", connection.pragma("page_count"))
+    with pytest.raises(Unavailable), database.write() as transaction:
+        for _ in range(100):
+            transaction.execute("INSERT INTO t VALUES (zeroblob(4000))")
+    assert query(database.path, "SELECT * FROM t") == []
+
+
+def test_a_mistake_of_ours_is_no_trouble_of_the_disk(database: Database) -> None:
+    with pytest.raises(apsw.SQLError), database.write() as transaction:
+        transaction.execute("INSERT INTO nowhere VALUES (1)")

@@ -1,0 +1,46 @@
+import pytest
+
+from domain.errors import Invalid
+from wsgi_apps.wire import buys_of
+
+GOOD = b'{"sales": [{"key": "k", "name": "Tux", "quantity": 1}]}'
+
+
+def test_good_json_is_read() -> None:
+    [buy] = buys_of(GOOD)
+    assert (buy.key, buy.product, buy.quantity) == ("k", "Tux", 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"sales": {}}',
+        b'{"sales": [1]}',
+        b'{"sales": [], "more": 1}',
+        b'{"sales": [], "sales": []}',
+        b"\xff",
+        b"[" * 16_000,
+        b'{"a":' * 3_000,
+        b'{"sales": ' + b"[" + b",".join([b"1"] * 33) + b"]}",
+        GOOD.replace(b"1", b"true"),
+        GOOD.replace(b"1", b"NaN"),
+        GOOD.replace(b"1", b"Infinity"),
+        GOOD.replace(b"1", b"1.0"),
+        GOOD.replace(b"1", b"0"),
+        GOOD.replace(b"1", b'"1"'),
+        GOOD.replace(b"1", b"9" * 5_000),
+        GOOD.replace(b'"k"', b'""'),
+        GOOD.replace(b'"k"', b"null"),
+        GOOD.replace(b"Tux", b"\\ud800"),
+        GOOD.replace(b"Tux", b"a/b"),
+        GOOD.replace(b'"name": "Tux", ', b""),
+        GOOD.replace(b'"key": "k"', b'"key": "k", "key": "k"'),
+    ],
+)
+def test_bad_json_is_invalid(body: bytes) -> None:
+    with pytest.raises(Invalid):
+        buys_of(body)

@@ -1,0 +1,134 @@
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.catalog import APPLICATION_ID, MIGRATIONS, CatalogStore
+from db.connection import StartRefused, require_safe_sqlite
+from db.migrate import migrate
+from db.order import OrderStore
+from domain.values import Buy, Sold
+from tests.books import query
+
+MINE = 42
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_first.sql").write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+    return folder
+
+
+def test_an_upgrade_keeps_every_row(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "new" / "t.db"
+    migrate(path, scripts, MINE)
+    (scripts / "0002_second.sql").write_text("ALTER TABLE t ADD COLUMN y DEFAULT 7;")
+    migrate(path, scripts, MINE)
+    migrate(path, scripts, MINE)
+    assert query(path, "SELECT x, y FROM t") == [(1, 7)]
+    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_failing_migration_changes_nothing(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    migrate(path, scripts, MINE)
+    (scripts / "0002_second.sql").write_text("INSERT INTO t VALUES (2); CREATE TABLE u (x);")
+    (scripts / "0003_third.sql").write_text("INSERT INTO nowhere VALUES (1);")
+    with pytest.raises(StartRefused, match="nowhere"):
+        migrate(path, scripts, MINE)
+    assert query(path, "SELECT x FROM t") == [(1,)]
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert query(path, "SELECT name FROM sqlite_schema") == [("t",)]
+
+
+def test_processes_that_start_at_once_migrate_once(tmp_path: Path, scripts: Path) -> None:
+    failures: list[BaseException] = []
+    start = threading.Barrier(16)
+
+    def one() -> None:
+        start.wait()
+        try:
+            migrate(tmp_path / "t.db", scripts, MINE)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert query(tmp_path / "t.db", "SELECT x FROM t") == [(1,)]
+
+
+def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    (scripts / "0002_second.sql").write_text("CREATE TABLE u (x);")
+    migrate(path, scripts, MINE)
+    (scripts / "0002_second.sql").unlink()
+    before = path.read_bytes()
+    with pytest.raises(StartRefused, match="schema 2, newer than this code's 1"):
+        migrate(path, scripts, MINE)
+    assert path.read_bytes() == before
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    with apsw.Connection(str(path)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(StartRefused, match="not a database of this tier"):
+        migrate(path, scripts, MINE)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    path.write_bytes(b"my diary" * 1000)
+    with pytest.raises(StartRefused, match="not a database"):
+        migrate(path, scripts, MINE)
+    assert path.read_bytes() == b"my diary" * 1000
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, scripts: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartRefused, match="file"):
+        migrate(tmp_path / "file" / "t.db", scripts, MINE)
+
+
+def test_the_databases_of_the_tiers_are_not_exchanged(tmp_path: Path) -> None:
+    catalog, order = CatalogStore(tmp_path / "t.db"), OrderStore(tmp_path / "t.db")
+    catalog.migrate()
+    with pytest.raises(StartRefused, match="not a database of this tier"):
+        order.migrate()
+
+
+def test_a_restart_keeps_the_state(tmp_path: Path) -> None:
+    for number in range(3):
+        store = OrderStore(tmp_path / "order.db")
+        store.migrate()
+        store.finish([(Buy(f"k{number}", "Tux", 1), Sold(1))])
+        store.close()
+    assert query(tmp_path / "order.db", "SELECT number FROM orders") == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize("version", ["3.7.0", "3.40.1", "3.51.2"])
+def test_an_unsafe_sqlite_is_refused(version: str) -> None:
+    with pytest.raises(StartRefused, match=version):
+        require_safe_sqlite(version)
+
+
+@pytest.mark.parametrize("version", ["3.51.3", "3.54.1", "4.0.0"])
+def test_a_safe_sqlite_is_taken(version: str) -> None:
+    require_safe_sqlite(version)
+
+
+def test_the_sqlite_at_hand_is_checked_before_the_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.40.1")
+    with pytest.raises(StartRefused, match=r"3\.40\.1"):
+        migrate(tmp_path / "t.db", MIGRATIONS, APPLICATION_ID)
+    assert not (tmp_path / "t.db").exists()

@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.order import OrderStore
+from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound
+from domain.values import Buy, Order, Sold
+from tests.books import query
+
+BUY = Buy("k", "Tux", 2)
+
+
+def numbers(store: OrderStore, *keys: str) -> list[int]:
+    buys = [Buy(key, "Tux", 1) for key in keys]
+    store.begin(buys)
+    receipts = store.finish([(buy, Sold(2599)) for buy in buys])
+    return [receipt.number for receipt in receipts if isinstance(receipt, Order)]
+
+
+def test_numbers_start_at_0_and_have_no_gap(orders: OrderStore) -> None:
+    assert numbers(orders, "a", "b") + numbers(orders, "c") + numbers(orders, "d") == [0, 1, 2, 3]
+
+
+def test_a_rolled_back_batch_burns_no_number(orders: OrderStore) -> None:
+    numbers(orders, "a")
+    with pytest.raises(apsw.ConstraintError):
+        orders.finish([(Buy("b", "Tux", 1), Sold(1)), (Buy("c", "Tux", 1), Sold(-1))])
+    assert numbers(orders, "d") == [1]
+
+
+def test_a_begun_buy_is_in_doubt_until_it_is_finished(orders: OrderStore) -> None:
+    assert orders.begin([BUY]) == orders.begin([BUY]) == [None]
+    assert orders.intents(10) == [BUY]
+    [receipt] = orders.finish([(BUY, Sold(2599))])
+    assert isinstance(receipt, Order)
+    assert (receipt.number, receipt.product, receipt.quantity, receipt.price_cents) == (0, "Tux", 2, 2599)
+    assert orders.intents(10) == []
+
+
+def test_a_finished_buy_is_answered_from_the_log(orders: OrderStore) -> None:
+    orders.begin([BUY])
+    [receipt] = orders.finish([(BUY, Sold(2599))])
+    assert orders.begin([BUY]) == [receipt]
+    assert orders.finish([(BUY, Sold(2599))]) == [receipt]
+    assert orders.intents(10) == []
+
+
+def test_a_late_intent_of_a_finished_buy_drains(orders: OrderStore, tmp_path: Path) -> None:
+    [first] = orders.finish([(BUY, Sold(2599))])
+    with apsw.Connection(str(tmp_path / "order.db")) as shell:
+        shell.execute("INSERT INTO intents (key, product, quantity) VALUES ('k', 'Tux', 2)")
+    assert orders.finish([(BUY, Sold(2599))]) == [first]
+    assert orders.intents(10) == []
+
+
+@pytest.mark.parametrize("refusal", [OutOfStock(), ProductNotFound()])
+def test_a_refused_buy_is_logged_as_minus_1(
+    orders: OrderStore, tmp_path: Path, refusal: OutOfStock | ProductNotFound
+) -> None:
+    orders.begin([BUY])
+    assert orders.finish([(BUY, refusal)]) == [refusal]
+    assert orders.begin([BUY]) == [refusal]
+    rows = query(tmp_path / "order.db", "SELECT order_number, product, quantity, key, refused_because FROM order_log")
+    assert rows == [(-1, "Tux", 2, "k", refusal.message)]
+    assert numbers(orders, "a") == [0]
+
+
+@pytest.mark.parametrize("other", [Buy("k", "Tux", 1), Buy("k", "Bird", 2)])
+def test_a_key_stands_for_one_product_and_quantity(orders: OrderStore, other: Buy) -> None:
+    orders.begin([BUY])
+    assert orders.begin([other]) == [KeyReused()]
+    orders.finish([(BUY, Sold(1))])
+    assert orders.begin([other]) == [KeyReused()]
+
+
+def test_a_refused_key_stands_for_one_product_and_quantity(orders: OrderStore) -> None:
+    orders.finish([(BUY, OutOfStock())])
+    assert orders.begin([Buy("k", "Tux", 1)]) == [KeyReused()]
+
+
+def test_a_key_that_the_catalog_knows_otherwise_is_not_logged(orders: OrderStore, tmp_path: Path) -> None:
+    orders.begin([BUY])
+    assert orders.finish([(BUY, KeyReused())]) == [KeyReused()]
+    assert orders.intents(10) == []
+    assert query(tmp_path / "order.db", "SELECT * FROM order_log") == []
+
+
+def test_intents_come_oldest_first_and_bounded(orders: OrderStore) -> None:
+    buys = [Buy(key, "Tux", 1) for key in "dacb"]
+    orders.begin(buys)
+    assert orders.intents(3) == buys[:3]
+
+
+def test_an_order_is_found_by_its_number(orders: OrderStore) -> None:
+    numbers(orders, "a")
+    order = orders.order(0)
+    assert (order.product, order.quantity, order.price_cents) == ("Tux", 1, 2599)
+    assert order.time.endswith("Z")
+    with pytest.raises(OrderNotFound):
+        orders.order(1)
+
+
+def test_the_order_log_shows_all_in_the_order_of_time(orders: OrderStore, tmp_path: Path) -> None:
+    numbers(orders, "a")
+    orders.finish([(Buy("no", "Nix", 1), ProductNotFound())])
+    numbers(orders, "b")
+    log = query(
+        tmp_path / "order.db", "SELECT order_number, product, quantity, key, price FROM order_log ORDER BY time"
+    )
+    assert sorted(log, key=lambda row: row[3]) == [
+        (0, "Tux", 1, "a", 25.99),
+        (1, "Tux", 1, "b", 25.99),
+        (-1, "Nix", 1, "no", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("UPDATE orders SET quantity = 2", "append-only"),
+        ("DELETE FROM orders", "append-only"),
+        ("REPLACE INTO orders (number, key, product, quantity, price_cents) VALUES (0, 'z', 'z', 1, 1)", "append-only"),
+        ("REPLACE INTO orders (key, product, quantity, price_cents) VALUES ('a', 'z', 1, 1)", "at most once"),
+        ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('no', 'z', 1, 1)", "never both"),
+        ("INSERT INTO orders (number, key, product, quantity, price_cents) VALUES (-1, 'z', 'z', 1, 1)", "CHECK"),
+        ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('z', 'z', 0, 1)", "CHECK"),
+        ("UPDATE refused SET quantity = 2", "append-only"),
+        ("DELETE FROM refused", "append-only"),
+        ("REPLACE INTO refused SELECT * FROM refused", "append-only"),
+        ("INSERT INTO refused VALUES ('a', 'Tux', 1, 'out of stock', 'now')", "never both"),
+    ],
+)
+def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, sql: str, message: str) -> None:
+    numbers(orders, "a")
+    orders.finish([(Buy("no", "Nix", 1), ProductNotFound())])
+    shell = apsw.Connection(str(tmp_path / "order.db"))
+    with pytest.raises(apsw.Error, match=message):
+        shell.execute(sql)
+    shell.close()

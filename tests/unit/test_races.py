@@ -1,0 +1,112 @@
+"""Many threads at once. Each race runs on the real stores, on one file, with one connection a thread."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Refused, Unavailable
+from domain.values import Buy, Product
+from tests.books import Books
+
+THREADS = 64
+
+
+@pytest.fixture
+def thousand(tmp_path: Path) -> Checkout:
+    """A checkout on a catalog with 1,000 pieces of one product."""
+    catalog, orders = CatalogStore(tmp_path / "catalog.db"), OrderStore(tmp_path / "order.db")
+    catalog.migrate()
+    orders.migrate()
+    catalog.load([Product("Ticket", 5000, 1_000)])
+    catalog.close()
+    orders.close()
+    return Checkout(orders, catalog)
+
+
+def at_once(work: Callable[[int], None]) -> None:
+    """Run work(0) … work(THREADS - 1) in a thread each, all begun at one moment; raise the first failure."""
+    barrier = threading.Barrier(THREADS)
+    failures: list[BaseException] = []
+
+    def one(number: int) -> None:
+        try:
+            barrier.wait()
+            work(number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def answer_to(checkout: Checkout, buy: Buy) -> str:
+    """The number or the refusal; asked again while the store is busy, as a tier does."""
+    while True:
+        try:
+            return str(checkout.place(buy))
+        except Refused as refused:
+            return refused.message
+        except Unavailable:
+            continue
+
+
+def test_64_threads_buy_exactly_1000_of_1000_pieces(thousand: Checkout, tmp_path: Path) -> None:
+    replies: dict[str, set[str]] = {}
+
+    def shop(number: int) -> None:
+        for turn in range(20):  # 64 × 20 buys of one piece for 1,000 pieces
+            buy = Buy(f"{number}-{turn}", "Ticket", 1)
+            replies[buy.key] = {answer_to(thousand, buy)}
+
+    at_once(shop)
+    books = Books.read(tmp_path)
+    books.check()
+    books.check_replies(replies)
+    assert books.products == {"Ticket": 0}
+    assert [number for number, *_ in books.orders] == list(range(1_000))
+    assert len(books.refused) == THREADS * 20 - 1_000
+
+
+def test_64_threads_with_one_key_buy_once(thousand: Checkout, tmp_path: Path) -> None:
+    answers = set()
+
+    def shop(_number: int) -> None:
+        for turn in range(5):
+            answers.add((turn, answer_to(thousand, Buy(f"key-{turn}", "Ticket", 3))))
+
+    at_once(shop)
+    books = Books.read(tmp_path)
+    books.check()
+    assert len(answers) == 5, "every reply to one key agrees"
+    assert books.products == {"Ticket": 985}
+
+
+def test_recovery_and_buyers_do_not_disturb_each_other(thousand: Checkout, tmp_path: Path) -> None:
+    replies: dict[str, set[str]] = {}
+
+    def shop(number: int) -> None:
+        for turn in range(5):
+            if number % 4 == 0:
+                try:
+                    thousand.settle(thousand.intents(100))
+                except Unavailable:
+                    continue  # busy: the next sweep will do it
+            else:
+                buy = Buy(f"{number}-{turn}", "Ticket", 5)
+                replies[buy.key] = {answer_to(thousand, buy)}
+
+    at_once(shop)
+    thousand.settle(thousand.intents(100))
+    books = Books.read(tmp_path)
+    books.check()
+    books.check_replies(replies)
