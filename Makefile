@@ -43,7 +43,8 @@ compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine,
 	$(BIN)/pytest tests/compose
 
 bench: .venv/dev ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
-	$(BIN)/python -m bench.latency
+	@mkdir -p bench/results
+	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json --benchmark-histogram=bench/results/latency
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \

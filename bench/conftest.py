@@ -1,0 +1,17 @@
+"""One store for the whole run, with more stock than the run can buy."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.tiers import Tiers, running
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    folder: Path = tmp_path_factory.mktemp("bench")
+    products = folder / "products.txt"
+    products.write_text("Tux 25.99 1000000000\n")
+    with running(folder / "data", PRODUCTS=str(products)) as tiers:
+        yield tiers
