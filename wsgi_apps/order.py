@@ -14,7 +14,7 @@ from wsgi_apps.clients import HttpCatalog, Peer
 from wsgi_apps.queries import OrderQueries
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 
-# Shorter than the front end's, so that the front end still hears that the catalog is away.
+# Shorter than the front end's, which so has the time to ask again when the catalog is away.
 DEADLINE_S = 2.0
 
 _log = logging.getLogger(__name__)

@@ -1,0 +1,27 @@
+# One image for the three tiers; compose.yaml says which container runs which.
+# It builds with and without BuildKit, so nothing here needs BuildKit.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /app
+COPY requirements.txt .
+RUN python3 -m venv --without-pip /opt/venv \
+    && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements.txt
+# .dockerignore lets in only what runs. Whatever the checkout's file modes, all may read and none may write.
+COPY . .
+RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .
+
+FROM ${BASE_IMAGE}
+# Nothing can write bytecode into a read-only container, and the official images come without the standard library's:
+# compiled once here, it need not be compiled again by each health check. What does not compile is not ours to judge.
+RUN python3 -m compileall -q -x site-packages "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
+# A new named volume takes its owner from the folder that it covers.
+RUN install -d -o 10001 -g 10001 -m 0700 /data
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /app /app
+WORKDIR /app
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
+USER 10001:10001
+# Without a command of its own, a container explains the settings.
+CMD ["python", "-m", "conf.settings"]

@@ -1,0 +1,262 @@
+"""The image and compose.yaml on a real engine: built, attacked, restarted, taken down and up, removed.
+
+Without an engine these tests fail: whoever runs them wants to know. The project, the image and the port are their own,
+so a store that runs on this machine is left alone. Nothing stays behind but the engine's build cache.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parents[2]
+TIERS = ("catalog", "order", "front_end")
+BEHIND = ("catalog", "order")
+INITIAL_STOCK = {"Bird": 98, "Elephant": 87, "Tux": 80, "Whale": 94}
+PATIENCE_S = 30.0
+
+
+class Store:
+    """A compose project, and what its shop has answered to each key so far."""
+
+    def __init__(self, compose: list[str], port: int) -> None:
+        self.name = f"toystore-test-{os.getpid()}"
+        self.url = f"http://127.0.0.1:{port}"
+        self.answers: dict[str, tuple[str, int, Any]] = {}  # key: product, quantity, answer
+        self._compose = [*compose, "-f", str(ROOT / "compose.yaml"), "-p", self.name]
+        self._environ = {**os.environ, "IMAGE": self.name, "FRONT_PORT": str(port)}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def compose(self, *arguments: str) -> str:
+        return output_of(*self._compose, *arguments, environ=self._environ)
+
+    def up(self, *options: str) -> None:
+        try:
+            self.compose("up", "--detach", *options)
+        except pytest.fail.Exception:
+            print(self.logs())  # pytest shows it with the failure
+            raise
+
+    def remove(self) -> None:
+        self._session.close()
+        self.compose("down", "--volumes", "--rmi", "all")
+
+    def container(self, tier: str) -> str:
+        """The id of the tier's container."""
+        return self.compose("ps", "-q", tier).strip()
+
+    def kill(self, container: str) -> None:
+        """kill -9 of the main process, behind the engine's back: what `docker kill` ended it would not start again."""
+        script = f"import os; os.kill({inspect(container)['State']['Pid']}, 9)"
+        # By a helper that sees the engine's processes: who may use the engine need not be root, nor on its machine.
+        helper = ["docker", "run", "--rm", "--pid=host", "--network=none", "--user=0", self.name]
+        output_of(*helper, "python", "-c", script)
+
+    def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            if time.monotonic() > deadline:
+                self.fail(f"within {PATIENCE_S:.0f} s it did not become true that {what}")
+            time.sleep(0.2)
+
+    def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> requests.Response:
+        """The first definite answer: a tier that is away gives a broken connection or a 503, and is asked again."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                response = self._session.request(method, self.url + path, headers=headers, timeout=10)
+                if response.status_code < 500:
+                    return response
+                trouble = response.text
+            except requests.RequestException as error:
+                trouble = str(error)
+            if time.monotonic() > deadline:
+                self.fail(f"{method} {path} had no answer within {PATIENCE_S:.0f} s, at last: {trouble}")
+            time.sleep(0.2)
+
+    def get(self, path: str) -> Any:
+        response = self.ask("GET", path)
+        assert response.status_code == 200, f"GET {path}: {response.text}"
+        return response.json()["data"]
+
+    def post(self, product: str, quantity: int, key: str) -> requests.Response:
+        return self.ask("POST", f"/{product}/{quantity}", {"Idempotency-Key": key})
+
+    def buy(self, product: str, quantity: int = 1) -> Any:
+        """The answer to a buy with a key of its own."""
+        key = f"key-{len(self.answers)}"
+        answer = self.post(product, quantity, key).json()
+        self.answers[key] = product, quantity, answer
+        return answer
+
+    def buy_next(self) -> None:
+        """One piece, of each product in turn."""
+        self.buy(list(INITIAL_STOCK)[len(self.answers) % len(INITIAL_STOCK)])
+
+    def stock(self) -> dict[str, int]:
+        return {product["name"]: product["quantity"] for product in self.get("/products")}
+
+    def fail(self, why: str) -> NoReturn:
+        pytest.fail(f"{why}\n{self.logs()}", pytrace=False)
+
+    def logs(self) -> str:
+        return self.compose("logs", "--tail=40")
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    store = Store(compose_command(), free_port())
+    try:
+        store.up("--build")
+        assert store.stock() == INITIAL_STOCK
+        yield store
+    finally:
+        store.remove()
+
+
+def test_only_the_front_end_is_published_and_only_on_loopback(store: Store) -> None:
+    published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in TIERS}
+    loopback = {"HostIp": "127.0.0.1", "HostPort": store.url.rpartition(":")[2]}
+    assert published == {"catalog": {}, "order": {}, "front_end": {"6060/tcp": [loopback]}}
+
+
+@pytest.mark.parametrize("tier", BEHIND)
+def test_a_tier_behind_the_front_end_is_cut_off(store: Store, tier: str) -> None:
+    networks = inspect(store.container(tier))["NetworkSettings"]["Networks"]
+    assert [json.loads(output_of("docker", "network", "inspect", name))[0]["Internal"] for name in networks] == [True]
+
+
+LOOK_AROUND = """
+import json, os
+status = dict(line.strip().split(":\\t", 1) for line in open("/proc/1/status"))
+print(json.dumps({
+    "is root": os.getuid() == 0 or os.getgid() == 0,
+    "capabilities": max(int(value, 16) for name, value in status.items() if name.startswith("Cap")),
+    "no new privileges": status["NoNewPrivs"],
+    "may write": [folder for folder in ("/", "/app", "/data", "/opt/venv", "/tmp") if os.access(folder, os.W_OK)],
+}))
+"""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_container_can_do_only_what_its_tier_needs(store: Store, tier: str) -> None:
+    container = store.container(tier)
+    assert json.loads(output_of("docker", "exec", container, "python", "-c", LOOK_AROUND)) == {
+        "is root": False,
+        "capabilities": 0,
+        "no new privileges": "1",
+        "may write": ["/data", "/tmp"] if tier in BEHIND else ["/tmp"],
+    }
+    given = inspect(container)["HostConfig"]
+    assert given["ReadonlyRootfs"] and 0 < given["Memory"] <= 2**30 and 0 < given["PidsLimit"] <= 1024
+
+
+def test_buys_are_numbered_from_zero_without_a_gap(store: Store) -> None:
+    for _ in range(10):
+        store.buy_next()
+    assert_nothing_is_lost(store)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_killed_container_comes_back_and_no_buy_is_lost(store: Store, tier: str) -> None:
+    container = store.container(tier)
+    restarts = inspect(container)["RestartCount"]
+    while_shopping(store, lambda: store.kill(container))
+    store.wait_until(f"{tier} was restarted", lambda: inspect(container)["RestartCount"] == restarts + 1)
+    store.wait_until(f"{tier} is healthy", lambda: is_healthy(container))
+    assert_nothing_is_lost(store)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_restarted_container_loses_no_buy(store: Store, tier: str) -> None:
+    container = store.container(tier)
+    before = inspect(container)["State"]["StartedAt"]
+    while_shopping(store, lambda: store.compose("restart", tier))
+    assert inspect(container)["State"]["StartedAt"] > before
+    store.wait_until(f"{tier} is healthy", lambda: is_healthy(container))
+    assert_nothing_is_lost(store)
+
+
+def test_down_and_up_keeps_stock_orders_and_refused_buys(store: Store) -> None:
+    assert "data" in store.buy("Tux")
+    assert store.buy("Tux", 81)["error"]["message"] == "out of stock"
+    store.compose("down")
+    store.up()
+    assert_nothing_is_lost(store)
+
+
+def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
+    """Buy one piece after the other before, during and after the disturbance; each buy gets an answer in the end."""
+    with ThreadPoolExecutor() as pool:
+        disturbance = pool.submit(disturb)
+        while not disturbance.done():
+            store.buy_next()
+            time.sleep(0.1)
+        disturbance.result()
+    for _ in range(5):
+        store.buy_next()
+
+
+def assert_nothing_is_lost(store: Store) -> None:
+    """The log has each order, the stock is what they leave, and each key still has its answer."""
+    orders, sold = {}, Counter[str]()
+    for product, quantity, answer in store.answers.values():
+        if "data" in answer:
+            orders[int(answer["data"]["order_number"])] = product, quantity
+            sold[product] += quantity
+    assert sorted(orders) == list(range(len(orders)))
+    # First what is there: a key that is sent again could bring back an order that was lost.
+    for number, bought in orders.items():
+        order = store.get(f"/orders/{number}")
+        assert (order["name"], order["quantity"]) == bought
+    assert store.stock() == {product: stock - sold[product] for product, stock in INITIAL_STOCK.items()}
+    for key, (product, quantity, answer) in store.answers.items():
+        assert store.post(product, quantity, key).json() == answer
+        assert store.post(product, quantity + 1, key).status_code == 422  # a key that was forgotten would buy now
+
+
+def inspect(container: str) -> Any:
+    return json.loads(output_of("docker", "inspect", container))[0]
+
+
+def is_healthy(container: str) -> bool:
+    return bool(inspect(container)["State"]["Health"]["Status"] == "healthy")
+
+
+def compose_command() -> list[str]:
+    """`docker compose` or `docker-compose`, whichever is here; a failure when there is none, or no engine."""
+    if not works("docker", "version"):
+        pytest.fail("these tests need a Docker engine; `docker version` says what is missing", pytrace=False)
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if works(*command, "version"):
+            return command
+    pytest.fail("these tests need `docker compose` or `docker-compose`", pytrace=False)
+
+
+def works(*command: str) -> bool:
+    return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
+def output_of(*command: str, environ: dict[str, str] | None = None) -> str:
+    """The standard output of a command, whose failure fails the test."""
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
+    if done.returncode != 0:
+        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        pytest.fail("\n".join([f"{' '.join(command)} ended with {done.returncode}:", *lines[-40:]]), pytrace=False)
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
