@@ -18,7 +18,7 @@ client: .venv/run ## The shopper's program; it asks what it needs to know (flags
 
 install: .venv/dev ## Make .venv with all that running, testing and benchmarks need
 
-test: lint types unit integration e2e faults-short ## What CI runs: lint, types, unit, integration, e2e, a short fault run
+test: lint types unit integration e2e faults-short ## What CI runs first: lint, types, unit, integration, e2e, a short fault run
 
 lint: .venv/dev
 	$(BIN)/ruff check .

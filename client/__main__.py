@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from client.options import Options, from_command_line
 from client.report import print_json, print_table
 from client.series import Series, run
-from conf.settings import load_or_exit
+from conf.settings import SettingsError, buy_probability, load, refuse_to_start
 
 # A shorter series is over before a bar could be read.
 LONG_SERIES = 50
@@ -15,13 +15,15 @@ LONG_SERIES = 50
 
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
-    settings = load_or_exit()
     try:
-        options = from_command_line(arguments, settings.buy_probability)
+        url = load().front_end.address.url
+        options = from_command_line(arguments, buy_probability())
+    except SettingsError as error:
+        refuse_to_start(str(error))
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    series = _run_with_progress(options, settings.front_end.address.url)
+    series = _run_with_progress(options, url)
     print_json(series) if options.json else print_table(series)
     if series.failure:
         print(f"client: {series.failure}", file=sys.stderr)

@@ -22,7 +22,8 @@ The toy store's shopper. Without --mode it asks for all it needs.
   mode 2   query PRODUCT, COUNT times
   mode 3   buy QUANTITY of PRODUCT, COUNT times
 
-A request without an answer is repeated for 10 s, a buy always under its own idempotency key, so it is never made twice.
+A request without an answer is repeated for 10 s (2 s where nothing listens), a buy always under its own idempotency
+key, so it is never made twice.
 Exit code: 0 done, 1 the store does not answer, 2 wrong usage, 130 interrupted."""
 
 

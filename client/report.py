@@ -19,8 +19,10 @@ def percentile(sorted_values: list[float], percent: float) -> float:
 def summary(series: Series) -> dict[str, Any]:
     """Requests, outcomes and latency (ms) of each kind of request."""
     kinds = {}
-    for kind in sorted({request.kind for request in series.requests}, reverse=True):
+    for kind in ("query", "buy"):
         of_kind = [request for request in series.requests if request.kind == kind]
+        if not of_kind:
+            continue
         times = sorted(request.seconds * 1000 for request in of_kind)
         latency = {"mean": sum(times) / len(times), "max": times[-1]}
         latency |= {f"p{percent}": percentile(times, percent) for percent in (50, 95, 99)}

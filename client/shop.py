@@ -10,8 +10,9 @@ import requests
 
 # For how long a request is repeated, a buy always under its own key, before the store counts as down.
 PATIENCE_S = 10.0
-# A store that has never answered is more likely not running than restarting.
+# Where nothing listens and nothing ever answered, the store is more likely not running than restarting.
 FIRST_PATIENCE_S = 2.0
+REFUSED = "connection refused"
 _PAUSE_S = 0.2
 
 
@@ -25,7 +26,7 @@ class Shop:
     def __init__(self, url: str, stop: threading.Event) -> None:
         self._url = url
         self._stop = stop
-        self._patience_s = FIRST_PATIENCE_S
+        self._met = False
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between a shopper and this store
 
@@ -65,20 +66,21 @@ class Shop:
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
         """A reply below 500, or StoreDown when none came in time or the series is stopped."""
-        deadline = time.monotonic() + self._patience_s
+        begun = time.monotonic()
         while True:
-            left_s = max(0.1, deadline - time.monotonic())
+            left_s = max(0.1, begun + PATIENCE_S - time.monotonic())
             try:
                 response = self._session.request(
                     method, self._url + path, params=parameters, headers=headers, timeout=left_s
                 )
-                self._patience_s = PATIENCE_S
+                self._met = True
                 if response.status_code < 500:
                     return response
                 why = _message(response)
             except requests.RequestException as error:
                 why = _in_a_word(error)
-            if time.monotonic() + _PAUSE_S > deadline or self._stop.wait(_PAUSE_S):
+            patience_s = FIRST_PATIENCE_S if why == REFUSED and not self._met else PATIENCE_S
+            if time.monotonic() + _PAUSE_S > begun + patience_s or self._stop.wait(_PAUSE_S):
                 raise StoreDown(f"the store at {self._url} does not answer ({why}); is `make run` running?")
 
 
@@ -93,5 +95,5 @@ def _in_a_word(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "timed out"
     if isinstance(error, requests.ConnectionError):
-        return "connection refused" if "refused" in str(error) else "connection failed"
+        return REFUSED if "refused" in str(error) else "connection failed"
     return str(error)

@@ -87,7 +87,7 @@ def require_free_port(tier: Tier) -> None:
         except OSError as error:
             if time.monotonic() > deadline:
                 why = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else str(error)
-                setting = f"{TIERS[tier.name][0]}_BIND"
+                setting = f"{TIERS[tier.name].prefix}_BIND"
                 raise StartFailed(f"{tier.name} cannot listen on {tier.bind} ({setting}): {why}") from error
         time.sleep(0.1)
 

@@ -9,31 +9,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-# Name on the wire of a person's screen, variable prefix, documented port.
-TIERS = {"catalog": ("CATALOG", 10086), "order": ("ORDER", 10010), "front_end": ("FRONT", 6060)}
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """The prefix of a tier's variables, and what holds where none of them is set."""
+
+    prefix: str
+    port: int
+    workers: int
+    threads: int
+
 
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
 # the write lock. The front end owns none, and a second worker uses the second core. As many threads as calls
 # that shoppers have under way: a thread waits for the tier behind, or for the disk, most of its time.
-DEFAULT_WORKERS = {"catalog": 1, "order": 1, "front_end": 2}
-DEFAULT_THREADS = {"catalog": 64, "order": 64, "front_end": 32}
+TIERS = {
+    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=64),
+    "order": Defaults("ORDER", port=10010, workers=1, threads=64),
+    "front_end": Defaults("FRONT", port=6060, workers=2, threads=32),
+}
 
 _HELP = """\
 Settings (environment variables)
 
-  CATALOG, ORDER, FRONT         where others reach the tier: host, host:port or URL
-                                default: what the tier's _BIND says
-  CATALOG_BIND                  host:port on which the catalog listens        default: 127.0.0.1:10086
-  ORDER_BIND                    host:port on which the order tier listens     default: 127.0.0.1:10010
-  FRONT_BIND                    host:port on which the front end listens      default: 127.0.0.1:6060
-  CATALOG_WORKERS, _THREADS     gunicorn's workers, and threads in each       default: {catalog}
-  ORDER_WORKERS, _THREADS       likewise                                      default: {order}
-  FRONT_WORKERS, _THREADS       likewise                                      default: {front_end}
-  DATA_DIR                      folder of catalog.db and order.db             default: data
-  PRODUCTS                      file of the first products, read once         default: conf/database.txt
-  p                             client, mode 1: probability of a buy          default: asked for
+  CATALOG, ORDER, FRONT       where others reach the tier: host, host:port or URL
+                              default: what the tier's _BIND says
+  CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
+  ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
+  FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
+  CATALOG_WORKERS, _THREADS   gunicorn's workers, threads in each     default: {catalog.workers}, {catalog.threads}
+  ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
+  FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
+  DATA_DIR                    folder of catalog.db and order.db       default: data
+  PRODUCTS                    file of the first products, read once   default: conf/database.txt
+  p                           client, mode 1: probability of a buy    default: asked for
 
-A host alone takes the documented port."""
+A host without a port means the tier's default port."""
 
 
 class SettingsError(ValueError):
@@ -76,11 +87,10 @@ class Settings:
     front_end: Tier
     data_dir: Path
     products: Path
-    buy_probability: float | None
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:
-        """In the order in which they lean on each other, which is no order that a start has to keep."""
+        """The tiers behind first. They may be started in any order."""
         return self.catalog, self.order, self.front_end
 
 
@@ -93,12 +103,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         front_end=front_end,
         data_dir=Path(environ.get("DATA_DIR") or "data"),
         products=Path(environ.get("PRODUCTS") or "conf/database.txt"),
-        buy_probability=_probability(environ.get("p", "")),
     )
 
 
 def load_or_exit() -> Settings:
-    """The settings, for a program's first line: what is wrong ends it with one clear line and exit code 2."""
+    """The settings. A bad one ends the program with one line and exit code 2."""
     try:
         return load()
     except SettingsError as error:
@@ -109,6 +118,11 @@ def refuse_to_start(why: str) -> NoReturn:
     """End this program: one line, exit code 2."""
     print(f"toy store: {why}", file=sys.stderr, flush=True)
     sys.exit(2)
+
+
+def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
+    """The client's `p`; None when it is not set. Raises SettingsError."""
+    return parse_probability(environ["p"]) if environ.get("p") else None
 
 
 def parse_probability(text: str) -> float:
@@ -132,18 +146,19 @@ def parse_address(variable: str, text: str, default_port: int) -> Address:
 
 
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
-    prefix, port = TIERS[name]
+    default = TIERS[name]
+    prefix, port = default.prefix, default.port
     _refuse_misspelt(prefix, environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     reach = environ.get(prefix)
-    # Who listens on every address is reached by way of the loopback one.
+    # A tier that listens on every address is reached on the loopback one.
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind.host, bind.host)
     return Tier(
         name=name,
         bind=bind,
         address=parse_address(prefix, reach, port) if reach else Address(here, bind.port),
-        workers=_count(f"{prefix}_WORKERS", environ, default=DEFAULT_WORKERS[name], most=64),
-        threads=_count(f"{prefix}_THREADS", environ, default=DEFAULT_THREADS[name], most=512),
+        workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
+        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
     )
 
 
@@ -163,14 +178,9 @@ def _count(variable: str, environ: Mapping[str, str], default: int, most: int) -
     return int(text)
 
 
-def _probability(text: str) -> float | None:
-    return parse_probability(text) if text else None
-
-
 def describe() -> str:
     """The settings with their meaning and default, for `make help`."""
-    defaults = {name: f"{DEFAULT_WORKERS[name]}, {DEFAULT_THREADS[name]}" for name in TIERS}
-    return _HELP.format(**defaults)
+    return _HELP.format(**TIERS)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ import socket
 import gunicorn.util
 from gunicorn.workers.gthread import ThreadWorker
 
+from wsgi_apps.errors import error_json
+
 
 class StoreWorker(ThreadWorker):
-    """Serves like gthread. What is no HTTP at all, and never reaches the app, is told so in JSON."""
+    """Serves like gthread. A request so broken that it never reaches the app gets its error in JSON."""
 
     def is_parent_alive(self) -> bool:
         """Whether the master lives. When it was killed, its successor needs the port at once.
@@ -30,7 +32,7 @@ def write_json_error(sock: socket.socket, status: int, reason: str, message: str
         # A transfer coding that gunicorn does not know. For this store it is one more body without a length.
         status, reason, message = 411, "Length Required", "a body needs a Content-Length"
     text = message if message and status < 500 else reason.lower()
-    body = json.dumps({"error": {"code": status, "message": text}}, ensure_ascii=True)
+    body = json.dumps(error_json(status, text))
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     gunicorn.util.write_nonblock(sock, f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode("latin-1"))
 

@@ -23,17 +23,6 @@ _ANY = "SELECT 1 FROM products LIMIT 1"
 _PRODUCTS = """
     SELECT name, price_cents, quantity FROM products
     WHERE name > :after AND instr(casefold(name), casefold(:q)) ORDER BY name LIMIT :limit"""
-_HOW_IT_ENDED = """
-    SELECT product, -delta, price_cents, NULL FROM stock_ledger WHERE key = :key
-    UNION ALL SELECT product, quantity, NULL, reason FROM refused WHERE key = :key"""
-_TAKE = """
-    UPDATE products SET quantity = quantity - :quantity WHERE name = :product AND quantity >= :quantity
-    RETURNING price_cents, quantity"""
-_ENTER = """
-    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
-    VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
-_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
-_ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
 
 
 class CatalogStore:
@@ -54,8 +43,8 @@ class CatalogStore:
             raise ProductNotFound
         return Product(*rows[0])
 
-    def products(self, *, q: str = "", after: str = "", limit: int = 100) -> ProductPage:
-        """At most `limit` products with `q` in the name (case does not matter), by name, from behind `after`."""
+    def products(self, *, q: str = "", after: str = "", limit: int) -> ProductPage:
+        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
         with self._database.read() as connection:
             rows = run(connection, _PRODUCTS, {"q": q, "after": after, "limit": limit + 1})
         page = tuple(Product(*row) for row in rows[:limit])
@@ -85,6 +74,14 @@ class CatalogStore:
         self._database.close()
 
 
+_HOW_IT_ENDED = """
+    SELECT product, -delta, price_cents, NULL FROM stock_ledger WHERE key = :key
+    UNION ALL SELECT product, quantity, NULL, reason FROM refused WHERE key = :key"""
+_TAKE = """
+    UPDATE products SET quantity = quantity - :quantity WHERE name = :product AND quantity >= :quantity
+    RETURNING price_cents, quantity"""
+
+
 def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
     # The look-up of the key and the decrement share one transaction: in two, both of two equal buys could pass.
     rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key})
@@ -97,9 +94,11 @@ def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
     if not taken:
         return _refuse(transaction, buy)
     price_cents, balance = taken[0]
-    entry = {"product": buy.product, "delta": -buy.quantity, "balance": balance, "reason": reason}
-    run(transaction, _ENTER, entry | {"key": buy.key, "price_cents": price_cents})
+    _enter(transaction, Product(buy.product, price_cents, balance), -buy.quantity, reason, buy.key)
     return Sold(price_cents)
+
+
+_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
 def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
@@ -110,8 +109,21 @@ def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
     return refusal
 
 
+_ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
+
+
 def _add(transaction: apsw.Connection, product: Product) -> None:
     row = {"name": product.name, "price_cents": product.price_cents, "quantity": product.quantity}
     run(transaction, _ADD, row)
-    entry = {"product": product.name, "delta": product.quantity, "balance": product.quantity, "reason": "initial"}
-    run(transaction, _ENTER, entry | {"key": None, "price_cents": product.price_cents})
+    _enter(transaction, product, product.quantity, "initial", key=None)
+
+
+_ENTER = """
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
+    VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
+
+
+def _enter(transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None) -> None:
+    """A change of the stock, which has led to this `product`."""
+    entry = {"product": product.name, "balance": product.quantity, "price_cents": product.price_cents}
+    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key})

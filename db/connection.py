@@ -57,31 +57,42 @@ def _casefold(*text: Any) -> str:
     return str(text[0]).casefold()
 
 
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """A transaction that has the write lock from its first statement and is rolled back on any exception.
+
+    IMMEDIATE because a deferred transaction that turns into a writer fails at once when another writes, whatever
+    the busy timeout.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # After a full disk SQLite has rolled back by itself; a second ROLLBACK would be an error.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class _Thread(threading.local):
+    connection: apsw.Connection | None = None
+
+
 class Database:
     """One SQLite file. Threads share the object, never a connection; each opens its own at its first use."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._thread = threading.local()
+        self._thread = _Thread()
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
-        """One transaction that has the write lock from its first statement and is rolled back on any exception.
-
-        IMMEDIATE because a deferred transaction that turns into a writer fails at once when another writes,
-        whatever the busy timeout. Raises Unavailable when the lock is not free in time or the disk fails.
-        """
+        """One `transaction`. Raises Unavailable when the lock is not free in time or the disk fails."""
         with self._trouble_is_unavailable():
             connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(connection):
                 yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                # After a full disk SQLite has rolled back by itself; a second ROLLBACK would be an error.
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
@@ -91,16 +102,14 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection. It opens again at the next use."""
-        connection: apsw.Connection | None = getattr(self._thread, "connection", None)
-        self._thread.connection = None
+        connection, self._thread.connection = self._thread.connection, None
         if connection is not None:
             connection.close(True)
 
     def _connection(self) -> apsw.Connection:
-        connection: apsw.Connection | None = getattr(self._thread, "connection", None)
-        if connection is None:
-            connection = self._thread.connection = connect(self.path)
-        return connection
+        if self._thread.connection is None:
+            self._thread.connection = connect(self.path)
+        return self._thread.connection
 
     @contextmanager
     def _trouble_is_unavailable(self) -> Iterator[None]:

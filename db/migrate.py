@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartRefused, connect, require_safe_sqlite
+from db.connection import StartRefused, connect, require_safe_sqlite, transaction
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -46,15 +46,9 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
 
 
 def _upgrade(connection: apsw.Connection, scripts: list[Path], application_id: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         version = connection.pragma("user_version")
         for script in scripts[version:]:
             connection.execute(script.read_text(encoding="utf-8"))
         connection.pragma("application_id", application_id)
         connection.pragma("user_version", max(version, len(scripts)))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

@@ -15,18 +15,7 @@ APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "order"
 
 _ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE number = :number"
-_ORDER_OF_KEY = "SELECT number, product, quantity, price_cents, time FROM orders WHERE key = :key"
-_REFUSED_OF_KEY = "SELECT product, quantity, reason FROM refused WHERE key = :key"
-_INTENT_OF_KEY = "SELECT product, quantity FROM intents WHERE key = :key"
 _INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
-_INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
-_FORGET = "DELETE FROM intents WHERE key = :key"
-# The first number is 0; behind it AUTOINCREMENT counts. A rolled-back insert burns no number.
-_APPEND = """
-    INSERT INTO orders (number, key, product, quantity, price_cents)
-    VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
-    RETURNING number, product, quantity, price_cents, time"""
-_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
 class OrderStore:
@@ -67,6 +56,10 @@ class OrderStore:
         self._database.close()
 
 
+_INTENT_OF_KEY = "SELECT product, quantity FROM intents WHERE key = :key"
+_INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
+
+
 def _begin(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
     receipt = _receipt(transaction, buy)
     if receipt is not None:
@@ -77,6 +70,10 @@ def _begin(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
     elif intents[0] != (buy.product, buy.quantity):
         return KeyReused()
     return None
+
+
+_ORDER_OF_KEY = "SELECT number, product, quantity, price_cents, time FROM orders WHERE key = :key"
+_REFUSED_OF_KEY = "SELECT product, quantity, reason FROM refused WHERE key = :key"
 
 
 def _receipt(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
@@ -92,6 +89,9 @@ def _receipt(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
     return None
 
 
+_FORGET = "DELETE FROM intents WHERE key = :key"
+
+
 def _finish(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
     # Another thread, or the recovery, may have brought the same buy to its end meanwhile: the log's word stands.
     receipt = _receipt(transaction, buy)
@@ -99,6 +99,14 @@ def _finish(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
         receipt = _append(transaction, buy, sale)
     run(transaction, _FORGET, {"key": buy.key})
     return receipt
+
+
+# The first number is 0; behind it AUTOINCREMENT counts. A rolled-back insert burns no number.
+_APPEND = """
+    INSERT INTO orders (number, key, product, quantity, price_cents)
+    VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
+    RETURNING number, product, quantity, price_cents, time"""
+_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
 def _append(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:

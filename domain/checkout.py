@@ -11,8 +11,8 @@ from domain.errors import StoreError
 from domain.protocols import Catalog, OrderLog
 from domain.values import Buy, Order
 
-# What one call to the catalog may carry. 32 of the longest buys fit the 16 KiB that a tier accepts as a body.
-MAX_BATCH = 32
+# What one call to the catalog may carry. So many of the longest buys fit the 16 KiB that a tier accepts as a body.
+MAX_BATCH = 28
 
 
 class Checkout:

@@ -12,7 +12,7 @@ class StoreError(Exception):
         super().__init__(self.message)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, StoreError) and self.message == other.message
+        return isinstance(other, StoreError) and (type(self), self.message) == (type(other), other.message)
 
     def __hash__(self) -> int:
         return hash((type(self), self.message))

@@ -19,7 +19,7 @@ class Catalog(Protocol):
         """Raises ProductNotFound."""
 
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """At most `limit` products with `q` in the name (case does not matter), by name, from behind `after`."""
+        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
 
     def sell(self, buys: Sequence[Buy]) -> list[Sale]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order."""

@@ -11,7 +11,7 @@ from typing import Self
 
 from conf.health import is_healthy
 from conf.settings import Address
-from tests.tiers import NAMES, ROOT, Tiers
+from tests.tiers import ROOT, Tiers, children
 
 READY_WITHIN_S = 30.0
 
@@ -85,13 +85,5 @@ class Store:
         return found
 
 
-def children(pid: int) -> list[int]:
-    """The process ids of the children that are alive, oldest first."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
-
-
-__all__ = ["NAMES", "Store", "children", "command_of"]

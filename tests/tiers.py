@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import urllib3
+from conf.health import is_healthy
+from conf.settings import TIERS, Address
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("catalog", "order", "front_end")
-PREFIX = {"catalog": "CATALOG", "order": "ORDER", "front_end": "FRONT"}
+NAMES = tuple(TIERS)
 STARTS_WITHIN_S = 20.0
 
 
@@ -37,9 +37,8 @@ class Tiers:
     def __init__(self, data_dir: Path, **settings: str) -> None:
         self.data_dir = data_dir
         self.ports = {name: free_port() for name in NAMES}
-        self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | settings
-        for name, port in self.ports.items():
-            self.environment[f"{PREFIX[name]}_BIND"] = f"127.0.0.1:{port}"
+        binds = {f"{TIERS[name].prefix}_BIND": f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | binds | settings
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -60,28 +59,14 @@ class Tiers:
 
     def wait_until_it_answers(self, name: str) -> None:
         deadline = time.monotonic() + STARTS_WITHIN_S
-        while time.monotonic() < deadline:
-            try:
-                if urllib3.request("GET", self.url(name) + "/health", retries=False, timeout=2).status == 200:
-                    return
-            except urllib3.exceptions.HTTPError:
-                pass
+        while not is_healthy(Address("127.0.0.1", self.ports[name])):
             assert self._processes[name].poll() is None, f"{name} ended: {self.log.read_text()}"
+            assert time.monotonic() < deadline, f"{name} does not answer: {self.log.read_text()}"
             time.sleep(0.05)
-        raise AssertionError(f"{name} does not answer: {self.log.read_text()}")
-
-    def master(self, name: str) -> int:
-        return self._processes[name].pid
 
     def workers(self, name: str) -> list[int]:
-        """The process ids of the workers."""
-        children = Path(f"/proc/{self.master(name)}/task/{self.master(name)}/children").read_text()
-        return [int(pid) for pid in children.split()]
-
-    def kill(self, name: str) -> None:
-        """kill -9 of the master; its workers notice within a second and end."""
-        self._processes[name].kill()
-        self._processes[name].wait()
+        """The process ids of the tier's workers."""
+        return children(self._processes[name].pid)
 
     def stop(self, *names: str) -> None:
         """End tiers (all when none is named) as supervisord does, all at once."""
@@ -93,6 +78,11 @@ class Tiers:
                 process.wait(timeout=15)
             finally:
                 _kill_group(process.pid)
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of the children that are alive, oldest first."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -18,8 +18,8 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
 from domain.errors import Invalid, StoreError, Unavailable
-from domain.values import Buy, parse_key, parse_name, parse_quantity
-from wsgi_apps.errors import status_of
+from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
+from wsgi_apps.errors import error_json, status_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -50,13 +50,13 @@ class Request(WerkzeugRequest):
         # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
         if "Transfer-Encoding" in self.headers:
             raise LengthRequired
-        length = self.headers.get("Content-Length") or "0"
-        if not (length.isascii() and length.isdigit()):
+        length = parse_whole_number(self.headers.get("Content-Length") or "0")
+        if length is None:
             raise Invalid("the Content-Length is not a whole number")
-        if len(length) > 18 or int(length) > MAX_BODY_BYTES:
+        if length > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
-        body = self.environ["wsgi.input"].read(int(length)) if int(length) else b""
-        if len(body) < int(length):
+        body = self.environ["wsgi.input"].read(length) if length else b""
+        if len(body) < length:
             raise Invalid("the body is shorter than its Content-Length")
         return bytes(body)
 
@@ -83,10 +83,7 @@ class Reply:
 
     body: Mapping[str, Any]
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-Endpoint = Callable[..., Reply]
+    headers: Mapping[str, str] | None = None
 
 
 class Segment(BaseConverter):
@@ -96,10 +93,13 @@ class Segment(BaseConverter):
 
 
 class App:
-    """A tier's WSGI app. The tier names its rules, each with its endpoint; `healthy` raises when it cannot serve."""
+    """A tier's WSGI app. The tier names its rules, each with its endpoint.
 
-    def __init__(self, rules: Iterable[Rule], healthy: Callable[[], object]) -> None:
-        self._healthy = healthy
+    `probe` is any read of the tier's state: it raises when the tier cannot serve, and its result does not matter.
+    """
+
+    def __init__(self, rules: Iterable[Rule], probe: Callable[[], object]) -> None:
+        self._probe = probe
         self._urls = Map(
             [*rules, Rule("/health", methods=["GET"], endpoint=self._health)],
             converters={"default": Segment},
@@ -109,7 +109,7 @@ class App:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
         response = self._response(request)
-        # Under which key a buy was taken is told whatever came of it: the client needs it to ask again.
+        # The key goes back whatever came of the buy: the client needs it to ask again.
         if "idempotency_key" in vars(request):
             response.headers["Idempotency-Key"] = request.idempotency_key
         return response(environ, start_response)
@@ -120,24 +120,23 @@ class App:
             endpoint, values = self._urls.match(_path(request), request.method)
             return _json_response(endpoint(request, **values))
         except StoreError as error:
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else {}
-            return _json_response(error_reply(status_of(error), error.message, headers))
+            headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
+            return _json_response(_error_reply(status_of(error), error.message, headers))
         except HTTPException as error:
             return _json_response(_http_error_reply(error))
         except Exception:
             # Strangers see "internal error"; the log has the rest, under an id that the reply shows.
             request_id = uuid.uuid4().hex
             _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
-            return _json_response(error_reply(500, "internal error", {"X-Request-Id": request_id}))
+            return _json_response(_error_reply(500, "internal error", {"X-Request-Id": request_id}))
 
     def _health(self, _request: Request) -> Reply:
-        self._healthy()
+        self._probe()
         return Reply({"data": {"status": "ok"}})
 
 
-def error_reply(status: int, message: str, headers: Mapping[str, str] = {}) -> Reply:
-    """The form of every error that has no documented form of its own."""
-    return Reply({"error": {"code": status, "message": message}}, status, headers)
+def _error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(error_json(status, message), status, headers)
 
 
 def _path(request: Request) -> str:
@@ -156,15 +155,15 @@ def _http_error_reply(error: HTTPException) -> Reply:
     match error:
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
-            return error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
+            return _error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
         case NotFound():
-            return error_reply(404, "not found")
+            return _error_reply(404, "not found")
         case LengthRequired():
-            return error_reply(411, "a body needs a Content-Length; a chunked body is not taken")
+            return _error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
         case RequestEntityTooLarge():
-            return error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+            return _error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
     status = error.code or 500
-    return error_reply(status, error.name.lower())
+    return _error_reply(status, error.name.lower())
 
 
 def _json_response(reply: Reply) -> Response:

@@ -16,13 +16,14 @@ class CatalogApp(App):
 
     def __init__(self, catalog: CatalogStore) -> None:
         self._catalog = catalog
-        queries = ProductQueries(catalog)
+        products = ProductQueries(catalog)
         rules = [
-            *queries.rules,
+            Rule("/products", methods=["GET"], endpoint=products.products),
+            Rule("/products/<name>", methods=["GET"], endpoint=products.product),
             Rule("/sales", methods=["POST"], endpoint=self.sell),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.decrement),
         ]
-        super().__init__(rules, healthy=catalog.is_empty)
+        super().__init__(rules, probe=catalog.is_empty)
 
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""
@@ -30,7 +31,7 @@ class CatalogApp(App):
         return Reply({"data": [sale_json(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
-        """For who stands at the stock: the piece leaves without an order. The replies are documented."""
+        """A direct decrement: pieces leave the stock without an order. The replies are documented."""
         [sale] = self._catalog.sell([request.buy(name, quantity)], reason="decrement")
         if isinstance(sale, Refused):
             return Reply({"message": sale.message}, status=404)

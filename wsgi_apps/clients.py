@@ -14,7 +14,7 @@ from domain.errors import StoreError, Unavailable
 from domain.protocols import Sale
 from domain.values import Buy, Order, Product, ProductPage
 from wsgi_apps.errors import error_of
-from wsgi_apps.wire import buys_json, order_of, page_of, product_of, sale_of
+from wsgi_apps.wire import buys_body, order_of, page_of, placed_of, product_of, sale_of
 
 T = TypeVar("T")
 
@@ -31,8 +31,7 @@ class Peer:
     def __init__(self, name: str, address: Address, *, deadline_s: float, connections: int) -> None:
         self._name = name
         self._deadline_s = deadline_s
-        # urllib3's own retries are off: they know no deadline. It reads no proxy settings.
-        # `connections` is the number of threads that call, so that none waits for another's connection.
+        # One connection for each thread that calls, so that none waits for another's. urllib3 reads no proxy settings.
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=connections)
 
     def call(
@@ -65,7 +64,7 @@ class Peer:
                 headers=headers,
                 body=body,
                 timeout=urllib3.Timeout(total=timeout_s),
-                retries=False,
+                retries=False,  # urllib3's own know no deadline
                 redirect=False,
             )
             return (response.status, json.loads(response.data)) if response.status < 500 else None
@@ -84,15 +83,15 @@ class HttpCatalog:
         answer = self._peer.call("GET", f"/products/{quote(name, safe='')}")
         return _read(answer, lambda body: product_of(body["data"]))
 
-    def products(self, *, q: str = "", after: str = "", limit: int = 100) -> ProductPage:
+    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
         """A page of products, see CatalogStore.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _read(self._peer.call("GET", f"/products?{query}"), page_of)
 
     def sell(self, buys: Sequence[Buy]) -> list[Sale]:
         """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
-        body = json.dumps(buys_json(buys), ensure_ascii=False).encode()
-        answer = self._peer.call("POST", "/sales", headers={"Content-Type": "application/json"}, body=body)
+        headers = {"Content-Type": "application/json"}
+        answer = self._peer.call("POST", "/sales", headers=headers, body=buys_body(buys))
         sales = _read(answer, lambda body: [sale_of(value) for value in body["data"]])
         if len(sales) != len(buys):
             raise Unavailable
@@ -109,7 +108,7 @@ class HttpOrders:
         """The order's number. Raises Refused, KeyReused, Unavailable."""
         path = f"/products/{quote(buy.product, safe='')}/{buy.quantity}"
         answer = self._peer.call("POST", path, headers={"Idempotency-Key": buy.key})
-        return _read(answer, lambda body: int(body["data"]["order_number"]))
+        return _read(answer, placed_of)
 
     def order(self, number: int) -> Order:
         """Raises OrderNotFound, Unavailable."""

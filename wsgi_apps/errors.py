@@ -1,5 +1,7 @@
 """One table from domain error to HTTP status. Apps read it one way, clients of a tier the other."""
 
+from typing import Any
+
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 
 STATUS: dict[type[StoreError], int] = {
@@ -18,6 +20,11 @@ _ERRORS: dict[tuple[int, str], type[StoreError]] = {(status, kind.message): kind
 def status_of(error: StoreError) -> int:
     """The HTTP status that stands for this error."""
     return STATUS[type(error)]
+
+
+def error_json(status: int, message: str) -> dict[str, Any]:
+    """The form of every error that has no documented form of its own."""
+    return {"error": {"code": status, "message": message}}
 
 
 def error_of(status: int, message: str) -> StoreError | None:

@@ -7,6 +7,7 @@ from domain.protocols import Catalog, Orders
 from wsgi_apps.base import App, Reply, Request
 from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
 from wsgi_apps.queries import OrderQueries, ProductQueries
+from wsgi_apps.wire import placed_json
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -17,16 +18,18 @@ class FrontEndApp(App):
 
     def __init__(self, catalog: Catalog, orders: Orders) -> None:
         self._orders = orders
+        products, placed = ProductQueries(catalog), OrderQueries(orders.order)
         rules = [
-            *ProductQueries(catalog).rules,
-            *OrderQueries(orders.order).rules,
+            Rule("/products", methods=["GET"], endpoint=products.products),
+            Rule("/products/<name>", methods=["GET"], endpoint=products.product),
+            Rule("/orders/<number>", methods=["GET"], endpoint=placed.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
         ]
-        super().__init__(rules, healthy=lambda: None)
+        super().__init__(rules, probe=lambda: None)
 
     def buy(self, request: Request, name: str, quantity: str) -> Reply:
         number = self._orders.place(request.buy(name, quantity))
-        return Reply({"data": {"order_number": str(number)}})
+        return Reply(placed_json(number))
 
 
 def create_app() -> FrontEndApp:

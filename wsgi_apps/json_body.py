@@ -23,19 +23,19 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def check(value: object, kind: type[T], what: str) -> T:
     """The same value. Raises Invalid, naming `what`, unless it is exactly a `kind`: true is no int here."""
     if type(value) is not kind:
-        raise Invalid(f"{what} is not of the type {_JSON_NAMES[kind]}")
+        raise Invalid(f"{what} is not {_JSON_NAMES[kind]}")
     return value
 
 
 def members(value: object, what: str, **kinds: type) -> list[Any]:
     """The members of a JSON object in the order of `kinds`, which must be all of them. Raises Invalid."""
-    members = check(value, dict, what)
-    if members.keys() != kinds.keys():
+    given = check(value, dict, what)
+    if given.keys() != kinds.keys():
         raise Invalid(f"{what} has not exactly the members {', '.join(kinds)}")
-    return [check(members[name], kind, f"{what}: {name}") for name, kind in kinds.items()]
+    return [check(given[name], kind, f"{what}: {name}") for name, kind in kinds.items()]
 
 
-_JSON_NAMES: dict[type, str] = {dict: "object", list: "array", str: "string", int: "whole number"}
+_JSON_NAMES: dict[type, str] = {dict: "an object", list: "an array", str: "a string", int: "a whole number"}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

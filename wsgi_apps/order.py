@@ -13,8 +13,9 @@ from wsgi_apps.base import App, Reply, Request
 from wsgi_apps.clients import HttpCatalog, Peer
 from wsgi_apps.queries import OrderQueries
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
+from wsgi_apps.wire import placed_json
 
-# Shorter than the front end's, which so has the time to ask again when the catalog is away.
+# Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
 DEADLINE_S = 2.0
 
 _log = logging.getLogger(__name__)
@@ -25,22 +26,21 @@ class OrderApp(App):
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
-        buy = "/products/<name>/<quantity>"
         rules = [
-            *OrderQueries(checkout.order).rules,
-            Rule(buy, methods=["GET", "POST"], endpoint=self.buy),
+            Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy),
+            Rule("/orders/<number>", methods=["GET"], endpoint=OrderQueries(checkout.order).order),
         ]
-        super().__init__(rules, healthy=lambda: checkout.intents(1))
+        super().__init__(rules, probe=lambda: checkout.intents(1))
 
     def buy(self, request: Request, name: str, quantity: str) -> Reply:
-        """The replies are documented, and so is GET; a refused buy has the number -1."""
-        if request.method == "HEAD":  # Werkzeug lets HEAD in with GET, but who only looks must not buy
+        """GET buys too: the published interface has it so. A refused buy has the number -1."""
+        if request.method == "HEAD":  # Werkzeug lets HEAD in with GET, but a HEAD must never buy
             raise MethodNotAllowed(["GET", "POST"])
         try:
             number = self._checkout.place(request.buy(name, quantity))
         except Refused as refused:
             return Reply({"order_number": "-1", "message": refused.message}, status=404)
-        return Reply({"data": {"order_number": str(number)}})
+        return Reply(placed_json(number))
 
 
 def create_app() -> OrderApp:
@@ -63,11 +63,9 @@ def prepare(settings: Settings) -> None:
         peer.close()
 
 
-def start_recovery(settings: Settings) -> Recovery:
-    """In a worker: the thread that settles what is left in doubt from now on."""
-    recovery = Recovery(_checkout(settings))
-    recovery.start()
-    return recovery
+def start_recovery(settings: Settings) -> None:
+    """In a worker: start the thread that settles what is left in doubt from now on."""
+    Recovery(_checkout(settings)).start()
 
 
 def _checkout(settings: Settings) -> Checkout:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from werkzeug.routing import Rule
-
 from domain.errors import Invalid, OrderNotFound
 from domain.protocols import Catalog
 from domain.values import Order, parse_name, parse_whole_number
@@ -19,10 +17,6 @@ class ProductQueries:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self.rules = [
-            Rule("/products", methods=["GET"], endpoint=self.products),
-            Rule("/products/<name>", methods=["GET"], endpoint=self.product),
-        ]
 
     def product(self, _request: Request, name: str) -> Reply:
         return Reply({"data": product_json(self._catalog.product(parse_name(name)))})
@@ -41,12 +35,9 @@ class OrderQueries:
 
     def __init__(self, order: Callable[[int], Order]) -> None:
         self._order = order
-        self.rules = [Rule("/orders/<number>", methods=["GET"], endpoint=self.order)]
 
     def order(self, _request: Request, number: str) -> Reply:
-        if not (number.isascii() and number.isdigit()):
-            raise Invalid("the order number is not a whole number in ASCII digits")
-        whole = parse_whole_number(number)
-        if whole is None:
+        parsed = parse_whole_number(number)
+        if parsed is None:
             raise OrderNotFound
-        return Reply({"data": order_json(self._order(whole))})
+        return Reply({"data": order_json(self._order(parsed))})

@@ -1,13 +1,14 @@
 """The forms in which values travel as JSON, each written and read here, so that both ends of a call agree."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from domain.checkout import MAX_BATCH
-from domain.errors import Invalid, KeyReused, Refused, StoreError
+from domain.errors import Invalid, KeyReused, Refused
 from domain.protocols import Sale
 from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
-from wsgi_apps.errors import error_of, status_of
+from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
 
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
@@ -44,8 +45,17 @@ def order_of(value: Any) -> Order:
     return Order(int(value["order_number"]), value["name"], value["quantity"], price_cents, value["time"])
 
 
-def buys_json(buys: Sequence[Buy]) -> dict[str, Any]:
-    return {"sales": [{"key": buy.key, "name": buy.product, "quantity": buy.quantity} for buy in buys]}
+def placed_json(number: int) -> dict[str, Any]:
+    return {"data": {"order_number": str(number)}}
+
+
+def placed_of(value: Any) -> int:
+    return int(value["data"]["order_number"])
+
+
+def buys_body(buys: Sequence[Buy]) -> bytes:
+    sales = [{"key": buy.key, "name": buy.product, "quantity": buy.quantity} for buy in buys]
+    return json.dumps({"sales": sales}, ensure_ascii=False).encode()
 
 
 def buys_of(body: bytes) -> list[Buy]:
@@ -62,7 +72,9 @@ def _buy_of(value: object) -> Buy:
 
 
 def sale_json(sale: Sale) -> dict[str, Any]:
-    return {"price_cents": sale.price_cents} if isinstance(sale, Sold) else error_json(sale)
+    if isinstance(sale, Sold):
+        return {"price_cents": sale.price_cents}
+    return error_json(status_of(sale), sale.message)
 
 
 def sale_of(value: Any) -> Sale:
@@ -73,7 +85,3 @@ def sale_of(value: Any) -> Sale:
     if not isinstance(error, Refused | KeyReused):
         raise ValueError(f"not a definite answer: {value!r}")
     return error
-
-
-def error_json(error: StoreError) -> dict[str, Any]:
-    return {"error": {"code": status_of(error), "message": error.message}}

@@ -7,20 +7,18 @@ so a store that runs on this machine is left alone. Nothing stays behind but the
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 import requests
 
-ROOT = Path(__file__).parents[2]
-TIERS = ("catalog", "order", "front_end")
+from tests.tiers import NAMES, ROOT, free_port
+
 BEHIND = ("catalog", "order")
 INITIAL_STOCK = {"Bird": 98, "Elephant": 87, "Tux": 80, "Whale": 94}
 PATIENCE_S = 30.0
@@ -126,7 +124,7 @@ def store() -> Iterator[Store]:
 
 
 def test_only_the_front_end_is_published_and_only_on_loopback(store: Store) -> None:
-    published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in TIERS}
+    published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in NAMES}
     loopback = {"HostIp": "127.0.0.1", "HostPort": store.url.rpartition(":")[2]}
     assert published == {"catalog": {}, "order": {}, "front_end": {"6060/tcp": [loopback]}}
 
@@ -149,7 +147,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", NAMES)
 def test_a_container_can_do_only_what_its_tier_needs(store: Store, tier: str) -> None:
     container = store.container(tier)
     assert json.loads(output_of("docker", "exec", container, "python", "-c", LOOK_AROUND)) == {
@@ -168,7 +166,7 @@ def test_buys_are_numbered_from_zero_without_a_gap(store: Store) -> None:
     assert_nothing_is_lost(store)
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", NAMES)
 def test_a_killed_container_comes_back_and_no_buy_is_lost(store: Store, tier: str) -> None:
     container = store.container(tier)
     restarts = inspect(container)["RestartCount"]
@@ -178,7 +176,7 @@ def test_a_killed_container_comes_back_and_no_buy_is_lost(store: Store, tier: st
     assert_nothing_is_lost(store)
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", NAMES)
 def test_a_restarted_container_loses_no_buy(store: Store, tier: str) -> None:
     container = store.container(tier)
     before = inspect(container)["State"]["StartedAt"]
@@ -255,8 +253,3 @@ def output_of(*command: str, environ: dict[str, str] | None = None) -> str:
         lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
         pytest.fail("\n".join([f"{' '.join(command)} ended with {done.returncode}:", *lines[-40:]]), pytrace=False)
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -66,7 +66,7 @@ def test_mode_3_tells_what_was_refused(tiers: Tiers) -> None:
     assert kinds["buy"]["outcomes"] == {"product not found": 1}
 
 
-def test_mode_2_queries(tiers: Tiers) -> None:
+def test_mode_2_queries_as_often_as_asked(tiers: Tiers) -> None:
     kinds = result(client(tiers, *["--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"]))
     assert kinds.keys() == {"query"}
     assert kinds["query"]["outcomes"] == {"found": 7}

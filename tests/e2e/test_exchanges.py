@@ -17,7 +17,7 @@ def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
-def test_the_documented_exchanges(tiers: Tiers, exchange: Exchange) -> None:
+def test_each_documented_exchange_is_answered_exactly(tiers: Tiers, exchange: Exchange) -> None:
     response = requests.request(exchange.method, tiers.url(exchange.tier) + exchange.path, timeout=10)
     exchange.check(response.status_code, response.headers["Content-Type"], response.text)
 

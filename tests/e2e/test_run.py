@@ -108,7 +108,6 @@ def test_what_cannot_start_says_why_and_leaves_nothing(
     tmp_path: Path, settings: dict[str, str], code: int, line: str
 ) -> None:
     store = Store(tmp_path / "data", **settings)
-    store.environment |= settings
     ended = run(store.environment)
     assert ended.returncode == code
     assert line in ended.stdout + ended.stderr

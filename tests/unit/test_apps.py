@@ -59,7 +59,7 @@ def error_of(response: TestResponse) -> str:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
-def test_the_documented_exchanges(tiers: Tiers, exchange: Exchange) -> None:
+def test_each_documented_exchange_is_answered_exactly(tiers: Tiers, exchange: Exchange) -> None:
     response = getattr(tiers, exchange.tier).open(exchange.path, method=exchange.method)
     exchange.check(response.status_code, response.content_type, response.text)
 
@@ -185,13 +185,11 @@ def test_names_are_compared_in_nfc(tmp_path: Path, orders: OrderStore) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/a/b/c", "/products/Tux/x/y", "/orders", "/health/", "/orders/0/"])
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/a/b/c", "/products/Tux/x/y", "/orders", "/orders/0/"])
 def test_an_unknown_path_is_404(tiers: Tiers, path: str) -> None:
     for client in tiers:
         response = client.get(path)
-        assert response.status_code in (404, 405)
-        error_of(response)
-    assert error_of(tiers.front_end.get("/nowhere")) == "not found"
+        assert (response.status_code, error_of(response)) == (404, "not found")
 
 
 def test_a_wrong_method_is_405_with_allow(tiers: Tiers) -> None:
@@ -277,14 +275,13 @@ def test_an_order_is_shown_by_its_number(tiers: Tiers) -> None:
         time = order["data"].pop("time")
         assert order == {"data": {"order_number": "0", "name": "Tux", "quantity": 2, "price": 25.99}}
         assert time.endswith("Z")
-        for unknown in ("1", "9" * 30):
+        for unknown in ("1", "x", "-1", "9" * 30):
             response = client.get(f"/orders/{unknown}")
             assert (response.status_code, error_of(response)) == (404, "order not found")
-        assert client.get("/orders/x").status_code == client.get("/orders/-1").status_code == 400
 
 
-class Away:
-    """An order tier that does not answer."""
+class Broken:
+    """An order tier that does not answer to a buy, and fails by a mistake of ours when asked for an order."""
 
     def place(self, buy: Buy) -> int:
         raise Unavailable
@@ -294,7 +291,7 @@ class Away:
 
 
 def test_unavailable_is_503_and_tells_when_to_come_back_and_with_which_key(catalog: CatalogStore) -> None:
-    response = Client(FrontEndApp(catalog, Away())).post("/Tux/1")
+    response = Client(FrontEndApp(catalog, Broken())).post("/Tux/1")
     assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
     assert len(response.headers["Idempotency-Key"]) == 32
     error_of(response)
@@ -302,7 +299,7 @@ def test_unavailable_is_503_and_tells_when_to_come_back_and_with_which_key(catal
 
 def test_a_mistake_of_ours_is_told_to_the_log_alone(catalog: CatalogStore, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        response = Client(FrontEndApp(catalog, Away())).get("/orders/1")
+        response = Client(FrontEndApp(catalog, Broken())).get("/orders/1")
     assert (response.status_code, error_of(response)) == (500, "internal error")
     assert response.headers["X-Request-Id"] in caplog.text
     assert "ZeroDivisionError" in caplog.text

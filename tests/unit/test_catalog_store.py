@@ -70,9 +70,9 @@ def test_the_filter_ignores_case_in_every_script(catalog: CatalogStore, tmp_path
     store = CatalogStore(tmp_path / "other.db")
     store.migrate()
     store.load([Product("\u00c9l\u00e9phant", 1, 1), Product("100%", 1, 1), Product("a_b", 1, 1)])
-    assert [product.name for product in store.products(q="\u00e9L\u00c9").products] == ["\u00c9l\u00e9phant"]
-    assert [product.name for product in store.products(q="%").products] == ["100%"]
-    assert [product.name for product in store.products(q="_").products] == ["a_b"]
+    assert [product.name for product in store.products(q="\u00e9L\u00c9", limit=10).products] == ["\u00c9l\u00e9phant"]
+    assert [product.name for product in store.products(q="%", limit=10).products] == ["100%"]
+    assert [product.name for product in store.products(q="_", limit=10).products] == ["a_b"]
     store.close()
 
 

@@ -87,7 +87,7 @@ def test_what_was_settled_before_a_fault_stays_settled(orders: OrderStore, catal
     assert orders.intents(1_000) == buys[MAX_BATCH:]
 
 
-def test_the_books_balance_after_all_of_it(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_books_balance_after_sold_refused_and_repeated_buys(checkout: Checkout, tmp_path: Path) -> None:
     replies: dict[str, set[str]] = {}
     for number in range(200):
         buy = Buy(f"k{number // 2}", "Tux" if number // 2 % 3 else "Nix", 1 + number // 2 % 5)

@@ -101,18 +101,12 @@ def test_an_order_is_found_by_its_number(orders: OrderStore) -> None:
         orders.order(1)
 
 
-def test_the_order_log_shows_all_in_the_order_of_time(orders: OrderStore, tmp_path: Path) -> None:
+def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_path: Path) -> None:
     numbers(orders, "a")
     orders.finish([(Buy("no", "Nix", 1), ProductNotFound())])
     numbers(orders, "b")
-    log = query(
-        tmp_path / "order.db", "SELECT order_number, product, quantity, key, price FROM order_log ORDER BY time"
-    )
-    assert sorted(log, key=lambda row: row[3]) == [
-        (0, "Tux", 1, "a", 25.99),
-        (1, "Tux", 1, "b", 25.99),
-        (-1, "Nix", 1, "no", None),
-    ]
+    log = query(tmp_path / "order.db", "SELECT order_number, product, quantity, key, price FROM order_log")
+    assert set(log) == {(0, "Tux", 1, "a", 25.99), (1, "Tux", 1, "b", 25.99), (-1, "Nix", 1, "no", None)}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from conf.settings import Address, SettingsError, describe, load
+from conf.settings import Address, SettingsError, buy_probability, describe, load
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -8,7 +8,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     assert [str(tier.bind) for tier in settings.tiers] == ["127.0.0.1:10086", "127.0.0.1:10010", "127.0.0.1:6060"]
     assert [tier.address for tier in settings.tiers] == [tier.bind for tier in settings.tiers]
     assert (str(settings.data_dir), str(settings.products)) == ("data", "conf/database.txt")
-    assert settings.buy_probability is None
+    assert buy_probability({}) is None
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,18 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("CATALOG_WORKERS", "two"),
         ("ORDER_THREADS", "-1"),
         ("FRONT_THREADS", "\u0661"),
-        ("p", "1.5"),
-        ("p", "nan"),
-        ("p", "often"),
     ],
 )
 def test_an_impossible_value_is_named(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable}="):
         load({variable: value})
+
+
+@pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "often"])
+def test_an_impossible_probability_is_named_to_the_client_and_is_nothing_to_the_tiers(value: str) -> None:
+    load({"p": value})
+    with pytest.raises(SettingsError, match=r"^p="):
+        buy_probability({"p": value})
 
 
 def test_a_misspelt_name_is_named() -> None:

@@ -1,7 +1,10 @@
 import pytest
 
+from domain.checkout import MAX_BATCH
 from domain.errors import Invalid
-from wsgi_apps.wire import buys_of
+from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, MAX_QUANTITY, Buy
+from wsgi_apps.base import MAX_BODY_BYTES
+from wsgi_apps.wire import buys_body, buys_of
 
 GOOD = b'{"sales": [{"key": "k", "name": "Tux", "quantity": 1}]}'
 
@@ -9,6 +12,14 @@ GOOD = b'{"sales": [{"key": "k", "name": "Tux", "quantity": 1}]}'
 def test_good_json_is_read() -> None:
     [buy] = buys_of(GOOD)
     assert (buy.key, buy.product, buy.quantity) == ("k", "Tux", 1)
+
+
+def test_a_batch_of_the_longest_buys_fits_the_body_that_a_tier_accepts() -> None:
+    # A quotation mark takes two bytes in JSON, an emoji four in UTF-8.
+    longest = Buy('"' * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, MAX_QUANTITY)
+    body = buys_body([longest] * MAX_BATCH)
+    assert len(body) <= MAX_BODY_BYTES
+    assert buys_of(body) == [longest] * MAX_BATCH
 
 
 @pytest.mark.parametrize(
@@ -25,7 +36,7 @@ def test_good_json_is_read() -> None:
         b"\xff",
         b"[" * 16_000,
         b'{"a":' * 3_000,
-        b'{"sales": ' + b"[" + b",".join([b"1"] * 33) + b"]}",
+        b'{"sales": ' + b"[" + b",".join([b"1"] * (MAX_BATCH + 1)) + b"]}",
         GOOD.replace(b"1", b"true"),
         GOOD.replace(b"1", b"NaN"),
         GOOD.replace(b"1", b"Infinity"),
