@@ -1,6 +1,7 @@
 """What the three gunicorn files share. Each imports all of it and then names its tier."""
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -44,3 +45,13 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
     print(f"{tier.name} serves {Address(host, port).url}", flush=True)
+
+
+def pin(worker: Any) -> None:
+    """For gunicorn's post_fork: keep this worker on one of the cores that it may use, its neighbour on the next.
+
+    Threads that share an interpreter lock only get in each other's way on two cores.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[worker.age % len(cores)]})

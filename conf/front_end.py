@@ -3,13 +3,17 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, settings
+from conf.common import announce, pin, settings
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
 bind = str(settings.front_end.bind)
 workers = settings.front_end.workers
 threads = settings.front_end.threads
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    pin(worker)
 
 
 def when_ready(server: Any) -> None:

@@ -26,7 +26,7 @@ class Defaults:
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=64),
     "order": Defaults("ORDER", port=10010, workers=1, threads=64),
-    "front_end": Defaults("FRONT", port=6060, workers=2, threads=32),
+    "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
 _HELP = """\

@@ -38,10 +38,15 @@ class CatalogStore:
     def product(self, name: str) -> Product:
         """Raises ProductNotFound."""
         with self._database.read() as connection:
-            rows = run(connection, _PRODUCT, {"name": name})
-        if not rows:
-            raise ProductNotFound
-        return Product(*rows[0])
+            found = _lookup(connection, name)
+        if isinstance(found, ProductNotFound):
+            raise found
+        return found
+
+    def lookup(self, names: Sequence[str]) -> list[Product | ProductNotFound]:
+        """The product of each name, in their order."""
+        with self._database.read() as connection:
+            return [_lookup(connection, name) for name in names]
 
     def products(self, *, q: str = "", after: str = "", limit: int) -> ProductPage:
         """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
@@ -72,6 +77,11 @@ class CatalogStore:
     def close(self) -> None:
         """Close this thread's connection."""
         self._database.close()
+
+
+def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound:
+    rows = run(connection, _PRODUCT, {"name": name})
+    return Product(*rows[0]) if rows else ProductNotFound()
 
 
 _HOW_IT_ENDED = """

@@ -8,7 +8,7 @@ import apsw
 from db.connection import Database, run
 from db.migrate import migrate
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
-from domain.protocols import Receipt, Sale
+from domain.protocols import Receipt, Sale, Step
 from domain.values import Buy, Order, Sold
 
 APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
@@ -28,15 +28,16 @@ class OrderStore:
         """Bring the file to the newest schema. Raises StartRefused."""
         migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
 
-    def begin(self, buys: Sequence[Buy]) -> list[Receipt | None]:
-        """The receipt of each buy that is already in the log; for the others, None, and their intent is on disk."""
-        with self._database.write() as transaction:
-            return [_begin(transaction, buy) for buy in buys]
+    def write(self, steps: Sequence[Step]) -> list[Receipt | None]:
+        """One transaction for all steps; the receipt of each.
 
-    def finish(self, sales: Sequence[tuple[Buy, Sale]]) -> list[Receipt]:
-        """Write down how each buy ended, once for its key, and drop its intent."""
+        A buy that begins has a receipt when it is already in the log; otherwise None, and its intent is on disk.
+        A buy that is finished is written down, once for its key, and its intent is dropped.
+        """
         with self._database.write() as transaction:
-            return [_finish(transaction, buy, sale) for buy, sale in sales]
+            return [
+                _begin(transaction, buy) if sale is None else _finish(transaction, buy, sale) for buy, sale in steps
+            ]
 
     def intents(self, limit: int) -> list[Buy]:
         """The oldest buys in doubt."""

@@ -8,7 +8,7 @@ log is written only on a definite answer, so a timeout never becomes a refusal.
 from collections.abc import Sequence
 
 from domain.errors import StoreError
-from domain.protocols import Catalog, OrderLog
+from domain.protocols import OrderLog, Placed, Receipt, Sales
 from domain.values import Buy, Order
 
 # What one call to the catalog may carry. So many of the longest buys fit the 16 KiB that a tier accepts as a body.
@@ -18,19 +18,27 @@ MAX_BATCH = 28
 class Checkout:
     """Places buys in an order log and a catalog, and settles those that a crash left in doubt."""
 
-    def __init__(self, log: OrderLog, catalog: Catalog) -> None:
+    def __init__(self, log: OrderLog, catalog: Sales) -> None:
         self._log = log
         self._catalog = catalog
 
     def place(self, buy: Buy) -> int:
         """The number of the order. Raises Refused, KeyReused, or Unavailable: then the intent stays and is settled."""
-        [receipt] = self._log.begin([buy])
-        if receipt is None:
-            [sale] = self._catalog.sell([buy])
-            [receipt] = self._log.finish([(buy, sale)])
-        if isinstance(receipt, StoreError):
-            raise receipt
-        return receipt.number
+        [placed] = self.place_all([buy])
+        if isinstance(placed, StoreError):
+            raise placed
+        return placed
+
+    def place_all(self, buys: Sequence[Buy]) -> list[Placed]:
+        """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place."""
+        receipts = list(self._log.write([(buy, None) for buy in buys]))
+        begun = [at for at, receipt in enumerate(receipts) if receipt is None]
+        if begun:
+            sales = self._catalog.sell([buys[at] for at in begun])
+            finished = self._log.write([(buys[at], sale) for at, sale in zip(begun, sales, strict=True)])
+            for at, receipt in zip(begun, finished, strict=True):
+                receipts[at] = receipt
+        return [_placed(receipt) for receipt in receipts]
 
     def order(self, number: int) -> Order:
         """Raises OrderNotFound."""
@@ -45,4 +53,9 @@ class Checkout:
         for start in range(0, len(buys), MAX_BATCH):
             batch = buys[start : start + MAX_BATCH]
             sales = self._catalog.sell(batch)
-            self._log.finish(list(zip(batch, sales, strict=True)))
+            self._log.write(list(zip(batch, sales, strict=True)))
+
+
+def _placed(receipt: Receipt | None) -> Placed:
+    assert receipt is not None, "a finished buy has a receipt"
+    return receipt.number if isinstance(receipt, Order) else receipt

@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.errors import KeyReused, Refused
+from domain.errors import KeyReused, ProductNotFound, Refused
 from domain.values import Buy, Order, Product, ProductPage, Sold
 
 # How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe:
 # a maybe is Unavailable, which is raised.
 Sale = Sold | Refused | KeyReused
 Receipt = Order | Refused | KeyReused
+# How a buy ended, as the front end hears of it: the order's number, or a no.
+Placed = int | Refused | KeyReused
+# What a transaction of the order log does for one buy: with None it begins, with its sale it is finished.
+Step = tuple[Buy, Sale | None]
 
 
 class Catalog(Protocol):
-    """Products and their stock. Every method may raise Unavailable."""
+    """What shoppers ask of the catalog. Every method may raise Unavailable."""
 
     def product(self, name: str) -> Product:
         """Raises ProductNotFound."""
@@ -21,12 +25,26 @@ class Catalog(Protocol):
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
         """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
 
-    def sell(self, buys: Sequence[Buy]) -> list[Sale]:
-        """Take each buy from the stock, once for its key; one answer for each buy, in their order."""
+
+class Sales(Protocol):
+    """What the checkout asks of the catalog."""
+
+    def sell(self, buys: Sequence[Buy]) -> Sequence[Sale]:
+        """Take each buy from the stock, once for its key; one answer for each buy, in their order.
+
+        Raises Unavailable, which says nothing about any of them.
+        """
+
+
+class CatalogTier(Catalog, Sales, Protocol):
+    """A catalog that answers many shoppers in a call."""
+
+    def lookup(self, names: Sequence[str]) -> Sequence[Product | ProductNotFound]:
+        """`product` for each name, in their order; a no stands in its place."""
 
 
 class Orders(Protocol):
-    """What the front end asks of the order tier. Every method may raise Unavailable."""
+    """What shoppers ask of the order tier. Every method may raise Unavailable."""
 
     def place(self, buy: Buy) -> int:
         """Buy, exactly once for the key; the order's number. Raises Refused or KeyReused."""
@@ -35,14 +53,22 @@ class Orders(Protocol):
         """Raises OrderNotFound."""
 
 
+class OrderTier(Orders, Protocol):
+    """An order tier that serves many shoppers in a call."""
+
+    def place_all(self, buys: Sequence[Buy]) -> Sequence[Placed]:
+        """`place` for each buy, in their order; a no stands in its place."""
+
+
 class OrderLog(Protocol):
     """The append-only log and the buys still in doubt. Every method may raise Unavailable."""
 
-    def begin(self, buys: Sequence[Buy]) -> list[Receipt | None]:
-        """The receipt of each buy that is already in the log; for the others, None, and their intent is on disk."""
+    def write(self, steps: Sequence[Step]) -> Sequence[Receipt | None]:
+        """One transaction for all steps; the receipt of each.
 
-    def finish(self, sales: Sequence[tuple[Buy, Sale]]) -> list[Receipt]:
-        """Write down how each buy ended, once for its key, and drop its intent."""
+        A buy that begins has a receipt when it is already in the log; otherwise None, and its intent is on disk.
+        A buy that is finished is written down, once for its key, and its intent is dropped.
+        """
 
     def intents(self, limit: int) -> list[Buy]:
         """The oldest buys in doubt."""

@@ -8,7 +8,7 @@ from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from wsgi_apps.base import App, Reply, Request
 from wsgi_apps.queries import ProductQueries
-from wsgi_apps.wire import buys_of, sale_json
+from wsgi_apps.wire import buys_of, found_json, names_of, sale_json
 
 
 class CatalogApp(App):
@@ -20,10 +20,15 @@ class CatalogApp(App):
         rules = [
             Rule("/products", methods=["GET"], endpoint=products.products),
             Rule("/products/<name>", methods=["GET"], endpoint=products.product),
+            Rule("/lookups", methods=["POST"], endpoint=self.lookup),
             Rule("/sales", methods=["POST"], endpoint=self.sell),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.decrement),
         ]
         super().__init__(rules, probe=catalog.is_empty)
+
+    def lookup(self, request: Request) -> Reply:
+        """For the front end: what many shoppers ask at once."""
+        return Reply({"data": [found_json(found) for found in self._catalog.lookup(names_of(request.whole_body))]})
 
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""

@@ -10,13 +10,25 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from conf.settings import Address
-from domain.errors import StoreError, Unavailable
-from domain.protocols import Sale
+from domain.errors import ProductNotFound, StoreError, Unavailable
+from domain.protocols import Placed, Sale
 from domain.values import Buy, Order, Product, ProductPage
 from wsgi_apps.errors import error_of
-from wsgi_apps.wire import buys_body, order_of, page_of, placed_of, product_of, sale_of
+from wsgi_apps.wire import (
+    buys_body,
+    found_of,
+    names_body,
+    order_of,
+    page_of,
+    placed_in_batch_of,
+    placed_of,
+    product_of,
+    sale_of,
+)
 
 T = TypeVar("T")
+
+_JSON = {"Content-Type": "application/json"}
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
@@ -83,6 +95,13 @@ class HttpCatalog:
         answer = self._peer.call("GET", f"/products/{quote(name, safe='')}")
         return _read(answer, lambda body: product_of(body["data"]))
 
+    def lookup(self, names: Sequence[str]) -> list[Product | ProductNotFound]:
+        """The product of each name, in their order. Raises Unavailable."""
+        distinct = list(dict.fromkeys(names))
+        answer = self._peer.call("POST", "/lookups", headers=_JSON, body=names_body(distinct))
+        found = dict(zip(distinct, _read_all(answer, found_of, count=len(distinct)), strict=True))
+        return [found[name] for name in names]
+
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
         """A page of products, see CatalogStore.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
@@ -90,12 +109,8 @@ class HttpCatalog:
 
     def sell(self, buys: Sequence[Buy]) -> list[Sale]:
         """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
-        headers = {"Content-Type": "application/json"}
-        answer = self._peer.call("POST", "/sales", headers=headers, body=buys_body(buys))
-        sales = _read(answer, lambda body: [sale_of(value) for value in body["data"]])
-        if len(sales) != len(buys):
-            raise Unavailable
-        return sales
+        answer = self._peer.call("POST", "/sales", headers=_JSON, body=buys_body(buys))
+        return _read_all(answer, sale_of, count=len(buys))
 
 
 class HttpOrders:
@@ -110,9 +125,22 @@ class HttpOrders:
         answer = self._peer.call("POST", path, headers={"Idempotency-Key": buy.key})
         return _read(answer, placed_of)
 
+    def place_all(self, buys: Sequence[Buy]) -> list[Placed]:
+        """`place` for each buy; a no stands in its place. Raises Unavailable, which says nothing about any of them."""
+        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys))
+        return _read_all(answer, placed_in_batch_of, count=len(buys))
+
     def order(self, number: int) -> Order:
         """Raises OrderNotFound, Unavailable."""
         return _read(self._peer.call("GET", f"/orders/{number}"), lambda body: order_of(body["data"]))
+
+
+def _read_all(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T]:
+    """The values in a reply to `count` questions, in their order. Raises as `_read` does."""
+    values = _read(answer, lambda body: [form(value) for value in body["data"]])
+    if len(values) != count:
+        raise Unavailable
+    return values
 
 
 def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:

@@ -6,11 +6,13 @@ from conf.settings import load
 from domain.protocols import Catalog, Orders
 from wsgi_apps.base import App, Reply, Request
 from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
+from wsgi_apps.joined import JoinedCatalog, JoinedOrders
 from wsgi_apps.queries import OrderQueries, ProductQueries
 from wsgi_apps.wire import placed_json
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
+LINGER_S = 0.001
 
 
 class FrontEndApp(App):
@@ -38,4 +40,7 @@ def create_app() -> FrontEndApp:
     threads = settings.front_end.threads
     catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, connections=threads)
     orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, connections=threads)
-    return FrontEndApp(HttpCatalog(catalog), HttpOrders(orders))
+    return FrontEndApp(
+        JoinedCatalog(HttpCatalog(catalog), timeout_s=DEADLINE_S, linger_s=LINGER_S),
+        JoinedOrders(HttpOrders(orders), timeout_s=DEADLINE_S, linger_s=LINGER_S),
+    )

@@ -11,9 +11,10 @@ from domain.checkout import Checkout
 from domain.errors import Refused, Unavailable
 from wsgi_apps.base import App, Reply, Request
 from wsgi_apps.clients import HttpCatalog, Peer
+from wsgi_apps.joined import JoinedCatalog, JoinedLog
 from wsgi_apps.queries import OrderQueries
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
-from wsgi_apps.wire import placed_json
+from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
 
 # Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
 DEADLINE_S = 2.0
@@ -28,6 +29,7 @@ class OrderApp(App):
         self._checkout = checkout
         rules = [
             Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy),
+            Rule("/buys", methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=OrderQueries(checkout.order).order),
         ]
         super().__init__(rules, probe=lambda: checkout.intents(1))
@@ -42,10 +44,18 @@ class OrderApp(App):
             return Reply({"order_number": "-1", "message": refused.message}, status=404)
         return Reply(placed_json(number))
 
+    def buy_all(self, request: Request) -> Reply:
+        """For the front end: many buys, each by its own key, each with its own answer."""
+        placed = self._checkout.place_all(buys_of(request.whole_body))
+        return Reply({"data": [placed_in_batch_json(answer) for answer in placed]})
+
 
 def create_app() -> OrderApp:
     """The tier as gunicorn serves it."""
-    return OrderApp(_checkout(load()))
+    settings = load()
+    log = JoinedLog(_store(settings), timeout_s=DEADLINE_S, linger_s=0.0)
+    catalog = JoinedCatalog(HttpCatalog(_catalog(settings)), timeout_s=DEADLINE_S, linger_s=0.0)
+    return OrderApp(Checkout(log, catalog))
 
 
 def prepare(settings: Settings) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.checkout import MAX_BATCH
-from domain.errors import Invalid, KeyReused, Refused
-from domain.protocols import Sale
+from domain.errors import Invalid, KeyReused, ProductNotFound, Refused
+from domain.protocols import Placed, Sale
 from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
@@ -71,6 +71,24 @@ def _buy_of(value: object) -> Buy:
     return Buy(parse_key(key), parse_name(name), check_quantity(quantity))
 
 
+def names_body(names: Sequence[str]) -> bytes:
+    return json.dumps({"names": list(names)}, ensure_ascii=False).encode()
+
+
+def names_of(body: bytes) -> list[str]:
+    """The names in a request's body. Raises Invalid."""
+    [names] = members(parse_object(body), "the body", names=list)
+    return [parse_name(check(name, str, "a name")) for name in names]
+
+
+def found_json(found: Product | ProductNotFound) -> dict[str, Any] | None:
+    return None if isinstance(found, ProductNotFound) else product_json(found)
+
+
+def found_of(value: Any) -> Product | ProductNotFound:
+    return ProductNotFound() if value is None else product_of(value)
+
+
 def sale_json(sale: Sale) -> dict[str, Any]:
     if isinstance(sale, Sold):
         return {"price_cents": sale.price_cents}
@@ -81,6 +99,19 @@ def sale_of(value: Any) -> Sale:
     """How one buy ended. Raises ValueError for anything but a definite answer."""
     if "price_cents" in value:
         return Sold(check(value["price_cents"], int, "price_cents"))
+    return _no_of(value)
+
+
+def placed_in_batch_json(placed: Placed) -> dict[str, Any]:
+    return {"order_number": str(placed)} if isinstance(placed, int) else error_json(status_of(placed), placed.message)
+
+
+def placed_in_batch_of(value: Any) -> Placed:
+    """How one buy ended. Raises ValueError for anything but a definite answer."""
+    return int(value["order_number"]) if "order_number" in value else _no_of(value)
+
+
+def _no_of(value: Any) -> Refused | KeyReused:
     error = error_of(value["error"]["code"], value["error"]["message"])
     if not isinstance(error, Refused | KeyReused):
         raise ValueError(f"not a definite answer: {value!r}")

@@ -10,6 +10,7 @@ from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Sale
 from domain.values import Buy, Product, ProductPage
 from tests.books import Books
+from tests.steps import begin
 
 
 class Flaky:
@@ -81,7 +82,7 @@ def test_what_was_settled_before_a_fault_stays_settled(orders: OrderStore, catal
             return catalog.sell(buys) if self.calls == 1 else super().sell(buys)
 
     buys = [Buy(f"k{number}", "Tux", 1) for number in range(MAX_BATCH + 5)]
-    orders.begin(buys)
+    begin(orders, buys)
     with pytest.raises(Unavailable):
         Checkout(orders, FailsAtTheSecondCall(catalog, lost="reply")).settle(buys)
     assert orders.intents(1_000) == buys[MAX_BATCH:]

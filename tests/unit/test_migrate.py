@@ -10,6 +10,7 @@ from db.migrate import migrate
 from db.order import OrderStore
 from domain.values import Buy, Sold
 from tests.books import query
+from tests.steps import finish
 
 MINE = 42
 
@@ -111,7 +112,7 @@ def test_a_restart_keeps_the_state(tmp_path: Path) -> None:
     for number in range(3):
         store = OrderStore(tmp_path / "order.db")
         store.migrate()
-        store.finish([(Buy(f"k{number}", "Tux", 1), Sold(1))])
+        finish(store, [(Buy(f"k{number}", "Tux", 1), Sold(1))])
         store.close()
     assert query(tmp_path / "order.db", "SELECT number FROM orders") == [(0,), (1,), (2,)]
 

@@ -14,6 +14,7 @@ from domain.checkout import Checkout
 from domain.errors import KeyReused, Refused
 from domain.values import Buy, Product
 from tests.books import Books
+from tests.steps import begin
 
 PRODUCTS = {"Tux": 10, "Whale": 3}
 BUYS = st.builds(
@@ -65,12 +66,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(buy=BUYS)
     def crash_after_the_intent(self, buy: Buy) -> None:
-        self.orders.begin([buy])
+        begin(self.orders, [buy])
         self.model_begins(buy)
 
     @rule(buy=BUYS)
     def crash_after_the_sale(self, buy: Buy) -> None:
-        if self.orders.begin([buy]) == [None]:
+        if begin(self.orders, [buy]) == [None]:
             self.catalog.sell([buy])
         if self.model_begins(buy):
             self.model_sells(buy)
@@ -79,7 +80,7 @@ class StoreMachine(RuleBasedStateMachine):
     def the_catalog_hears_of_a_key_first(self, buy: Buy) -> None:
         if buy.key not in self.logged and buy.key not in self.begun:
             self.catalog.sell([buy])
-            self.orders.begin([buy])
+            begin(self.orders, [buy])
             self.model_begins(buy)
             self.model_sells(buy)
 

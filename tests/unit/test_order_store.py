@@ -7,14 +7,15 @@ from db.order import OrderStore
 from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound
 from domain.values import Buy, Order, Sold
 from tests.books import query
+from tests.steps import begin, finish
 
 BUY = Buy("k", "Tux", 2)
 
 
 def numbers(store: OrderStore, *keys: str) -> list[int]:
     buys = [Buy(key, "Tux", 1) for key in keys]
-    store.begin(buys)
-    receipts = store.finish([(buy, Sold(2599)) for buy in buys])
+    begin(store, buys)
+    receipts = finish(store, [(buy, Sold(2599)) for buy in buys])
     return [receipt.number for receipt in receipts if isinstance(receipt, Order)]
 
 
@@ -25,32 +26,32 @@ def test_numbers_start_at_0_and_have_no_gap(orders: OrderStore) -> None:
 def test_a_rolled_back_batch_burns_no_number(orders: OrderStore) -> None:
     numbers(orders, "a")
     with pytest.raises(apsw.ConstraintError):
-        orders.finish([(Buy("b", "Tux", 1), Sold(1)), (Buy("c", "Tux", 1), Sold(-1))])
+        finish(orders, [(Buy("b", "Tux", 1), Sold(1)), (Buy("c", "Tux", 1), Sold(-1))])
     assert numbers(orders, "d") == [1]
 
 
 def test_a_begun_buy_is_in_doubt_until_it_is_finished(orders: OrderStore) -> None:
-    assert orders.begin([BUY]) == orders.begin([BUY]) == [None]
+    assert begin(orders, [BUY]) == begin(orders, [BUY]) == [None]
     assert orders.intents(10) == [BUY]
-    [receipt] = orders.finish([(BUY, Sold(2599))])
+    [receipt] = finish(orders, [(BUY, Sold(2599))])
     assert isinstance(receipt, Order)
     assert (receipt.number, receipt.product, receipt.quantity, receipt.price_cents) == (0, "Tux", 2, 2599)
     assert orders.intents(10) == []
 
 
 def test_a_finished_buy_is_answered_from_the_log(orders: OrderStore) -> None:
-    orders.begin([BUY])
-    [receipt] = orders.finish([(BUY, Sold(2599))])
-    assert orders.begin([BUY]) == [receipt]
-    assert orders.finish([(BUY, Sold(2599))]) == [receipt]
+    begin(orders, [BUY])
+    [receipt] = finish(orders, [(BUY, Sold(2599))])
+    assert begin(orders, [BUY]) == [receipt]
+    assert finish(orders, [(BUY, Sold(2599))]) == [receipt]
     assert orders.intents(10) == []
 
 
 def test_a_late_intent_of_a_finished_buy_drains(orders: OrderStore, tmp_path: Path) -> None:
-    [first] = orders.finish([(BUY, Sold(2599))])
+    [first] = finish(orders, [(BUY, Sold(2599))])
     with apsw.Connection(str(tmp_path / "order.db")) as shell:
         shell.execute("INSERT INTO intents (key, product, quantity) VALUES ('k', 'Tux', 2)")
-    assert orders.finish([(BUY, Sold(2599))]) == [first]
+    assert finish(orders, [(BUY, Sold(2599))]) == [first]
     assert orders.intents(10) == []
 
 
@@ -58,9 +59,9 @@ def test_a_late_intent_of_a_finished_buy_drains(orders: OrderStore, tmp_path: Pa
 def test_a_refused_buy_is_logged_as_minus_1(
     orders: OrderStore, tmp_path: Path, refusal: OutOfStock | ProductNotFound
 ) -> None:
-    orders.begin([BUY])
-    assert orders.finish([(BUY, refusal)]) == [refusal]
-    assert orders.begin([BUY]) == [refusal]
+    begin(orders, [BUY])
+    assert finish(orders, [(BUY, refusal)]) == [refusal]
+    assert begin(orders, [BUY]) == [refusal]
     rows = query(tmp_path / "order.db", "SELECT order_number, product, quantity, key, refused_because FROM order_log")
     assert rows == [(-1, "Tux", 2, "k", refusal.message)]
     assert numbers(orders, "a") == [0]
@@ -68,27 +69,27 @@ def test_a_refused_buy_is_logged_as_minus_1(
 
 @pytest.mark.parametrize("other", [Buy("k", "Tux", 1), Buy("k", "Bird", 2)])
 def test_a_key_stands_for_one_product_and_quantity(orders: OrderStore, other: Buy) -> None:
-    orders.begin([BUY])
-    assert orders.begin([other]) == [KeyReused()]
-    orders.finish([(BUY, Sold(1))])
-    assert orders.begin([other]) == [KeyReused()]
+    begin(orders, [BUY])
+    assert begin(orders, [other]) == [KeyReused()]
+    finish(orders, [(BUY, Sold(1))])
+    assert begin(orders, [other]) == [KeyReused()]
 
 
 def test_a_refused_key_stands_for_one_product_and_quantity(orders: OrderStore) -> None:
-    orders.finish([(BUY, OutOfStock())])
-    assert orders.begin([Buy("k", "Tux", 1)]) == [KeyReused()]
+    finish(orders, [(BUY, OutOfStock())])
+    assert begin(orders, [Buy("k", "Tux", 1)]) == [KeyReused()]
 
 
 def test_a_key_that_the_catalog_knows_otherwise_is_not_logged(orders: OrderStore, tmp_path: Path) -> None:
-    orders.begin([BUY])
-    assert orders.finish([(BUY, KeyReused())]) == [KeyReused()]
+    begin(orders, [BUY])
+    assert finish(orders, [(BUY, KeyReused())]) == [KeyReused()]
     assert orders.intents(10) == []
     assert query(tmp_path / "order.db", "SELECT * FROM order_log") == []
 
 
 def test_intents_come_oldest_first_and_bounded(orders: OrderStore) -> None:
     buys = [Buy(key, "Tux", 1) for key in "dacb"]
-    orders.begin(buys)
+    begin(orders, buys)
     assert orders.intents(3) == buys[:3]
 
 
@@ -103,7 +104,7 @@ def test_an_order_is_found_by_its_number(orders: OrderStore) -> None:
 
 def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_path: Path) -> None:
     numbers(orders, "a")
-    orders.finish([(Buy("no", "Nix", 1), ProductNotFound())])
+    finish(orders, [(Buy("no", "Nix", 1), ProductNotFound())])
     numbers(orders, "b")
     log = query(tmp_path / "order.db", "SELECT order_number, product, quantity, key, price FROM order_log")
     assert set(log) == {(0, "Tux", 1, "a", 25.99), (1, "Tux", 1, "b", 25.99), (-1, "Nix", 1, "no", None)}
@@ -127,7 +128,7 @@ def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_pat
 )
 def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, sql: str, message: str) -> None:
     numbers(orders, "a")
-    orders.finish([(Buy("no", "Nix", 1), ProductNotFound())])
+    finish(orders, [(Buy("no", "Nix", 1), ProductNotFound())])
     shell = apsw.Connection(str(tmp_path / "order.db"))
     with pytest.raises(apsw.Error, match=message):
         shell.execute(sql)

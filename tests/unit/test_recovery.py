@@ -8,6 +8,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
+from tests.steps import begin
 from wsgi_apps import recovery
 from wsgi_apps.recovery import OVERDUE_S, Recovery
 
@@ -15,7 +16,7 @@ BUY = Buy("k", "Tux", 1)
 
 
 def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders: OrderStore) -> None:
-    orders.begin([BUY])
+    begin(orders, [BUY])
     sweeper = Recovery(checkout)
     sweeper.sweep(now=100.0)
     sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
@@ -28,11 +29,11 @@ def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders
 def test_a_key_that_comes_back_is_young_again(checkout: Checkout, orders: OrderStore, catalog: CatalogStore) -> None:
     catalog.sell([Buy(BUY.key, "Whale", 1)])  # so its end is KeyReused, which leaves no trace in the log
     sweeper = Recovery(checkout)
-    orders.begin([BUY])
+    begin(orders, [BUY])
     sweeper.sweep(now=0.0)
     checkout.settle([BUY])
     sweeper.sweep(now=1.0)
-    orders.begin([BUY])
+    begin(orders, [BUY])
     sweeper.sweep(now=OVERDUE_S)
     assert orders.intents(10) == [BUY]
 
@@ -67,7 +68,7 @@ def test_the_thread_settles_by_itself(
 ) -> None:
     monkeypatch.setattr(recovery, "EVERY_S", 0.01)
     monkeypatch.setattr(recovery, "OVERDUE_S", 0.05)
-    orders.begin([BUY])
+    begin(orders, [BUY])
     thread = Recovery(checkout)
     thread.start()
     deadline = time.monotonic() + 10
