@@ -60,6 +60,13 @@ class Shoppers:
             for share in shares:
                 share.result()
 
+    def wait_until_answered(self, keys: int) -> None:
+        """Return once so many keys have an answer."""
+        deadline = time.monotonic() + 60
+        while len(self.replies) < keys:
+            assert time.monotonic() < deadline, f"only {len(self.replies)} keys have an answer"
+            time.sleep(0.002)
+
     def _one(self, buys: list[tuple[str, str, int]]) -> None:
         with session() as shop:
             for key, product, quantity in buys:

@@ -16,25 +16,13 @@ DRAINS_WITHIN_S = 10.0
 def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
     products = tmp_path / "products.txt"
     products.write_text("Ticket 50 900\nTux 25.99 10000\n")
+    buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
     with Store(tmp_path / "data", PRODUCTS=str(products)) as store:
         shoppers = Shoppers(store.url("front_end"))
-        answered: list[int] = []  # keys with an answer at each kill
-
-        def kill_each_in_turn() -> None:
-            for victim in ("worker", "master"):
-                for tier in ("catalog", "order", "front_end"):
-                    time.sleep(0.4)
-                    answered.append(len(shoppers.replies))
-                    store.kill(tier, victim)
-                    store.wait_until_all_answer()
-
-        buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
-        shoppers.share(buys, CLIENTS, meanwhile=kill_each_in_turn)
+        shop_and_kill(store, shoppers, buys, ("catalog", "order", "front_end"))
         # Whoever repeats a key afterwards is told the same again.
         shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)
-        wait_until_no_buy_is_in_doubt(store.data_dir)
-        books = Books.read(store.data_dir)
-    assert answered[-1] < BUYS, "the last kill came in the middle of the buys too"
+        books = books_at_rest(store)
     assert shoppers.resets > 0, "the kills of the front end were felt"
     assert shoppers.statuses <= {200, 404, 503}
     books.check()
@@ -47,30 +35,38 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
 def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -> None:
     products = tmp_path / "products.txt"
     products.write_text("Tux 25.99 10000\n")
+    buys = [(f"key-{number}", "Tux", 1) for number in range(800)]
     with Store(tmp_path / "data", PRODUCTS=str(products)) as store:
         shoppers = Shoppers(store.url("front_end"))
-        answered: list[int] = []
-
-        def kill_behind() -> None:
-            for victim in ("worker", "master"):
-                for tier in ("catalog", "order"):
-                    time.sleep(0.3)
-                    answered.append(len(shoppers.replies))
-                    store.kill(tier, victim)
-                    store.wait_until_all_answer()
-
-        shoppers.share([(f"key-{number}", "Tux", 1) for number in range(800)], CLIENTS, meanwhile=kill_behind)
-        wait_until_no_buy_is_in_doubt(store.data_dir)
-        books = Books.read(store.data_dir)
+        shop_and_kill(store, shoppers, buys, ("catalog", "order"))
+        books = books_at_rest(store)
     books.check()
     books.check_replies(shoppers.replies)
-    assert answered[-1] < 800, "the last kill came in the middle of the buys too"
     assert shoppers.resets == 0
     assert shoppers.statuses == {200}
 
 
-def wait_until_no_buy_is_in_doubt(data_dir: Path) -> None:
+def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, int]], tiers: tuple[str, ...]) -> None:
+    """Place all buys, and meanwhile kill a worker of each tier, then each master, at even steps of the way."""
+    victims = [(tier, victim) for victim in ("worker", "master") for tier in tiers]
+    answered = 0
+
+    def kill_in_turn() -> None:
+        nonlocal answered
+        for at, (tier, victim) in enumerate(victims, start=1):
+            shoppers.wait_until_answered(len(buys) * at // (len(victims) + 1))
+            store.kill(tier, victim)
+            answered = len(shoppers.replies)
+            store.wait_until_all_answer()
+
+    shoppers.share(buys, CLIENTS, meanwhile=kill_in_turn)
+    assert answered < len(buys), "the last kill came in the middle of the buys too"
+
+
+def books_at_rest(store: Store) -> Books:
+    """The books once no buy is in doubt."""
     deadline = time.monotonic() + DRAINS_WITHIN_S
-    while query(data_dir / "order.db", "SELECT 1 FROM intents"):
+    while query(store.data_dir / "order.db", "SELECT 1 FROM intents"):
         assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
         time.sleep(0.1)
+    return Books.read(store.data_dir)
