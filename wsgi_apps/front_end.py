@@ -37,9 +37,8 @@ class FrontEndApp(App):
 def create_app() -> FrontEndApp:
     """The tier as gunicorn serves it."""
     settings = load()
-    threads = settings.front_end.threads
-    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, connections=threads)
-    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, connections=threads)
+    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S)
+    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S)
     return FrontEndApp(
         JoinedCatalog(HttpCatalog(catalog), timeout_s=DEADLINE_S, linger_s=LINGER_S),
         JoinedOrders(HttpOrders(orders), timeout_s=DEADLINE_S, linger_s=LINGER_S),

@@ -87,5 +87,4 @@ def _store(settings: Settings) -> OrderStore:
 
 
 def _catalog(settings: Settings) -> Peer:
-    connections = settings.order.threads
-    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, connections=connections)
+    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S)

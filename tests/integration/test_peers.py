@@ -33,7 +33,7 @@ def tier(answer: Callable[[Request], Response]) -> Iterator[Peer]:
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0, connections=4)
+    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0)
     try:
         yield peer
     finally:
@@ -155,7 +155,7 @@ def test_the_deadline_is_kept(case: str) -> None:
             waited = ask(peer)
             released.set()
     else:
-        waited = ask(Peer("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0, connections=1))
+        waited = ask(Peer("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
     assert 0.9 < waited < 5.0
 
 
