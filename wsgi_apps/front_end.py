@@ -1,4 +1,4 @@
-"""The front end: the tier that shoppers see. It keeps no state and passes each question to the tier that can answer."""
+"""The front end: the tier that shoppers see. It keeps no state; what many ask at once goes to the tiers behind together."""
 
 from werkzeug.routing import Rule
 
@@ -12,7 +12,8 @@ from wsgi_apps.wire import placed_json
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
-LINGER_S = 0.001
+# Measured with 32 shoppers: 3 ms give 15 to 20 % more than 1 ms. A lone shopper never waits.
+LINGER_S = 0.003
 
 
 class FrontEndApp(App):
