@@ -1,4 +1,4 @@
-"""The front end: the tier that shoppers see. It keeps no state; what many ask at once goes to the tiers behind together."""
+"""The front end: the tier that shoppers see. It keeps no state, and sends what many ask at once on together."""
 
 from werkzeug.routing import Rule
 
