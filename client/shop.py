@@ -3,10 +3,13 @@
 import threading
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
+
+T = TypeVar("T")
 
 # For how long a request is repeated, a buy always under its own key, before the store counts as down.
 PATIENCE_S = 10.0
@@ -35,28 +38,41 @@ class Shop:
         names: list[str] = []
         parameters: dict[str, Any] = {"limit": 1000}
         while True:
-            page = self._ask("GET", "/products", parameters=parameters).json()
-            names += [product["name"] for product in page["data"]]
-            if page["next"] is None:
+            response = self._ask("GET", "/products", parameters=parameters)
+            page, after = self._read(
+                response, lambda body: ([product["name"] for product in body["data"]], body["next"])
+            )
+            names += page
+            if after is None:
                 return names
-            parameters["after"] = page["next"]
+            parameters["after"] = after
 
     def query(self, name: str) -> tuple[str, int]:
         """What came of it, and the pieces in stock. Raises StoreDown."""
         response = self._ask("GET", f"/products/{quote(name, safe='')}")
         if response.status_code == 200:
-            return "found", response.json()["data"]["quantity"]
+            return "found", self._read(response, lambda body: int(body["data"]["quantity"]))
         return _message(response), 0
 
     def buy(self, name: str, quantity: int) -> str:
         """What came of it, `bought` at best. One key a buy, however often it has to be sent. Raises StoreDown."""
         path = f"/{quote(name, safe='')}/{quantity}"
         response = self._ask("POST", path, headers={"Idempotency-Key": str(uuid.uuid4())})
-        return "bought" if response.status_code == 200 else _message(response)
+        if response.status_code == 200:
+            self._read(response, lambda body: int(body["data"]["order_number"]))
+            return "bought"
+        return _message(response)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def _read(self, response: requests.Response, form: Callable[[Any], T]) -> T:
+        """The value in a reply. Raises StoreDown when something else than this store answers at its address."""
+        try:
+            return form(response.json())
+        except (ValueError, LookupError, TypeError):
+            raise StoreDown(f"what answers at {self._url} is not this store") from None
 
     def _ask(
         self,

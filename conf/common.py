@@ -7,6 +7,7 @@ from typing import Any
 
 from conf.settings import Address, Settings, Tier, load_or_exit, refuse_to_start
 from db.connection import StartRefused
+from domain.errors import Unavailable
 
 settings = load_or_exit()
 
@@ -41,7 +42,7 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     """
     try:
         prepare(settings)
-    except StartRefused as error:
+    except (StartRefused, Unavailable) as error:
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
     print(f"{tier.name} serves {Address(host, port).url}", flush=True)

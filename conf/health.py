@@ -1,4 +1,4 @@
-"""Whether a tier answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks, needs no curl."""
+"""Whether a tier of this machine answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks."""
 
 import http.client
 import sys
@@ -14,7 +14,7 @@ def is_healthy(address: Address) -> bool:
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, UnicodeError):  # the last for a name that is none
         return False
     finally:
         connection.close()
@@ -25,9 +25,9 @@ def main(arguments: list[str]) -> int:
         print(f"usage: python -m conf.health {'|'.join(TIERS)}", file=sys.stderr)
         return 2
     [tier] = [tier for tier in load_or_exit().tiers if tier.name == arguments[0]]
-    if is_healthy(tier.address):
+    if is_healthy(tier.here):
         return 0
-    print(f"{tier.name} does not answer at {tier.address.url}", file=sys.stderr)
+    print(f"{tier.name} does not answer at {tier.here.url}", file=sys.stderr)
     return 1
 
 

@@ -29,76 +29,74 @@ READY_WITHIN_S = 60.0
 # A tier whose master was killed leaves workers that hold the port for up to a second.
 PORT_FREE_WITHIN_S = 1.5
 
-_GONE_WRONG = {"BACKOFF", "FATAL", "EXITED", "UNKNOWN"}
+# The exit code of a tier that refuses to start; it has said why.
+REFUSED = 2
 
 
 class StartFailed(Exception):
-    """The store did not come up; the message says what to do."""
+    """The store did not come up. The message says why; it is empty when a tier has said it already."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def main() -> int:
     settings = load_or_exit()
     try:
-        for tier in settings.tiers:
-            require_free_port(tier)
-        require_distinct_ports(settings)
+        require_free_ports(settings)
+        with tempfile.TemporaryDirectory(prefix="toystore-") as run_dir:
+            return _run(settings, run_dir)
     except StartFailed as failure:
-        return _failed(failure)
-    with tempfile.TemporaryDirectory(prefix="toystore-") as run_dir:
-        return _run(settings, run_dir)
+        if str(failure):
+            print(f"toy store: {failure}", file=sys.stderr, flush=True)
+        return failure.exit_code
+    except KeyboardInterrupt:  # before the tiers were started
+        return 130
 
 
 def _run(settings: Settings, run_dir: str) -> int:
-    run = subprocess.Popen(_supervisord(), cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True)
+    """Start the tiers and wait for the end of the run. Raises StartFailed; then nothing is left running."""
     stopping = threading.Event()
-
-    def stop(*_signal: object) -> None:
-        stopping.set()
-        with contextlib.suppress(ProcessLookupError):
-            run.send_signal(signal.SIGTERM)
-
     # In a terminal, Ctrl-C reaches supervisord as well; being told twice does it no harm.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        signal.signal(number, lambda *_signal: stopping.set())
+    run = subprocess.Popen(_supervisord(), cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True)
     lines = threading.Thread(target=_pass_along, args=(run,), daemon=True)
     lines.start()
-    failure = None
     try:
         _wait_until_ready(settings, run_dir, stopping)
         if not stopping.is_set():
-            print(_box(settings), flush=True)
-    except StartFailed as problem:
-        failure = problem
-        stop()
-    status = run.wait()
-    lines.join(timeout=5)
-    if failure:
-        return _failed(failure)
-    return status if stopping.is_set() else _failed(StartFailed("supervisord ended by itself"))
+            _say(_box(settings))
+        while not stopping.wait(0.2):
+            if run.poll() is not None:
+                raise StartFailed("supervisord ended by itself")
+    finally:
+        run.terminate()
+        run.wait()
+        lines.join(timeout=5)
+    return 0
 
 
-def require_free_port(tier: Tier) -> None:
-    """Raises StartFailed when the tier cannot listen on its address."""
+def require_free_ports(settings: Settings) -> None:
+    """Raises StartFailed when a tier cannot listen on its address, or two of them would on the same."""
+    with contextlib.ExitStack() as listening:
+        for tier in settings.tiers:
+            listening.enter_context(_listen(tier))
+
+
+def _listen(tier: Tier) -> socket.socket:
+    family = socket.AF_INET6 if ":" in tier.bind.host else socket.AF_INET
     deadline = time.monotonic() + PORT_FREE_WITHIN_S
     while True:
         try:
-            with socket.create_server((tier.bind.host, tier.bind.port)):
-                return
+            return socket.create_server((tier.bind.host, tier.bind.port), family=family)
         except OSError as error:
             if time.monotonic() > deadline:
                 why = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else str(error)
                 setting = f"{TIERS[tier.name].prefix}_BIND"
                 raise StartFailed(f"{tier.name} cannot listen on {tier.bind} ({setting}): {why}") from error
         time.sleep(0.1)
-
-
-def require_distinct_ports(settings: Settings) -> None:
-    """Raises StartFailed when two tiers would listen on one port."""
-    by_port: dict[int, Tier] = {}
-    for tier in settings.tiers:
-        if other := by_port.get(tier.bind.port):
-            raise StartFailed(f"{other.name} and {tier.name} cannot both listen on port {tier.bind.port}")
-        by_port[tier.bind.port] = tier
 
 
 def _supervisord() -> list[str]:
@@ -114,8 +112,12 @@ def _environment(run_dir: str) -> dict[str, str]:
 def _pass_along(run: subprocess.Popen[str]) -> None:
     assert run.stdout is not None
     for line in run.stdout:
-        with contextlib.suppress(OSError):  # who read our output has gone; the store goes on
-            print(line, end="", flush=True)
+        _say(line)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # who read our output has gone; the store goes on
+        print(text, end="", flush=True)
 
 
 def _wait_until_ready(settings: Settings, run_dir: str, stopping: threading.Event) -> None:
@@ -123,24 +125,25 @@ def _wait_until_ready(settings: Settings, run_dir: str, stopping: threading.Even
     deadline = time.monotonic() + READY_WITHIN_S
     waiting = list(settings.tiers)
     while waiting and not stopping.wait(0.1):
-        if ended := _ended(run_dir):
-            time.sleep(0.3)  # its last line is still on the way to the terminal
-            raise StartFailed(f"{ended} did not start; its own line stands above")
-        waiting = [tier for tier in waiting if not is_healthy(tier.address)]
+        _raise_if_one_ended(run_dir)
+        waiting = [tier for tier in waiting if not is_healthy(tier.here)]
         if time.monotonic() > deadline:
             names = ", ".join(tier.name for tier in waiting)
             raise StartFailed(f"no answer within {READY_WITHIN_S:.0f} s from: {names}")
 
 
-def _ended(run_dir: str) -> str | None:
-    """The name of a tier that has ended since the start, if any."""
+def _raise_if_one_ended(run_dir: str) -> None:
+    """Raises StartFailed, with the tier's own exit code when it has refused to start."""
     transport = SupervisorTransport(serverurl=f"unix://{run_dir}/supervisor.sock")
     try:
         with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as supervisord:
             programs: Any = supervisord.supervisor.getAllProcessInfo()
     except (OSError, xmlrpc.client.Error):
-        return None  # supervisord is not up yet
-    return next((program["name"] for program in programs if program["statename"] in _GONE_WRONG), None)
+        return  # supervisord is not up yet
+    for program in programs:
+        if program["statename"] not in ("STARTING", "RUNNING"):
+            refused = program["exitstatus"] == REFUSED
+            raise StartFailed("" if refused else f"{program['name']} did not start", REFUSED if refused else 1)
 
 
 def _box(settings: Settings) -> str:
@@ -166,11 +169,6 @@ def _box(settings: Settings) -> str:
     with console.capture() as capture:
         console.print(Panel(text, title="toy store"), markup=False, highlight=False)
     return capture.get()
-
-
-def _failed(failure: StartFailed) -> int:
-    print(f"toy store: {failure}", file=sys.stderr, flush=True)
-    return 1
 
 
 if __name__ == "__main__":

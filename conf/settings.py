@@ -1,11 +1,12 @@
 """The settings, and the only reader of the environment. `python -m conf.settings` shows them."""
 
 import difflib
+import ipaddress
 import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -28,6 +29,9 @@ TIERS = {
     "order": Defaults("ORDER", port=10010, workers=1, threads=64),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
+
+# Labels of letters, digits, - and _, with dots between them.
+_HOST = r"(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
 
 _HELP = """\
 Settings (environment variables)
@@ -76,6 +80,11 @@ class Tier:
     address: Address
     workers: int
     threads: int
+
+    @property
+    def here(self) -> Address:
+        """Where the tier is reached on its own machine: one that listens on every address, on the loopback one."""
+        return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind.host, self.bind.host), self.bind.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +147,19 @@ def parse_probability(text: str) -> float:
 
 def parse_address(variable: str, text: str, default_port: int) -> Address:
     """host, host:port, [IPv6]:port or an http URL. Raises SettingsError, naming the variable."""
-    match = re.fullmatch(r"(?:http://)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/?", text)
-    port = int(match[2] or default_port) if match else -1
-    if match is None or not 0 <= port <= 65535:
+    match = re.fullmatch(rf"(?:http://)?(?:\[(.+)\]|({_HOST}))(?::([0-9]{{1,5}}))?/?", text)
+    port = int(match[3] or default_port) if match else -1
+    if match is None or not 1 <= port <= 65535 or (match[1] and not _is_ipv6(match[1])):
         raise SettingsError(f"{variable}={text!r} is not a host, host:port or http://host:port")
-    return Address(match[1].strip("[]"), port)
+    return Address(match[1] or match[2], port)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
@@ -150,16 +167,15 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     prefix, port = default.prefix, default.port
     _refuse_misspelt(prefix, environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
-    reach = environ.get(prefix)
-    # A tier that listens on every address is reached on the loopback one.
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind.host, bind.host)
-    return Tier(
+    tier = Tier(
         name=name,
         bind=bind,
-        address=parse_address(prefix, reach, port) if reach else Address(here, bind.port),
+        address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
     )
+    reach = environ.get(prefix)
+    return replace(tier, address=parse_address(prefix, reach, port) if reach else tier.here)
 
 
 def _refuse_misspelt(prefix: str, environ: Mapping[str, str]) -> None:
@@ -167,7 +183,7 @@ def _refuse_misspelt(prefix: str, environ: Mapping[str, str]) -> None:
     known = ["BIND", "WORKERS", "THREADS"]
     for variable in environ:
         suffix = variable.removeprefix(f"{prefix}_")
-        if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.7)):
+        if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
             raise SettingsError(f"{variable} is not a setting; did you mean {prefix}_{close[0]}?")
 
 

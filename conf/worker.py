@@ -2,6 +2,7 @@
 
 import json
 import socket
+from typing import Any
 
 import gunicorn.util
 from gunicorn.workers.gthread import ThreadWorker
@@ -24,6 +25,16 @@ class StoreWorker(ThreadWorker):
         for listener in self.sockets:
             listener.close()
         return False
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Whether the connection can serve another request, now that this one is answered.
+
+        gthread would answer a second time when the rest of the body turns out to be malformed.
+        """
+        try:
+            return bool(super()._keepalive_after(conn, keepalive))
+        except Exception:
+            return False
 
 
 def write_json_error(sock: socket.socket, status: int, reason: str, message: str) -> None:

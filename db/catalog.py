@@ -85,8 +85,8 @@ def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound
 
 
 _HOW_IT_ENDED = """
-    SELECT product, -delta, price_cents, NULL FROM stock_ledger WHERE key = :key
-    UNION ALL SELECT product, quantity, NULL, reason FROM refused WHERE key = :key"""
+    SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key
+    UNION ALL SELECT product, quantity, :reason, NULL, reason FROM refused WHERE key = :key"""
 _TAKE = """
     UPDATE products SET quantity = quantity - :quantity WHERE name = :product AND quantity >= :quantity
     RETURNING price_cents, quantity"""
@@ -94,10 +94,10 @@ _TAKE = """
 
 def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
     # The look-up of the key and the decrement share one transaction: in two, both of two equal buys could pass.
-    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key})
+    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key, "reason": reason})
     if rows:
-        product, quantity, price_cents, refusal = rows[0]
-        if (product, quantity) != (buy.product, buy.quantity):
+        product, quantity, taken_as, price_cents, refusal = rows[0]
+        if (product, quantity, taken_as) != (buy.product, buy.quantity, reason):
             return KeyReused()
         return REFUSALS[refusal]() if refusal else Sold(price_cents)
     taken = run(transaction, _TAKE, {"product": buy.product, "quantity": buy.quantity})

@@ -33,13 +33,13 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
     """Look before the first write, even before the switch to WAL mode: a file that is not ours stays as it is."""
     if not path.exists() or path.stat().st_size == 0:
         return
-    with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+    with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
         connection.set_busy_timeout(_WAIT_MS)
         with connection:  # one snapshot: another process may be migrating
             owner = connection.pragma("application_id")
             version = connection.pragma("user_version")
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if owner != application_id and tables:
+        if owner != application_id and (owner or version or tables):
             raise StartRefused(f"{path} is not a database of this tier; set DATA_DIR to another folder")
         if version > newest:
             raise StartRefused(f"{path} has schema {version}, newer than this code's {newest}; run the newer release")
@@ -49,6 +49,7 @@ def _upgrade(connection: apsw.Connection, scripts: list[Path], application_id: i
     with transaction(connection):
         version = connection.pragma("user_version")
         for script in scripts[version:]:
-            connection.execute(script.read_text(encoding="utf-8"))
+            # All rows, for only then SQLite has run all statements.
+            connection.execute(script.read_text(encoding="utf-8")).fetchall()
         connection.pragma("application_id", application_id)
         connection.pragma("user_version", max(version, len(scripts)))

@@ -90,7 +90,7 @@ def _receipt(transaction: apsw.Connection, buy: Buy) -> Receipt | None:
     return None
 
 
-_FORGET = "DELETE FROM intents WHERE key = :key"
+_FORGET = "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity"
 
 
 def _finish(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
@@ -98,7 +98,8 @@ def _finish(transaction: apsw.Connection, buy: Buy, sale: Sale) -> Receipt:
     receipt = _receipt(transaction, buy)
     if receipt is None:
         receipt = _append(transaction, buy, sale)
-    run(transaction, _FORGET, {"key": buy.key})
+    # This buy's intent, not one of another buy that came under the same key after this one had ended.
+    run(transaction, _FORGET, {"key": buy.key, "product": buy.product, "quantity": buy.quantity})
     return receipt
 
 

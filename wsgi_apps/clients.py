@@ -55,7 +55,8 @@ class Peer:
         deadline = time.monotonic() + self._deadline_s
         pause_s = _FIRST_PAUSE_S
         while (left_s := deadline - time.monotonic()) > 0:
-            answer = self._ask(method, path, headers or {}, body, timeout_s=left_s)
+            # Half of the time at most for one try: a connection that died in silence must not take it all.
+            answer = self._ask(method, path, headers or {}, body, timeout_s=min(left_s, self._deadline_s / 2))
             if answer is not None:
                 return answer
             # A random part keeps the callers of a tier that comes back from coming all at once.
@@ -150,8 +151,14 @@ class HttpOrders:
 
 
 def _read_all(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T]:
-    """The values in a reply to `count` questions, in their order. Raises as `_read` does."""
-    values = _read(answer, lambda body: [form(value) for value in body["data"]])
+    """The values in a reply to `count` questions, in their order. Raises Unavailable for any other reply.
+
+    A no to the whole call is a no to none of them: only what stands in a question's own place is its answer.
+    """
+    try:
+        values = _read(answer, lambda body: [form(value) for value in body["data"]])
+    except StoreError as error:
+        raise Unavailable from error
     if len(values) != count:
         raise Unavailable
     return values

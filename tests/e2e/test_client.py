@@ -6,8 +6,10 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +179,52 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
         os.close(terminal)
     assert process.wait(timeout=20) == 0
     assert b"/300" in shown
+
+
+class AnotherServer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<h1>hello</h1>")
+
+    do_POST = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--mode 1 --p 1", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1"]
+)
+def test_another_server_is_one_line(tiers: Tiers, arguments: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), AnotherServer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        ended = client(tiers, *arguments.split(), FRONT=f"127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert "is not this store" in line
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3])
+def test_an_early_ctrl_c_leaves_no_traceback(tiers: Tiers, after_s: float) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", "--count", "100000"],
+        cwd=ROOT,
+        env=tiers.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert b"Traceback" not in errors
+
+
+def test_a_reader_who_goes_away_leaves_no_traceback(tiers: Tiers) -> None:
+    command = f"{sys.executable} -m client --mode 2 --product Tux --json | true"
+    ended = subprocess.run(command, shell=True, cwd=ROOT, env=tiers.environment, capture_output=True, timeout=60)
+    assert b"Traceback" not in ended.stderr
+    assert b"BrokenPipe" not in ended.stderr

@@ -14,7 +14,7 @@ import requests
 
 from tests.shoppers import session
 from tests.store import Store
-from tests.tiers import NAMES, ROOT
+from tests.tiers import NAMES, ROOT, children
 
 
 def gone(pids: list[int]) -> bool:
@@ -101,7 +101,7 @@ def test_a_second_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     [
         ({"ORDER_WORKERS": "0"}, 2, "toy store: ORDER_WORKERS='0'"),
         ({"FRONT_BIND": "no.such.host.invalid:80"}, 1, "FRONT_BIND"),
-        ({"PRODUCTS": "nowhere.txt"}, 1, "nowhere.txt"),
+        ({"PRODUCTS": "nowhere.txt"}, 2, "nowhere.txt"),
     ],
 )
 def test_what_cannot_start_says_why_and_leaves_nothing(
@@ -122,7 +122,7 @@ def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
     store.environment["ORDER_BIND"] = store.environment["CATALOG_BIND"]
     ended = run(store.environment)
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert "cannot both listen" in ended.stderr
+    assert "order cannot listen on" in ended.stderr
 
 
 def test_the_state_stays_across_runs(tmp_path: Path) -> None:
@@ -131,3 +131,72 @@ def test_the_state_stays_across_runs(tmp_path: Path) -> None:
             response = requests.post(store.url("front_end") + "/Tux/1", timeout=10)
             assert response.json() == {"data": {"order_number": str(number)}}
             assert os.path.exists(tmp_path / "data" / "order.db")
+
+
+def test_what_a_tier_refuses_is_said_once(tmp_path: Path) -> None:
+    ended = run(Store(tmp_path / "data", PRODUCTS="nowhere.txt").environment)
+    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if " serves " not in line]
+    assert len(lines) == 1
+    assert "nowhere.txt" in lines[0]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.5])
+def test_an_early_term_leaves_nothing(tmp_path: Path, after_s: float) -> None:
+    process = begin(Store(tmp_path / "data"))
+    pids = [process.pid, *supervisord_of(process)]
+    time.sleep(after_s)
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, b"")
+    assert gone(pids)
+
+
+def test_a_ctrl_c_while_it_waits_for_a_busy_port_is_no_traceback(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    with socket.create_server(("127.0.0.1", store.ports["catalog"])):
+        process = begin(store)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert b"Traceback" not in errors
+    assert process.returncode != 0
+
+
+def test_a_reader_who_goes_away_does_not_end_the_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    process = begin(store)
+    assert process.stdout is not None
+    process.stdout.close()  # as in `make run | head -1`
+    try:
+        store.wait_until_all_answer()
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_a_tier_listens_on_ipv6_too(tmp_path: Path) -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+    with Store(tmp_path / "data", FRONT_BIND=f"[::1]:{port}") as store:
+        assert requests.get(f"http://[::1]:{port}/products/Tux", timeout=10).status_code == 200
+        assert f"http://[::1]:{port}/products/Tux" in store.output()
+
+
+def begin(store: Store) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "conf.run"],
+        cwd=ROOT,
+        env=store.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def supervisord_of(process: "subprocess.Popen[bytes]") -> list[int]:
+    """Its process id, at the first moment at which it has one."""
+    while not (pids := children(process.pid)):
+        assert process.poll() is None
+    return pids

@@ -110,3 +110,13 @@ def test_several_workers_sell_a_key_once(catalog: Tiers) -> None:
         assert response.json() == {"message": "order has been placed"}
     after = requests.get(catalog.url("catalog") + "/products/Whale", timeout=10).json()["data"]["quantity"]
     assert after == before - 1
+
+
+def test_a_request_has_one_response_whatever_its_body_turns_out_to_be(catalog: Tiers) -> None:
+    with socket.create_connection(("127.0.0.1", catalog.ports["catalog"]), timeout=10) as connection:
+        connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
+        replies = b""
+        while chunk := connection.recv(4096):
+            replies += chunk
+    assert replies.startswith(b"HTTP/1.1 411 ")
+    assert replies.count(b"HTTP/1.1 ") == 1

@@ -163,3 +163,44 @@ def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with tier(says(200, {"data": {"name": "Tux", "price": 1, "quantity": 3}})) as peer:
         assert HttpCatalog(peer).product("Tux").quantity == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "out of stock"),
+        (404, "product not found"),
+        (422, KeyReused.message),
+        (400, "more than 16 sales in a call"),
+    ],
+)
+def test_a_no_to_a_whole_call_is_a_no_to_none_of_its_buys(status: int, message: str) -> None:
+    with tier(says(status, {"error": {"code": status, "message": message}})) as peer:
+        with pytest.raises(Unavailable):
+            HttpCatalog(peer).sell([BUY])
+        with pytest.raises(Unavailable):
+            HttpOrders(peer).place_all([BUY])
+
+
+def test_the_answers_to_many_are_read() -> None:
+    with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}, None]})) as peer:
+        found = HttpCatalog(peer).lookup(["Tux", "Nix", "Tux"])
+        assert found == [Product("Tux", 2599, 3), ProductNotFound(), Product("Tux", 2599, 3)]
+    no = {"error": {"code": 404, "message": "out of stock"}}
+    with tier(says(200, {"data": [{"order_number": "7"}, no]})) as peer:
+        assert HttpOrders(peer).place_all([BUY, BUY]) == [7, OutOfStock()]
+
+
+def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
+    calls: list[str] = []
+    released = threading.Event()
+
+    def answer(request: Request) -> Response:
+        calls.append(request.path)
+        if len(calls) == 1:
+            released.wait(timeout=10)
+        return says(200, {"data": {"order_number": "7"}})(request)
+
+    with tier(answer) as peer:
+        assert HttpOrders(peer).place(BUY) == 7
+        released.set()

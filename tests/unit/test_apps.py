@@ -199,7 +199,7 @@ def test_a_wrong_method_is_405_with_allow(tiers: Tiers) -> None:
     response = tiers.front_end.get("/Tux/1")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     response = tiers.order.put("/products/Tux/1")
-    assert response.headers["Allow"] == "GET, HEAD, POST"
+    assert response.headers["Allow"] == "GET, POST"
 
 
 def test_a_large_body_is_413_and_changes_nothing(tiers: Tiers, catalog: CatalogStore) -> None:
@@ -317,3 +317,25 @@ def test_a_batch_of_sales_answers_each_by_itself(tiers: Tiers) -> None:
         ]
     }
     assert tiers.catalog.post("/sales", data=b"nonsense").status_code == 400
+
+
+def test_a_batch_of_buys_answers_each_by_itself(tiers: Tiers) -> None:
+    buys = [("a", "Tux", 1), ("b", "Nix", 1), ("c", "Tux", 1000), ("a", "Tux", 2), ("d", "Tux", 1)]
+    body = {"sales": [{"key": key, "name": name, "quantity": quantity} for key, name, quantity in buys]}
+    assert tiers.order.post("/buys", json=body).json == {
+        "data": [
+            {"order_number": "0"},
+            {"error": {"code": 404, "message": "product not found"}},
+            {"error": {"code": 404, "message": "out of stock"}},
+            {"error": {"code": 422, "message": "this Idempotency-Key was used for another product or quantity"}},
+            {"order_number": "1"},
+        ]
+    }
+    assert tiers.order.post("/buys", data=b"nonsense").status_code == 400
+
+
+def test_a_batch_of_names_answers_each_by_itself(tiers: Tiers) -> None:
+    assert tiers.catalog.post("/lookups", json={"names": ["Tux", "Nix"]}).json == {
+        "data": [{"name": "Tux", "price": 25.99, "quantity": 80}, None]
+    }
+    assert tiers.catalog.post("/lookups", json={"names": ["a/b"]}).status_code == 400

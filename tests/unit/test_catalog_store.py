@@ -123,3 +123,19 @@ def test_the_schema_itself_holds_the_rules(catalog: CatalogStore, tmp_path: Path
 def test_low_stock_shows_what_runs_out(catalog: CatalogStore, tmp_path: Path) -> None:
     catalog.sell([Buy("k", "Tux", 75)])
     assert query(tmp_path / "catalog.db", "SELECT * FROM low_stock") == [("Tux", 5, 25.99)]
+
+
+def test_a_key_stands_for_a_sale_or_a_decrement_never_for_both(catalog: CatalogStore) -> None:
+    """Else one decrement would become an order too."""
+    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
+    assert catalog.sell([Buy("k", "Tux", 1)]) == [KeyReused()]
+    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
+    assert catalog.product("Tux").quantity == 79
+
+
+def test_many_products_are_looked_up_in_the_order_of_the_names(catalog: CatalogStore) -> None:
+    assert catalog.lookup(["Tux", "Nix", "Bird"]) == [
+        Product("Tux", 2599, 80),
+        ProductNotFound(),
+        Product("Bird", 3999, 98),
+    ]

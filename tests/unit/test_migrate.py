@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -133,3 +135,34 @@ def test_the_sqlite_at_hand_is_checked_before_the_first_write(tmp_path: Path, mo
     with pytest.raises(StartRefused, match=r"3\.40\.1"):
         migrate(tmp_path / "t.db", MIGRATIONS, APPLICATION_ID)
     assert not (tmp_path / "t.db").exists()
+
+
+@pytest.mark.parametrize("rows", ["SELECT 1;", "PRAGMA foreign_key_check;", "INSERT INTO t VALUES (1) RETURNING x;"])
+def test_a_migration_with_a_query_in_it_runs_to_its_end(tmp_path: Path, scripts: Path, rows: str) -> None:
+    (scripts / "0002_second.sql").write_text(f"{rows} CREATE TABLE u (x);")
+    migrate(tmp_path / "t.db", scripts, MINE)
+    assert query(tmp_path / "t.db", "SELECT name FROM sqlite_schema") == [("t",), ("u",)]
+
+
+def test_an_empty_database_with_a_strangers_version_is_refused(tmp_path: Path, scripts: Path) -> None:
+    with apsw.Connection(str(tmp_path / "t.db")) as other:
+        other.pragma("user_version", 1)
+    with pytest.raises(StartRefused, match="not a database of this tier"):
+        migrate(tmp_path / "t.db", scripts, MINE)
+
+
+def test_a_strangers_write_ahead_log_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    stranger = f"""
+import apsw, os
+other = apsw.Connection({str(path)!r})
+other.execute("PRAGMA journal_mode = WAL").fetchall()
+other.execute("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (randomblob(9000))")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", stranger], check=True)
+    files = (path, path.with_name("t.db-wal"))
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(StartRefused, match="not a database of this tier"):
+        migrate(path, scripts, MINE)
+    assert [file.read_bytes() for file in files] == before

@@ -133,3 +133,12 @@ def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, s
     with pytest.raises(apsw.Error, match=message):
         shell.execute(sql)
     shell.close()
+
+
+def test_the_end_of_one_buy_does_not_forget_another_under_its_key(orders: OrderStore) -> None:
+    """The catalog knew the key for something else, so the first buy ended; then its key came with another product."""
+    finish(orders, [(BUY, KeyReused())])
+    other = Buy("k", "Whale", 1)
+    begin(orders, [other])
+    finish(orders, [(BUY, KeyReused())])  # a second request for the first buy, that comes to its end late
+    assert orders.intents(10) == [other]

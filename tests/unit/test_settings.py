@@ -42,6 +42,12 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("ORDER_BIND", "shop:70000"),
         ("FRONT_BIND", ":6060"),
         ("FRONT", "http://shop/path"),
+        ("CATALOG", "a..b"),
+        ("CATALOG", "-"),
+        ("CATALOG", "[:::]"),
+        ("CATALOG", "x" * 64),
+        ("CATALOG", "127.0.0.1:0"),
+        ("CATALOG_BIND", "127.0.0.1:0"),
         ("CATALOG_WORKERS", "0"),
         ("CATALOG_WORKERS", "two"),
         ("ORDER_THREADS", "-1"),
@@ -73,3 +79,8 @@ def test_every_setting_is_described() -> None:
     text = describe()
     for variable in ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "p", "FRONT_WORKERS", "CATALOG_BIND"):
         assert f"  {variable}" in text
+
+
+def test_the_front_ends_prefix_is_short() -> None:
+    with pytest.raises(SettingsError, match="FRONT_END_BIND is not a setting; did you mean FRONT_BIND"):
+        load({"FRONT_END_BIND": "127.0.0.1:1"})
