@@ -65,10 +65,18 @@ class Store:
             time.sleep(0.05)
 
     def kill(self, tier: str, victim: str) -> None:
-        """kill -9 of a tier's master, or of one of its workers."""
-        master = self.master(tier)
-        [pid, *_] = [master] if victim == "master" else children(master)
-        os.kill(pid, signal.SIGKILL)
+        """kill -9 of a tier's master, or of one of its workers, as soon as there is one."""
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                master = self.master(tier)
+                [pid, *_] = [master] if victim == "master" else children(master)
+            except (ValueError, OSError):  # between an end and a return
+                assert time.monotonic() < deadline, f"{tier} has no {victim}: {self.output()}"
+                time.sleep(0.01)
+            else:
+                os.kill(pid, signal.SIGKILL)
+                return
 
     def master(self, tier: str) -> int:
         """The process id of the tier's gunicorn master."""

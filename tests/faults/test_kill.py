@@ -54,11 +54,9 @@ def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, i
     def kill_in_turn() -> None:
         nonlocal answered
         for at, (tier, victim) in enumerate(victims, start=1):
-            # The last steps are left over: the store catches up quickly while a killed tier comes back.
-            shoppers.wait_until_answered(len(buys) * at // (2 * len(victims)))
+            shoppers.wait_until_answered(len(buys) * at // (len(victims) + 1))
             store.kill(tier, victim)
             answered = len(shoppers.replies)
-            store.wait_until_all_answer()
 
     shoppers.share(buys, CLIENTS, meanwhile=kill_in_turn)
     assert answered < len(buys), "the last kill came in the middle of the buys too"
@@ -66,6 +64,7 @@ def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, i
 
 def books_at_rest(store: Store) -> Books:
     """The books once no buy is in doubt."""
+    store.wait_until_all_answer()
     deadline = time.monotonic() + DRAINS_WITHIN_S
     while query(store.data_dir / "order.db", "SELECT 1 FROM intents"):
         assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
