@@ -42,8 +42,8 @@ class StartFailed(Exception):
 
 
 def main() -> int:
-    settings = load_or_exit()
     try:
+        settings = load_or_exit()
         require_free_ports(settings)
         with tempfile.TemporaryDirectory(prefix="toystore-") as run_dir:
             return _run(settings, run_dir)

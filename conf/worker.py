@@ -1,13 +1,20 @@
 """gunicorn's threaded worker: its own errors in the store's form, and a port that is free once its master is gone."""
 
 import json
+import os
 import socket
+import time
 from typing import Any
 
 import gunicorn.util
 from gunicorn.workers.gthread import ThreadWorker
 
 from wsgi_apps.errors import error_json
+
+# For how long a client may be silent in the middle of a body, or of a reply that it does not read.
+BODY_TIMEOUT_S = 5.0
+# For how long the rest of a body is read that the app did not want, so that the connection can be kept.
+DRAIN_S = 0.5
 
 
 class StoreWorker(ThreadWorker):
@@ -26,13 +33,25 @@ class StoreWorker(ThreadWorker):
             listener.close()
         return False
 
+    def run(self) -> None:
+        """Serve until told to stop. An orphan then ends at once: a thread that waits for its client would keep it."""
+        super().run()
+        if self.ppid != os.getppid():
+            os._exit(0)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """One request, whose body must not keep its thread waiting for ever."""
+        conn.sock.settimeout(BODY_TIMEOUT_S)
+        return super().handle_request(req, conn)
+
     def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
         """Whether the connection can serve another request, now that this one is answered.
 
-        gthread would answer a second time when the rest of the body turns out to be malformed.
+        gthread would wait longer for the rest of a body that nobody wants, and answer a second time when it turns out
+        to be malformed.
         """
         try:
-            return bool(super()._keepalive_after(conn, keepalive))
+            return keepalive and bool(conn.parser.finish_body(deadline=time.monotonic() + DRAIN_S))
         except Exception:
             return False
 

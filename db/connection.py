@@ -7,6 +7,7 @@ this process: closing one of its descriptors drops the locks of the other.
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,11 +42,24 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(busy_timeout_ms)
-    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    _switch_to_wal(connection, busy_timeout_ms / 1000)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
     # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
     connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     return connection
+
+
+def _switch_to_wal(connection: apsw.Connection, timeout_s: float) -> None:
+    """The switch of a new file, unlike all else, fails at once when another process does the same: try again."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:

@@ -36,11 +36,14 @@ class Sales(Protocol):
         """
 
 
-class CatalogTier(Catalog, Sales, Protocol):
-    """A catalog that answers many shoppers in a call."""
+class CatalogTier(Catalog, Protocol):
+    """A catalog that serves many shoppers in a call, and is Unavailable when it has no answer in `within_s`."""
 
-    def lookup(self, names: Sequence[str]) -> Sequence[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], *, within_s: float) -> Sequence[Product | ProductNotFound]:
         """`product` for each name, in their order; a no stands in its place."""
+
+    def sell(self, buys: Sequence[Buy], *, within_s: float) -> Sequence[Sale]:
+        """As in Sales."""
 
 
 class Orders(Protocol):
@@ -54,9 +57,9 @@ class Orders(Protocol):
 
 
 class OrderTier(Orders, Protocol):
-    """An order tier that serves many shoppers in a call."""
+    """An order tier that serves many shoppers in a call, and is Unavailable when it has no answer in `within_s`."""
 
-    def place_all(self, buys: Sequence[Buy]) -> Sequence[Placed]:
+    def place_all(self, buys: Sequence[Buy], *, within_s: float) -> Sequence[Placed]:
         """`place` for each buy, in their order; a no stands in its place."""
 
 

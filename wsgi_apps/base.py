@@ -12,7 +12,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from werkzeug.exceptions import HTTPException, LengthRequired, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    HTTPException,
+    LengthRequired,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+    RequestTimeout,
+)
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
@@ -51,11 +58,12 @@ class Request(WerkzeugRequest):
         if "Transfer-Encoding" in self.headers:
             raise LengthRequired
         length = parse_whole_number(self.headers.get("Content-Length") or "0")
-        if length is None:
-            raise Invalid("the Content-Length is not a whole number")
-        if length > MAX_BODY_BYTES:
+        if length is None or length > MAX_BODY_BYTES:  # None: more digits than any body has
             raise RequestEntityTooLarge
-        body = self.environ["wsgi.input"].read(length) if length else b""
+        try:
+            body = self.environ["wsgi.input"].read(length) if length else b""
+        except TimeoutError:
+            raise RequestTimeout from None
         if len(body) < length:
             raise Invalid("the body is shorter than its Content-Length")
         return bytes(body)
@@ -160,6 +168,8 @@ def _http_error_reply(error: HTTPException) -> Reply:
             return _error_reply(404, "not found")
         case LengthRequired():
             return _error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
+        case RequestTimeout():
+            return _error_reply(408, "the body did not come in time")
         case RequestEntityTooLarge():
             return _error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
     status = error.code or 500

@@ -49,10 +49,16 @@ class Peer:
         self._idle: list[http.client.HTTPConnection] = []
 
     def call(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        within_s: float | None = None,
     ) -> tuple[int, Any]:
-        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline."""
-        deadline = time.monotonic() + self._deadline_s
+        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner."""
+        deadline = time.monotonic() + min(self._deadline_s, within_s or self._deadline_s)
         pause_s = _FIRST_PAUSE_S
         while (left_s := deadline - time.monotonic()) > 0:
             # Half of the time at most for one try: a connection that died in silence must not take it all.
@@ -66,8 +72,12 @@ class Peer:
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return
+            connection.close()
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
@@ -110,10 +120,10 @@ class HttpCatalog:
         answer = self._peer.call("GET", f"/products/{quote(name, safe='')}")
         return _read(answer, lambda body: product_of(body["data"]))
 
-    def lookup(self, names: Sequence[str]) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], *, within_s: float | None = None) -> list[Product | ProductNotFound]:
         """The product of each name, in their order. Raises Unavailable."""
         distinct = list(dict.fromkeys(names))
-        answer = self._peer.call("POST", "/lookups", headers=_JSON, body=names_body(distinct))
+        answer = self._peer.call("POST", "/lookups", headers=_JSON, body=names_body(distinct), within_s=within_s)
         found = dict(zip(distinct, _read_all(answer, found_of, count=len(distinct)), strict=True))
         return [found[name] for name in names]
 
@@ -122,9 +132,9 @@ class HttpCatalog:
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _read(self._peer.call("GET", f"/products?{query}"), page_of)
 
-    def sell(self, buys: Sequence[Buy]) -> list[Sale]:
+    def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Sale]:
         """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
-        answer = self._peer.call("POST", "/sales", headers=_JSON, body=buys_body(buys))
+        answer = self._peer.call("POST", "/sales", headers=_JSON, body=buys_body(buys), within_s=within_s)
         return _read_all(answer, sale_of, count=len(buys))
 
 
@@ -140,9 +150,9 @@ class HttpOrders:
         answer = self._peer.call("POST", path, headers={"Idempotency-Key": buy.key})
         return _read(answer, placed_of)
 
-    def place_all(self, buys: Sequence[Buy]) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Placed]:
         """`place` for each buy; a no stands in its place. Raises Unavailable, which says nothing about any of them."""
-        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys))
+        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
         return _read_all(answer, placed_in_batch_of, count=len(buys))
 
     def order(self, number: int) -> Order:

@@ -23,8 +23,12 @@ class JoinedCatalog:
     def __init__(self, catalog: CatalogTier, *, timeout_s: float, linger_s: float) -> None:
         self._catalog = catalog
         self._timeout_s = timeout_s
-        self._lookups = Together(catalog.lookup, most=MAX_NAMES, linger_s=linger_s)
-        self._sales = Together(catalog.sell, most=MAX_BATCH, linger_s=linger_s)
+        self._lookups: Together[str, Product | ProductNotFound] = Together(
+            lambda names, within_s: catalog.lookup(names, within_s=within_s), most=MAX_NAMES, linger_s=linger_s
+        )
+        self._sales: Together[Buy, Sale] = Together(
+            lambda buys, within_s: catalog.sell(buys, within_s=within_s), most=MAX_BATCH, linger_s=linger_s
+        )
 
     def product(self, name: str) -> Product:
         [found] = self._lookups.ask([name], timeout_s=self._timeout_s)
@@ -46,7 +50,9 @@ class JoinedOrders:
     def __init__(self, orders: OrderTier, *, timeout_s: float, linger_s: float) -> None:
         self._orders = orders
         self._timeout_s = timeout_s
-        self._buys = Together(orders.place_all, most=MAX_BATCH, linger_s=linger_s)
+        self._buys: Together[Buy, Placed] = Together(
+            lambda buys, within_s: orders.place_all(buys, within_s=within_s), most=MAX_BATCH, linger_s=linger_s
+        )
 
     def place(self, buy: Buy) -> int:
         [placed] = self.place_all([buy])
@@ -65,7 +71,11 @@ class JoinedLog:
     def __init__(self, log: OrderLog, *, timeout_s: float, linger_s: float) -> None:
         self._log = log
         self._timeout_s = timeout_s
-        self._steps = Together(log.write, most=MAX_STEPS, linger_s=linger_s)
+        self._steps: Together[Step, Receipt | None] = Together(
+            lambda steps, _within_s: log.write(steps),  # bounded by SQLite's busy timeout
+            most=MAX_STEPS,
+            linger_s=linger_s,
+        )
 
     def write(self, steps: Sequence[Step]) -> Sequence[Receipt | None]:
         return self._steps.ask(steps, timeout_s=self._timeout_s)

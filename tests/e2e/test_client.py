@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -228,3 +228,33 @@ def test_a_reader_who_goes_away_leaves_no_traceback(tiers: Tiers) -> None:
     ended = subprocess.run(command, shell=True, cwd=ROOT, env=tiers.environment, capture_output=True, timeout=60)
     assert b"Traceback" not in ended.stderr
     assert b"BrokenPipe" not in ended.stderr
+
+
+class BusyAtFirst(BaseHTTPRequestHandler):
+    """Answers 503 to the first try of each key. `keys` are all that it has seen."""
+
+    keys: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        key = self.headers["Idempotency-Key"]
+        self.send_response(200 if key in self.keys else 503)
+        self.keys.append(key)
+        self.end_headers()
+        self.wfile.write(b'{"data": {"order_number": "0"}}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BusyAtFirst) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        arguments = ["--mode", "3", "--product", "Tux", "--quantity", "1", "--count", "2", "--json"]
+        kinds = result(client(tiers, *arguments, FRONT=f"127.0.0.1:{server.server_port}"))
+        server.shutdown()
+        thread.join()
+    assert kinds["buy"]["outcomes"] == {"bought": 2}
+    first, again, second, again_too = BusyAtFirst.keys
+    assert (first, second) == (again, again_too)
+    assert first != second

@@ -163,3 +163,15 @@ def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
     assert (config["limit_request_line"], config["limit_request_fields"]) == ("4094", "64")
     assert config["graceful_timeout"] == "10"
     assert config["when_ready"] == "<when_ready()>"
+
+
+def test_the_order_tier_starts_with_buys_in_doubt_and_no_catalog(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        tiers.stop("catalog")
+        requests.post(tiers.url("order") + "/products/Tux/1", headers={"Idempotency-Key": "doubt"}, timeout=10)
+        tiers.stop("order")
+        tiers.start("order")
+        assert Books.read(tiers.data_dir).intents == ["doubt"]
+        tiers.start("catalog")
+        answer = requests.post(tiers.url("front_end") + "/Tux/1", headers={"Idempotency-Key": "doubt"}, timeout=10)
+        assert answer.json() == {"data": {"order_number": "0"}}

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import requests
@@ -120,3 +121,16 @@ def test_a_request_has_one_response_whatever_its_body_turns_out_to_be(catalog: T
             replies += chunk
     assert replies.startswith(b"HTTP/1.1 411 ")
     assert replies.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_that_does_not_come_is_given_up(catalog: Tiers) -> None:
+    """Eight such clients would otherwise hold the threads of both workers for ever."""
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", catalog.ports["catalog"]), timeout=20))
+            for _ in range(8)
+        ]
+        for connection in slow:
+            connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        assert requests.get(catalog.url("catalog") + "/products/Tux", timeout=30).status_code == 200
+        assert slow[0].recv(4096).startswith(b"HTTP/1.1 408 ")

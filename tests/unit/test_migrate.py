@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import apsw
@@ -13,6 +14,7 @@ from db.order import OrderStore
 from domain.values import Buy, Sold
 from tests.books import query
 from tests.steps import finish
+from tests.tiers import ROOT
 
 MINE = 42
 
@@ -166,3 +168,20 @@ os._exit(0)
     with pytest.raises(StartRefused, match="not a database of this tier"):
         migrate(path, scripts, MINE)
     assert [file.read_bytes() for file in files] == before
+
+
+def test_processes_that_start_on_a_new_folder_at_once_all_start(tmp_path: Path) -> None:
+    """Processes and not threads: only between them does SQLite fail the switch to WAL at once."""
+    start = """
+import sys, time
+from pathlib import Path
+from db.catalog import CatalogStore
+while time.time() < float(sys.argv[2]):
+    pass
+CatalogStore(Path(sys.argv[1])).migrate()
+"""
+    for turn in range(5):
+        begin_at = str(time.time() + 0.7)
+        command = [sys.executable, "-c", start, str(tmp_path / f"{turn}.db"), begin_at]
+        processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
+        assert [process.communicate()[1] for process in processes] == [b""] * 4

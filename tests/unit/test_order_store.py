@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import apsw
@@ -142,3 +143,20 @@ def test_the_end_of_one_buy_does_not_forget_another_under_its_key(orders: OrderS
     begin(orders, [other])
     finish(orders, [(BUY, KeyReused())])  # a second request for the first buy, that comes to its end late
     assert orders.intents(10) == [other]
+
+
+def test_an_end_that_fails_leaves_the_buy_in_doubt(orders: OrderStore) -> None:
+    """The order and the end of its intent are one transaction: between two, a crash would lose the order."""
+    begin(orders, [BUY])
+    with pytest.raises(apsw.ConstraintError):
+        finish(orders, [(BUY, Sold(-1))])
+    assert orders.intents(10) == [BUY]
+
+
+def test_the_order_log_is_in_the_order_of_time(orders: OrderStore, tmp_path: Path) -> None:
+    for number in range(6):
+        buy = Buy(f"key-{number}", "Tux", 1)
+        finish(orders, [(buy, Sold(1) if number % 2 else OutOfStock())])
+        time.sleep(0.002)  # the log counts in milliseconds
+    log = query(tmp_path / "order.db", "SELECT key FROM order_log")
+    assert log == [(f"key-{number}",) for number in range(6)]

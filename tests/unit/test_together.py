@@ -24,7 +24,7 @@ class Echo:
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, questions: Sequence[int]) -> Sequence[int]:
+    def __call__(self, questions: Sequence[int], _within_s: float) -> Sequence[int]:
         self.calls.append(list(questions))
         self.begun.release()
         assert self.go.wait(timeout=PATIENCE_S)
@@ -35,7 +35,7 @@ class Echo:
 
 
 def joined(
-    call: Callable[[Sequence[int]], Sequence[int]], most: int = 100, linger_s: float = 0.0
+    call: Callable[[Sequence[int], float], Sequence[int]], most: int = 100, linger_s: float = 0.0
 ) -> Together[int, int]:
     return Together(call, most=most, linger_s=linger_s)
 
@@ -109,7 +109,7 @@ def test_a_leader_hands_over_after_one_call(pool: ThreadPoolExecutor) -> None:
     """Else the first caller would work for the others as long as they come."""
     leaders: list[int] = []
 
-    def call(questions: Sequence[int]) -> Sequence[int]:
+    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
         leaders.append(threading.get_ident())
         time.sleep(0.002)
         return questions
@@ -123,8 +123,8 @@ def test_a_leader_hands_over_after_one_call(pool: ThreadPoolExecutor) -> None:
 def test_a_failed_call_fails_its_own_callers_only(pool: ThreadPoolExecutor) -> None:
     echo = Echo()
 
-    def call(questions: Sequence[int]) -> Sequence[int]:
-        echo(questions)
+    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
+        echo(questions, _within_s)
         if 1 in questions:
             raise Unavailable("the tier is away")
         return questions
@@ -145,8 +145,8 @@ def test_a_failed_call_fails_its_own_callers_only(pool: ThreadPoolExecutor) -> N
 def test_a_poisonous_question_fails_alone(pool: ThreadPoolExecutor) -> None:
     echo = Echo()
 
-    def call(questions: Sequence[int]) -> Sequence[int]:
-        echo(questions)
+    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
+        echo(questions, _within_s)
         if 2 in questions:
             raise ZeroDivisionError("poison")
         return questions
@@ -231,7 +231,7 @@ def test_a_leader_does_not_wait_longer_than_it_may(pool: ThreadPoolExecutor) -> 
 def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s: float) -> None:
     busy = threading.Lock()
 
-    def call(questions: Sequence[int]) -> Sequence[int]:
+    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
         assert busy.acquire(blocking=False), "one call at a time"
         time.sleep(0.0005)
         busy.release()
@@ -252,7 +252,7 @@ def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s
 def test_callers_that_leave_and_callers_that_stay_never_lose_the_lead(pool: ThreadPoolExecutor) -> None:
     """With such short patience, some run out of it in the very moment in which they are given the lead."""
 
-    def call(questions: Sequence[int]) -> Sequence[int]:
+    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
         time.sleep(0.001)
         return questions
 
@@ -269,3 +269,74 @@ def test_callers_that_leave_and_callers_that_stay_never_lose_the_lead(pool: Thre
         future.result(60)
     assert calls.ask([7], timeout_s=1) == [7]
     assert (calls._waiting, calls._led, len(calls._line)) == (0, False, 0)
+
+
+def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(pool: ThreadPoolExecutor) -> None:
+    """Behind a tier that does not answer, the last to lead has waited already: its own call must be the shorter."""
+    waited: list[float] = []
+
+    def dead(_questions: Sequence[int], within_s: float) -> Sequence[int]:
+        time.sleep(within_s)
+        raise Unavailable
+
+    calls = joined(dead)
+
+    def shop(number: int) -> None:
+        time.sleep(number * 0.02)
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            calls.ask([number], timeout_s=0.6)
+        waited.append(time.monotonic() - begun)
+
+    for future in [pool.submit(shop, number) for number in range(20)]:
+        future.result(PATIENCE_S)
+    assert len(waited) == 20
+    assert min(waited) > 0.55, "and nobody failed because another had less time"
+    assert max(waited) < 1.0
+
+
+def test_who_has_time_left_is_asked_for_again_when_the_leader_has_none(pool: ThreadPoolExecutor) -> None:
+    calls_made: list[list[int]] = []
+
+    def slow_at_first(questions: Sequence[int], within_s: float) -> Sequence[int]:
+        calls_made.append(list(questions))
+        if 1 in questions:
+            time.sleep(within_s)
+            raise Unavailable
+        return questions
+
+    calls = joined(slow_at_first)
+    hasty = pool.submit(calls.ask, [1], timeout_s=0.2)
+    time.sleep(0.05)
+    also_hasty = pool.submit(calls.ask, [1, 1], timeout_s=0.4)
+    patient = pool.submit(calls.ask, [2], timeout_s=PATIENCE_S)
+    assert hasty.exception(PATIENCE_S) == also_hasty.exception(PATIENCE_S) == Unavailable()
+    assert patient.result(PATIENCE_S) == [2]
+    assert calls_made[-1] == [2]
+
+
+@pytest.mark.parametrize("step", ["_linger", "_take", "_answer"])
+def test_a_leader_that_fails_before_or_in_its_call_loses_neither_lead_nor_callers(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    echo = Echo()
+    calls = joined(echo)
+    original = getattr(calls, step)
+    failures = iter([MemoryError()])
+
+    def fails_once(*arguments: object) -> object:
+        for failure in failures:
+            raise failure
+        return original(*arguments)
+
+    monkeypatch.setattr(calls, step, fails_once)
+    with pytest.raises(MemoryError):
+        calls.ask([1], timeout_s=1)
+    assert calls.ask([2], timeout_s=1) == [2]
+    assert (calls._waiting, calls._led, len(calls._line)) == (0, False, 0)
+
+
+def test_answers_that_are_not_one_to_a_question_reach_nobody() -> None:
+    calls = joined(lambda questions, _within_s: [*questions, 7])
+    with pytest.raises(Unavailable):
+        calls.ask([1], timeout_s=1)

@@ -55,3 +55,10 @@ def test_a_batch_of_the_longest_buys_fits_the_body_that_a_tier_accepts() -> None
 def test_bad_json_is_invalid(body: bytes) -> None:
     with pytest.raises(Invalid):
         buys_of(body)
+
+
+def test_a_call_carries_so_many_buys_and_no_more() -> None:
+    buys = [Buy(f"key-{number}", "Tux", 1) for number in range(MAX_BATCH + 1)]
+    assert buys_of(buys_body(buys[:MAX_BATCH])) == buys[:MAX_BATCH]
+    with pytest.raises(Invalid, match="more than"):
+        buys_of(buys_body(buys))
