@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench lock clean
+.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-throughput lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,6 +45,9 @@ compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine,
 bench: .venv/dev ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
 	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json --benchmark-histogram=bench/results/latency
+
+bench-throughput: .venv/dev ## The store beside a bare Werkzeug app, under wrk; needs wrk
+	$(BIN)/python -m bench.throughput
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \

@@ -1,0 +1,32 @@
+"""The limit: a bare Werkzeug app that answers a constant, as fast as gunicorn's gthread can serve any app here.
+
+Its settings are the best that were found: two workers, each pinned to a core, with 16 threads. Also its gunicorn file:
+`gunicorn -c bench/limit.py`, with the address in BIND.
+"""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+wsgi_app = "bench.limit:app"
+bind = os.environ.get("BIND", "127.0.0.1:7000")
+worker_class = "gthread"
+workers = 2
+threads = 16
+keepalive = 75
+control_socket_disable = True
+loglevel = "warning"
+
+BODY = b'{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
+
+
+def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    Request(environ)
+    return Response(BODY, content_type="application/json")(environ, start_response)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[worker.age % len(cores)]})
