@@ -2,10 +2,11 @@
 
 import logging
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
-from conf.settings import Address, Settings, Tier, load_or_exit, refuse_to_start
+from conf.settings import TIERS, Address, Settings, Tier, load_or_exit, refuse_to_start
 from db.connection import StartRefused
 from domain.errors import Unavailable
 
@@ -32,6 +33,17 @@ limit_request_field_size = 8190
 
 errorlog = "-"
 loglevel = "warning"
+
+
+def bind_of(tier: Tier) -> str:
+    """gunicorn's `bind`. A host that is not this machine ends the start at once; gunicorn would try it five times."""
+    family = socket.AF_INET6 if ":" in tier.bind.host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((tier.bind.host, 0))
+    except OSError as error:
+        refuse_to_start(f"{TIERS[tier.name].prefix}_BIND: cannot listen on {tier.bind.host}: {error.strerror}")
+    return str(tier.bind)
 
 
 def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:

@@ -3,11 +3,11 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, pin, settings
+from conf.common import announce, bind_of, pin, settings
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
-bind = str(settings.front_end.bind)
+bind = bind_of(settings.front_end)
 workers = settings.front_end.workers
 threads = settings.front_end.threads
 

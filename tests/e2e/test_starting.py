@@ -113,6 +113,8 @@ def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
         ({"CATALOG_THREAD": "2"}, "did you mean CATALOG_THREADS"),
         ({"ORDER": "https://shop"}, "ORDER='https://shop'"),
         ({"PRODUCTS": "nowhere.txt"}, "nowhere.txt"),
+        ({"CATALOG_BIND": "no.such.host.invalid:80"}, "CATALOG_BIND"),
+        ({"CATALOG_BIND": "192.0.2.1:80"}, "CATALOG_BIND"),
     ],
 )
 def test_an_impossible_setting_stops_the_start(tmp_path: Path, settings: dict[str, str], problem: str) -> None:
