@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conf.settings import TIERS, Address, Settings, Tier, load_or_exit, refuse_to_start
-from db.connection import StartRefused
+from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 
 settings = load_or_exit()
@@ -31,6 +31,9 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 
+# A shopper who sends Script-Name must not change what the path means.
+forwarder_headers = ""
+
 errorlog = "-"
 loglevel = "warning"
 
@@ -50,11 +53,14 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     """For gunicorn's when_ready: prepare the state, then print the address that the tier serves.
 
     when_ready and not on_starting, because only here is the port ours: a start that fails on a busy port must not
-    have touched the state. What must not be served ends the start with one line and exit code 2.
+    have touched the state. What must not be served ends the start with one line and exit code 2, a
+    trouble that may pass with exit code 1, behind which supervisord tries again.
     """
     try:
         prepare(settings)
-    except (StartRefused, Unavailable) as error:
+    except (StartPostponed, Unavailable) as error:
+        refuse_to_start(f"{tier.name}: {error}", exit_code=1)
+    except StartRefused as error:
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
     print(f"{tier.name} serves {Address(host, port).url}", flush=True)

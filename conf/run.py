@@ -6,6 +6,7 @@ end of the run along. Keeping the tiers alive is supervisord's work.
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -45,7 +46,9 @@ def main() -> int:
     try:
         settings = load_or_exit()
         require_free_ports(settings)
-        with tempfile.TemporaryDirectory(prefix="toystore-") as run_dir:
+        # A Unix socket's path is at most about 100 bytes long.
+        folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
+        with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
             return _run(settings, run_dir)
     except StartFailed as failure:
         if str(failure):
@@ -57,25 +60,39 @@ def main() -> int:
 
 def _run(settings: Settings, run_dir: str) -> int:
     """Start the tiers and wait for the end of the run. Raises StartFailed; then nothing is left running."""
-    stopping = threading.Event()
+    stopping = Stopping()
     # In a terminal, Ctrl-C reaches supervisord as well; being told twice does it no harm.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_signal: stopping.set())
+        signal.signal(number, stopping.ask)
     run = subprocess.Popen(_supervisord(), cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True)
-    lines = threading.Thread(target=_pass_along, args=(run,), daemon=True)
+    serving: set[str] = set()
+    lines = threading.Thread(target=_pass_along, args=(run, serving), daemon=True)
     lines.start()
     try:
-        _wait_until_ready(settings, run_dir, stopping)
-        if not stopping.is_set():
-            _say(_box(settings))
-        while not stopping.wait(0.2):
+        waiting = list(settings.tiers)
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not stopping.asked:
+            time.sleep(0.1)
             if run.poll() is not None:
                 raise StartFailed("supervisord ended by itself")
+            if waiting:
+                waiting = _still_starting(waiting, serving, run_dir, deadline)
+                if not waiting:
+                    _say(_box(settings))
     finally:
         run.terminate()
         run.wait()
         lines.join(timeout=5)
     return 0
+
+
+class Stopping:
+    """Whether a signal asked for the end. A plain flag: an Event's lock may be held by the handler's own thread."""
+
+    asked = False
+
+    def ask(self, *_signal: object) -> None:
+        self.asked = True
 
 
 def require_free_ports(settings: Settings) -> None:
@@ -109,9 +126,13 @@ def _environment(run_dir: str) -> dict[str, str]:
     return {**os.environ, "RUN_DIR": run_dir, "PYTHON": sys.executable}
 
 
-def _pass_along(run: subprocess.Popen[str]) -> None:
+def _pass_along(run: subprocess.Popen[str], serving: set[str]) -> None:
+    """Print what the tiers print, and note which of them serve."""
     assert run.stdout is not None
     for line in run.stdout:
+        name, verb, *_ = [*line.split(), "", ""]
+        if verb == "serves":
+            serving.add(name)
         _say(line)
 
 
@@ -120,16 +141,17 @@ def _say(text: str) -> None:
         print(text, end="", flush=True)
 
 
-def _wait_until_ready(settings: Settings, run_dir: str, stopping: threading.Event) -> None:
-    """Raises StartFailed when a tier ends instead of answering, or takes too long."""
-    deadline = time.monotonic() + READY_WITHIN_S
-    waiting = list(settings.tiers)
-    while waiting and not stopping.wait(0.1):
-        _raise_if_one_ended(run_dir)
-        waiting = [tier for tier in waiting if not is_healthy(tier.here)]
-        if time.monotonic() > deadline:
-            names = ", ".join(tier.name for tier in waiting)
-            raise StartFailed(f"no answer within {READY_WITHIN_S:.0f} s from: {names}")
+def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadline: float) -> list[Tier]:
+    """Those that do not answer yet. Raises StartFailed when one ended instead, or it takes too long.
+
+    A tier must have said itself that it serves: at its address another store could answer.
+    """
+    _raise_if_one_ended(run_dir)
+    waiting = [tier for tier in waiting if tier.name not in serving or not is_healthy(tier.here)]
+    if waiting and time.monotonic() > deadline:
+        names = ", ".join(tier.name for tier in waiting)
+        raise StartFailed(f"no answer within {READY_WITHIN_S:.0f} s from: {names}")
+    return waiting
 
 
 def _raise_if_one_ended(run_dir: str) -> None:
@@ -148,7 +170,10 @@ def _raise_if_one_ended(run_dir: str) -> None:
 
 def _box(settings: Settings) -> str:
     shop = settings.front_end.address.url
-    orders, catalog = settings.data_dir / "order.db", settings.data_dir / "catalog.db"
+    folder = settings.data_dir.absolute()
+    orders, catalog = folder / "order.db", folder / "catalog.db"
+    default = f"http://127.0.0.1:{TIERS['front_end'].port}"
+    client = "make client" if shop == default else f"FRONT={shop} make client"
     text = "\n".join(
         [
             f"shop        {shop}",
@@ -159,8 +184,8 @@ def _box(settings: Settings) -> str:
             "Try, in another terminal:",
             f"  curl {shop}/products/Tux",
             f"  curl -X POST {shop}/Tux/1",
-            "  make client",
-            f"  sqlite3 -readonly {orders} 'select * from order_log'",
+            f"  {client}",
+            f"  sqlite3 -readonly {shlex.quote(str(orders))} 'select * from order_log'",
             "",
             "Ctrl-C ends it; the state stays.",
         ]

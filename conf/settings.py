@@ -30,8 +30,10 @@ TIERS = {
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
-# Labels of letters, digits, - and _, with dots between them.
-_HOST = r"(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
+# Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.
+_HOST = (
+    r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
+)
 
 _HELP = """\
 Settings (environment variables)
@@ -123,10 +125,10 @@ def load_or_exit() -> Settings:
         refuse_to_start(str(error))
 
 
-def refuse_to_start(why: str) -> NoReturn:
-    """End this program: one line, exit code 2."""
+def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
+    """End this program with one line. Exit code 2 is for what no later try can mend."""
     print(f"toy store: {why}", file=sys.stderr, flush=True)
-    sys.exit(2)
+    sys.exit(exit_code)
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:

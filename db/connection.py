@@ -21,13 +21,17 @@ OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
 
 # The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
-_TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
+TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
 
 _log = logging.getLogger(__name__)
 
 
 class StartRefused(Exception):
     """The tier must not start on this state; the message says why and what to do."""
+
+
+class StartPostponed(StartRefused):
+    """The tier cannot start on this state now, but may later, when the disk has room again, say."""
 
 
 def require_safe_sqlite(version: str | None = None) -> None:
@@ -131,7 +135,7 @@ class Database:
             yield
         except apsw.BusyError as error:
             raise Unavailable() from error
-        except _TROUBLE as error:
+        except TROUBLE as error:
             _log.error("%s: %s", self.path, error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartRefused, connect, require_safe_sqlite, transaction
+from db.connection import TROUBLE, StartPostponed, StartRefused, connect, require_safe_sqlite, transaction
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -25,6 +25,8 @@ def migrate(path: Path, migrations: Path, application_id: int) -> None:
         _refuse_strangers(path, application_id, newest=len(scripts))
         with contextlib.closing(connect(path, _WAIT_MS)) as connection:
             _upgrade(connection, scripts, application_id)
+    except (apsw.BusyError, *TROUBLE) as error:
+        raise StartPostponed(f"{path}: {error}") from error
     except (apsw.Error, OSError) as error:
         raise StartRefused(f"{path}: {error}") from error
 

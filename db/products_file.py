@@ -24,7 +24,7 @@ def read_products(path: Path) -> list[Product]:
     # Split at line feeds alone: str.splitlines would also cut at characters that may stand in a name.
     for number, line in enumerate(text.split("\n"), start=1):
         try:
-            fields = shlex.split(line, comments=True)
+            fields = _fields(line)
             if not fields:
                 continue
             product = _parse(fields)
@@ -34,6 +34,14 @@ def read_products(path: Path) -> list[Product]:
             raise StartRefused(f"{path}, line {number}: {error}; nothing was loaded") from error
         products[product.name] = product
     return list(products.values())
+
+
+def _fields(line: str) -> list[str]:
+    """The words of a line, quotes taken off. Unlike in a shell, a backslash is a character like any other."""
+    words = shlex.shlex(line, posix=True)
+    words.whitespace_split = True
+    words.escape = ""
+    return list(words)
 
 
 def _parse(fields: list[str]) -> Product:

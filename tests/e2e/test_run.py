@@ -200,3 +200,27 @@ def supervisord_of(process: "subprocess.Popen[bytes]") -> list[int]:
     while not (pids := children(process.pid)):
         assert process.poll() is None
     return pids
+
+
+def test_many_signals_at_once_end_the_store_once(tmp_path: Path) -> None:
+    for _ in range(3):
+        with Store(tmp_path / "data") as store:
+            pids = store.processes()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 20:
+                store.process.send_signal(number)
+            assert store.process.wait(timeout=30) == 0
+            assert gone(pids)
+
+
+def test_a_tier_that_could_not_start_comes_back_once_it_can(tmp_path: Path) -> None:
+    with Store(tmp_path / "data") as store:
+        hidden = tmp_path / "hidden.db"
+        database = tmp_path / "data" / "catalog.db"
+        store.kill("catalog", "master")
+        database.rename(hidden)
+        database.mkdir()  # what no SQLite can open
+        time.sleep(3)
+        database.rmdir()
+        hidden.rename(database)
+        store.wait_until_all_answer()
+        assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200

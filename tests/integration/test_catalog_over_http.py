@@ -43,6 +43,7 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
         (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 200),  # neither length nor coding: no body
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\nScript-Name: /foo\r\n\r\n", 200),
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"GET /products/\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),

@@ -33,6 +33,7 @@ def test_the_first_products_are_the_documented_ones() -> None:
         ('"C#" 0 1\r', Product("C#", 0, 1)),
         ("Cafe\u0301 1 1", Product("Caf\u00e9", 100, 1)),
         ("2 1 1", Product("2", 100, 1)),
+        (r"Tu\x 1 1", Product(r"Tu\x", 100, 1)),
     ],
 )
 def test_a_line_is_name_price_quantity(tmp_path: Path, line: str, product: Product) -> None:

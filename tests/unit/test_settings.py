@@ -44,6 +44,7 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("FRONT", "http://shop/path"),
         ("CATALOG", "a..b"),
         ("CATALOG", "-"),
+        ("CATALOG_BIND", "10086"),
         ("CATALOG", "[:::]"),
         ("CATALOG", "x" * 64),
         ("CATALOG", "127.0.0.1:0"),
