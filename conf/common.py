@@ -15,7 +15,7 @@ settings = load_or_exit()
 logging.basicConfig(level="INFO", format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
 
 # Threads, because a request waits for another tier or for the disk most of its time.
-worker_class = "conf.worker.StoreWorker"
+worker_class = "server.worker.StoreWorker"
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.
@@ -31,8 +31,9 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-# A shopper who sends Script-Name must not change what the path means.
+# Nothing that a shopper sends may change what the path means, or the scheme; to look for it costs time, too.
 forwarder_headers = ""
+forwarded_allow_ips = ""
 
 errorlog = "-"
 loglevel = "warning"

@@ -11,8 +11,8 @@ from domain.errors import StoreError
 from domain.protocols import OrderLog, Placed, Receipt, Sales
 from domain.values import Buy, Order
 
-# What one call to the catalog may carry. So many of the longest buys fit the 16 KiB that a tier accepts as a body.
-MAX_BATCH = 28
+# What one call to the catalog may carry. So many of the longest buys fit the 64 KiB that a tier accepts as a body.
+MAX_BATCH = 112
 
 
 class Checkout:
@@ -29,12 +29,15 @@ class Checkout:
             raise placed
         return placed
 
-    def place_all(self, buys: Sequence[Buy]) -> list[Placed]:
-        """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place."""
+    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Placed]:
+        """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place.
+
+        The catalog has `within_s` to answer.
+        """
         receipts = list(self._log.write([(buy, None) for buy in buys]))
         begun = [at for at, receipt in enumerate(receipts) if receipt is None]
         if begun:
-            sales = self._catalog.sell([buys[at] for at in begun])
+            sales = self._catalog.sell([buys[at] for at in begun], within_s=within_s)
             finished = self._log.write([(buys[at], sale) for at, sale in zip(begun, sales, strict=True)])
             for at, receipt in zip(begun, finished, strict=True):
                 receipts[at] = receipt

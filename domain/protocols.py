@@ -1,4 +1,7 @@
-"""What each side of the store can be asked. A store on SQLite and a tier over HTTP answer alike."""
+"""What each side of the store can be asked. A store on SQLite and a tier over HTTP answer alike.
+
+`within_s` is for the tiers over HTTP. A store is bounded by SQLite's busy timeout.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,10 +20,10 @@ Step = tuple[Buy, Sale | None]
 
 
 class Catalog(Protocol):
-    """What shoppers ask of the catalog. Every method may raise Unavailable."""
+    """What shoppers ask of the catalog. Every method may raise Unavailable, `lookup` when `within_s` is over."""
 
-    def product(self, name: str) -> Product:
-        """Raises ProductNotFound."""
+    def lookup(self, names: Sequence[str], *, within_s: float | None = None) -> Sequence[Product | ProductNotFound]:
+        """The product of each name, in their order; a no stands in its place."""
 
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
         """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
@@ -29,38 +32,21 @@ class Catalog(Protocol):
 class Sales(Protocol):
     """What the checkout asks of the catalog."""
 
-    def sell(self, buys: Sequence[Buy]) -> Sequence[Sale]:
+    def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Sale]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order.
 
-        Raises Unavailable, which says nothing about any of them.
+        Raises Unavailable, which says nothing about any of them, also when `within_s` is over.
         """
 
 
-class CatalogTier(Catalog, Protocol):
-    """A catalog that serves many shoppers in a call, and is Unavailable when it has no answer in `within_s`."""
-
-    def lookup(self, names: Sequence[str], *, within_s: float) -> Sequence[Product | ProductNotFound]:
-        """`product` for each name, in their order; a no stands in its place."""
-
-    def sell(self, buys: Sequence[Buy], *, within_s: float) -> Sequence[Sale]:
-        """As in Sales."""
-
-
 class Orders(Protocol):
-    """What shoppers ask of the order tier. Every method may raise Unavailable."""
+    """What shoppers ask of the order tier. Every method may raise Unavailable, `place_all` when `within_s` is over."""
 
-    def place(self, buy: Buy) -> int:
-        """Buy, exactly once for the key; the order's number. Raises Refused or KeyReused."""
+    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Placed]:
+        """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
 
     def order(self, number: int) -> Order:
         """Raises OrderNotFound."""
-
-
-class OrderTier(Orders, Protocol):
-    """An order tier that serves many shoppers in a call, and is Unavailable when it has no answer in `within_s`."""
-
-    def place_all(self, buys: Sequence[Buy], *, within_s: float) -> Sequence[Placed]:
-        """`place` for each buy, in their order; a no stands in its place."""
 
 
 class OrderLog(Protocol):

@@ -1,15 +1,14 @@
 """The whole framework: a request is matched by the URL map, its endpoint answers, the answer leaves as JSON.
 
-Endpoints return values or raise; every error becomes a reply here and nowhere else.
+Endpoints answer now or later (wsgi_apps/reply.py), or raise; every error becomes a reply here and nowhere else.
 """
 
 import json
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import (
@@ -27,14 +26,18 @@ from werkzeug.wrappers import Response
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import error_json, status_of
+from wsgi_apps.reply import Awaited, Later, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-MAX_BODY_BYTES = 16 * 1024
+T = TypeVar("T")
+
+MAX_BODY_BYTES = 64 * 1024
 RETRY_AFTER_S = 1
 
 _log = logging.getLogger(__name__)
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Request(WerkzeugRequest):
@@ -85,15 +88,6 @@ class Request(WerkzeugRequest):
         return parameters
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What an endpoint answers."""
-
-    body: Mapping[str, Any]
-    status: int = 200
-    headers: Mapping[str, str] | None = None
-
-
 class Segment(BaseConverter):
     """One segment of a path, the empty one included: its endpoint says what is wrong with it."""
 
@@ -116,27 +110,40 @@ class App:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
-        response = self._response(request)
-        # The key goes back whatever came of the buy: the client needs it to ask again.
-        if "idempotency_key" in vars(request):
-            response.headers["Idempotency-Key"] = request.idempotency_key
-        return response(environ, start_response)
 
-    def _response(self, request: Request) -> Response:
+        def respond(reply: Reply) -> Iterable[bytes]:
+            response = _json_response(reply)
+            # The key goes back whatever came of the buy: the client needs it to ask again.
+            if "idempotency_key" in vars(request):
+                response.headers["Idempotency-Key"] = request.idempotency_key
+            return response(environ, start_response)
+
+        match self._caught(request, lambda: self._answer(request)):
+            case Later() as later:
+                return Awaited(later.coming, lambda: respond(self._caught(request, later.now)))
+            case reply:
+                return respond(reply)
+
+    def _answer(self, request: Request) -> Reply | Later[Any]:
+        _ = request.whole_body  # a body that may not be taken is refused on every path
+        endpoint, values = self._urls.match(_path(request), request.method)
+        answer: Reply | Later[Any] = endpoint(request, **values)
+        return answer
+
+    def _caught(self, request: Request, answer: Callable[[], T]) -> T | Reply:
+        """The answer, or the reply that stands for its error."""
         try:
-            _ = request.whole_body  # a body that may not be taken is refused on every path
-            endpoint, values = self._urls.match(_path(request), request.method)
-            return _json_response(endpoint(request, **values))
+            return answer()
         except StoreError as error:
             headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
-            return _json_response(_error_reply(status_of(error), error.message, headers))
+            return _error_reply(status_of(error), error.message, headers)
         except HTTPException as error:
-            return _json_response(_http_error_reply(error))
+            return _http_error_reply(error)
         except Exception:
             # Strangers see "internal error"; the log has the rest, under an id that the reply shows.
             request_id = uuid.uuid4().hex
             _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
-            return _json_response(_error_reply(500, "internal error", {"X-Request-Id": request_id}))
+            return _error_reply(500, "internal error", {"X-Request-Id": request_id})
 
     def _health(self, _request: Request) -> Reply:
         self._probe()
@@ -177,5 +184,5 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 
 def _json_response(reply: Reply) -> Response:
-    body = json.dumps(reply.body, ensure_ascii=False).encode()
+    body = _to_json(reply.body).encode()
     return Response(body, reply.status, reply.headers, content_type="application/json")

@@ -1,30 +1,43 @@
 """The catalog tier: products, their stock, and the only place where a piece leaves it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
-from wsgi_apps.base import App, Reply, Request
-from wsgi_apps.queries import ProductQueries
-from wsgi_apps.wire import buys_of, found_json, names_of, sale_json
+from domain.values import parse_name
+from wsgi_apps import queries
+from wsgi_apps.base import App, Request
+from wsgi_apps.reply import Reply, in_thread
+from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_json
 
 
 class CatalogApp(App):
-    """Answers queries and takes pieces out of the stock."""
+    """Answers queries and takes pieces out of the stock.
 
-    def __init__(self, catalog: CatalogStore) -> None:
+    What the disk has to hear of first, and what reads far, waits in one of `threads`.
+    """
+
+    def __init__(self, catalog: CatalogStore, threads: int = 8) -> None:
         self._catalog = catalog
-        products = ProductQueries(catalog)
+        pool = ThreadPoolExecutor(threads)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=products.products),
-            Rule("/products/<name>", methods=["GET"], endpoint=products.product),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
+            Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
-            Rule("/sales", methods=["POST"], endpoint=self.sell),
-            Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.decrement),
+            Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, pool)),
+            Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
         super().__init__(rules, probe=catalog.is_empty)
+
+    def product(self, _request: Request, name: str) -> Reply:
+        return Reply({"data": product_json(self._catalog.product(parse_name(name)))})
+
+    def products(self, request: Request) -> Reply:
+        return queries.products(self._catalog, request)
 
     def lookup(self, request: Request) -> Reply:
         """For the front end: what many shoppers ask at once."""
@@ -47,7 +60,8 @@ class CatalogApp(App):
 
 def create_app() -> CatalogApp:
     """The tier as gunicorn serves it."""
-    return CatalogApp(_store(load()))
+    settings = load()
+    return CatalogApp(_store(settings), settings.catalog.threads)
 
 
 def prepare(settings: Settings) -> None:

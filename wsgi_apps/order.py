@@ -1,18 +1,22 @@
 """The order tier: takes buys, exactly once each, and keeps the order log."""
 
 import logging
+from collections.abc import Sequence
 
 from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
 from db.order import OrderStore
-from domain.checkout import Checkout
+from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
-from wsgi_apps.base import App, Reply, Request
+from domain.protocols import Placed
+from domain.values import Buy
+from wsgi_apps import queries
+from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog, Peer
-from wsgi_apps.joined import JoinedCatalog, JoinedLog
-from wsgi_apps.queries import OrderQueries
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
+from wsgi_apps.reply import Later, Reply, only
+from wsgi_apps.together import Together
 from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
 
 # Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
@@ -26,38 +30,43 @@ class OrderApp(App):
 
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
+        # Buys that come while others are under way share the steps, and the commits, of the next.
+        self._buys: Together[Buy, Placed] = Together(
+            lambda buys, within_s: checkout.place_all(buys, within_s=within_s), most=MAX_BATCH, timeout_s=DEADLINE_S
+        )
         buy = Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy)
         assert buy.methods is not None
         buy.methods.remove("HEAD")  # Werkzeug lets HEAD in with GET, but a HEAD must never buy
         rules = [
             buy,
             Rule("/buys", methods=["POST"], endpoint=self.buy_all),
-            Rule("/orders/<number>", methods=["GET"], endpoint=OrderQueries(checkout.order).order),
+            Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
         super().__init__(rules, probe=lambda: checkout.intents(1))
 
-    def buy(self, request: Request, name: str, quantity: str) -> Reply:
+    def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         """GET buys too: the published interface has it so. A refused buy has the number -1."""
-        try:
-            number = self._checkout.place(request.buy(name, quantity))
-        except Refused as refused:
-            return Reply({"order_number": "-1", "message": refused.message}, status=404)
-        return Reply(placed_json(number))
 
-    def buy_all(self, request: Request) -> Reply:
+        def reply(answers: Sequence[Placed]) -> Reply:
+            try:
+                return Reply(placed_json(only(answers)))
+            except Refused as refused:
+                return Reply({"order_number": "-1", "message": refused.message}, status=404)
+
+        return Later(self._buys.ask([request.buy(name, quantity)]), reply)
+
+    def buy_all(self, request: Request) -> Later[Sequence[Placed]]:
         """For the front end: many buys, each by its own key, each with its own answer."""
-        placed = self._checkout.place_all(buys_of(request.whole_body))
-        return Reply({"data": [placed_in_batch_json(answer) for answer in placed]})
+        placed = self._buys.ask(buys_of(request.whole_body))
+        return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
+
+    def order(self, _request: Request, number: str) -> Reply:
+        return queries.order(self._checkout, number)
 
 
 def create_app() -> OrderApp:
     """The tier as gunicorn serves it."""
-    settings = load()
-    # Buys come in batches already, so nobody lingers here; but all of them are written by one writer at a time, which
-    # so never waits for SQLite's lock.
-    log = JoinedLog(_store(settings), timeout_s=DEADLINE_S, linger_s=0.0)
-    catalog = JoinedCatalog(HttpCatalog(_catalog(settings)), timeout_s=DEADLINE_S, linger_s=0.0)
-    return OrderApp(Checkout(log, catalog))
+    return OrderApp(_checkout(load()))
 
 
 def prepare(settings: Settings) -> None:

@@ -8,6 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 from domain.errors import Unavailable
@@ -19,162 +22,131 @@ A = TypeVar("A")
 MAX_WAITING = 1_024
 
 
+@dataclass(slots=True, eq=False)
 class _Caller(Generic[Q, A]):
-    """Who asks: its questions, what came of them, and the lock on which it sleeps until it is answered or leads."""
+    """Who asks: its questions, until when it waits (monotonic clock), and the answers to come."""
 
-    __slots__ = ("answers", "asleep", "deadline", "error", "gone", "leads", "questions")
-
-    def __init__(self, questions: Sequence[Q], deadline: float) -> None:
-        self.questions = questions
-        self.deadline = deadline
-        self.answers: Sequence[A] | None = None
-        self.error: BaseException | None = None
-        self.leads = False
-        self.gone = False
-        self.asleep = threading.Lock()
-        self.asleep.acquire()
+    questions: Sequence[Q]
+    deadline: float
+    answers: "Future[Sequence[A]]" = field(default_factory=Future)
 
     @property
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
 
+    def fail(self, error: Exception) -> None:
+        # A copy, for the callers of a failed batch raise it at the same time, each with its own traceback.
+        self.answers.set_exception(copy.copy(error))
+
 
 class Together(Generic[Q, A]):
-    """Joins the calls of many threads.
+    """Joins many calls into few.
 
     `call` gets the questions of all who wait, and the seconds within which it must return an answer to each, in their
-    order, or raise Unavailable.
+    order, or raise Unavailable. It runs in a thread of this object, one batch after the other.
 
-    No answer is older than its question: a caller joins only a call that starts after it came. Whoever finds nobody at
-    work leads: it takes what waits, up to `most` questions, calls, and hands the lead over to the first who waits
-    then, so that nobody works for others longer than for one call, nor longer than its own time. When that runs out in
-    the middle of a call, those of its batch who have time left go to the head of the line again.
+    No answer is older than its question: a caller joins only a call that starts after it came. Nobody waits longer
+    than `timeout_s`: a call has the time that is left to the most impatient of its batch, and when that runs out, those
+    who have time left go to the head of the line again.
 
-    A larger batch is cheaper for each, so a leader whose predecessor had company waits up to `linger_s` for as many to
+    A larger batch is cheaper for each, so a call that follows one with company waits up to `linger_s` for as many to
     come again. A lone caller never waits.
     """
 
-    def __init__(self, call: Callable[[Sequence[Q], float], Sequence[A]], *, most: int, linger_s: float) -> None:
+    def __init__(
+        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, most: int, timeout_s: float, linger_s: float = 0.0
+    ) -> None:
         self._call = call
         self._most = most
+        self._timeout_s = timeout_s
         self._linger_s = linger_s
-        self._mutex = threading.Lock()
         self._line: deque[_Caller[Q, A]] = deque()
         self._waiting = 0  # questions in line
-        self._expected = 1  # questions in the last batch
-        self._led = False
-        self._bell: threading.Lock | None = None  # on which a lingering leader sleeps
+        self._expected = 1  # questions that the next call waits for
+        self._wanted = 1  # questions in line at which the thread, if it sleeps, is to be woken
+        self._mutex = threading.Lock()
+        self._enough = threading.Condition(self._mutex)
+        self._thread: threading.Thread | None = None
 
-    def ask(self, questions: Sequence[Q], *, timeout_s: float) -> Sequence[A]:
-        """The answers to at most `most` questions. Raises what `call` raised, and Unavailable after `timeout_s`."""
-        me: _Caller[Q, A] = _Caller(questions, time.monotonic() + timeout_s)
+    def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
+        """The answers to come to at most `most` questions: what `call` returns for them or raises.
+
+        Raises Unavailable at once when too many wait already.
+        """
+        caller: _Caller[Q, A] = _Caller(questions, time.monotonic() + self._timeout_s)
         with self._mutex:
             if self._waiting + len(questions) > MAX_WAITING:
                 raise Unavailable
-            self._line.append(me)
+            self._line.append(caller)
             self._waiting += len(questions)
-            if self._bell is not None and self._waiting >= self._expected:
-                self._bell.release()
-                self._bell = None
-            me.leads, self._led = not self._led, True
-        if not me.leads and not me.asleep.acquire(timeout=timeout_s):
-            self._leave(me)
-        if me.leads:
-            self._lead(me)
-        if me.error is not None:
-            # A copy, for the callers of a failed batch raise at the same time, each with its own traceback.
-            raise copy.copy(me.error) from me.error
-        assert me.answers is not None
-        return me.answers
+            if self._waiting >= self._wanted:
+                self._enough.notify()
+            if self._thread is None:
+                # Here and not before: a thread does not survive gunicorn's fork.
+                self._thread = threading.Thread(target=self._work, name="together", daemon=True)
+                self._thread.start()
+        return caller.answers
 
-    def _lead(self, me: _Caller[Q, A]) -> None:
-        """Call once for those in line, of whom the leader is the first."""
+    def _work(self) -> None:
+        while True:
+            self._answer(self._take())
+
+    def _take(self) -> list[_Caller[Q, A]]:
+        """Wait for callers, and for the company that is due; then take as many as fit."""
         batch: list[_Caller[Q, A]] = []
-        try:
-            self._linger()
-            self._take(batch)
-            self._answer(batch, me)
-        finally:
-            # The next call starts before this one's answers are passed on: its way and their work overlap.
-            for caller in self._hand_over(batch, me):
-                caller.asleep.release()
-
-    def _linger(self) -> None:
-        with self._mutex:
-            if self._waiting >= self._expected:
-                return
-            bell = self._bell = threading.Lock()
-            bell.acquire()
-        bell.acquire(timeout=self._linger_s)
-        with self._mutex:
-            self._bell = None
-
-    def _take(self, batch: list[_Caller[Q, A]]) -> None:
         size = 0
         with self._mutex:
+            self._await(1)
+            self._await(self._expected, self._linger_s)
             while self._line and (not batch or size + len(self._line[0].questions) <= self._most):
-                batch.append(self._line[0])
+                batch.append(self._line.popleft())
                 size += len(batch[-1].questions)
-                self._drop(batch[-1])
-            self._expected = size
+            self._waiting -= size
+        return batch
 
-    def _answer(self, batch: Sequence[_Caller[Q, A]], leader: _Caller[Q, A]) -> None:
-        """Give each caller its answers or an error; neither to those for whom the leader's time was too short."""
-        questions = [question for caller in batch for question in caller.questions]
+    def _await(self, questions: int, timeout_s: float | None = None) -> None:
+        self._wanted = questions
+        self._enough.wait_for(lambda: self._waiting >= questions, timeout_s)
+
+    def _answer(self, batch: Sequence[_Caller[Q, A]]) -> None:
+        """Give each caller its answers or an error; neither to those for whom another's time was too short."""
+        for caller in batch:
+            if caller.left_s <= 0:
+                caller.fail(Unavailable())
+        batch = [caller for caller in batch if not caller.answers.done()]
+        if not batch:
+            return
+        first = batch[0]  # whoever came first has the least time left
         try:
-            if leader.left_s <= 0:
-                raise Unavailable
-            answers = self._call(questions, leader.left_s)
+            answers = self._call([question for caller in batch for question in caller.questions], first.left_s)
+            if len(answers) != sum(len(caller.questions) for caller in batch):
+                raise Unavailable("an answer is missing, try again")  # whose answers these are, nobody knows
         except Unavailable as error:
-            for caller in batch:
-                if caller is leader or leader.left_s > 0 or caller.left_s <= 0:
-                    caller.error = error
+            self._fail(batch, error, only_late=first.left_s <= 0)
         except Exception as error:
-            if len(batch) > 1:
+            if len(batch) == 1:
+                first.fail(error)
+            else:
                 # One of them may be poison. Each by itself, so that it fails alone.
                 for caller in batch:
-                    if not caller.gone:
-                        self._answer([caller], leader)
-            else:
-                batch[0].error = error
+                    self._answer([caller])
         else:
-            start = 0
+            self._expect_again(batch)
+            rest = iter(answers)
             for caller in batch:
-                caller.answers = answers[start : start + len(caller.questions)]
-                start += len(caller.questions)
-            if start != len(answers):
-                # Whose answers these are, nobody knows.
-                for caller in batch:
-                    caller.answers, caller.error = None, Unavailable("an answer is missing, try again")
+                caller.answers.set_result(list(islice(rest, len(caller.questions))))
 
-    def _hand_over(self, batch: Sequence[_Caller[Q, A]], me: _Caller[Q, A]) -> list[_Caller[Q, A]]:
-        """Give the lead to the first in line. Returns those of the batch who are to be woken with their answer."""
+    def _fail(self, batch: Sequence[_Caller[Q, A]], error: Unavailable, *, only_late: bool) -> None:
+        late = [caller for caller in batch if caller.left_s <= 0] if only_late else batch
         with self._mutex:
-            if me in self._line:  # an exception came before it took its batch
-                self._drop(me)
-            done = [caller for caller in batch if caller.answers is not None or caller.error is not None]
             for caller in reversed(batch):
-                if caller not in done and caller is not me and not caller.gone:
+                if caller not in late:
                     self._line.appendleft(caller)
                     self._waiting += len(caller.questions)
-            if self._line:
-                self._line[0].leads = True
-                self._line[0].asleep.release()
-            else:
-                self._led = False
-        return [caller for caller in done if caller is not me]
+        for caller in late:
+            caller.fail(error)
 
-    def _drop(self, caller: _Caller[Q, A]) -> None:
-        self._line.remove(caller)
-        self._waiting -= len(caller.questions)
-
-    def _leave(self, me: _Caller[Q, A]) -> None:
-        """Out of time. Raises Unavailable, unless the answer or the lead came in this very moment."""
+    def _expect_again(self, batch: Sequence[_Caller[Q, A]]) -> None:
+        """Those who are answered now are likely to come again, and those in line are there already."""
         with self._mutex:
-            if me.leads:
-                return  # it fails at once, for it has no time left, and hands over
-            me.gone = me.answers is None and me.error is None
-            if me in self._line:
-                self._drop(me)
-        if me.gone:
-            raise Unavailable
+            self._expected = min(self._most, self._waiting + sum(len(caller.questions) for caller in batch))

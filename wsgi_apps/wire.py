@@ -11,6 +11,9 @@ from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity
 from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
 
+# So many of the longest names fit the 64 KiB that a tier accepts as a body.
+MAX_NAMES = 240
+
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
 
@@ -78,6 +81,8 @@ def names_body(names: Sequence[str]) -> bytes:
 def names_of(body: bytes) -> list[str]:
     """The names in a request's body. Raises Invalid."""
     [names] = members(parse_object(body), "the body", names=list)
+    if len(names) > MAX_NAMES:
+        raise Invalid(f"more than {MAX_NAMES} names in a call")
     return [parse_name(check(name, str, "a name")) for name in names]
 
 

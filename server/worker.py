@@ -1,0 +1,305 @@
+"""gunicorn's threaded worker, with the waiting turned round: connections wait for answers, and threads do not.
+
+gthread gives each request to a thread, which then waits for the client, for company in a batch, for the tier behind.
+With 32 shoppers most of a front end's time went into switching between such threads. Here one thread reads, parses,
+calls the app and writes, for all connections. An answer that must be waited for is a future (wsgi_apps/reply.py), kept
+by a thread that works for many; its connection costs nothing meanwhile. Nor does one whose client dawdles.
+"""
+
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from gunicorn.http import wsgi
+from gunicorn.http.errors import NoMoreData
+from gunicorn.workers.gthread import ThreadWorker
+
+from server.connection import Connection, Exchange
+from server.json_errors import write_json_error
+from wsgi_apps.reply import Awaited
+
+# For a whole request, from its first byte.
+REQUEST_TIMEOUT_S = 5.0
+# For a client to take its response.
+RESPONSE_TIMEOUT_S = 10.0
+# Between the end of our side of a connection and the client's, in which it can read our last words.
+PARTING_TIMEOUT_S = 2.0
+# For which a stopping worker still takes a request on a kept connection.
+LAST_REQUEST_TIMEOUT_S = 0.5
+
+
+class StoreWorker(ThreadWorker):
+    """Serves any WSGI app. One that waits keeps all others waiting, unless it answers with an `Awaited`."""
+
+    alive: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections: set[Connection] = set()
+        self._answered: deque[Connection] = deque()
+        self._told = False
+        # gunicorn's settings look themselves up at each use.
+        self._pre_request, self._post_request = self.cfg.pre_request, self.cfg.post_request
+        self._keepalive_s = self.cfg.keepalive
+
+    # What gthread's frame calls: its loop, its end.
+
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection."""
+        try:
+            sock, client = listener.accept()
+        except OSError:
+            return  # it has gone again, or a neighbour was faster
+        sock.setblocking(False)
+        connection = Connection(sock, client, listener.getsockname(), self.cfg)
+        self._connections.add(connection)
+        self.nr_conns += 1
+        self._await_request(connection)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Connections, requests, answers: whatever has come."""
+        for key, _ in self.poller.select(timeout):
+            key.data(key.fileobj)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Give up the clients whose time is over; all if forced."""
+        now = time.monotonic()
+        for connection in list(self._connections):
+            if force:
+                self._close(connection)
+            elif connection.deadline is not None and connection.deadline <= now:
+                try:
+                    self._give_up(connection)
+                except Exception as error:
+                    self._close_broken(connection, error)
+
+    def _cap_keepalive(self, _deadline: float) -> None:
+        """This worker is to stop: the idle connections have little time left."""
+        for connection in self._connections:
+            if connection.is_idle:
+                connection.deadline = time.monotonic() + LAST_REQUEST_TIMEOUT_S
+
+    def is_parent_alive(self) -> bool:
+        """Whether the master lives. When it was killed, its successor needs the port at once.
+
+        gthread would listen on until the last kept connection is done. Until then the successor could not bind, and
+        new shoppers would wait in a queue that nobody serves.
+        """
+        if super().is_parent_alive():
+            return True
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        return False
+
+    def run(self) -> None:
+        """Serve until told to stop. An orphan then ends at once, whatever its threads still wait for."""
+        super().run()
+        if self.ppid != os.getppid():
+            os._exit(0)
+
+    # The way of a request: it comes, the app is called, the answer comes, the response leaves.
+
+    def _await_request(self, connection: Connection) -> None:
+        connection.deadline = time.monotonic() + self._keepalive_s
+        self._watch(connection, selectors.EVENT_READ)
+
+    def _on_event(self, connection: Connection, _sock: object) -> None:
+        if connection.closed:
+            return  # by what came before, in the same round
+        try:
+            if connection.outbox:
+                self._send(connection)
+            elif connection.awaits_answer:
+                self._watch(connection, 0)  # the next request, or the end, can wait
+            elif connection.receive():
+                self._go_on(connection)
+        except Exception as error:
+            self._close_broken(connection, error)
+
+    def _go_on(self, connection: Connection) -> None:
+        """As far as what has come allows."""
+        if connection.parting:
+            if connection.ended:
+                self._close(connection)
+        elif connection.exchange is None and not connection.take_head():
+            self._await_rest(connection)
+        elif (connection.exchange or self._parse(connection)) and not self._lacks_body(connection):
+            self._call_app(connection)
+
+    def _await_rest(self, connection: Connection) -> None:
+        if connection.ended:
+            self._close(connection)
+        elif connection.is_idle:
+            connection.is_idle = False
+            connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+
+    def _lacks_body(self, connection: Connection) -> bool:
+        if not connection.lacks_body:
+            return False
+        self._await_rest(connection)
+        if connection.outbox:  # "100 Continue"
+            self._send(connection)
+        return True
+
+    def _parse(self, connection: Connection) -> bool:
+        """Whether this was a request. If not, the client has been told."""
+        request = None
+        try:
+            request = next(connection.parser)
+            self._pre_request(self, request)
+            response, environ = wsgi.create(request, connection, connection.client, connection.server, self.cfg)
+        except NoMoreData:
+            write_json_error(connection, 431, "Request Header Fields Too Large", "the head of the request is too long")
+        except Exception as error:
+            self.handle_error(request, connection, connection.client, error)
+        else:
+            environ["wsgi.multithread"] = True
+            connection.exchange = Exchange(request, response, environ, datetime.now())
+            return True
+        connection.closing = True
+        self._send(connection)
+        return False
+
+    def _call_app(self, connection: Connection) -> None:
+        exchange = connection.exchange
+        assert exchange is not None
+        connection.is_idle = False
+        connection.deadline = None
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        if not self.alive or self.nr_conns > self.max_keepalived or not connection.has_body:
+            exchange.response.force_close()
+        try:
+            exchange.answer = self.wsgi(exchange.environ, exchange.response.start_response)
+        except Exception as error:
+            self._confess(connection, error)
+        else:
+            if isinstance(exchange.answer, Awaited):
+                exchange.answer.coming.add_done_callback(lambda _coming: self._hear(connection))
+            else:
+                self._respond(connection)
+
+    def _hear(self, connection: Connection) -> None:
+        """In another thread: an answer is there. The loop is told once for all that come before it looks."""
+        self._answered.append(connection)
+        if not self._told:
+            self._told = True
+            self.method_queue.defer(self._respond_to_all)
+
+    def _respond_to_all(self) -> None:
+        self._told = False  # first: whoever comes from now on tells again
+        while self._answered:
+            connection = self._answered.popleft()
+            if not connection.closed:
+                try:
+                    self._respond(connection)
+                except Exception as error:
+                    self._close_broken(connection, error)
+
+    def _respond(self, connection: Connection) -> None:
+        exchange = connection.exchange
+        assert exchange is not None
+        try:
+            for part in exchange.answer:
+                exchange.response.write(part)
+            exchange.response.close()
+            if hasattr(exchange.answer, "close"):
+                exchange.answer.close()
+        except Exception as error:
+            self._confess(connection, error)
+            return
+        self.log.access(exchange.response, exchange.request, exchange.environ, datetime.now() - exchange.started)
+        self._post_request(self, exchange.request, exchange.environ, exchange.response)
+        connection.closing = exchange.response.should_close() or not connection.parser.finish_body()
+        connection.end_exchange()
+        self._send(connection)
+
+    def _confess(self, connection: Connection, error: Exception) -> None:
+        """The app failed, before a byte of its response has left."""
+        assert connection.exchange is not None
+        connection.outbox.clear()
+        self.handle_error(connection.exchange.request, connection, connection.client, error)
+        connection.closing = True
+        connection.end_exchange()
+        self._send(connection)
+
+    def _send(self, connection: Connection) -> None:
+        """As much as the client takes; then the next request, or the end."""
+        if not connection.transmit():
+            if connection.deadline is None:
+                connection.deadline = time.monotonic() + RESPONSE_TIMEOUT_S
+            self._watch(connection, selectors.EVENT_WRITE)
+        elif connection.closing:
+            self._part(connection)
+        elif connection.exchange is not None:
+            self._watch(connection, selectors.EVENT_READ)  # for the body
+        else:
+            self._await_request(connection)
+            if connection.head:
+                # It came with the last. By way of the loop, so that one client does not keep the others waiting.
+                self.method_queue.defer(self._resume, connection)
+
+    def _resume(self, connection: Connection) -> None:
+        if not connection.closed:
+            try:
+                self._go_on(connection)
+            except Exception as error:
+                self._close_broken(connection, error)
+
+    # The end of a connection.
+
+    def _give_up(self, connection: Connection) -> None:
+        """Its client has let us wait for too long."""
+        if connection.exchange is not None and not connection.outbox:
+            connection.inbox.late = True
+            self._call_app(connection)  # which says what it thinks of half a body
+        elif connection.head:
+            write_json_error(connection, 408, "Request Timeout", "the request did not come in time")
+            connection.closing = True
+            self._send(connection)
+        else:
+            self._close(connection)
+
+    def _part(self, connection: Connection) -> None:
+        """End our side. To close the other before the client has read our last words could take them from it."""
+        connection.parting = True
+        connection.deadline = time.monotonic() + PARTING_TIMEOUT_S
+        connection.sock.shutdown(socket.SHUT_WR)
+        self._watch(connection, selectors.EVENT_READ)
+        if connection.ended:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if connection.closed:
+            return
+        connection.closed = True
+        self._watch(connection, 0)
+        self._connections.discard(connection)
+        self.nr_conns -= 1
+        connection.sock.close()
+
+    def _close_broken(self, connection: Connection, error: Exception) -> None:
+        """One connection's trouble must not be the others'."""
+        if not isinstance(error, OSError):  # which means that the client has gone
+            self.log.error("a connection failed", exc_info=error)
+        self._close(connection)
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        """Have the loop wait for these events, of this connection, from now on."""
+        if events == connection.watched:
+            return
+        if not events:
+            self.poller.unregister(connection.sock)
+        elif not connection.watched:
+            self.poller.register(connection.sock, events, partial(self._on_event, connection))
+        else:
+            self.poller.modify(connection.sock, events, partial(self._on_event, connection))
+        connection.watched = events

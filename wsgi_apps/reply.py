@@ -1,0 +1,63 @@
+"""What an endpoint answers: a Reply now, or one Later."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from domain.errors import StoreError
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Becomes JSON."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[A]):
+    """Instead of waiting: an answer that is on its way, and the reply that it will make."""
+
+    coming: "Future[A]"
+    reply: Callable[[A], Reply]
+
+    def now(self) -> Reply:
+        """The reply. Waits for it, and raises what the answer or the reply raises."""
+        return self.reply(self.coming.result())
+
+
+class Awaited:
+    """A WSGI response that is still to come.
+
+    Any WSGI server can serve it, for iterating waits. One that need not keep a thread waiting (server/worker.py)
+    iterates once `coming` is done.
+    """
+
+    def __init__(self, coming: "Future[Any]", response: Callable[[], Iterable[bytes]]) -> None:
+        self.coming = coming
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._response())
+
+
+def in_thread(endpoint: Callable[..., Reply], threads: Executor) -> Callable[..., Later[Reply]]:
+    """The same endpoint, for one that must wait itself: it does so in one of `threads`."""
+
+    def begin(*arguments: Any, **values: Any) -> Later[Reply]:
+        return Later(threads.submit(endpoint, *arguments, **values), lambda reply: reply)
+
+    return begin
+
+
+def only(answers: Sequence[A | StoreError]) -> A:
+    """The answer to a single question. In a batch a no stands as a value; to its caller it is raised."""
+    [answer] = answers
+    if isinstance(answer, StoreError):
+        raise answer
+    return answer
