@@ -25,7 +25,7 @@ from wsgi_apps.reply import Awaited
 
 # For a whole request, from its first byte.
 REQUEST_TIMEOUT_S = 5.0
-# For a client to take its response.
+# In which a client takes nothing of its response.
 RESPONSE_TIMEOUT_S = 10.0
 # Between the end of our side of a connection and the client's, in which it can read our last words.
 PARTING_TIMEOUT_S = 2.0
@@ -234,7 +234,7 @@ class StoreWorker(ThreadWorker):
     def _send(self, connection: Connection) -> None:
         """As much as the client takes; then the next request, or the end."""
         if not connection.transmit():
-            if connection.deadline is None:
+            if connection.exchange is None:
                 connection.deadline = time.monotonic() + RESPONSE_TIMEOUT_S
             self._watch(connection, selectors.EVENT_WRITE)
         elif connection.closing:

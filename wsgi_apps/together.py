@@ -4,6 +4,7 @@ One HTTP hop costs more than the SQL behind it, and one fsync more than ten rows
 """
 
 import copy
+import logging
 import threading
 import time
 from collections import deque
@@ -21,6 +22,8 @@ A = TypeVar("A")
 # Of one Together, over all its callers. A caller more is told to come back later, at once.
 MAX_WAITING = 1_024
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True, eq=False)
 class _Caller(Generic[Q, A]):
@@ -33,6 +36,14 @@ class _Caller(Generic[Q, A]):
     @property
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
+
+    def still_waits(self) -> bool:
+        """Whether it wants an answer. It can no longer cancel then. Out of time, it is told so."""
+        waits = self.answers.running() or self.answers.set_running_or_notify_cancel()
+        if waits and self.left_s <= 0:
+            self.fail(Unavailable())
+            return False
+        return waits
 
     def fail(self, error: Exception) -> None:
         # A copy, for the callers of a failed batch raise it at the same time, each with its own traceback.
@@ -74,6 +85,9 @@ class Together(Generic[Q, A]):
         Raises Unavailable at once when too many wait already.
         """
         caller: _Caller[Q, A] = _Caller(questions, time.monotonic() + self._timeout_s)
+        if not questions:
+            caller.answers.set_result([])
+            return caller.answers
         with self._mutex:
             if self._waiting + len(questions) > MAX_WAITING:
                 raise Unavailable
@@ -89,11 +103,18 @@ class Together(Generic[Q, A]):
 
     def _work(self) -> None:
         while True:
-            self._answer(self._take())
+            batch: list[_Caller[Q, A]] = []
+            try:
+                self._take(batch)
+                self._answer(batch)
+            except Exception as error:  # of ours, or no memory is left: the others must not wait for ever
+                _log.exception("a call for many failed")
+                for caller in batch:
+                    if not caller.answers.done():
+                        caller.fail(error)
 
-    def _take(self) -> list[_Caller[Q, A]]:
+    def _take(self, batch: list[_Caller[Q, A]]) -> None:
         """Wait for callers, and for the company that is due; then take as many as fit."""
-        batch: list[_Caller[Q, A]] = []
         size = 0
         with self._mutex:
             self._await(1)
@@ -102,7 +123,6 @@ class Together(Generic[Q, A]):
                 batch.append(self._line.popleft())
                 size += len(batch[-1].questions)
             self._waiting -= size
-        return batch
 
     def _await(self, questions: int, timeout_s: float | None = None) -> None:
         self._wanted = questions
@@ -110,10 +130,7 @@ class Together(Generic[Q, A]):
 
     def _answer(self, batch: Sequence[_Caller[Q, A]]) -> None:
         """Give each caller its answers or an error; neither to those for whom another's time was too short."""
-        for caller in batch:
-            if caller.left_s <= 0:
-                caller.fail(Unavailable())
-        batch = [caller for caller in batch if not caller.answers.done()]
+        batch = [caller for caller in batch if caller.still_waits()]
         if not batch:
             return
         first = batch[0]  # whoever came first has the least time left

@@ -55,7 +55,7 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
         (b"GET / HTTP/1.1\r\nHost: a\r\nLong: " + b"x" * 9000 + b"\r\n\r\n", 431),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", 411),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 411),
-        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 16385\r\n\r\n" + b"x" * 16385, 413),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n" + b"x" * 65537, 413),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
         (b"TRACE /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 405),

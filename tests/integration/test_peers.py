@@ -89,15 +89,13 @@ def test_what_is_not_definite_is_unavailable(status: int, body: object) -> None:
 
 def test_html_is_unavailable() -> None:
     with tier(lambda _request: Response("<h1>hello</h1>")) as peer, pytest.raises(Unavailable):
-        HttpCatalog(peer).product("Tux")
+        HttpCatalog(peer).lookup(["Tux"])
 
 
 @pytest.mark.parametrize(
     ("status", "body", "error"),
     [
         (404, {"error": {"code": 404, "message": "product not found"}}, ProductNotFound()),
-        (404, {"order_number": "-1", "message": "out of stock"}, OutOfStock()),
-        (404, {"order_number": "-1", "message": "product not found"}, ProductNotFound()),
         (404, {"error": {"code": 404, "message": "order not found"}}, OrderNotFound()),
         (422, {"error": {"code": 422, "message": KeyReused.message}}, KeyReused()),
         (400, {"error": {"code": 400, "message": "the quantity is below 1"}}, Invalid("the quantity is below 1")),
@@ -106,17 +104,14 @@ def test_html_is_unavailable() -> None:
 def test_a_no_is_the_same_no_on_this_side(status: int, body: object, error: StoreError) -> None:
     with tier(says(status, body)) as peer:
         with pytest.raises(type(error)) as caught:
-            HttpOrders(peer).place(BUY)
+            HttpOrders(peer).order(1)
         assert caught.value == error
 
 
 def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
     with tier(says(200, {"data": order})) as peer:
-        assert HttpOrders(peer).place(BUY) == 7
         assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
-    with tier(says(200, {"data": {"name": "Tux", "price": 25.99, "quantity": 3}})) as peer:
-        assert HttpCatalog(peer).product("Tux") == Product("Tux", 2599, 3)
     with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"})) as peer:
         page = HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
         assert (page.products, page.after) == ((Product("Tux", 2599, 3),), "Tux")
@@ -126,13 +121,13 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     keys: list[str] = []
 
     def answer(request: Request) -> Response:
-        keys.append(request.headers["Idempotency-Key"])
+        keys.extend(sale["key"] for sale in request.json["sales"])
         if len(keys) < 3:
             return Response(status=500)
-        return says(200, {"data": {"order_number": "0"}})(request)
+        return says(200, {"data": [{"order_number": "0"}]})(request)
 
     with tier(answer) as peer:
-        assert HttpOrders(peer).place(BUY) == 0
+        assert HttpOrders(peer).place_all([BUY]) == [0]
     assert keys == ["k", "k", "k"]
 
 
@@ -147,7 +142,7 @@ def test_the_deadline_is_kept(case: str) -> None:
     def ask(peer: Peer) -> float:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
-            HttpCatalog(peer).product("Tux")
+            HttpCatalog(peer).lookup(["Tux"])
         return time.monotonic() - begun
 
     if case == "silent":
@@ -161,8 +156,8 @@ def test_the_deadline_is_kept(case: str) -> None:
 
 def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    with tier(says(200, {"data": {"name": "Tux", "price": 1, "quantity": 3}})) as peer:
-        assert HttpCatalog(peer).product("Tux").quantity == 3
+    with tier(says(200, {"data": [None]})) as peer:
+        assert HttpCatalog(peer).lookup(["Tux"]) == [ProductNotFound()]
 
 
 @pytest.mark.parametrize(
@@ -199,8 +194,8 @@ def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
         calls.append(request.path)
         if len(calls) == 1:
             released.wait(timeout=10)
-        return says(200, {"data": {"order_number": "7"}})(request)
+        return says(200, {"data": [{"order_number": "7"}]})(request)
 
     with tier(answer) as peer:
-        assert HttpOrders(peer).place(BUY) == 7
+        assert HttpOrders(peer).place_all([BUY]) == [7]
         released.set()

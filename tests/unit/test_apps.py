@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
+from domain.protocols import Placed
 from domain.values import Buy, Product
 from tests.exchanges import EXCHANGES, Exchange
-from wsgi_apps.base import App
+from wsgi_apps.base import MAX_BODY_BYTES, App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
+from wsgi_apps.wire import MAX_NAMES
 
 
 @dataclass
@@ -204,10 +206,10 @@ def test_a_wrong_method_is_405_with_allow(tiers: Tiers) -> None:
 
 def test_a_large_body_is_413_and_changes_nothing(tiers: Tiers, catalog: CatalogStore) -> None:
     for client, path in ((tiers.front_end, "/Tux/1"), (tiers.order, "/products/Tux/1"), (tiers.catalog, "/Tux/1")):
-        response = client.post(path, data=b"x" * (16 * 1024 + 1))
+        response = client.post(path, data=b"x" * (MAX_BODY_BYTES + 1))
         assert response.status_code == 413
         error_of(response)
-        assert client.post(path, data=b"x" * 16 * 1024).status_code == 200
+        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 200
     assert catalog.product("Tux").quantity == 77
 
 
@@ -283,7 +285,7 @@ def test_an_order_is_shown_by_its_number(tiers: Tiers) -> None:
 class Broken:
     """An order tier that does not answer to a buy, and fails by a mistake of ours when asked for an order."""
 
-    def place(self, buy: Buy) -> int:
+    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Placed]:
         raise Unavailable
 
     def order(self, number: int) -> Any:
@@ -339,3 +341,10 @@ def test_a_batch_of_names_answers_each_by_itself(tiers: Tiers) -> None:
         "data": [{"name": "Tux", "price": 25.99, "quantity": 80}, None]
     }
     assert tiers.catalog.post("/lookups", json={"names": ["a/b"]}).status_code == 400
+    assert tiers.catalog.post("/lookups", json={"names": ["Tux"] * (MAX_NAMES + 1)}).status_code == 400
+
+
+def test_a_batch_of_nothing_is_answered_by_nothing(tiers: Tiers) -> None:
+    assert tiers.order.post("/buys", json={"sales": []}).json == {"data": []}
+    assert tiers.catalog.post("/sales", json={"sales": []}).json == {"data": []}
+    assert tiers.catalog.post("/lookups", json={"names": []}).json == {"data": []}

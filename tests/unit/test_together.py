@@ -1,9 +1,8 @@
 """Together by itself: what it promises, and the races in which it could break the promise."""
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -16,276 +15,235 @@ PATIENCE_S = 10.0
 
 
 class Echo:
-    """A call that answers each question with itself, and can be held up. `calls` are the batches."""
+    """A call that answers each question with itself, and can be held up. `calls` are the batches.
+
+    A question that is an exception is raised.
+    """
 
     def __init__(self) -> None:
-        self.calls: list[list[int]] = []
+        self.calls: list[list[object]] = []
         self.begun = threading.Semaphore(0)
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, questions: Sequence[int], _within_s: float) -> Sequence[int]:
+    def __call__(self, questions: Sequence[object], _within_s: float) -> Sequence[object]:
         self.calls.append(list(questions))
         self.begun.release()
         assert self.go.wait(timeout=PATIENCE_S)
+        for question in questions:
+            if isinstance(question, Exception):
+                raise question
         return list(questions)
-
-    def hold(self) -> None:
-        self.go.clear()
-
-
-def joined(
-    call: Callable[[Sequence[int], float], Sequence[int]], most: int = 100, linger_s: float = 0.0
-) -> Together[int, int]:
-    return Together(call, most=most, linger_s=linger_s)
-
-
-def ask_later(
-    pool: ThreadPoolExecutor, calls: Together[int, int], question: int, timeout_s: float = PATIENCE_S
-) -> "Future[Sequence[int]]":
-    """Ask in another thread, and return once it stands in line (or leads)."""
-    before = calls._waiting
-    future = pool.submit(calls.ask, [question], timeout_s=timeout_s)
-    deadline = time.monotonic() + PATIENCE_S
-    while calls._waiting == before and not future.done() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    return future
 
 
 @pytest.fixture
-def pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(64)
+def echo() -> Echo:
+    return Echo()
 
 
-def test_a_lone_caller_calls_at_once() -> None:
-    echo = Echo()
+def joined(
+    call: Callable[[Sequence[object], float], Sequence[object]],
+    most: int = 100,
+    linger_s: float = 0.0,
+    timeout_s: float = PATIENCE_S,
+) -> Together[object, object]:
+    return Together(call, most=most, timeout_s=timeout_s, linger_s=linger_s)
+
+
+class Held:
+    """Callers who came while a call, the one of question 0, was under way. At the end of the block it goes on."""
+
+    def __init__(self, echo: Echo, calls: Together[object, object]) -> None:
+        self._echo = echo
+        self._calls = calls
+
+    def __enter__(self) -> "Held":
+        self._echo.go.clear()
+        self.first = self._calls.ask([0])
+        assert self._echo.begun.acquire(timeout=PATIENCE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._echo.go.set()
+        assert self.first.result(PATIENCE_S) == [0]
+
+
+def results(futures: Sequence["Future[Sequence[object]]"]) -> list[Sequence[object]]:
+    return [future.result(PATIENCE_S) for future in futures]
+
+
+def at_rest(calls: Together[object, object]) -> bool:
+    return (calls._waiting, len(calls._line)) == (0, 0)
+
+
+def test_a_lone_caller_calls_at_once(echo: Echo) -> None:
     calls = joined(echo, linger_s=PATIENCE_S)
-    assert [calls.ask([number], timeout_s=1) for number in range(3)] == [[0], [1], [2]]
+    assert [calls.ask([number]).result(1) for number in range(3)] == [[0], [1], [2]]
     assert echo.calls == [[0], [1], [2]]
 
 
-def test_those_who_come_meanwhile_go_together_in_the_next_call(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_those_who_come_meanwhile_go_together_in_the_next_call(echo: Echo) -> None:
     calls = joined(echo)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    later = [ask_later(pool, calls, number) for number in (1, 2, 3)]
-    echo.go.set()
-    assert [future.result(PATIENCE_S) for future in (first, *later)] == [[0], [1], [2], [3]]
+    with Held(echo, calls):
+        later = [calls.ask([number]) for number in (1, 2, 3)]
+    assert results(later) == [[1], [2], [3]]
     assert echo.calls == [[0], [1, 2, 3]], "nobody joined the call that had started"
 
 
-def test_a_batch_is_bounded_and_never_splits_a_caller(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_a_batch_is_bounded_and_never_splits_a_caller(echo: Echo) -> None:
     calls = joined(echo, most=3)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    futures = [pool.submit(calls.ask, [10 * at, 10 * at + 1], timeout_s=PATIENCE_S) for at in (1, 2, 3)]
-    while calls._waiting < 6:
-        time.sleep(0.001)
-    echo.go.set()
-    assert first.result(PATIENCE_S) == [0]
-    assert [future.result(PATIENCE_S) for future in futures] == [[10, 11], [20, 21], [30, 31]]
-    assert sorted(map(len, echo.calls)) == [1, 2, 2, 2]
+    with Held(echo, calls):
+        later = [calls.ask([10 * at, 10 * at + 1]) for at in (1, 2, 3)]
+    assert results(later) == [[10, 11], [20, 21], [30, 31]]
+    assert list(map(len, echo.calls)) == [1, 2, 2, 2]
 
 
-def test_the_line_is_bounded_and_says_so_at_once(pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_line_is_bounded_and_says_so_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "MAX_WAITING", 2)
-    echo = Echo()
     calls = joined(echo)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    later = [ask_later(pool, calls, number) for number in (1, 2)]
-    with pytest.raises(Unavailable):
-        calls.ask([3], timeout_s=PATIENCE_S)
-    echo.go.set()
-    assert [future.result(PATIENCE_S) for future in (first, *later)] == [[0], [1], [2]]
+    with Held(echo, calls):
+        later = [calls.ask([number]) for number in (1, 2)]
+        with pytest.raises(Unavailable):
+            calls.ask([3])
+    assert results(later) == [[1], [2]]
+    assert calls.ask([3]).result(1) == [3], "and there is room again"
 
 
-def test_a_leader_hands_over_after_one_call(pool: ThreadPoolExecutor) -> None:
-    """Else the first caller would work for the others as long as they come."""
-    leaders: list[int] = []
-
-    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
-        leaders.append(threading.get_ident())
-        time.sleep(0.002)
-        return questions
-
-    calls = joined(call)
-    for future in [pool.submit(calls.ask, [number], timeout_s=PATIENCE_S) for number in range(200)]:
-        future.result(PATIENCE_S)
-    assert all(first != second for first, second in itertools.pairwise(leaders)) or len(leaders) == 1
-
-
-def test_a_failed_call_fails_its_own_callers_only(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
-
-    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
-        echo(questions, _within_s)
-        if 1 in questions:
-            raise Unavailable("the tier is away")
-        return questions
-
-    calls = joined(call)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    failed = [ask_later(pool, calls, number) for number in (1, 2)]
-    echo.go.set()
-    assert first.result(PATIENCE_S) == [0]
+def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
+    calls = joined(echo)
+    with Held(echo, calls):
+        failed = [calls.ask([question]) for question in (Unavailable("the tier is away"), 2)]
     errors = [future.exception(PATIENCE_S) for future in failed]
     assert errors == [Unavailable("the tier is away")] * 2
     assert errors[0] is not errors[1], "each raises its own"
-    assert calls.ask([3], timeout_s=1) == [3]
+    assert calls.ask([3]).result(1) == [3]
+    assert at_rest(calls)
 
 
-def test_a_poisonous_question_fails_alone(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
-
-    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
-        echo(questions, _within_s)
-        if 2 in questions:
-            raise ZeroDivisionError("poison")
-        return questions
-
-    calls = joined(call)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    later = [ask_later(pool, calls, number) for number in (1, 2, 3)]
-    echo.go.set()
-    assert first.result(PATIENCE_S) == [0]
-    assert [later[0].result(PATIENCE_S), later[2].result(PATIENCE_S)] == [[1], [3]]
-    assert isinstance(later[1].exception(PATIENCE_S), ZeroDivisionError)
-
-
-def test_a_caller_out_of_time_leaves_without_harm(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_a_poisonous_question_fails_alone(echo: Echo) -> None:
     calls = joined(echo)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    hasty = ask_later(pool, calls, 1, timeout_s=0.05)
-    patient = ask_later(pool, calls, 2)
-    assert hasty.exception(PATIENCE_S) == Unavailable()
-    echo.go.set()
-    assert (first.result(PATIENCE_S), patient.result(PATIENCE_S)) == ([0], [2])
-    assert echo.calls == [[0], [2]], "the question of who left is not asked"
+    with Held(echo, calls):
+        good, bad, also_good = (calls.ask([question]) for question in (1, ZeroDivisionError("poison"), 3))
+    assert results([good, also_good]) == [[1], [3]]
+    assert isinstance(bad.exception(PATIENCE_S), ZeroDivisionError)
+    assert at_rest(calls)
 
 
-def test_a_caller_out_of_time_in_the_middle_of_its_call_harms_nobody(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo) -> None:
+    calls = joined(echo, timeout_s=0.1)
+    with Held(echo, calls):
+        late = calls.ask([1])
+        time.sleep(0.15)
+    assert late.exception(PATIENCE_S) == Unavailable()
+    assert calls.ask([2]).result(1) == [2]
+    assert echo.calls == [[0], [2]]
+
+
+def test_a_caller_that_has_gone_is_not_asked_for(echo: Echo) -> None:
     calls = joined(echo)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    leader = ask_later(pool, calls, 1)
-    hasty = ask_later(pool, calls, 2, timeout_s=0.3)
-    echo.go.set()
-    assert first.result(PATIENCE_S) == [0]
-    echo.hold()
-    echo.begun.acquire()
-    error = hasty.exception(PATIENCE_S)
-    echo.go.set()
-    assert leader.result(PATIENCE_S) == [1]
-    assert error in (None, Unavailable())
-    assert calls.ask([3], timeout_s=1) == [3]
+    with Held(echo, calls):
+        gone, patient = calls.ask([1]), calls.ask([2])
+        assert gone.cancel()
+    assert patient.result(PATIENCE_S) == [2]
+    assert echo.calls == [[0], [2]]
 
 
-def test_a_leader_waits_for_as_many_as_came_last_time(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_a_call_waits_for_as_many_as_it_had_last_time(echo: Echo) -> None:
     calls = joined(echo, linger_s=PATIENCE_S)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    later = [ask_later(pool, calls, number) for number in (1, 2, 3)]
-    echo.go.set()
-    for future in (first, *later):
-        future.result(PATIENCE_S)
-    again = [ask_later(pool, calls, number) for number in (4, 5)]
-    assert echo.calls[-1] == [1, 2, 3], "two are not yet three"
-    again.append(pool.submit(calls.ask, [6], timeout_s=PATIENCE_S))
-    for future in again:
-        future.result(PATIENCE_S)
+    with Held(echo, calls):
+        later = [calls.ask([number]) for number in (1, 2)]
+    results([*later, calls.ask([3])])
+    again = [calls.ask([number]) for number in (4, 5)]
+    time.sleep(0.05)
+    assert echo.calls == [[0], [1, 2, 3]], "two are not yet three"
+    results([*again, calls.ask([6])])
     assert echo.calls[-1] == [4, 5, 6]
 
 
-def test_a_leader_does_not_wait_longer_than_it_may(pool: ThreadPoolExecutor) -> None:
-    echo = Echo()
+def test_those_in_line_are_expected_beside_those_who_are_answered(echo: Echo) -> None:
+    calls = joined(echo, linger_s=PATIENCE_S)
+    with Held(echo, calls):
+        later = calls.ask([1])
+        assert calls._waiting == 1
+    again = calls.ask([0])
+    results([later, again])
+    assert echo.calls == [[0], [1, 0]], "two half batches became one"
+
+
+def test_nobody_is_waited_for_longer_than_it_may(echo: Echo) -> None:
     calls = joined(echo, linger_s=0.05)
-    echo.hold()
-    first = pool.submit(calls.ask, [0], timeout_s=PATIENCE_S)
-    echo.begun.acquire()
-    later = [ask_later(pool, calls, number) for number in (1, 2, 3)]
-    echo.go.set()
-    for future in (first, *later):
-        future.result(PATIENCE_S)
-    assert calls.ask([4], timeout_s=PATIENCE_S) == [4], "the others did not come again"
+    with Held(echo, calls):
+        later = [calls.ask([number]) for number in (1, 2, 3)]
+    results(later)
+    assert calls.ask([4]).result(PATIENCE_S) == [4], "the others did not come again"
     assert calls._expected == 1, "so the next one need not wait for them"
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(64) as pool:
+        yield pool
 
 
 @pytest.mark.parametrize("linger_s", [0.0, 0.001])
 def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s: float) -> None:
     busy = threading.Lock()
 
-    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
+    def call(questions: Sequence[object], _within_s: float) -> Sequence[object]:
         assert busy.acquire(blocking=False), "one call at a time"
+        assert len(questions) <= 20
         time.sleep(0.0005)
         busy.release()
-        return [question + 1 for question in questions]
+        return [str(question) for question in questions]
 
     calls = joined(call, most=20, linger_s=linger_s)
 
     def many(number: int) -> None:
         for turn in range(50):
             questions = [number * 1000 + turn * 3 + extra for extra in range(turn % 4)]
-            assert calls.ask(questions, timeout_s=PATIENCE_S) == [question + 1 for question in questions]
+            assert calls.ask(questions).result(PATIENCE_S) == list(map(str, questions))
 
     for future in [pool.submit(many, number) for number in range(64)]:
         future.result(60)
-    assert (calls._waiting, calls._led, len(calls._line)) == (0, False, 0)
+    assert at_rest(calls)
 
 
-def test_callers_that_leave_and_callers_that_stay_never_lose_the_lead(pool: ThreadPoolExecutor) -> None:
-    """With such short patience, some run out of it in the very moment in which they are given the lead."""
-
-    def call(questions: Sequence[int], _within_s: float) -> Sequence[int]:
+def test_callers_that_give_up_and_callers_that_stay_lose_no_answer(pool: ThreadPoolExecutor) -> None:
+    def call(questions: Sequence[object], _within_s: float) -> Sequence[object]:
         time.sleep(0.001)
         return questions
 
     calls = joined(call, most=2)
 
     def hasty(number: int) -> None:
-        for _ in range(50):
-            try:
-                assert calls.ask([number], timeout_s=0.003) == [number]
-            except Unavailable:
-                continue
+        for turn in range(50):
+            asked = calls.ask([number])
+            if turn % 2:
+                asked.cancel()
+            else:
+                assert asked.result(PATIENCE_S) == [number]
 
     for future in [pool.submit(hasty, number) for number in range(32)]:
         future.result(60)
-    assert calls.ask([7], timeout_s=1) == [7]
-    assert (calls._waiting, calls._led, len(calls._line)) == (0, False, 0)
+    assert calls.ask([7]).result(1) == [7]
+    assert at_rest(calls)
 
 
 def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(pool: ThreadPoolExecutor) -> None:
-    """Behind a tier that does not answer, the last to lead has waited already: its own call must be the shorter."""
+    """Behind a tier that does not answer, the last to be called for has waited already: its call must be shorter."""
     waited: list[float] = []
 
-    def dead(_questions: Sequence[int], within_s: float) -> Sequence[int]:
+    def dead(_questions: Sequence[object], within_s: float) -> Sequence[object]:
         time.sleep(within_s)
         raise Unavailable
 
-    calls = joined(dead)
+    calls = joined(dead, timeout_s=0.6)
 
     def shop(number: int) -> None:
         time.sleep(number * 0.02)
         begun = time.monotonic()
         with pytest.raises(Unavailable):
-            calls.ask([number], timeout_s=0.6)
+            calls.ask([number]).result(PATIENCE_S)
         waited.append(time.monotonic() - begun)
 
     for future in [pool.submit(shop, number) for number in range(20)]:
@@ -295,31 +253,47 @@ def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(poo
     assert max(waited) < 1.0
 
 
-def test_who_has_time_left_is_asked_for_again_when_the_leader_has_none(pool: ThreadPoolExecutor) -> None:
-    calls_made: list[list[int]] = []
+def test_who_has_time_left_is_asked_for_again_when_another_has_none() -> None:
+    calls_made: list[list[object]] = []
 
-    def slow_at_first(questions: Sequence[int], within_s: float) -> Sequence[int]:
+    def slow_at_first(questions: Sequence[object], within_s: float) -> Sequence[object]:
         calls_made.append(list(questions))
         if 1 in questions:
             time.sleep(within_s)
             raise Unavailable
+        if 0 in questions:
+            time.sleep(0.2)
         return questions
 
-    calls = joined(slow_at_first)
-    hasty = pool.submit(calls.ask, [1], timeout_s=0.2)
-    time.sleep(0.05)
-    also_hasty = pool.submit(calls.ask, [1, 1], timeout_s=0.4)
-    patient = pool.submit(calls.ask, [2], timeout_s=PATIENCE_S)
-    assert hasty.exception(PATIENCE_S) == also_hasty.exception(PATIENCE_S) == Unavailable()
+    calls = joined(slow_at_first, timeout_s=0.5)
+    first = calls.ask([0])
+    while not calls_made:
+        time.sleep(0.001)
+    hasty = calls.ask([1])
+    time.sleep(0.15)
+    patient = calls.ask([2])
+    assert first.result(PATIENCE_S) == [0]
+    assert hasty.exception(PATIENCE_S) == Unavailable()
     assert patient.result(PATIENCE_S) == [2]
-    assert calls_made[-1] == [2]
+    assert calls_made == [[0], [1, 2], [2]]
 
 
-@pytest.mark.parametrize("step", ["_linger", "_take", "_answer"])
-def test_a_leader_that_fails_before_or_in_its_call_loses_neither_lead_nor_callers(
-    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch, step: str
+def test_answers_that_are_not_one_to_a_question_reach_nobody() -> None:
+    calls = joined(lambda questions, _within_s: [*questions, 7])
+    with pytest.raises(Unavailable):
+        calls.ask([1]).result(1)
+    assert at_rest(calls)
+
+
+def test_who_asks_nothing_is_answered_at_once(echo: Echo) -> None:
+    assert joined(echo).ask([]).result(1) == []
+    assert echo.calls == []
+
+
+@pytest.mark.parametrize("step", ["_take", "_answer", "_expect_again"])
+def test_a_failure_between_the_calls_leaves_nobody_waiting_for_ever(
+    echo: Echo, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    echo = Echo()
     calls = joined(echo)
     original = getattr(calls, step)
     failures = iter([MemoryError()])
@@ -330,13 +304,10 @@ def test_a_leader_that_fails_before_or_in_its_call_loses_neither_lead_nor_caller
         return original(*arguments)
 
     monkeypatch.setattr(calls, step, fails_once)
-    with pytest.raises(MemoryError):
-        calls.ask([1], timeout_s=1)
-    assert calls.ask([2], timeout_s=1) == [2]
-    assert (calls._waiting, calls._led, len(calls._line)) == (0, False, 0)
-
-
-def test_answers_that_are_not_one_to_a_question_reach_nobody() -> None:
-    calls = joined(lambda questions, _within_s: [*questions, 7])
-    with pytest.raises(Unavailable):
-        calls.ask([1], timeout_s=1)
+    if step == "_take":
+        assert calls.ask([1]).result(1) == [1], "it had not been taken yet"
+    else:
+        with pytest.raises(MemoryError):
+            calls.ask([1]).result(1)
+    assert calls.ask([2]).result(1) == [2]
+    assert at_rest(calls)

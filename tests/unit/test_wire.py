@@ -4,7 +4,7 @@ from domain.checkout import MAX_BATCH
 from domain.errors import Invalid
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, MAX_QUANTITY, Buy
 from wsgi_apps.base import MAX_BODY_BYTES
-from wsgi_apps.wire import buys_body, buys_of
+from wsgi_apps.wire import MAX_NAMES, buys_body, buys_of, names_body, names_of
 
 GOOD = b'{"sales": [{"key": "k", "name": "Tux", "quantity": 1}]}'
 
@@ -20,6 +20,12 @@ def test_a_batch_of_the_longest_buys_fits_the_body_that_a_tier_accepts() -> None
     body = buys_body([longest] * MAX_BATCH)
     assert len(body) <= MAX_BODY_BYTES
     assert buys_of(body) == [longest] * MAX_BATCH
+
+
+def test_a_batch_of_the_longest_names_fits_as_well() -> None:
+    body = names_body(["\U0001f427" * MAX_NAME_CHARACTERS] * MAX_NAMES)
+    assert len(body) <= MAX_BODY_BYTES
+    assert len(names_of(body)) == MAX_NAMES
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,26 @@
+-- The load of one run of wrk. Its argument is a file of requests, asked in turn: a line is METHOD, path and body, with
+-- tabs between them. At the end it prints its report as one line of JSON.
+
+function init(arguments)
+  requests, at = {}, 0
+  for line in io.lines(arguments[1]) do
+    local method, path, body = line:match("^(%S+)\t([^\t]+)\t?(.*)$")
+    local headers = {}
+    if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
+    requests[#requests + 1] = wrk.format(method, path, headers, body)
+  end
+end
+
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests": %d, "duration_s": %.6f, "p50_ms": %.3f, "p95_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f, "errors": %d}\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(95) / 1e3,
+    latency:percentile(99) / 1e3, latency.max / 1e3,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end

@@ -1,0 +1,226 @@
+"""The worker, by what clients do to it: dawdle, hurry, hang up, listen with half an ear."""
+
+import json
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.tiers import ROOT, Tiers, free_port
+
+GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
+PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    tiers = Tiers(tmp_path_factory.mktemp("worker") / "data")
+    try:
+        tiers.start("catalog")
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def connect(tiers: Tiers) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", tiers.ports["catalog"]), timeout=20)
+
+
+def replies(connection: socket.socket, count: int) -> list[tuple[int, bytes]]:
+    """Status and body of the next replies; fewer when the server closes."""
+    got: list[tuple[int, bytes]] = []
+    with connection.makefile("rb") as stream:
+        while len(got) < count and (line := stream.readline()):
+            length = 0
+            while (header := stream.readline().strip()) != b"":
+                if header.lower().startswith(b"content-length:"):
+                    length = int(header.split(b":")[1])
+            got.append((int(line.split()[1]), stream.read(length)))
+    return got
+
+
+def quantity(tiers: Tiers, name: str) -> int:
+    body = requests.get(f"{tiers.url('catalog')}/products/{name}", timeout=10).json()
+    return int(body["data"]["quantity"])
+
+
+def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> None:
+    with ExitStack() as stack:
+        slow = [stack.enter_context(connect(catalog)) for _ in range(200)]
+        for connection in slow:
+            connection.sendall(GET[:20])
+        for _ in range(20):
+            assert quantity(catalog, "Tux") > 0
+        told, _, _ = select.select(slow, [], [], 0)
+        assert told == [], "all of them still had time"
+        for connection in slow:
+            [(status, body)] = replies(connection, 2)
+            assert (status, json.loads(body)["error"]["message"]) == (408, "the request did not come in time")
+
+
+def test_a_request_may_come_byte_by_byte(catalog: Tiers) -> None:
+    request = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+    with connect(catalog) as connection:
+        for at in range(len(request)):
+            connection.sendall(request[at : at + 1])
+            time.sleep(0.005)
+        assert replies(connection, 1)[0][0] == 200
+
+
+@pytest.mark.parametrize("count", [3, 1500])
+def test_requests_sent_at_once_are_answered_in_their_order(catalog: Tiers, count: int) -> None:
+    names = ["Tux", "Bird", "Nix"]
+    with connect(catalog) as connection:
+        connection.sendall(b"".join(GET.replace(b"Tux", names[at % 3].encode()) for at in range(count)))
+        got = replies(connection, count)
+    for at, (status, body) in enumerate(got):
+        assert (status, names[at % 3].encode() in body) == ((404, False) if at % 3 == 2 else (200, True))
+    assert len(got) == count
+
+
+def test_a_request_behind_a_body_is_its_own(catalog: Tiers) -> None:
+    before = quantity(catalog, "Elephant")
+    with connect(catalog) as connection:
+        connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + GET)
+        assert [status for status, _ in replies(connection, 2)] == [200, 200]
+    assert quantity(catalog, "Elephant") == before - 1
+
+
+def test_a_client_that_has_said_its_last_word_is_answered(catalog: Tiers) -> None:
+    for request in (GET, b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", GET + GET):
+        with connect(catalog) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            assert {status for status, _ in replies(connection, 3)} == {200}
+
+
+def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_of_it(catalog: Tiers) -> None:
+    count = 20_000  # more than the kernel's buffers take
+    with connect(catalog) as connection:
+        connection.setblocking(False)
+        unsent = PAGE * count
+        deadline = time.monotonic() + 3
+        while unsent and time.monotonic() < deadline:
+            try:
+                unsent = unsent[connection.send(unsent[:65536]) :]
+            except BlockingIOError:
+                time.sleep(0.01)
+        sent = count - -(-len(unsent) // len(PAGE))
+        assert quantity(catalog, "Tux") > 0
+        connection.settimeout(20)
+        got = replies(connection, sent)
+    assert len(got) == sent
+    assert {status for status, _ in got} == {200}
+    assert len({body for _, body in got}) == 1
+
+
+def test_a_head_that_does_not_end_is_refused(catalog: Tiers) -> None:
+    lines = b"".join(b"H%d: %s\r\n" % (number, b"x" * 4000) for number in range(10))
+    with connect(catalog) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + lines)
+        [(status, body)] = replies(connection, 2)
+    assert (status, json.loads(body)["error"]["code"]) == (431, 431)
+
+
+def test_who_asks_before_sending_a_body_is_told_to_go_on(catalog: Tiers) -> None:
+    with connect(catalog) as connection:
+        connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+        assert replies(connection, 1)[0][0] == 200
+
+
+def test_an_old_client_is_answered_and_left(catalog: Tiers) -> None:
+    with connect(catalog) as connection:
+        connection.sendall(b"GET /products/Tux HTTP/1.0\r\n\r\n")
+        assert [status for status, _ in replies(connection, 2)] == [200]
+
+
+def test_a_client_that_hangs_up_in_the_middle_of_a_buy_harms_nobody(catalog: Tiers) -> None:
+    before = quantity(catalog, "Whale")
+    for _ in range(30):
+        with connect(catalog) as connection:
+            connection.sendall(b"POST /Whale/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            # Linger for no time: close sends a reset.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert before - 30 <= quantity(catalog, "Whale") <= before
+    assert "Traceback" not in catalog.log.read_text()
+
+
+def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data")
+    try:
+        tiers.start("catalog")
+        with connect(tiers) as connection:
+            connection.sendall(GET)
+            assert replies(connection, 1)[0][0] == 200
+            begun = time.monotonic()
+            tiers.stop("catalog")
+            assert time.monotonic() - begun < 8, "less than gunicorn's own grace, and far less than the keep-alive"
+            assert connection.recv(1) == b""
+    finally:
+        tiers.stop()
+
+
+APP = """
+class Answer:
+    def __init__(self, parts): self.parts = iter(parts)
+    def __iter__(self): return self.parts
+    def close(self): print("closed", flush=True)
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/fails": raise ZeroDivisionError
+    if path == "/fails-late":
+        start_response("200 OK", [("Content-Length", "10")])
+        return (1 / 0 for _ in range(1))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return Answer([environ["wsgi.input"].read(), b"", b"-", b"end"])
+"""
+
+
+def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
+    (tmp_path / "some.py").write_text(APP)
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "-k",
+        "server.worker.StoreWorker",
+        "--pythonpath",
+        f"{tmp_path},{ROOT}",
+    ]
+    command += ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--access-logfile", "-"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                response = requests.post(url, data=b"begin", timeout=10)
+                break
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert (response.status_code, response.text) == (200, "begin-end"), "in chunks, for it has no length"
+        for path in ("/fails", "/fails-late"):
+            response = requests.get(url + path, timeout=10)
+            assert (response.status_code, response.json()) == (
+                500,
+                {"error": {"code": 500, "message": "internal server error"}},
+            )
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=20)
+    assert "closed" in output
+    assert "ZeroDivisionError" in output
+    assert '"POST / HTTP/1.1" 200' in output
