@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ settings = load_or_exit()
 
 logging.basicConfig(level="INFO", format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s")
 
-# Threads, because a request waits for another tier or for the disk most of its time.
+# gthread with one thread for all connections, see docs/architecture.md.
 worker_class = "server.worker.StoreWorker"
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
@@ -64,7 +65,9 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     except StartRefused as error:
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
-    print(f"{tier.name} serves {Address(host, port).url}", flush=True)
+    # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
+    sys.stdout.write(f"{tier.name} serves {Address(host, port).url}\n")
+    sys.stdout.flush()
 
 
 def pin(worker: Any) -> None:

@@ -22,8 +22,8 @@ class Defaults:
 
 
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
-# the write lock. The front end owns none, and a second worker uses the second core. As many threads as calls
-# that shoppers have under way: a thread waits for the tier behind, or for the disk, most of its time.
+# the write lock. The front end owns none, and a second worker uses the second core. The threads wait for the tier
+# behind, or for the disk, for those questions that do not travel together; an idle one is not even started.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=64),
     "order": Defaults("ORDER", port=10010, workers=1, threads=64),

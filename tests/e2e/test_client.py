@@ -220,7 +220,8 @@ def test_an_early_ctrl_c_leaves_no_traceback(tiers: Tiers, after_s: float) -> No
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
-    assert b"Traceback" not in errors
+    # On a busy machine Python itself may not be up yet, and then says so in its own words.
+    assert b"Traceback" not in errors or errors.startswith(b"Fatal Python error: init_import_site")
 
 
 def test_a_reader_who_goes_away_leaves_no_traceback(tiers: Tiers) -> None:
