@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-throughput lock clean
+.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-growth bench-memory bench-peers bench-throughput profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,7 +24,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/dev
+types: .venv/bench
 	$(BIN)/mypy
 
 unit: .venv/dev ## Stores and apps without sockets, with branch coverage
@@ -42,18 +42,33 @@ faults-short: .venv/dev ## kill -9 of every tier in the middle of buys
 compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
 	$(BIN)/pytest tests/compose
 
-bench: .venv/dev ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
+bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
 	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json --benchmark-histogram=bench/results/latency
+	$(BIN)/python -m bench.test_latency
 
-bench-throughput: .venv/dev ## The store beside a bare Werkzeug app, under wrk; needs wrk
-	$(BIN)/python -m bench.throughput
+bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 12 minutes; needs wrk
+	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-memory: .venv/bench ## Whether any worker keeps growing over 100,000 buys; needs wrk
+	$(BIN)/python -m bench.memory $(ARGS)
+
+profile: .venv/bench ## Where the CPU time of a query and of a buy goes; needs wrk
+	$(BIN)/python -m bench.profile $(ARGS)
+
+bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 16 minutes; needs wrk
+	$(BIN)/python -m bench.peers $(ARGS)
+
+bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
+	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \
 	    --custom-compile-command "make lock" --output-file requirements.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet \
 	    --custom-compile-command "make lock" --output-file requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --quiet \
+	    --custom-compile-command "make lock" --output-file requirements-bench.txt
 
 clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
@@ -68,4 +83,8 @@ clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
 
 .venv/dev: requirements-dev.txt .venv/run
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/bench: requirements-bench.txt .venv/dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
 	@touch $@

@@ -1,22 +1,27 @@
 """What one shopper waits for a query and for a buy, alone and beside up to four others who do the same.
 
 The others are a process of their own, the store's client, so that they do not slow the measuring one down by sharing
-its interpreter. Run it by `make bench`.
+its interpreter. Run it by `make bench`, which then draws the result: `python -m bench.test_latency`.
 """
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
+from matplotlib.figure import Figure
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench import plots
 from client.report import percentile
 from tests.shoppers import session
 from tests.tiers import ROOT, Tiers
 
+RESULTS = ROOT / "bench" / "results"
 ROUNDS = 1_000
 WARM_UP_ROUNDS = 50
 MODES = {"query": "2", "buy": "3"}
@@ -57,3 +62,33 @@ def others(store: Tiers, kind: str, clients: int) -> Iterator[None]:
     finally:
         crowd.terminate()
         crowd.wait()
+
+
+def draw(benchmarks: Sequence[Mapping[str, Any]]) -> Figure:
+    """Latency over clients, a query beside a buy, of what pytest-benchmark wrote down in its JSON."""
+    figure, [axes] = plots.panels(1, len(MODES), width_in=9, height_in=4.5)
+    for panel, kind in zip(axes, MODES, strict=True):
+        points = sorted(
+            (one["extra_info"] for one in benchmarks if one["group"] == kind), key=lambda info: info["clients"]
+        )
+        clients = [info["clients"] for info in points]
+        p50, p95, p99 = ([info[f"p{percent}_ms"] for info in points] for percent in (50, 95, 99))
+        color = plots.COLOR_OF[kind]
+        panel.plot(clients, p99, color=color, marker="_", markersize=12, linestyle="none", label="p99")
+        panel.fill_between(clients, p50, p95, color=color, alpha=0.2, linewidth=0, label="p50 to p95")
+        panel.plot(clients, p50, color=color, marker=plots.MARKER_OF[kind], label="p50")
+        panel.set_title(kind)
+        panel.set_xlabel("shoppers at once")
+        panel.set_ylabel("ms")
+        panel.set_xticks(clients)
+        panel.legend(loc="upper left")
+    highest = max(panel.get_ylim()[1] for panel in axes)
+    for panel in axes:
+        panel.set_ylim(0, highest)  # one scale, to compare by eye
+    figure.suptitle("What one shopper waits for")
+    plots.caption(figure, f"{ROUNDS:,} requests a point, of one shopper; the others do the same meanwhile.")
+    return figure
+
+
+if __name__ == "__main__":
+    plots.save(draw(json.loads((RESULTS / "latency.json").read_text())["benchmarks"]), RESULTS / "latency")

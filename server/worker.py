@@ -29,6 +29,7 @@ REQUEST_TIMEOUT_S = 5.0
 RESPONSE_TIMEOUT_S = 10.0
 # Between the end of our side of a connection and the client's, in which it can read our last words.
 PARTING_TIMEOUT_S = 2.0
+NOTIFY_EVERY_S = 1.0
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
 
@@ -43,11 +44,19 @@ class StoreWorker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._answered: deque[Connection] = deque()
         self._told = False
+        self._notify_at = 0.0
         # gunicorn's settings look themselves up at each use.
         self._pre_request, self._post_request = self.cfg.pre_request, self.cfg.post_request
         self._keepalive_s = self.cfg.keepalive
 
     # What gthread's frame calls: its loop, its end.
+
+    def notify(self) -> None:
+        """Tell the master that this worker lives. It looks every second; gthread tells it at each turn of the loop."""
+        now = time.monotonic()
+        if now >= self._notify_at:
+            self._notify_at = now + NOTIFY_EVERY_S
+            super().notify()
 
     def accept(self, listener: socket.socket) -> None:
         """Take a new connection."""

@@ -190,17 +190,11 @@ def app(environ, start_response):
 def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
     (tmp_path / "some.py").write_text(APP)
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "-k",
-        "server.worker.StoreWorker",
-        "--pythonpath",
-        f"{tmp_path},{ROOT}",
-    ]
-    command += ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--access-logfile", "-"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    gunicorn = [sys.executable, "-m", "gunicorn", "-k", "server.worker.StoreWorker", "--access-logfile", "-"]
+    bind = ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "--pythonpath", f"{tmp_path},{ROOT}", "some:app"]
+    process = subprocess.Popen(
+        [*gunicorn, *bind], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 20

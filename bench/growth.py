@@ -1,0 +1,259 @@
+"""How throughput and latency change as the store grows: `make bench-growth`. It needs wrk (Debian: apt install wrk).
+
+Three series, each of a query and of a buy: over the orders in the log, over the products, over the clients. All the
+stores of a series run at once and are loaded in turn, so that the machine's mood is the same for all of them. What
+counts is the median of the rounds, and beside it the median of each round's ratio to the series' first point. After
+the load the promises of every store are checked: a run that broke one is void, says so, and ends with exit code 1.
+"""
+
+import argparse
+import json
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import machine, plots, seed
+from bench.load import Load, load, median, require_wrk
+from tests.tiers import ROOT, Tiers, running
+
+RESULTS = ROOT / "bench" / "results"
+KINDS = ("query", "buy")
+# Requests are spread over so many products at most: beyond that, the list of requests is what would grow.
+MOST_ASKED_FOR = 1_000
+WARM_UP_S = 1
+
+
+@dataclass(frozen=True)
+class Point:
+    """One size of a store, and how many clients it is loaded by."""
+
+    orders: int = 0
+    products: int = 1_000
+    clients: int = 32
+
+    @property
+    def store(self) -> "Point":
+        """Points that agree in this share a store."""
+        return replace(self, clients=0)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points that differ in one thing, `varies`. The first is what the others are compared with."""
+
+    varies: str
+    title: str
+    points: Sequence[Point]
+
+
+SERIES = (
+    Series("orders", "orders in the log", [Point(orders=count) for count in (0, 100_000, 1_000_000)]),
+    Series("products", "products in the catalog", [Point(products=count) for count in (10, 1_000, 100_000)]),
+    Series("clients", "clients at once", [Point(clients=count) for count in (1, 2, 4, 8, 16, 32, 64, 128)]),
+)
+QUICK = (
+    Series("orders", "orders in the log", [Point(orders=count) for count in (0, 20_000)]),
+    Series("products", "products in the catalog", [Point(products=count) for count in (10, 10_000)]),
+    Series("clients", "clients at once", [Point(clients=count) for count in (1, 32)]),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured at one point. `load` has the medians; the ratios are to the series' first point."""
+
+    series: str
+    kind: str
+    point: Point
+    load: Load
+    slowest_per_second: float  # of the rounds
+    fastest_per_second: float
+    lowest_p99_ms: float
+    highest_p99_ms: float
+    throughput_ratio: float
+    p99_ratio: float
+
+    @property
+    def size(self) -> int:
+        return int(getattr(self.point, self.series))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one load (default 4)")
+    parser.add_argument("--quick", action="store_true", help="one round of 1 s over small sizes, to see that it works")
+    options = parser.parse_args()
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds are at least 1")
+    rounds, seconds = (1, 1) if options.quick else (options.rounds, options.seconds)
+    require_wrk()
+    try:
+        rows = [row for series in (QUICK if options.quick else SERIES) for row in measure(series, rounds, seconds)]
+    except seed.BrokenPromise as broken:
+        _say("")
+        print(f"VOID, nothing was written: {broken}")
+        return 1
+    _say("")
+    # A look whether it works must not take the place of what was measured with patience.
+    report(rows, rounds, seconds, RESULTS / ("growth-quick" if options.quick else "growth"))
+    return 0
+
+
+def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
+    """A row for each kind and point. Raises seed.BrokenPromise."""
+    with ExitStack() as stack:
+        # Not in memory where /tmp is: a commit must reach a disk. Nothing of it is left behind.
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=RESULTS, prefix="growth-")))
+        stores = {
+            store: stack.enter_context(running(_filled(folder / str(number), store)))
+            for number, store in enumerate(dict.fromkeys(point.store for point in series.points))
+        }
+        for point, tiers in stores.items():
+            for kind in KINDS:
+                _load(tiers, kind, replace(point, clients=32), WARM_UP_S)
+        runs: dict[tuple[str, Point], list[Load]] = {(kind, point): [] for kind in KINDS for point in series.points}
+        for number in range(1, rounds + 1):
+            # To and fro, so that no point always follows the same other.
+            for kind, point in list(runs)[:: 1 if number % 2 else -1]:
+                _say(f"{series.title}: round {number} of {rounds}, {kind}, {getattr(point, series.varies):,}")
+                runs[kind, point].append(_load(stores[point.store], kind, point, seconds))
+        for number, tiers in enumerate(stores.values(), start=1):
+            _say(f"{series.title}: checking the books of store {number} of {len(stores)}")
+            seed.check(tiers.data_dir)
+    first = series.points[0]
+    return [_row(series, kind, point, measured, runs[kind, first]) for (kind, point), measured in runs.items()]
+
+
+def _filled(data_dir: Path, size: Point) -> Path:
+    def progress(orders: int) -> None:
+        _say(f"filling a store with {size.orders:,} orders: {orders:,}")
+
+    seed.fill(data_dir, products=size.products, orders=size.orders, progress=progress)
+    return data_dir
+
+
+def _load(tiers: Tiers, kind: str, point: Point, seconds: int) -> Load:
+    requests = seed.requests(kind, min(point.products, MOST_ASKED_FOR))
+    pids = [pid for name in tiers.ports for pid in tiers.workers(name)]
+    return load(tiers.url("front_end"), requests, clients=point.clients, seconds=seconds, pids=pids)
+
+
+def _row(series: Series, kind: str, point: Point, runs: Sequence[Load], first: Sequence[Load]) -> Row:
+    return Row(
+        series=series.varies,
+        kind=kind,
+        point=point,
+        load=median(runs),
+        slowest_per_second=min(run.per_second for run in runs),
+        fastest_per_second=max(run.per_second for run in runs),
+        lowest_p99_ms=min(run.p99_ms for run in runs),
+        highest_p99_ms=max(run.p99_ms for run in runs),
+        throughput_ratio=_ratio([run.per_second for run in runs], [run.per_second for run in first]),
+        p99_ratio=_ratio([run.p99_ms for run in runs], [run.p99_ms for run in first]),
+    )
+
+
+def _ratio(runs: Sequence[float], first: Sequence[float]) -> float:
+    """The median of the rounds' own ratios: what slowed a whole round down is in both of its parts."""
+    return statistics.median(one / other for one, other in zip(runs, first, strict=True))
+
+
+def _say(text: str) -> None:
+    """Progress, on one line that is written again and again where a person looks on."""
+    if sys.stderr.isatty():
+        line = text[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+    elif text:
+        print(text.rstrip(), file=sys.stderr, flush=True)
+
+
+def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
+    """Print the tables, and write PATH.json, PATH.md, PATH.png and PATH.svg."""
+    method = (
+        f"Medians of {rounds} interleaved rounds of {seconds} s, and the range of the rounds. "
+        "Where nothing else is said, the store has 1,000 products, no orders at first, and 32 clients. "
+        f"Requests are spread over all products, at most {MOST_ASKED_FOR:,}. "
+        "A buy adds to the log: an empty one is empty only at the start. All promises held afterwards."
+    )
+    text = "\n\n".join([method, machine.line() + ".", *(table(series, rows) for series in SERIES)]) + "\n"
+    print(text)
+    facts = {"about": machine.about(), "rounds": rounds, "seconds": seconds, "rows": [_facts(row) for row in rows]}
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+    path.with_suffix(".md").write_text("# The store as it grows (`make bench-growth`)\n\n" + text)
+    note = f"Medians of {rounds} interleaved rounds of {seconds} s; the bars show the range of the rounds."
+    plots.save(draw(rows, note), path)
+
+
+def _facts(row: Row) -> dict[str, Any]:
+    """All on one level, for whoever reads the JSON."""
+    facts: dict[str, Any] = asdict(row)
+    return {**facts.pop("point"), **facts.pop("load"), **facts}
+
+
+def table(series: Series, rows: Sequence[Row]) -> str:
+    """The rows of one series in Markdown."""
+    lines = [
+        f"| {series.title} | what | requests/s | range | × the first | p50 ms | p99 ms | × the first | errors |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        if row.series == series.varies:
+            per_second = f"{row.load.per_second:,.0f}"
+            between = f"{row.slowest_per_second:,.0f} to {row.fastest_per_second:,.0f}"
+            latency = f"{row.load.p50_ms:.2f} | {row.load.p99_ms:.2f} | {row.p99_ratio:.2f}"
+            cells = f"{per_second} | {between} | {row.throughput_ratio:.2f} | {latency} | {row.load.errors}"
+            lines.append(f"| {row.size:,} | {row.kind} | {cells} |")
+    return "\n".join(lines)
+
+
+def draw(rows: Sequence[Row], note: str) -> Figure:
+    """A column for each series, throughput above the p99."""
+    figure, axes = plots.panels(2, len(SERIES), width_in=12, height_in=7)
+    for column, series in enumerate(SERIES):
+        throughput, latency = axes[0][column], axes[1][column]
+        for kind in KINDS:
+            line = [row for row in rows if row.series == series.varies and row.kind == kind]
+            middles = [row.load.per_second for row in line]
+            _draw(throughput, kind, line, middles, [(row.slowest_per_second, row.fastest_per_second) for row in line])
+            middles = [row.load.p99_ms for row in line]
+            _draw(latency, kind, line, middles, [(row.lowest_p99_ms, row.highest_p99_ms) for row in line])
+        throughput.set_title(series.title)
+        latency.set_xlabel(series.title)
+        throughput.set_ylabel("requests/s")
+        latency.set_ylabel("p99, ms")
+        for panel in (throughput, latency):
+            panel.set_ylim(bottom=0)  # last, for it ends the scaling to what is drawn
+            panel.yaxis.set_major_formatter("{x:,g}")
+    axes[0][-1].legend(loc="upper left")
+    figure.suptitle("The store as it grows: throughput above, 99th percentile of the latency below")
+    plots.caption(figure, note)
+    return figure
+
+
+def _draw(axes: Axes, kind: str, line: Sequence[Row], middles: list[float], ranges: list[tuple[float, float]]) -> None:
+    places = range(len(line))  # not to scale: the sizes go up by factors, and 0 has no place on such a scale
+    below = [middle - low for middle, (low, _) in zip(middles, ranges, strict=True)]
+    above = [high - middle for middle, (_, high) in zip(middles, ranges, strict=True)]
+    look: dict[str, Any] = {"color": plots.COLOR_OF[kind], "marker": plots.MARKER_OF[kind], "capsize": 3}
+    axes.errorbar(places, middles, yerr=[below, above], label=kind, **look)
+    axes.set_xticks(places, [f"{row.size:,}" for row in line])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,61 @@
+"""Where and with what a benchmark was run: `python -m bench.machine` shows it."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import apsw
+
+
+def about() -> dict[str, str]:
+    """Machine, versions and date (UTC), by the names to show them under. What cannot be found out is "unknown"."""
+    return {
+        "CPU": _value(Path("/proc/cpuinfo"), "model name") or platform.machine() or "unknown",
+        "cores": str(len(os.sched_getaffinity(0))),  # those that this process may use
+        "memory": _memory(),
+        "Python": platform.python_version(),
+        "gunicorn": version("gunicorn"),
+        "Werkzeug": version("werkzeug"),
+        "SQLite": apsw.sqlite_lib_version(),  # the one inside apsw, which the store uses
+        "wrk": _wrk_version(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def line() -> str:
+    """The same as one line of text, for the end of a table."""
+    facts = about()
+    machine = f"{facts.pop('CPU')}, {facts.pop('cores')} cores, {facts.pop('memory')}"
+    date = facts.pop("date")
+    return "; ".join([machine, ", ".join(f"{name} {value}" for name, value in facts.items()), date])
+
+
+def _memory() -> str:
+    total = _value(Path("/proc/meminfo"), "MemTotal")  # such as "8136512 kB", which means KiB
+    return f"{int(total.split()[0]) / 1024**2:.1f} GiB" if total else "unknown"
+
+
+def _value(path: Path, name: str) -> str:
+    """What stands behind the first `name:` in a file of /proc; empty when there is none."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return ""
+    return next((text.partition(":")[2].strip() for text in lines if text.partition(":")[0].strip() == name), "")
+
+
+def _wrk_version() -> str:
+    try:
+        # Such as "wrk debian/4.1.0-3 [epoll] Copyright …". Its exit code is 1 even so.
+        words = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout.split()
+    except FileNotFoundError:
+        return "not installed"
+    return words[1].removeprefix("debian/") if len(words) > 1 else "unknown"
+
+
+if __name__ == "__main__":
+    for name, value in about().items():
+        print(f"{name:10}{value}")

@@ -1,0 +1,203 @@
+"""Whether any worker keeps growing: `make bench-memory`. It needs wrk (Debian: apt install wrk).
+
+100,000 buys go through the front end, spread over products, from 32 clients. On the way each worker's resident memory,
+threads and file descriptors are sampled. What a worker needs, it has after the first fifth of the buys: one that ends
+with more than 10 % + 5 MB above that leaks, and the program ends with exit code 1, as it does when a worker was
+replaced or a promise of the store was broken.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
+from threading import Event
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bench import machine, plots, seed
+from bench.load import load, require_wrk
+from tests.tiers import ROOT, Tiers, running
+
+RESULTS = ROOT / "bench" / "results"
+PRODUCTS = 1_000
+SECONDS_A_RUN = 3
+SAMPLE_EVERY_S = 0.5
+MB = 1_000_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One worker at one moment; `orders` says when: how many the log had."""
+
+    orders: int
+    memory: int  # resident, in bytes
+    threads: int
+    descriptors: int
+
+
+class Broken(Exception):
+    """The run proves nothing; the message says why."""
+
+
+def allowed(settled: int) -> float:
+    """The most memory, in bytes, that a worker may have at the end when it had `settled` bytes after a fifth."""
+    return settled * 1.10 + 5 * MB
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.memory", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--buys", type=int, default=100_000, help="how many, at least (default 100,000)")
+    parser.add_argument("--clients", type=int, default=32, help="connections (default 32)")
+    options = parser.parse_args()
+    if options.buys < 1 or options.clients < 1:
+        parser.error("--buys and --clients are at least 1")
+    require_wrk()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    try:
+        samples = measure(options.buys, options.clients)
+    except (Broken, seed.BrokenPromise) as broken:
+        print(f"VOID, nothing was written: {broken}")
+        return 1
+    return report(samples, options.buys)
+
+
+def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
+    """The samples of each worker, by the name to show it under. Raises Broken and seed.BrokenPromise."""
+    with tempfile.TemporaryDirectory(dir=RESULTS, prefix="memory-") as folder:
+        data_dir = Path(folder) / "data"
+        seed.fill(data_dir, products=PRODUCTS, orders=0)
+        with running(data_dir) as tiers:
+            # A tier answers as soon as one of its workers is there; after some queries the others are, too.
+            load(tiers.url("front_end"), seed.requests("query", PRODUCTS), clients=clients, seconds=1, pids=[])
+            workers = _workers(tiers)
+            with _sampling(workers, data_dir) as samples:
+                requests, errors = seed.requests("buy", PRODUCTS), 0
+                while (ordered := seed.orders_in(data_dir)) < buys:
+                    print(f"{ordered:,} of {buys:,} buys", file=sys.stderr, flush=True)
+                    run = load(tiers.url("front_end"), requests, clients=clients, seconds=SECONDS_A_RUN, pids=[])
+                    errors += run.errors
+                    if seed.orders_in(data_dir) == ordered:
+                        raise Broken(f"a whole run of {SECONDS_A_RUN} s brought no order")
+            if _workers(tiers) != workers:
+                raise Broken(f"a worker was replaced on the way; the log of the tiers: {tiers.log.read_text()}")
+            if errors:
+                raise Broken(f"{errors} buys ended in an error")
+            seed.check(data_dir)
+    return samples
+
+
+def _workers(tiers: Tiers) -> dict[str, int]:
+    """The process id of each worker."""
+    return {f"{name} {number}": pid for name in tiers.ports for number, pid in enumerate(tiers.workers(name), start=1)}
+
+
+@contextmanager
+def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, list[Sample]]]:
+    """Samples of all workers, from before the block to its end. Raises Broken when a worker is gone."""
+    samples: dict[str, list[Sample]] = {name: [] for name in workers}
+    over = Event()
+
+    def take() -> None:
+        orders = seed.orders_in(data_dir)
+        for name, pid in workers.items():
+            samples[name].append(_sample(pid, orders))
+
+    def keep_taking() -> None:
+        while not over.wait(SAMPLE_EVERY_S):
+            take()
+
+    try:
+        take()
+        with ThreadPoolExecutor(1) as pool:
+            taking = pool.submit(keep_taking)
+            try:
+                yield samples
+            finally:
+                over.set()
+        taking.result()
+        time.sleep(1)  # the load's connections are closed by then
+        take()
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise Broken(f"a worker ended on the way: {error}") from error
+
+
+def _sample(pid: int, orders: int) -> Sample:
+    process = Path(f"/proc/{pid}")
+    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    return Sample(
+        orders=orders,
+        memory=int(status["VmRSS"].split()[0]) * 1024,  # such as "41532 kB", which means KiB
+        threads=int(status["Threads"]),
+        descriptors=len(list((process / "fd").iterdir())),
+    )
+
+
+def report(samples: Mapping[str, Sequence[Sample]], buys: int) -> int:
+    """Print the table, write memory.json, memory.md, memory.png and memory.svg; the exit code."""
+    fifth = buys // 5
+    settled = {name: next(sample for sample in line if sample.orders >= fifth) for name, line in samples.items()}
+    growing = [name for name, line in samples.items() if line[-1].memory > allowed(settled[name].memory)]
+    lines = [
+        f"| worker | MB after {fifth:,} buys | at the end | growth | allowed at the end | threads | file descriptors |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, line in samples.items():
+        then, last = settled[name], line[-1]
+        memory = f"{then.memory / MB:.1f} | {last.memory / MB:.1f} | {(last.memory / then.memory - 1) * 100:+.1f} %"
+        most_threads = max(sample.threads for sample in line)
+        descriptors = f"{max(sample.descriptors for sample in line)} at most, {last.descriptors} at the end"
+        lines.append(
+            f"| {name} | {memory} | {allowed(then.memory) / MB:.1f} | {most_threads} at most | {descriptors} |"
+        )
+    verdict = f"Growing: {', '.join(growing)}." if growing else "No worker keeps growing."
+    orders = max(line[-1].orders for line in samples.values())
+    text = "\n".join([*lines, "", f"After {orders:,} buys. {verdict}", "", machine.line() + "."]) + "\n"
+    print(text)
+    facts = {name: [asdict(sample) for sample in line] for name, line in samples.items()}
+    about = {"about": machine.about(), "buys": buys, "growing": growing, "samples": facts}
+    (RESULTS / "memory.json").write_text(json.dumps(about, indent=2) + "\n")
+    (RESULTS / "memory.md").write_text("# The workers' memory over many buys (`make bench-memory`)\n\n" + text)
+    plots.save(draw(samples, fifth), RESULTS / "memory")
+    return 1 if growing else 0
+
+
+def draw(samples: Mapping[str, Sequence[Sample]], fifth: int) -> Figure:
+    """Memory, threads and file descriptors of each worker over the buys."""
+    figure, [axes] = plots.panels(1, 3, width_in=12, height_in=4.5)
+    for color, marker, (name, line) in zip(cycle(plots.COLORS), cycle(plots.MARKERS), samples.items()):
+        orders = [sample.orders for sample in line]
+        figures: tuple[Sequence[float], ...] = (
+            [sample.memory / MB for sample in line],
+            [sample.threads for sample in line],
+            [sample.descriptors for sample in line],
+        )
+        for panel, values in zip(axes, figures, strict=True):
+            panel.plot(orders, values, color=color, marker=marker, markersize=3, label=name)
+    for panel, title in zip(axes, ("resident memory, MB", "threads", "file descriptors"), strict=True):
+        panel.set_ylabel(title)
+        panel.set_xlabel("buys so far")
+        panel.set_ylim(bottom=0)
+        panel.yaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.xaxis.set_major_formatter("{x:,.0f}")
+        panel.axvline(fifth, color=plots.GREY, linestyle=":", linewidth=1)
+    axes[0].legend()
+    figure.suptitle("The workers over many buys")
+    plots.caption(figure, f"What each has after {fifth:,} buys (the dotted line) is what its end is compared with.")
+    return figure
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

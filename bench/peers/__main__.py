@@ -1,0 +1,133 @@
+"""Start the systems, load them in turn, check that they kept their promises, and write what was measured."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import machine
+from bench.load import require_wrk
+from bench.peers import figures
+from bench.peers.flask_one import FlaskOne
+from bench.peers.flask_three import FlaskThree
+from bench.peers.limit import Limit
+from bench.peers.measure import measure
+from bench.peers.pocketbase import PocketBase
+from bench.peers.report import Results, markdown, write_json
+from bench.peers.store import Store
+from bench.peers.store_unjoined import StoreUnjoined
+from bench.peers.system import System
+from bench.peers.tryout import try_out
+from bench.peers.versions import versions
+from tests.tiers import ROOT
+
+RESULTS = ROOT / "bench" / "results"
+SYSTEMS: tuple[Callable[[], System], ...] = (Limit, Store, StoreUnjoined, PocketBase, FlaskOne, FlaskThree)
+
+
+class StartFailed(Exception):
+    """A system did not come up, or answers wrongly; the message says which and how."""
+
+
+def main() -> int:
+    systems = {system.name: system for system in (make() for make in SYSTEMS)}
+    options = parse(sorted(systems), sys.argv[1:])
+    require_wrk()
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(128 + signal.SIGTERM))
+    try:
+        results = run([system for name, system in systems.items() if name in options.only], options)
+    except StartFailed as failure:
+        print(f"bench.peers: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench.peers: interrupted, nothing was written", file=sys.stderr)
+        return 128 + signal.SIGINT
+    write(results, options.name)
+    return 1 if results.void else 0
+
+
+def parse(names: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, checked."""
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which the median counts (default 3)")
+    parser.add_argument("--seconds", type=_count, default=3, help="length of each load (default 3)")
+    parser.add_argument(
+        "--clients", type=_count, nargs="+", default=[1, 8, 32, 128], help="connections (default 1 8 32 128)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="NAME", help=f"systems, of: {', '.join(names)}"
+    )
+    parser.add_argument(
+        "--name", default="peers", help="how the files in bench/results/ begin (default peers); older ones are replaced"
+    )
+    options = parser.parse_args(arguments)
+    options.clients = sorted(set(options.clients))
+    return options
+
+
+def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
+    """All of the work. Whatever happens, nothing that was started is left. Raises StartFailed."""
+    with ExitStack() as ending:
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
+        try:
+            for system in systems:
+                _say(f"starting {system.name}")
+                ending.callback(system.stop)
+                start(system, folder / system.name)
+            rows = measure(systems, options.clients, options.rounds, options.seconds)
+            void = broken_promises(systems)
+            return Results(machine.about(), versions(folder, systems), vars(options), systems, rows, void)
+        finally:
+            # A second Ctrl-C must not stop the ending, or the writing, half-way.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def start(system: System, folder: Path) -> None:
+    """Raises StartFailed."""
+    folder.mkdir()
+    try:
+        system.start(folder)
+        try_out(system)
+    except (AssertionError, OSError) as error:
+        raise StartFailed(f"{system.name}: {error}") from error
+
+
+def broken_promises(systems: Sequence[System]) -> dict[str, str]:
+    """For each system whose run is void, why."""
+    void: dict[str, str] = {}
+    for system in systems:
+        _say(f"checking {system.name}")
+        try:
+            system.check()
+        except AssertionError as broken:
+            void[system.name] = str(broken)
+            _say(f"bench.peers: VOID: {system.name}: {broken}")
+    return void
+
+
+def write(results: Results, name: str) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    write_json(results, RESULTS / f"{name}.json")
+    text = markdown(results)
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
+    figures.save(results, RESULTS, name)
+    _say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput and -p99 .png and .svg")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Calls that do not travel together: what takes the place of wsgi_apps/together.py in the unjoined store."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from domain.errors import Unavailable
+from wsgi_apps import front_end, order
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+# As many calls under way as the store has threads in a worker.
+THREADS = 64
+
+
+class Apart(Generic[Q, A]):
+    """Has the interface of `Together`, and makes each call by itself, in one of `THREADS` threads."""
+
+    def __init__(
+        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, most: int, timeout_s: float, linger_s: float = 0.0
+    ) -> None:
+        self._call = call
+        self._timeout_s = timeout_s
+        self._pool = ThreadPoolExecutor(THREADS)
+
+    def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
+        """The answers to come, or Unavailable when there is no thread for them in time."""
+        return self._pool.submit(self._answer, questions, time.monotonic() + self._timeout_s)
+
+    def _answer(self, questions: Sequence[Q], deadline: float) -> Sequence[A]:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Unavailable
+        return self._call(questions, left_s)
+
+
+def create_front_end() -> front_end.FrontEndApp:
+    """The front end as gunicorn serves it, unjoined."""
+    vars(front_end)["Together"] = Apart
+    return front_end.create_app()
+
+
+def create_order() -> order.OrderApp:
+    """The order tier as gunicorn serves it, unjoined."""
+    vars(order)["Together"] = Apart
+    return order.create_app()

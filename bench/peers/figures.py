@@ -1,0 +1,76 @@
+"""The results as figures: one for throughput and one for p99, each with a panel for each kind of load."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from bench import plots
+from bench.load import Load
+from bench.peers.measure import KINDS, SPREADS
+from bench.peers.report import LIMIT, Results
+
+# Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say the same again.
+STYLES = {
+    "limit": ("#000000", "", ":"),
+    "store": (plots.ORANGE, "o", "-"),
+    "store-unjoined": ("#E69F00", "s", "--"),
+    "pocketbase": (plots.BLUE, "^", "-"),
+    "flask-1-tier": (plots.GREEN, "D", "-"),
+    "flask-3-tiers": ("#CC79A7", "v", "--"),
+}
+METRICS: Mapping[str, tuple[str, Callable[[Load], float]]] = {
+    "throughput": ("requests/s (more is better)", lambda load: load.per_second),
+    "p99": ("p99 latency, ms (less is better)", lambda load: load.p99_ms),
+}
+TITLES = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,000 products"}
+
+
+def save(results: Results, folder: Path, name: str) -> None:
+    """Write NAME-METRIC.png and .svg for each metric."""
+    for metric in METRICS:
+        plots.save(_draw(results, metric), folder / f"{name}-{metric}")
+
+
+def _draw(results: Results, metric: str) -> Figure:
+    label, value = METRICS[metric]
+    figure, panels = plots.panels(len(SPREADS), len(KINDS), width_in=11, height_in=9)
+    for line, spread in zip(panels, SPREADS, strict=True):
+        for panel, kind in zip(line, KINDS, strict=True):
+            if panel is not panels[0][0]:
+                panel.sharey(panels[0][0])
+            _draw_panel(panel, results, kind, spread, value)
+            panel.set_title(f"{TITLES[kind]}, {TITLES[spread]}")
+            panel.set_xlabel("clients")
+        line[0].set_ylabel(label)
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    title = f"The store beside its peers: {label}"
+    figure.legend(
+        handles, labels, title=title, title_fontsize=13, loc="outside upper center", ncols=len(labels), frameon=False
+    )
+    plots.caption(figure, "; ".join(f"{fact} {text}" for fact, text in results.versions.items()))
+    return figure
+
+
+def _draw_panel(panel: Axes, results: Results, kind: str, spread: str, value: Callable[[Load], float]) -> None:
+    for system in results.systems:
+        # The limit has no products, so one load stands for both.
+        shown = "hot" if system.name == LIMIT else spread
+        rows = [
+            row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, shown)
+        ]
+        colour, marker, dashes = STYLES[system.name]
+        panel.plot(
+            [row.cell.clients for row in rows],
+            [value(row.load) for row in rows],
+            color=colour, marker=marker, linestyle=dashes, label=results.label(system.name),
+        )  # fmt: skip
+    clients = sorted({row.cell.clients for row in results.rows})
+    panel.set_xscale("log", base=2)
+    panel.set_yscale("log")
+    panel.set_xticks(clients, [str(count) for count in clients])
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda number, _position: f"{number:,g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.grid(True, which="minor", color="#eeeeee")

@@ -1,0 +1,32 @@
+"""The store in one tier, on Flask and SQLAlchemy, as most people would write it well. The database is in DATABASE."""
+
+import os
+from typing import Any
+
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from bench.peers.flask_database import open_engine, writing
+from bench.peers.flask_orders import log_order
+from bench.peers.flask_stock import answer_errors_as_json, find, take
+
+
+def create_app() -> Flask:
+    app = Flask(__name__)
+    answer_errors_as_json(app)
+    engine = open_engine(os.environ["DATABASE"])
+    writing_engine = writing(engine)
+
+    @app.get("/products/<name>")
+    def product(name: str) -> dict[str, Any]:
+        with Session(engine) as session:
+            return {"data": find(session, name)}
+
+    @app.post("/<name>/<int:quantity>")
+    def buy(name: str, quantity: int) -> dict[str, Any]:
+        with Session(writing_engine) as session, session.begin():
+            take(session, name, quantity)
+            number = log_order(session, name, quantity)
+        return {"data": {"order_number": str(number)}}
+
+    return app

@@ -1,0 +1,81 @@
+"""The store in three tiers on Flask and SQLAlchemy, with one HTTP call a hop. DATABASE, CATALOG and ORDER say where."""
+
+import os
+from typing import Any
+
+import urllib3
+from flask import Flask, Response
+from sqlalchemy.orm import Session
+
+from bench.limit import threads
+from bench.peers.flask_database import open_engine, writing
+from bench.peers.flask_orders import log_order
+from bench.peers.flask_stock import answer_errors_as_json, find, take
+
+TIMEOUT_S = 20.0
+
+
+def create_catalog() -> Flask:
+    app = Flask(__name__)
+    answer_errors_as_json(app)
+    engine = open_engine(os.environ["DATABASE"])
+    writing_engine = writing(engine)
+
+    @app.get("/products/<name>")
+    def product(name: str) -> dict[str, Any]:
+        with Session(engine) as session:
+            return {"data": find(session, name)}
+
+    @app.post("/<name>/<int:quantity>")
+    def decrement(name: str, quantity: int) -> dict[str, Any]:
+        with Session(writing_engine) as session, session.begin():
+            take(session, name, quantity)
+        return {"message": "order has been placed"}
+
+    return app
+
+
+def create_order() -> Flask:
+    """Sells first and logs then. Nothing mends a crash between the two: that is what this simple way leaves out."""
+    app = Flask(__name__)
+    answer_errors_as_json(app)
+    writing_engine = writing(open_engine(os.environ["DATABASE"]))
+    catalog = _Tier(os.environ["CATALOG"])
+
+    @app.post("/products/<name>/<int:quantity>")
+    def buy(name: str, quantity: int) -> Any:
+        refusal = catalog.ask("POST", f"/{name}/{quantity}")
+        if refusal.status_code != 200:
+            return refusal
+        with Session(writing_engine) as session, session.begin():
+            number = log_order(session, name, quantity)
+        return {"data": {"order_number": str(number)}}
+
+    return app
+
+
+def create_front_end() -> Flask:
+    app = Flask(__name__)
+    catalog, order = _Tier(os.environ["CATALOG"]), _Tier(os.environ["ORDER"])
+
+    @app.get("/products/<name>")
+    def product(name: str) -> Response:
+        return catalog.ask("GET", f"/products/{name}")
+
+    @app.post("/<name>/<int:quantity>")
+    def buy(name: str, quantity: int) -> Response:
+        return order.ask("POST", f"/products/{name}/{quantity}")
+
+    return app
+
+
+class _Tier:
+    """A tier behind, over kept connections, one for each thread. Its answers are passed on as they are."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool = urllib3.PoolManager(maxsize=threads, retries=False, timeout=TIMEOUT_S)
+
+    def ask(self, method: str, path: str) -> Response:
+        answer = self._pool.request(method, self._url + path)
+        return Response(answer.data, answer.status, content_type=answer.headers.get("Content-Type"))

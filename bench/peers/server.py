@@ -1,0 +1,95 @@
+"""A process that serves HTTP: started, waited for, ended."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from tests.tiers import ROOT, free_port
+
+STARTS_WITHIN_S = 20.0
+ENDS_WITHIN_S = 15.0
+
+
+class Server:
+    """One process with its descendants, in a group of its own, so that Ctrl-C in the terminal does not reach it."""
+
+    def __init__(
+        self, command: Sequence[str], *, port: int, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_it_answers(self) -> None:
+        """Whatever the answer is. Raises AssertionError."""
+        deadline = time.monotonic() + STARTS_WITHIN_S
+        while not self._answers():
+            assert self._process.poll() is None, f"it ended: {self._log.read_text()}"
+            assert time.monotonic() < deadline, f"it does not answer: {self._log.read_text()}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/health", timeout=2).close()
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+        return True
+
+
+def gunicorn(settings: str, app: str | None, log: Path, environment: Mapping[str, str]) -> Server:
+    """gunicorn with a settings file that takes its address from BIND; `app` is for files that name none."""
+    port = free_port()
+    command = [sys.executable, "-m", "gunicorn", "-c", settings, *([app] if app else [])]
+    return Server(command, port=port, log=log, environment={**os.environ, **environment, "BIND": f"127.0.0.1:{port}"})
+
+
+class Served:
+    """What systems have in common that consist of such servers. The last one started is the one that shoppers see."""
+
+    def __init__(self) -> None:
+        self._servers: list[Server] = []
+
+    @property
+    def url(self) -> str:
+        return self._servers[-1].url
+
+    @property
+    def pids(self) -> list[int]:
+        return [server.pid for server in self._servers]
+
+    def serve(self, server: Server) -> str:
+        """Wait for a server that was started; its URL."""
+        self._servers.append(server)
+        server.wait_until_it_answers()
+        return server.url
+
+    def stop(self) -> None:
+        for server in reversed(self._servers):
+            server.stop()

@@ -1,0 +1,20 @@
+"""What the store and the systems with its interface have in common: paths and replies."""
+
+from typing import Any
+
+from bench.load import Request
+from bench.peers.system import product_name
+
+
+class StoreLike:
+    def query(self, product: int) -> Request:
+        return Request("GET", f"/products/{product_name(product)}")
+
+    def buy(self, product: int) -> Request:
+        return Request("POST", f"/{product_name(product)}/1")
+
+    def stock_in(self, reply: Any) -> int:
+        return int(reply["data"]["quantity"])
+
+    def order_in(self, reply: Any) -> str:
+        return str(reply["data"]["order_number"])

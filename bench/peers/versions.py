@@ -1,0 +1,34 @@
+"""With what the peers were measured, beside what bench/machine.py says of the machine and of the store."""
+
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.peers.pocketbase import BINARY
+from bench.peers.system import System
+
+
+def versions(folder: Path, systems: Iterable[System]) -> dict[str, str]:
+    """By names to show them under. `folder` is where the state was; the systems have written their databases."""
+    facts = {
+        "Flask": version("flask"),
+        "SQLAlchemy": version("sqlalchemy"),
+        "PocketBase": _last_word(str(BINARY), "--version"),
+        "file system": _last_word("df", "--output=fstype", str(folder)),
+    }
+    for system in systems:
+        if system.database is not None:
+            facts[f"SQLite of {system.name}"] = sqlite_version(system.database)
+    return facts
+
+
+def sqlite_version(database: Path) -> str:
+    """The SQLite library that wrote the file last: https://sqlite.org/fileformat2.html, offset 96."""
+    with database.open("rb") as file:
+        number = int.from_bytes(file.read(100)[96:])
+    return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"
+
+
+def _last_word(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]

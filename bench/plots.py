@@ -1,0 +1,58 @@
+"""How the benchmarks' figures look, and how they are saved."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import machine
+
+# Colours that colour-blind readers can tell apart (Okabe and Ito). What is compared also differs by its marker.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#666666"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+MARKERS = ("o", "s", "^", "D", "v")
+# A query and a buy look the same in every figure.
+COLOR_OF = {"query": BLUE, "buy": ORANGE}
+MARKER_OF = {"query": "o", "buy": "s"}
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.markersize": 5,
+    "svg.hashsalt": "toystore",  # the same data give the same file
+}
+matplotlib.rcParams.update(_STYLE)
+
+
+def panels(rows: int, columns: int, *, width_in: float, height_in: float) -> tuple[Figure, list[list[Axes]]]:
+    """An empty figure, in inches, and its axes by row and column. It needs no display."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, [list(row) for row in axes]
+
+
+def caption(figure: Figure, note: str = "") -> None:
+    """Say below the axes what was run, when and on what machine, behind a `note` on what was measured."""
+    width = int(figure.get_figwidth() * 18)  # characters of this size that fit into the width
+    paragraphs = [note, machine.line()] if note else [machine.line()]
+    text = "\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
+    # A label of all axes, because unlike free text it gets room in the layout.
+    figure.supxlabel(text, x=0.01, horizontalalignment="left", fontsize=7.5, color=GREY)
+
+
+def save(figure: Figure, path_without_suffix: Path) -> None:
+    """Write PATH.png and PATH.svg; the folder is made where it is missing."""
+    path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path_without_suffix.with_name(path_without_suffix.name + ".png"), dpi=150)
+    # Without the time, so that a figure of unchanged data is an unchanged file.
+    figure.savefig(path_without_suffix.with_name(path_without_suffix.name + ".svg"), metadata={"Date": None})

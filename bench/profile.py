@@ -1,0 +1,280 @@
+"""Where the time of a query and of a buy goes: `make profile`. It needs wrk (Debian: apt install wrk) and py-spy.
+
+Each kind is loaded twice. The first load, undisturbed, says what CPU time a request costs each tier, and each thread of
+it. In the second py-spy looks 100 times a second at what every worker does. A thread's CPU time is then shared out
+among its samples. Samples of a thread that waits are left out: for a lock, an event, or the reply of the tier behind.
+"""
+
+import argparse
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import machine, seed
+from bench.load import Load, load, require_wrk
+from tests.tiers import ROOT, Tiers, running
+
+RESULTS = ROOT / "bench" / "results"
+PY_SPY = str(Path(sys.executable).with_name("py-spy"))
+SAMPLES_A_SECOND = 100
+PRODUCTS = 100
+MOST_LINES = 14  # of a table
+TRIFLE_US = 0.5
+AT_REST_BELOW_US = 3.0  # a tier that a request never reaches costs no more than its heartbeat
+
+# The innermost function of a thread that waits. py-spy leaves most of them out by itself.
+WAITS = re.compile(
+    r"threading\.py:.*\bwait$|selectors\.py:.*select$|concurrent/futures/thread\.py:_worker$|queue\.py:.*get$"
+    r"|socket\.py:SocketIO\.readinto$"  # only http.client reads so; what shoppers send is read without waiting
+)
+# A sample belongs to the first of these that fits the innermost function that any of them fits. What fits none, such as
+# json, works for its caller.
+LAYERS = tuple(
+    (re.compile(function), layer)
+    for function, layer in (
+        (r"gunicorn/http/wsgi\.py:(create|\w+_environ)$", "gunicorn reads and parses"),
+        (r"gunicorn/http/wsgi\.py:", "the response is written"),
+        (r"gunicorn/http/", "gunicorn reads and parses"),
+        (r"server/connection\.py:Connection\.(transmit|sendall|send)$", "the response is written"),
+        (r"server/connection\.py:", "gunicorn reads and parses"),
+        (r"server/worker\.py:StoreWorker\.(_parse|_lacks_body)$", "gunicorn reads and parses"),
+        (r"server/worker\.py:StoreWorker\.(_respond|_send)$", "the response is written"),
+        (r"server/|gunicorn/", "the worker's loop: connections, events, heartbeat"),
+        (r"werkzeug/routing/", "the app: Werkzeug's routing"),
+        (r"werkzeug/", "the app: Werkzeug's request and response"),
+        (r"wsgi_apps/together\.py:", "calls travelling together"),
+        (r"wsgi_apps/clients\.py:|http/client\.py:", "HTTP to the tier behind"),
+        (r"wsgi_apps/recovery\.py:", "the recovery of buys in doubt"),
+        (r"wsgi_apps/(?!wire\.py|json_body\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
+        (r"db/connection\.py:(transaction|_switch_to_wal)$", "SQLite: begin and commit"),
+        (r"db/", "SQLite: statements"),
+    )
+)
+ELSEWHERE = "Python: handing over between threads"
+METHOD = (
+    "CPU times are measured without py-spy. What they were spent on, a second load says, with "
+    f"{SAMPLES_A_SECOND} samples a second of each worker. Samples of threads that wait are left out. A function that "
+    "goes to the kernel (send, commit) also counts for the moment in which it waits to get the interpreter's lock back."
+)
+UNSEEN = "in threads that were never seen at work"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A stack, innermost function first, each as "file.py:function", and the CPU time a request that it stands for."""
+
+    stack: tuple[str, ...]
+    cpu_us: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One kind of request. By tier: the CPU time a request, and what the samples say of it."""
+
+    kind: str
+    undisturbed: Load
+    sampled: Load
+    cpu_us: Mapping[str, float]
+    samples: Mapping[str, Sequence[Sample]]
+
+
+class NotPermitted(Exception):
+    """py-spy may not look into the workers; the message is its own."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.profile", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--kind", choices=("query", "buy"), help="only this one (default both)")
+    parser.add_argument("--clients", type=int, default=32, help="connections (default 32)")
+    parser.add_argument("--seconds", type=int, default=10, help="length of each load (default 10)")
+    options = parser.parse_args()
+    if options.clients < 1 or options.seconds < 1:
+        parser.error("--clients and --seconds are at least 1")
+    require_wrk()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    kinds = [options.kind] if options.kind else ["query", "buy"]
+    try:
+        profiles = measure(kinds, options.clients, options.seconds)
+    except NotPermitted as error:
+        print(f"bench.profile: py-spy may not attach, it needs ptrace (CAP_SYS_PTRACE): {error}", file=sys.stderr)
+        return 2
+    except seed.BrokenPromise as broken:
+        print(f"VOID, nothing was written: {broken}")
+        return 1
+    text = (
+        "\n\n".join([METHOD, machine.line() + ".", *(report(profile, options.clients) for profile in profiles)]) + "\n"
+    )
+    print(text)
+    (RESULTS / "profile.md").write_text("# Where the time goes (`make profile`)\n\n" + text)
+    return 0
+
+
+def measure(kinds: Sequence[str], clients: int, seconds: int) -> list[Profile]:
+    """A profile for each kind. Raises NotPermitted and seed.BrokenPromise."""
+    with tempfile.TemporaryDirectory(dir=RESULTS, prefix="profile-") as folder:
+        data_dir = Path(folder) / "data"
+        seed.fill(data_dir, products=PRODUCTS, orders=0)
+        with running(data_dir) as tiers:
+            _require_permission(tiers)
+            profiles = [_profile(tiers, kind, clients, seconds, Path(folder)) for kind in kinds]
+            seed.check(data_dir)
+    return profiles
+
+
+def _require_permission(tiers: Tiers) -> None:
+    pid = tiers.workers("catalog")[0]
+    tried = subprocess.run([PY_SPY, "dump", "--pid", str(pid)], capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise NotPermitted(" ".join(tried.stderr.split()))
+
+
+def _profile(tiers: Tiers, kind: str, clients: int, seconds: int, folder: Path) -> Profile:
+    def load_for(seconds: int, pids: Sequence[int]) -> Load:
+        requests = seed.requests(kind, PRODUCTS)
+        return load(tiers.url("front_end"), requests, clients=clients, seconds=seconds, pids=pids)
+
+    _say(f"{kind}: warming up")
+    load_for(1, pids=[])
+    # Only now: a tier answers as soon as one of its workers is there, and the others follow.
+    workers = {name: tiers.workers(name) for name in tiers.ports}
+    pids = [pid for tier in workers.values() for pid in tier]
+    _say(f"{kind}: {seconds} s undisturbed")
+    before = {pid: _ticks(pid) for pid in pids}
+    undisturbed = load_for(seconds, pids)
+    ticks = {pid: _ticks(pid) - before[pid] for pid in pids}
+    us_a_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
+    _say(f"{kind}: {seconds} s watched by py-spy")
+    with _spying({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
+        sampled = load_for(seconds + 1, pids)  # py-spy needs a moment before it begins
+    samples: dict[str, list[Sample]] = {name: [] for name in workers}
+    for name, tier in workers.items():
+        for number, pid in enumerate(tier, start=1):
+            recorded = _shorten(json.loads(files[pid].read_text()))
+            (RESULTS / f"profile-{kind}-{name}-{number}.speedscope.json").write_text(json.dumps(recorded))
+            cpu_us = {thread: used * us_a_tick for thread, used in ticks[pid].items()}
+            samples[name] += _samples(recorded, cpu_us)
+    by_tier = {name: us_a_tick * sum(ticks[pid].total() for pid in tier) for name, tier in workers.items()}
+    return Profile(kind, undisturbed, sampled, by_tier, samples)
+
+
+def _ticks(pid: int) -> Counter[int]:
+    """CPU time so far of each thread of a process, in clock ticks."""
+    ticks: Counter[int] = Counter()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # Behind the name, which may contain spaces: the 14th and 15th fields are user and system time.
+        fields = (thread / "stat").read_text().rpartition(")")[2].split()
+        ticks[int(thread.name)] = int(fields[11]) + int(fields[12])
+    return ticks
+
+
+@contextmanager
+def _spying(files: dict[int, Path], seconds: int) -> Iterator[dict[int, Path]]:
+    """py-spy looks at each process from the start of the block, and has written its file at the end."""
+    options = ["--format", "speedscope", "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds)]
+    spies = [
+        subprocess.Popen(
+            [PY_SPY, "record", *options, "--pid", str(pid), "--output", str(file)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for pid, file in files.items()
+    ]  # fmt: skip
+    try:
+        yield files
+        for spy in spies:
+            spy.wait(timeout=30)
+    finally:
+        for spy in spies:
+            if spy.poll() is None:
+                spy.terminate()
+            spy.wait()
+
+
+def _shorten(recorded: Any) -> Any:
+    """The same recording, with files by their place in the repository or the library instead of on this machine."""
+    for frame in recorded["shared"]["frames"]:
+        file = re.sub(r"^.*/(site-packages|lib/python[0-9.]+)/", "", frame["file"] or "?")
+        frame["file"] = file.removeprefix(f"{ROOT}/")
+    return recorded
+
+
+def _samples(recorded: Any, cpu_us: Mapping[int, float]) -> list[Sample]:
+    """The samples of threads at work in a speedscope file. Each thread's `cpu_us` is shared out among its samples."""
+    functions = [f"{frame['file']}:{frame['name']}" for frame in recorded["shared"]["frames"]]
+    samples = []
+    for thread in recorded["profiles"]:
+        named = re.search(r"[0-9]+", thread["name"])  # such as: Thread 4711 "MainThread"
+        assert named is not None, thread["name"]
+        stacks = [tuple(functions[frame] for frame in reversed(stack)) for stack in thread["samples"]]
+        at_work = [stack for stack in stacks if stack and not WAITS.match(stack[0])]
+        samples += [Sample(stack, cpu_us.get(int(named[0]), 0.0) / len(at_work)) for stack in at_work]
+    return samples
+
+
+def layer_of(stack: Sequence[str]) -> str:
+    """What a sample is part of, in words."""
+    for function in stack:
+        for pattern, layer in LAYERS:
+            if pattern.match(function):
+                return layer
+    return ELSEWHERE
+
+
+def report(profile: Profile, clients: int) -> str:
+    """Tables in Markdown: CPU time by tier, and for each tier by layer and by function."""
+    total = sum(profile.cpu_us.values())
+    parts = [
+        f"## A {profile.kind}, {clients} clients",
+        f"{profile.undisturbed.per_second:,.0f} requests/s, p99 {profile.undisturbed.p99_ms:.1f} ms "
+        f"({profile.sampled.per_second:,.0f} while py-spy looked on).",
+        _table("tier", profile.cpu_us, total),
+    ]
+    for name, cpu_us in profile.cpu_us.items():
+        if cpu_us < AT_REST_BELOW_US:
+            parts.append(f"### {name}: at rest")
+            continue
+        layers: defaultdict[str, float] = defaultdict(float)
+        functions: defaultdict[str, float] = defaultdict(float)
+        for sample in profile.samples[name]:
+            layers[layer_of(sample.stack)] += sample.cpu_us
+            functions[f"`{sample.stack[0]}`"] += sample.cpu_us
+        layers[UNSEEN] = cpu_us - sum(layers.values())
+        parts.append(f"### {name}: {cpu_us:.0f} µs, {len(profile.samples[name]):,} samples")
+        parts.append(_table("where", _largest(layers), cpu_us))
+        parts.append(_table("hottest functions (without what they call)", _largest(functions), cpu_us))
+    parts.append(
+        f"Whole recordings, for https://www.speedscope.app: `bench/results/profile-{profile.kind}-*.speedscope.json`."
+    )
+    return "\n\n".join(parts)
+
+
+def _largest(cpu_us: Mapping[str, float]) -> dict[str, float]:
+    """The largest, which is first, and no trifles."""
+    by_size = sorted(cpu_us.items(), key=lambda item: -item[1])
+    return {name: us for name, us in by_size[:MOST_LINES] if us >= TRIFLE_US}
+
+
+def _table(title: str, cpu_us: Mapping[str, float], total_us: float) -> str:
+    lines = [f"| {title} | CPU µs a request | share |", "|---|---:|---:|"]
+    lines += [f"| {name} | {us:.1f} | {us / total_us:.0%} |" for name, us in cpu_us.items()]
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
