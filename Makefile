@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 help: ## Show the commands and the settings
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@PYTHONPATH=. $(PYTHON) -m conf.settings
 
@@ -16,7 +16,7 @@ run: .venv/run ## Start the three tiers; Ctrl-C ends them
 client: .venv/run ## The shopper's program; it asks what it needs to know (flags: see README)
 	@$(BIN)/python -m client
 
-install: .venv/dev ## Make .venv with all that running, testing and benchmarks need
+install: .venv/bench ## Make .venv with all that running, testing and benchmarks need
 
 test: lint types unit integration e2e faults-short ## What CI runs first: lint, types, unit, integration, e2e, a short fault run
 
@@ -24,7 +24,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/bench
+types: .venv/bench ## mypy --strict, of the benchmarks too
 	$(BIN)/mypy
 
 unit: .venv/dev ## Stores and apps without sockets, with branch coverage
@@ -44,7 +44,7 @@ compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine,
 
 bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
-	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json --benchmark-histogram=bench/results/latency
+	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json
 	$(BIN)/python -m bench.test_latency
 
 bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 12 minutes; needs wrk

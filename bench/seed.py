@@ -24,7 +24,7 @@ BUYS_A_TRANSACTION = 5_000
 AT_REST_WITHIN_S = 15.0
 
 
-class BrokenPromise(Exception):
+class BrokenPromise(AssertionError):
     """The books do not add up; the message says what is wrong. What was measured is worth nothing."""
 
 

@@ -22,11 +22,12 @@ class Defaults:
 
 
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
-# the write lock. The front end owns none, and a second worker uses the second core. The threads wait for the tier
-# behind, or for the disk, for those questions that do not travel together; an idle one is not even started.
+# the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
+# for what does not travel together: in the front end pages of products and single orders, in the catalog pages and
+# writes. The order tier needs none.
 TIERS = {
-    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=64),
-    "order": Defaults("ORDER", port=10010, workers=1, threads=64),
+    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=8),
+    "order": Defaults("ORDER", port=10010, workers=1, threads=1),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
@@ -43,7 +44,7 @@ Settings (environment variables)
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
-  CATALOG_WORKERS, _THREADS   gunicorn's workers, threads in each     default: {catalog.workers}, {catalog.threads}
+  CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
   ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data

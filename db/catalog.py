@@ -43,7 +43,7 @@ class CatalogStore:
             raise found
         return found
 
-    def lookup(self, names: Sequence[str], *, within_s: float | None = None) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
         """The product of each name, in their order."""
         with self._database.read() as connection:
             return [_lookup(connection, name) for name in names]
@@ -55,7 +55,7 @@ class CatalogStore:
         page = tuple(Product(*row) for row in rows[:limit])
         return ProductPage(page, after=page[-1].name if len(rows) > limit else None)
 
-    def sell(self, buys: Sequence[Buy], reason: Reason = "sold", *, within_s: float | None = None) -> list[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None, *, reason: Reason = "sold") -> list[Sale]:
         """Take each buy from the stock, once for its key; one answer for each, in their order."""
         with self._database.write() as transaction:
             return [_sell(transaction, buy, reason) for buy in buys]

@@ -29,7 +29,7 @@ class Checkout:
             raise placed
         return placed
 
-    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place.
 
         The catalog has `within_s` to answer.

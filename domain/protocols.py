@@ -22,7 +22,7 @@ Step = tuple[Buy, Sale | None]
 class Catalog(Protocol):
     """What shoppers ask of the catalog. Every method may raise Unavailable, `lookup` when `within_s` is over."""
 
-    def lookup(self, names: Sequence[str], *, within_s: float | None = None) -> Sequence[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Product | ProductNotFound]:
         """The product of each name, in their order; a no stands in its place."""
 
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
@@ -32,7 +32,7 @@ class Catalog(Protocol):
 class Sales(Protocol):
     """What the checkout asks of the catalog."""
 
-    def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order.
 
         Raises Unavailable, which says nothing about any of them, also when `within_s` is over.
@@ -42,7 +42,7 @@ class Sales(Protocol):
 class Orders(Protocol):
     """What shoppers ask of the order tier. Every method may raise Unavailable, `place_all` when `within_s` is over."""
 
-    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Placed]:
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
 
     def order(self, number: int) -> Order:

@@ -92,10 +92,10 @@ class Connection:
         except BlockingIOError:
             return False
         self.ended = not data
-        if self.exchange is None and not self.parting:
-            self.head += data
-        elif self.exchange is not None:
+        if self.exchange is not None:
             self.inbox.feed(data)
+        elif not self.parting:  # nobody reads what comes after our end
+            self.head += data
         return True
 
     def take_head(self) -> bool:
@@ -114,14 +114,14 @@ class Connection:
         return self.exchange is not None and self.exchange.answer is not None
 
     @property
-    def has_body(self) -> bool:
+    def body_is_whole(self) -> bool:
         """Whether the whole body is here. One without a length never is."""
         assert self.exchange is not None
         reader = self.exchange.request.body.reader
         return isinstance(reader, LengthReader) and reader.length <= len(self.inbox)
 
     @property
-    def lacks_body(self) -> bool:
+    def body_may_come(self) -> bool:
         """Whether the rest of the body may still come, and is worth waiting for: the app takes no longer one."""
         assert self.exchange is not None
         reader = self.exchange.request.body.reader

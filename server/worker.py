@@ -11,8 +11,8 @@ import selectors
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from gunicorn.http import wsgi
@@ -29,13 +29,18 @@ REQUEST_TIMEOUT_S = 5.0
 RESPONSE_TIMEOUT_S = 10.0
 # Between the end of our side of a connection and the client's, in which it can read our last words.
 PARTING_TIMEOUT_S = 2.0
+# The master looks as often.
 NOTIFY_EVERY_S = 1.0
+ACCEPT_PAUSE_S = 0.05
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
 
 
 class StoreWorker(ThreadWorker):
-    """Serves any WSGI app. One that waits keeps all others waiting, unless it answers with an `Awaited`."""
+    """Serves any WSGI app over plain HTTP/1; a response is gathered whole before it leaves.
+
+    An app that waits keeps all its clients waiting, unless it answers with an `Awaited`.
+    """
 
     alive: bool
 
@@ -43,7 +48,7 @@ class StoreWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._connections: set[Connection] = set()
         self._answered: deque[Connection] = deque()
-        self._told = False
+        self._wake_sent = False
         self._notify_at = 0.0
         # gunicorn's settings look themselves up at each use.
         self._pre_request, self._post_request = self.cfg.pre_request, self.cfg.post_request
@@ -62,8 +67,12 @@ class StoreWorker(ThreadWorker):
         """Take a new connection."""
         try:
             sock, client = listener.accept()
-        except OSError:
-            return  # it has gone again, or a neighbour was faster
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # a neighbour was faster, or it has gone again
+        except OSError as error:
+            self.log.error("cannot accept a connection: %s", error)
+            time.sleep(ACCEPT_PAUSE_S)  # no file descriptor is left, say: the listener would call again at once
+            return
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self.cfg)
         self._connections.add(connection)
@@ -82,15 +91,12 @@ class StoreWorker(ThreadWorker):
             if force:
                 self._close(connection)
             elif connection.deadline is not None and connection.deadline <= now:
-                try:
-                    self._give_up(connection)
-                except Exception as error:
-                    self._close_broken(connection, error)
+                self._guard(self._give_up, connection)
 
     def _cap_keepalive(self, _deadline: float) -> None:
         """This worker is to stop: the idle connections have little time left."""
         for connection in self._connections:
-            if connection.is_idle:
+            if connection.is_idle and not connection.outbox:
                 connection.deadline = time.monotonic() + LAST_REQUEST_TIMEOUT_S
 
     def is_parent_alive(self) -> bool:
@@ -118,28 +124,26 @@ class StoreWorker(ThreadWorker):
         connection.deadline = time.monotonic() + self._keepalive_s
         self._watch(connection, selectors.EVENT_READ)
 
-    def _on_event(self, connection: Connection, _sock: object) -> None:
-        if connection.closed:
-            return  # by what came before, in the same round
-        try:
-            if connection.outbox:
-                self._send(connection)
-            elif connection.awaits_answer:
-                self._watch(connection, 0)  # the next request, or the end, can wait
-            elif connection.receive():
-                self._go_on(connection)
-        except Exception as error:
-            self._close_broken(connection, error)
+    def _on_event(self, connection: Connection) -> None:
+        if connection.outbox:
+            self._send(connection)
+        elif connection.awaits_answer:
+            self._watch(connection, 0)  # the next request, or the end, can wait
+        elif connection.receive():
+            self._advance(connection)
 
-    def _go_on(self, connection: Connection) -> None:
+    def _advance(self, connection: Connection) -> None:
         """As far as what has come allows."""
         if connection.parting:
             if connection.ended:
                 self._close(connection)
         elif connection.exchange is None and not connection.take_head():
             self._await_rest(connection)
-        elif (connection.exchange or self._parse(connection)) and not self._lacks_body(connection):
-            self._call_app(connection)
+        elif connection.exchange is not None or self._parse(connection):
+            if connection.body_may_come:
+                self._await_rest(connection)
+            else:
+                self._call_app(connection)
 
     def _await_rest(self, connection: Connection) -> None:
         if connection.ended:
@@ -147,14 +151,8 @@ class StoreWorker(ThreadWorker):
         elif connection.is_idle:
             connection.is_idle = False
             connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
-
-    def _lacks_body(self, connection: Connection) -> bool:
-        if not connection.lacks_body:
-            return False
-        self._await_rest(connection)
         if connection.outbox:  # "100 Continue"
             self._send(connection)
-        return True
 
     def _parse(self, connection: Connection) -> bool:
         """Whether this was a request. If not, the client has been told."""
@@ -168,7 +166,7 @@ class StoreWorker(ThreadWorker):
         except Exception as error:
             self.handle_error(request, connection, connection.client, error)
         else:
-            environ["wsgi.multithread"] = True
+            environ["wsgi.multithread"] = True  # some endpoints run in a pool
             connection.exchange = Exchange(request, response, environ, datetime.now())
             return True
         connection.closing = True
@@ -184,46 +182,43 @@ class StoreWorker(ThreadWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        if not self.alive or self.nr_conns > self.max_keepalived or not connection.has_body:
+        if not self.alive or self.nr_conns > self.max_keepalived or not connection.body_is_whole:
             exchange.response.force_close()
         try:
             exchange.answer = self.wsgi(exchange.environ, exchange.response.start_response)
         except Exception as error:
-            self._confess(connection, error)
+            self._fail(connection, error)
         else:
             if isinstance(exchange.answer, Awaited):
-                exchange.answer.coming.add_done_callback(lambda _coming: self._hear(connection))
+                exchange.answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
             else:
                 self._respond(connection)
 
-    def _hear(self, connection: Connection) -> None:
+    def _on_answer(self, connection: Connection) -> None:
         """In another thread: an answer is there. The loop is told once for all that come before it looks."""
         self._answered.append(connection)
-        if not self._told:
-            self._told = True
+        if not self._wake_sent:
+            self._wake_sent = True
             self.method_queue.defer(self._respond_to_all)
 
     def _respond_to_all(self) -> None:
-        self._told = False  # first: whoever comes from now on tells again
+        self._wake_sent = False  # first: whoever comes from now on tells again
         while self._answered:
-            connection = self._answered.popleft()
-            if not connection.closed:
-                try:
-                    self._respond(connection)
-                except Exception as error:
-                    self._close_broken(connection, error)
+            self._guard(self._respond, self._answered.popleft())
 
     def _respond(self, connection: Connection) -> None:
         exchange = connection.exchange
         assert exchange is not None
         try:
-            for part in exchange.answer:
-                exchange.response.write(part)
-            exchange.response.close()
-            if hasattr(exchange.answer, "close"):
-                exchange.answer.close()
+            try:
+                for part in exchange.answer:
+                    exchange.response.write(part)
+                exchange.response.close()
+            finally:
+                if hasattr(exchange.answer, "close"):
+                    exchange.answer.close()
         except Exception as error:
-            self._confess(connection, error)
+            self._fail(connection, error)
             return
         self.log.access(exchange.response, exchange.request, exchange.environ, datetime.now() - exchange.started)
         self._post_request(self, exchange.request, exchange.environ, exchange.response)
@@ -231,7 +226,7 @@ class StoreWorker(ThreadWorker):
         connection.end_exchange()
         self._send(connection)
 
-    def _confess(self, connection: Connection, error: Exception) -> None:
+    def _fail(self, connection: Connection, error: Exception) -> None:
         """The app failed, before a byte of its response has left."""
         assert connection.exchange is not None
         connection.outbox.clear()
@@ -254,20 +249,15 @@ class StoreWorker(ThreadWorker):
             self._await_request(connection)
             if connection.head:
                 # It came with the last. By way of the loop, so that one client does not keep the others waiting.
-                self.method_queue.defer(self._resume, connection)
-
-    def _resume(self, connection: Connection) -> None:
-        if not connection.closed:
-            try:
-                self._go_on(connection)
-            except Exception as error:
-                self._close_broken(connection, error)
+                self.method_queue.defer(self._guard, self._advance, connection)
 
     # The end of a connection.
 
     def _give_up(self, connection: Connection) -> None:
         """Its client has let us wait for too long."""
-        if connection.exchange is not None and not connection.outbox:
+        if connection.outbox:
+            self._close(connection)  # it takes nothing
+        elif connection.exchange is not None:
             connection.inbox.late = True
             self._call_app(connection)  # which says what it thinks of half a body
         elif connection.head:
@@ -295,11 +285,17 @@ class StoreWorker(ThreadWorker):
         self.nr_conns -= 1
         connection.sock.close()
 
-    def _close_broken(self, connection: Connection, error: Exception) -> None:
-        """One connection's trouble must not be the others'."""
-        if not isinstance(error, OSError):  # which means that the client has gone
-            self.log.error("a connection failed", exc_info=error)
-        self._close(connection)
+    def _guard(self, step: Callable[[Connection], None], connection: Connection) -> None:
+        """Do this for a connection, unless it was closed meanwhile. Its trouble must not be the others'."""
+        if connection.closed:
+            return
+        try:
+            step(connection)
+        except OSError:
+            self._close(connection)  # the client has gone
+        except Exception:
+            self.log.exception("a connection failed")
+            self._close(connection)
 
     def _watch(self, connection: Connection, events: int) -> None:
         """Have the loop wait for these events, of this connection, from now on."""
@@ -308,7 +304,7 @@ class StoreWorker(ThreadWorker):
         if not events:
             self.poller.unregister(connection.sock)
         elif not connection.watched:
-            self.poller.register(connection.sock, events, partial(self._on_event, connection))
+            self.poller.register(connection.sock, events, lambda _sock: self._guard(self._on_event, connection))
         else:
-            self.poller.modify(connection.sock, events, partial(self._on_event, connection))
+            self.poller.modify(connection.sock, events, lambda _sock: self._guard(self._on_event, connection))
         connection.watched = events

@@ -120,7 +120,7 @@ class App:
 
         match self._caught(request, lambda: self._answer(request)):
             case Later() as later:
-                return Awaited(later.coming, lambda: respond(self._caught(request, later.now)))
+                return Awaited(later.coming, lambda: respond(self._caught(request, later.wait)))
             case reply:
                 return respond(reply)
 

@@ -127,7 +127,7 @@ class HttpCatalog:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    def lookup(self, names: Sequence[str], *, within_s: float | None = None) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
         """The product of each name, in their order. Raises Unavailable."""
         distinct = list(dict.fromkeys(names))
         answer = self._peer.call("POST", "/lookups", headers=_JSON, body=names_body(distinct), within_s=within_s)
@@ -139,7 +139,7 @@ class HttpCatalog:
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _read(self._peer.call("GET", f"/products?{query}"), page_of)
 
-    def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
         """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
         answer = self._peer.call("POST", "/sales", headers=_JSON, body=buys_body(buys), within_s=within_s)
         return _read_all(answer, sale_of, count=len(buys))
@@ -151,7 +151,7 @@ class HttpOrders:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
 
-    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """Buy, once for each key: the order's number, or the no in its place.
 
         Raises Unavailable, which says nothing about any of them.

@@ -15,8 +15,8 @@ from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog, Peer
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
-from wsgi_apps.reply import Later, Reply, only
-from wsgi_apps.together import Together
+from wsgi_apps.reply import Later, Reply
+from wsgi_apps.together import Together, only
 from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
 
 # Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
@@ -31,9 +31,7 @@ class OrderApp(App):
     def __init__(self, checkout: Checkout) -> None:
         self._checkout = checkout
         # Buys that come while others are under way share the steps, and the commits, of the next.
-        self._buys: Together[Buy, Placed] = Together(
-            lambda buys, within_s: checkout.place_all(buys, within_s=within_s), most=MAX_BATCH, timeout_s=DEADLINE_S
-        )
+        self._buys: Together[Buy, Placed] = Together(checkout.place_all, most=MAX_BATCH, timeout_s=DEADLINE_S)
         buy = Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy)
         assert buy.methods is not None
         buy.methods.remove("HEAD")  # Werkzeug lets HEAD in with GET, but a HEAD must never buy

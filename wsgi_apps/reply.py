@@ -1,11 +1,9 @@
 """What an endpoint answers: a Reply now, or one Later."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-from domain.errors import StoreError
 
 A = TypeVar("A")
 
@@ -26,8 +24,8 @@ class Later(Generic[A]):
     coming: "Future[A]"
     reply: Callable[[A], Reply]
 
-    def now(self) -> Reply:
-        """The reply. Waits for it, and raises what the answer or the reply raises."""
+    def wait(self) -> Reply:
+        """The reply. Raises what the answer or the reply raises."""
         return self.reply(self.coming.result())
 
 
@@ -53,11 +51,3 @@ def in_thread(endpoint: Callable[..., Reply], threads: Executor) -> Callable[...
         return Later(threads.submit(endpoint, *arguments, **values), lambda reply: reply)
 
     return begin
-
-
-def only(answers: Sequence[A | StoreError]) -> A:
-    """The answer to a single question. In a batch a no stands as a value; to its caller it is raised."""
-    [answer] = answers
-    if isinstance(answer, StoreError):
-        raise answer
-    return answer

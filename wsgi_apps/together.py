@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Generic, TypeVar
 
-from domain.errors import Unavailable
+from domain.errors import StoreError, Unavailable
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -36,14 +36,6 @@ class _Caller(Generic[Q, A]):
     @property
     def left_s(self) -> float:
         return self.deadline - time.monotonic()
-
-    def still_waits(self) -> bool:
-        """Whether it wants an answer. It can no longer cancel then. Out of time, it is told so."""
-        waits = self.answers.running() or self.answers.set_running_or_notify_cancel()
-        if waits and self.left_s <= 0:
-            self.fail(Unavailable())
-            return False
-        return waits
 
     def fail(self, error: Exception) -> None:
         # A copy, for the callers of a failed batch raise it at the same time, each with its own traceback.
@@ -130,7 +122,10 @@ class Together(Generic[Q, A]):
 
     def _answer(self, batch: Sequence[_Caller[Q, A]]) -> None:
         """Give each caller its answers or an error; neither to those for whom another's time was too short."""
-        batch = [caller for caller in batch if caller.still_waits()]
+        for caller in batch:
+            if caller.left_s <= 0:
+                caller.fail(Unavailable())
+        batch = [caller for caller in batch if not caller.answers.done()]
         if not batch:
             return
         first = batch[0]  # whoever came first has the least time left
@@ -167,3 +162,11 @@ class Together(Generic[Q, A]):
         """Those who are answered now are likely to come again, and those in line are there already."""
         with self._mutex:
             self._expected = min(self._most, self._waiting + sum(len(caller.questions) for caller in batch))
+
+
+def only(answers: Sequence[A | StoreError]) -> A:
+    """The answer to a single question. In a batch a no stands as a value; to its caller it is raised."""
+    [answer] = answers
+    if isinstance(answer, StoreError):
+        raise answer
+    return answer

@@ -70,8 +70,10 @@ def parse(names: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
     """All of the work. Whatever happens, nothing that was started is left. Raises StartFailed."""
+    RESULTS.mkdir(exist_ok=True)
     with ExitStack() as ending:
-        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-")))
+        # Not in memory, where /tmp may be: a commit must reach a disk.
+        folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-", dir=RESULTS)))
         try:
             for system in systems:
                 _say(f"starting {system.name}")
@@ -109,7 +111,6 @@ def broken_promises(systems: Sequence[System]) -> dict[str, str]:
 
 
 def write(results: Results, name: str) -> None:
-    RESULTS.mkdir(exist_ok=True)
     write_json(results, RESULTS / f"{name}.json")
     text = markdown(results)
     (RESULTS / f"{name}.md").write_text(text)

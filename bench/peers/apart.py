@@ -11,7 +11,7 @@ from wsgi_apps import front_end, order
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# As many calls under way as the store has threads in a worker.
+# As many calls under way as a worker of the store had threads before calls travelled together.
 THREADS = 64
 
 
@@ -38,6 +38,7 @@ class Apart(Generic[Q, A]):
 
 def create_front_end() -> front_end.FrontEndApp:
     """The front end as gunicorn serves it, unjoined."""
+    # By way of vars: the module has the name for itself, and mypy would have it stay so.
     vars(front_end)["Together"] = Apart
     return front_end.create_app()
 

@@ -1,15 +1,11 @@
 """The store as people start it: three tiers."""
 
-import time
 from pathlib import Path
 
+from bench import seed
 from bench.peers.store_like import StoreLike
 from bench.peers.system import PRICE, all_products, first_stock, product_name
-from tests.books import Books
 from tests.tiers import NAMES, Tiers
-
-# Buys that wrk left in doubt when it hung up are settled by the order tier's recovery, after some seconds.
-SETTLED_WITHIN_S = 20.0
 
 
 class Store(StoreLike):
@@ -37,7 +33,7 @@ class Store(StoreLike):
         return self._tiers[0].data_dir / "order.db"
 
     def check(self) -> None:
-        check_books(self._tiers[0].data_dir)
+        seed.check(self._tiers[0].data_dir)
 
     def stop(self) -> None:
         for tiers in self._tiers:
@@ -49,11 +45,3 @@ def products_file(folder: Path) -> Path:
     path = folder / "products.txt"
     path.write_text("".join(f"{product_name(number)} {PRICE} {first_stock(number)}\n" for number in all_products()))
     return path
-
-
-def check_books(data_dir: Path) -> None:
-    """Asserts the store's promises, once no buy is in doubt or none should be any more."""
-    deadline = time.monotonic() + SETTLED_WITHIN_S
-    while (books := Books.read(data_dir)).intents and time.monotonic() < deadline:
-        time.sleep(0.5)
-    books.check()

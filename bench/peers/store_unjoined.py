@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
+from bench import seed
 from bench.peers.server import Server
-from bench.peers.store import check_books, products_file
+from bench.peers.store import products_file
 from bench.peers.store_like import StoreLike
 from tests.tiers import Tiers
 
@@ -41,7 +42,7 @@ class StoreUnjoined(StoreLike):
         return self._tiers[0].data_dir / "order.db"
 
     def check(self) -> None:
-        check_books(self._tiers[0].data_dir)
+        seed.check(self._tiers[0].data_dir)
 
     def stop(self) -> None:
         for server in reversed(self._servers):

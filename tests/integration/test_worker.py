@@ -181,7 +181,7 @@ def app(environ, start_response):
     if path == "/fails": raise ZeroDivisionError
     if path == "/fails-late":
         start_response("200 OK", [("Content-Length", "10")])
-        return (1 / 0 for _ in range(1))
+        return Answer(1 / 0 for _ in range(1))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return Answer([environ["wsgi.input"].read(), b"", b"-", b"end"])
 """
@@ -215,6 +215,22 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
     finally:
         process.terminate()
         output, _ = process.communicate(timeout=20)
-    assert "closed" in output
+    assert output.count("closed") == 2, "also the answer that failed"
     assert "ZeroDivisionError" in output
     assert '"POST / HTTP/1.1" 200' in output
+
+
+def test_a_client_that_never_reads_is_left(catalog: Tiers) -> None:
+    """Else each would keep a connection, and its replies in memory, for ever."""
+    with connect(catalog) as connection:
+        connection.setblocking(False)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                connection.send(PAGE * 100)
+            except BlockingIOError:
+                time.sleep(0.1)
+            except (ConnectionResetError, BrokenPipeError):
+                break
+        else:
+            pytest.fail("it was never closed")

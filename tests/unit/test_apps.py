@@ -285,7 +285,7 @@ def test_an_order_is_shown_by_its_number(tiers: Tiers) -> None:
 class Broken:
     """An order tier that does not answer to a buy, and fails by a mistake of ours when asked for an order."""
 
-    def place_all(self, buys: Sequence[Buy], *, within_s: float | None = None) -> Sequence[Placed]:
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         raise Unavailable
 
     def order(self, number: int) -> Any:

@@ -26,7 +26,7 @@ class Flaky:
     def products(self, *, q: str, after: str, limit: int) -> ProductPage:
         return self._catalog.products(q=q, after=after, limit=limit)
 
-    def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
         if self._lost == "reply":
             self._catalog.sell(buys)
         raise Unavailable
@@ -77,7 +77,7 @@ def test_what_was_settled_before_a_fault_stays_settled(orders: OrderStore, catal
     class FailsAtTheSecondCall(Flaky):
         calls = 0
 
-        def sell(self, buys: Sequence[Buy], *, within_s: float | None = None) -> list[Sale]:
+        def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
             self.calls += 1
             return catalog.sell(buys) if self.calls == 1 else super().sell(buys)
 
