@@ -62,7 +62,7 @@ class Connection:
         self.server = server
         self.parser = get_parser(cfg, (), client)
         self.inbox = self.parser.unreader = Inbox()
-        self.head = bytearray()  # of the next request, until it is whole
+        self.arrived = bytearray()  # and not given to the parser: it gets one request at a time
         self.outbox = bytearray()
         self.exchange: Exchange | None = None
         self.deadline: float | None = None  # for what the client has to do next, by the monotonic clock
@@ -92,22 +92,32 @@ class Connection:
         except BlockingIOError:
             return False
         self.ended = not data
-        if self.exchange is not None:
-            self.inbox.feed(data)
-        elif not self.parting:  # nobody reads what comes after our end
-            self.head += data
+        if not self.parting:  # nobody reads what comes after our end
+            self.arrived += data
         return True
 
     def take_head(self) -> bool:
         """Give the parser the head of the next request, when it is whole or too long. Whether it was."""
-        found = self.head.find(_END_OF_HEAD, self._searched)
-        if found < 0 and len(self.head) <= MAX_HEAD_BYTES:
-            self._searched = max(0, len(self.head) - len(_END_OF_HEAD) + 1)
+        if self.arrived.startswith(b"\r\n"):
+            del self.arrived[:2]  # some clients end a body so
+        found = self.arrived.find(_END_OF_HEAD, self._searched)
+        if found < 0 and len(self.arrived) <= MAX_HEAD_BYTES:
+            self._searched = max(0, len(self.arrived) - len(_END_OF_HEAD) + 1)
             return False
-        self.inbox.feed(self.head)
-        self.head.clear()
         self._searched = 0
+        self._move(found + len(_END_OF_HEAD) if found >= 0 else len(self.arrived))
         return True
+
+    def take_body(self) -> None:
+        """Give the parser what has come of the body, if it has a length."""
+        assert self.exchange is not None
+        reader = self.exchange.request.body.reader
+        if isinstance(reader, LengthReader) and reader.length > len(self.inbox):
+            self._move(reader.length - len(self.inbox))
+
+    def _move(self, size: int) -> None:
+        self.inbox.feed(self.arrived[:size])
+        del self.arrived[:size]
 
     @property
     def awaits_answer(self) -> bool:
@@ -129,7 +139,5 @@ class Connection:
         return worth_it and not self.ended
 
     def end_exchange(self) -> None:
-        """What came behind it belongs to the next."""
         self.exchange = None
         self.is_idle = True
-        self.head += self.inbox.take_buffered()

@@ -17,7 +17,7 @@ from typing import Any
 
 from gunicorn.http import wsgi
 from gunicorn.http.errors import NoMoreData
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from server.connection import Connection, Exchange
 from server.json_errors import write_json_error
@@ -31,9 +31,18 @@ RESPONSE_TIMEOUT_S = 10.0
 PARTING_TIMEOUT_S = 2.0
 # The master looks as often.
 NOTIFY_EVERY_S = 1.0
-ACCEPT_PAUSE_S = 0.05
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
+
+
+class _LastingQueue(PollableMethodQueue):
+    """By which threads wake the loop up. It stays open when the loop has ended.
+
+    A thread that is late would otherwise write its wake-up byte into whatever file had got the number of the pipe.
+    """
+
+    def close(self) -> None:
+        pass
 
 
 class StoreWorker(ThreadWorker):
@@ -46,6 +55,7 @@ class StoreWorker(ThreadWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.method_queue = _LastingQueue()
         self._connections: set[Connection] = set()
         self._answered: deque[Connection] = deque()
         self._wake_sent = False
@@ -70,14 +80,16 @@ class StoreWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):
             return  # a neighbour was faster, or it has gone again
         except OSError as error:
-            self.log.error("cannot accept a connection: %s", error)
-            time.sleep(ACCEPT_PAUSE_S)  # no file descriptor is left, say: the listener would call again at once
+            # No file descriptor is left, say. The listener would call again at once, and in vain: until one of them
+            # closes, these connections are all that this worker can have.
+            self.log.error("cannot accept more than %d connections: %s", self.nr_conns, error)
+            self.worker_connections = max(1, self.nr_conns)
             return
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self.cfg)
         self._connections.add(connection)
         self.nr_conns += 1
-        self._await_request(connection)
+        self._guard(self._await_first_request, connection)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Connections, requests, answers: whatever has come."""
@@ -96,7 +108,7 @@ class StoreWorker(ThreadWorker):
     def _cap_keepalive(self, _deadline: float) -> None:
         """This worker is to stop: the idle connections have little time left."""
         for connection in self._connections:
-            if connection.is_idle and not connection.outbox:
+            if connection.is_idle and not connection.outbox and not connection.parting:
                 connection.deadline = time.monotonic() + LAST_REQUEST_TIMEOUT_S
 
     def is_parent_alive(self) -> bool:
@@ -120,11 +132,17 @@ class StoreWorker(ThreadWorker):
 
     # The way of a request: it comes, the app is called, the answer comes, the response leaves.
 
+    def _await_first_request(self, connection: Connection) -> None:
+        connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        self._watch(connection, selectors.EVENT_READ)
+
     def _await_request(self, connection: Connection) -> None:
-        connection.deadline = time.monotonic() + self._keepalive_s
+        connection.deadline = time.monotonic() + (self._keepalive_s if self.alive else LAST_REQUEST_TIMEOUT_S)
         self._watch(connection, selectors.EVENT_READ)
 
     def _on_event(self, connection: Connection) -> None:
+        if not connection.watched:
+            return  # what came before, in the same round, has changed our mind
         if connection.outbox:
             self._send(connection)
         elif connection.awaits_answer:
@@ -133,24 +151,30 @@ class StoreWorker(ThreadWorker):
             self._advance(connection)
 
     def _advance(self, connection: Connection) -> None:
-        """As far as what has come allows."""
+        """As far as what has come allows, but never beyond a request that is not answered yet."""
+        if connection.awaits_answer or connection.outbox:
+            return
         if connection.parting:
             if connection.ended:
                 self._close(connection)
         elif connection.exchange is None and not connection.take_head():
             self._await_rest(connection)
         elif connection.exchange is not None or self._parse(connection):
+            connection.take_body()
             if connection.body_may_come:
                 self._await_rest(connection)
             else:
                 self._call_app(connection)
 
     def _await_rest(self, connection: Connection) -> None:
+        """Of a request that has begun, if it has."""
         if connection.ended:
             self._close(connection)
-        elif connection.is_idle:
+            return
+        if connection.is_idle and (connection.arrived or connection.exchange):
             connection.is_idle = False
             connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        self._watch(connection, selectors.EVENT_READ)
         if connection.outbox:  # "100 Continue"
             self._send(connection)
 
@@ -182,7 +206,7 @@ class StoreWorker(ThreadWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        if not self.alive or self.nr_conns > self.max_keepalived or not connection.body_is_whole:
+        if self.nr_conns > self.max_keepalived or not connection.body_is_whole:
             exchange.response.force_close()
         try:
             exchange.answer = self.wsgi(exchange.environ, exchange.response.start_response)
@@ -209,6 +233,8 @@ class StoreWorker(ThreadWorker):
     def _respond(self, connection: Connection) -> None:
         exchange = connection.exchange
         assert exchange is not None
+        if not self.alive:
+            exchange.response.force_close()
         try:
             try:
                 for part in exchange.answer:
@@ -245,11 +271,12 @@ class StoreWorker(ThreadWorker):
             self._part(connection)
         elif connection.exchange is not None:
             self._watch(connection, selectors.EVENT_READ)  # for the body
+        elif connection.arrived:
+            # It came with the last. By way of the loop, so that one client does not keep the others waiting.
+            self._watch(connection, 0)
+            self.method_queue.defer(self._guard, self._advance, connection)
         else:
             self._await_request(connection)
-            if connection.head:
-                # It came with the last. By way of the loop, so that one client does not keep the others waiting.
-                self.method_queue.defer(self._guard, self._advance, connection)
 
     # The end of a connection.
 
@@ -260,7 +287,7 @@ class StoreWorker(ThreadWorker):
         elif connection.exchange is not None:
             connection.inbox.late = True
             self._call_app(connection)  # which says what it thinks of half a body
-        elif connection.head:
+        elif connection.arrived:
             write_json_error(connection, 408, "Request Timeout", "the request did not come in time")
             connection.closing = True
             self._send(connection)

@@ -24,11 +24,13 @@ class CatalogApp(App):
     def __init__(self, catalog: CatalogStore, threads: int = 8) -> None:
         self._catalog = catalog
         pool = ThreadPoolExecutor(threads)
+        # Of their own: the order tier must not queue behind pages and direct decrements.
+        sellers = ThreadPoolExecutor(2)
         rules = [
             Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
-            Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, pool)),
+            Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
         super().__init__(rules, probe=catalog.is_empty)

@@ -70,7 +70,7 @@ class Peer:
         within_s: float | None = None,
     ) -> tuple[int, Any]:
         """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner."""
-        deadline = time.monotonic() + min(self._deadline_s, within_s or self._deadline_s)
+        deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
         pause_s = _FIRST_PAUSE_S
         while (left_s := deadline - time.monotonic()) > 0:
             # Half of the time at most for one try: a connection that died in silence must not take it all.

@@ -1,11 +1,16 @@
 """What an endpoint answers: a Reply now, or one Later."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from domain.errors import Unavailable
+
 A = TypeVar("A")
+
+THREAD_FREE_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,19 @@ class Awaited:
 
 
 def in_thread(endpoint: Callable[..., Reply], threads: Executor) -> Callable[..., Later[Reply]]:
-    """The same endpoint, for one that must wait itself: it does so in one of `threads`."""
+    """The same endpoint, for one that must wait itself: it does so in one of `threads`.
+
+    It raises Unavailable when none of them was free in time, for its own waiting comes on top.
+    """
 
     def begin(*arguments: Any, **values: Any) -> Later[Reply]:
-        return Later(threads.submit(endpoint, *arguments, **values), lambda reply: reply)
+        deadline = time.monotonic() + THREAD_FREE_WITHIN_S
+
+        def answer() -> Reply:
+            if time.monotonic() > deadline:
+                raise Unavailable
+            return endpoint(*arguments, **values)
+
+        return Later(threads.submit(answer), lambda reply: reply)
 
     return begin

@@ -83,14 +83,15 @@ class Together(Generic[Q, A]):
         with self._mutex:
             if self._waiting + len(questions) > MAX_WAITING:
                 raise Unavailable
+            if self._thread is None:
+                # Here and not before: a thread does not survive gunicorn's fork.
+                thread = threading.Thread(target=self._work, name="together", daemon=True)
+                thread.start()  # it may fail, and is tried again by the next caller then
+                self._thread = thread
             self._line.append(caller)
             self._waiting += len(questions)
             if self._waiting >= self._wanted:
                 self._enough.notify()
-            if self._thread is None:
-                # Here and not before: a thread does not survive gunicorn's fork.
-                self._thread = threading.Thread(target=self._work, name="together", daemon=True)
-                self._thread.start()
         return caller.answers
 
     def _work(self) -> None:

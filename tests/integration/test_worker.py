@@ -1,19 +1,23 @@
 """The worker, by what clients do to it: dawdle, hurry, hang up, listen with half an ear."""
 
 import json
+import os
 import select
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 import requests
 
+import server.worker
 from tests.tiers import ROOT, Tiers, free_port
 
 GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -22,7 +26,11 @@ PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    tiers = Tiers(tmp_path_factory.mktemp("worker") / "data")
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "products.txt").write_text(
+        "".join(f"{name} 1.50 1000\n" for name in ("Tux", "Bird", "Elephant", "Whale"))
+    )
+    tiers = Tiers(folder / "data", PRODUCTS=str(folder / "products.txt"))
     try:
         tiers.start("catalog")
         yield tiers
@@ -92,6 +100,34 @@ def test_a_request_behind_a_body_is_its_own(catalog: Tiers) -> None:
         connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + GET)
         assert [status for status, _ in replies(connection, 2)] == [200, 200]
     assert quantity(catalog, "Elephant") == before - 1
+
+
+@pytest.mark.parametrize("behind", [b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", GET.replace(b"Tux", b"Nix"), PAGE])
+@pytest.mark.parametrize("last", ["nothing", "half a request", "the end"])
+def test_a_buy_behind_another_request_happens_once(catalog: Tiers, behind: bytes, last: str) -> None:
+    """It is in the worker's hands already when more of its connection comes."""
+    before = quantity(catalog, "Bird")
+    for _ in range(10):
+        with connect(catalog) as connection:
+            connection.sendall(behind + b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            if last == "the end":
+                connection.shutdown(socket.SHUT_WR)
+            elif last == "half a request":
+                connection.sendall(GET[:10])
+            assert replies(connection, 2)[1] == (200, b'{"message": "order has been placed"}')
+    assert quantity(catalog, "Bird") == before - 10
+    assert "Traceback" not in catalog.log.read_text()
+
+
+def test_a_line_end_behind_a_body_is_no_request(catalog: Tiers) -> None:
+    post = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\n"
+    with connect(catalog) as connection:
+        for _ in range(3):
+            connection.sendall(post)
+            assert replies(connection, 1)[0][0] == 200
+        time.sleep(0.2)
+        connection.sendall(GET)
+        assert replies(connection, 1)[0][0] == 200
 
 
 def test_a_client_that_has_said_its_last_word_is_answered(catalog: Tiers) -> None:
@@ -168,6 +204,46 @@ def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> Non
             assert connection.recv(1) == b""
     finally:
         tiers.stop()
+
+
+def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data")
+    try:
+        tiers.start("catalog")
+        with connect(tiers) as connection, sqlite_lock(tmp_path / "data" / "catalog.db") as release:
+            connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.2)
+            stopping = threading.Thread(target=tiers.stop, args=("catalog",))
+            begun = time.monotonic()
+            stopping.start()
+            time.sleep(0.2)
+            release()
+            assert replies(connection, 1)[0][0] == 200
+            stopping.join()
+            assert time.monotonic() - begun < 8
+    finally:
+        tiers.stop()
+
+
+@contextmanager
+def sqlite_lock(path: Path) -> Iterator[Callable[[], None]]:
+    """Hold the write lock until the function is called."""
+    connection = apsw.Connection(str(path))
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        yield lambda: connection.execute("ROLLBACK").close()
+    finally:
+        connection.close()
+
+
+def test_the_loops_pipe_outlives_the_loop() -> None:
+    """A thread that is late must not write its wake-up byte into a file that got the pipe's number."""
+    queue = server.worker._LastingQueue()
+    queue.init()
+    queue.close()
+    os.fstat(queue.fileno())
+    queue.defer(lambda: None)
+    assert os.read(queue.fileno(), 10) == b"\0"
 
 
 APP = """

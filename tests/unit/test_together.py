@@ -279,3 +279,17 @@ def test_a_failure_between_the_calls_leaves_nobody_waiting_for_ever(
             calls.ask([1]).result(1)
     assert calls.ask([2]).result(1) == [2]
     assert at_rest(calls)
+
+
+def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = joined(echo)
+
+    def cannot(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot)
+        with pytest.raises(RuntimeError):
+            calls.ask([1])
+    assert calls.ask([2]).result(1) == [2]
+    assert echo.calls == [[2]], "what was refused is not asked later"
