@@ -16,6 +16,8 @@ worker_class = "gthread"
 workers = 2
 threads = 16
 keepalive = 75
+# A socket for each worker, so that the kernel shares the connections out. Of one socket a worker sometimes gets all.
+reuse_port = True
 control_socket_disable = True
 loglevel = "warning"
 

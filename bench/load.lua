@@ -5,9 +5,12 @@ function init(arguments)
   requests, at = {}, 0
   for line in io.lines(arguments[1]) do
     local method, path, body = line:match("^(%S+)\t([^\t]+)\t?(.*)$")
-    local headers = {}
-    if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
-    requests[#requests + 1] = wrk.format(method, path, headers, body)
+    if body ~= "" then wrk.headers["Content-Type"] = "application/json" else body = nil end
+    wrk.method, wrk.path, wrk.body = method, path, body
+    requests[#requests + 1] = wrk.format()
+  end
+  if #requests == 1 then
+    request = nil  -- wrk then repeats that one by itself, for less than half of what a call of Lua costs it
   end
 end
 

@@ -46,7 +46,7 @@ LAYERS = tuple(
         (r"gunicorn/http/", "gunicorn reads and parses"),
         (r"server/connection\.py:Connection\.(transmit|sendall|send)$", "the response is written"),
         (r"server/connection\.py:", "gunicorn reads and parses"),
-        (r"server/worker\.py:StoreWorker\.(_parse|_lacks_body)$", "gunicorn reads and parses"),
+        (r"server/worker\.py:StoreWorker\._parse$", "gunicorn reads and parses"),
         (r"server/worker\.py:StoreWorker\.(_respond|_send)$", "the response is written"),
         (r"server/|gunicorn/", "the worker's loop: connections, events, heartbeat"),
         (r"werkzeug/routing/", "the app: Werkzeug's routing"),
@@ -59,7 +59,7 @@ LAYERS = tuple(
         (r"db/", "SQLite: statements"),
     )
 )
-ELSEWHERE = "Python: handing over between threads"
+ELSEWHERE = "elsewhere"
 METHOD = (
     "CPU times are measured without py-spy. What they were spent on, a second load says, with "
     f"{SAMPLES_A_SECOND} samples a second of each worker. Samples of threads that wait are left out. A function that "

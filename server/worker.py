@@ -171,9 +171,12 @@ class StoreWorker(ThreadWorker):
         if connection.ended:
             self._close(connection)
             return
-        if connection.is_idle and (connection.arrived or connection.exchange):
-            connection.is_idle = False
-            connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        if connection.arrived or connection.exchange is not None:
+            if connection.is_idle:
+                connection.is_idle = False
+                connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        elif connection.deadline is None:
+            self._await_request(connection)
         self._watch(connection, selectors.EVENT_READ)
         if connection.outbox:  # "100 Continue"
             self._send(connection)
@@ -282,8 +285,8 @@ class StoreWorker(ThreadWorker):
 
     def _give_up(self, connection: Connection) -> None:
         """Its client has let us wait for too long."""
-        if connection.outbox:
-            self._close(connection)  # it takes nothing
+        if connection.outbox or connection.parting:
+            self._close(connection)  # it takes nothing, or does not end its side
         elif connection.exchange is not None:
             connection.inbox.late = True
             self._call_app(connection)  # which says what it thinks of half a body

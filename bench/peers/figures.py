@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from bench import plots
 from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
-from bench.peers.report import LIMIT, Results
+from bench.peers.report import Results
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say the same again.
 STYLES = {
@@ -56,10 +56,8 @@ def _draw(results: Results, metric: str) -> Figure:
 
 def _draw_panel(panel: Axes, results: Results, kind: str, spread: str, value: Callable[[Load], float]) -> None:
     for system in results.systems:
-        # The limit has no products, so one load stands for both.
-        shown = "hot" if system.name == LIMIT else spread
         rows = [
-            row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, shown)
+            row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, spread)
         ]
         colour, marker, dashes = STYLES[system.name]
         panel.plot(

@@ -7,8 +7,6 @@ in one tier, which wait for one write lock and for the disk, it made no differen
 
 import os
 
-from bench.limit import bind, control_socket_disable, keepalive, loglevel, post_fork, threads, worker_class
-
-__all__ = ["bind", "control_socket_disable", "keepalive", "loglevel", "post_fork", "threads", "worker_class", "workers"]
+from bench.limit import *
 
 workers = int(os.environ.get("FLASK_WORKERS", "2"))

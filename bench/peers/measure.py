@@ -48,7 +48,6 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
         for round_number in range(1, rounds + 1)
         for cell in (Cell(*one) for one in product(clients, KINDS, SPREADS))
         for system in systems
-        if system.database is not None or cell.spread == "hot"  # without state, all products are one
     ]
     measured: dict[tuple[Cell, str], list[Load]] = {}
     began = time.monotonic()

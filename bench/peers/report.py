@@ -27,9 +27,9 @@ class Results:
         return f"{system} (VOID)" if system in self.void else system
 
     def ratio_to_limit(self, row: Row) -> float | None:
-        """Of the rates, at as many clients and for the same kind of request; None when the limit was not measured."""
+        """Of the rates, under the same load; None when the limit was not measured."""
         for other in self.rows:
-            if (other.system, other.cell.clients, other.cell.kind) == (LIMIT, row.cell.clients, row.cell.kind):
+            if (other.system, other.cell) == (LIMIT, row.cell):
                 return row.load.per_second / other.load.per_second
         return None
 
