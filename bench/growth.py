@@ -9,7 +9,6 @@ the load the promises of every store are checked: a run that broke one is void, 
 import argparse
 import json
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -24,9 +23,9 @@ from matplotlib.figure import Figure
 
 from bench import machine, plots, seed
 from bench.load import Load, load, median, require_wrk
-from tests.tiers import ROOT, Tiers, running
+from bench.program import RESULTS, run
+from tests.tiers import Tiers, running
 
-RESULTS = ROOT / "bench" / "results"
 KINDS = ("query", "buy")
 # Requests are spread over so many products at most: beyond that, the list of requests is what would grow.
 MOST_ASKED_FOR = 1_000
@@ -100,11 +99,8 @@ def main() -> int:
     require_wrk()
     try:
         rows = [row for series in (QUICK if options.quick else SERIES) for row in measure(series, rounds, seconds)]
-    except seed.BrokenPromise as broken:
-        _say("")
-        print(f"VOID, nothing was written: {broken}")
-        return 1
-    _say("")
+    finally:
+        _say("")  # the line of the progress is done with
     # A look whether it works must not take the place of what was measured with patience.
     report(rows, rounds, seconds, RESULTS / ("growth-quick" if options.quick else "growth"))
     return 0
@@ -252,8 +248,4 @@ def _draw(axes: Axes, kind: str, line: Sequence[Row], middles: list[float], rang
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

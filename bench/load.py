@@ -66,10 +66,15 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
-    # The second field, the name, may contain spaces; the 14th and 15th are user and system time.
-    fields_after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    ticks = int(fields_after_name[11]) + int(fields_after_name[12])
+    ticks = clock_ticks(Path(f"/proc/{pid}"))
     return ticks / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(child) for child in children(pid))
+
+
+def clock_ticks(proc: Path) -> int:
+    """CPU time so far, in clock ticks, of the process or thread whose folder in /proc this is."""
+    # The second field, the name, may contain spaces; the 14th and 15th are user and system time.
+    fields_after_name = (proc / "stat").read_text().rpartition(")")[2].split()
+    return int(fields_after_name[11]) + int(fields_after_name[12])
 
 
 def median(loads: Sequence[Load]) -> Load:

@@ -8,8 +8,6 @@ replaced or a promise of the store was broken.
 
 import argparse
 import json
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +23,9 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import machine, plots, seed
 from bench.load import load, require_wrk
-from tests.tiers import ROOT, Tiers, running
+from bench.program import RESULTS, run, say
+from tests.tiers import Tiers, running
 
-RESULTS = ROOT / "bench" / "results"
 PRODUCTS = 1_000
 SECONDS_A_RUN = 3
 SAMPLE_EVERY_S = 0.5
@@ -44,10 +42,6 @@ class Sample:
     descriptors: int
 
 
-class Broken(Exception):
-    """The run proves nothing; the message says why."""
-
-
 def allowed(settled: int) -> float:
     """The most memory, in bytes, that a worker may have at the end when it had `settled` bytes after a fifth."""
     return settled * 1.10 + 5 * MB
@@ -62,16 +56,11 @@ def main() -> int:
         parser.error("--buys and --clients are at least 1")
     require_wrk()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    try:
-        samples = measure(options.buys, options.clients)
-    except (Broken, seed.BrokenPromise) as broken:
-        print(f"VOID, nothing was written: {broken}")
-        return 1
-    return report(samples, options.buys)
+    return report(measure(options.buys, options.clients), options.buys)
 
 
 def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
-    """The samples of each worker, by the name to show it under. Raises Broken and seed.BrokenPromise."""
+    """The samples of each worker, by the name to show it under. Raises BrokenPromise."""
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="memory-") as folder:
         data_dir = Path(folder) / "data"
         seed.fill(data_dir, products=PRODUCTS, orders=0)
@@ -82,15 +71,15 @@ def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
             with _sampling(workers, data_dir) as samples:
                 requests, errors = seed.requests("buy", PRODUCTS), 0
                 while (ordered := seed.orders_in(data_dir)) < buys:
-                    print(f"{ordered:,} of {buys:,} buys", file=sys.stderr, flush=True)
+                    say(f"{ordered:,} of {buys:,} buys")
                     run = load(tiers.url("front_end"), requests, clients=clients, seconds=SECONDS_A_RUN, pids=[])
                     errors += run.errors
                     if seed.orders_in(data_dir) == ordered:
-                        raise Broken(f"a whole run of {SECONDS_A_RUN} s brought no order")
+                        raise seed.BrokenPromise(f"a whole run of {SECONDS_A_RUN} s brought no order")
             if _workers(tiers) != workers:
-                raise Broken(f"a worker was replaced on the way; the log of the tiers: {tiers.log.read_text()}")
+                raise seed.BrokenPromise(f"a worker was replaced on the way: {tiers.log.read_text()}")
             if errors:
-                raise Broken(f"{errors} buys ended in an error")
+                raise seed.BrokenPromise(f"{errors} buys ended in an error")
             seed.check(data_dir)
     return samples
 
@@ -102,7 +91,7 @@ def _workers(tiers: Tiers) -> dict[str, int]:
 
 @contextmanager
 def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, list[Sample]]]:
-    """Samples of all workers, from before the block to its end. Raises Broken when a worker is gone."""
+    """Samples of all workers, from before the block to its end. Raises BrokenPromise when a worker is gone."""
     samples: dict[str, list[Sample]] = {name: [] for name in workers}
     over = Event()
 
@@ -127,7 +116,7 @@ def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, 
         time.sleep(1)  # the load's connections are closed by then
         take()
     except (FileNotFoundError, ProcessLookupError) as error:
-        raise Broken(f"a worker ended on the way: {error}") from error
+        raise seed.BrokenPromise(f"a worker ended on the way: {error}") from error
 
 
 def _sample(pid: int, orders: int) -> Sample:
@@ -196,8 +185,4 @@ def draw(samples: Mapping[str, Sequence[Sample]], fifth: int) -> Figure:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

@@ -8,7 +8,6 @@ among its samples. Samples of a thread that waits are left out: for a lock, an e
 import argparse
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine, seed
-from bench.load import Load, load, require_wrk
+from bench.load import Load, clock_ticks, load, require_wrk
+from bench.program import RESULTS, run, say
 from tests.tiers import ROOT, Tiers, running
 
-RESULTS = ROOT / "bench" / "results"
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
 SAMPLES_A_SECOND = 100
 PRODUCTS = 100
@@ -107,9 +106,6 @@ def main() -> int:
     except NotPermitted as error:
         print(f"bench.profile: py-spy may not attach, it needs ptrace (CAP_SYS_PTRACE): {error}", file=sys.stderr)
         return 2
-    except seed.BrokenPromise as broken:
-        print(f"VOID, nothing was written: {broken}")
-        return 1
     text = (
         "\n\n".join([METHOD, machine.line() + ".", *(report(profile, options.clients) for profile in profiles)]) + "\n"
     )
@@ -142,17 +138,17 @@ def _profile(tiers: Tiers, kind: str, clients: int, seconds: int, folder: Path) 
         requests = seed.requests(kind, PRODUCTS)
         return load(tiers.url("front_end"), requests, clients=clients, seconds=seconds, pids=pids)
 
-    _say(f"{kind}: warming up")
+    say(f"{kind}: warming up")
     load_for(1, pids=[])
     # Only now: a tier answers as soon as one of its workers is there, and the others follow.
     workers = {name: tiers.workers(name) for name in tiers.ports}
     pids = [pid for tier in workers.values() for pid in tier]
-    _say(f"{kind}: {seconds} s undisturbed")
+    say(f"{kind}: {seconds} s undisturbed")
     before = {pid: _ticks(pid) for pid in pids}
     undisturbed = load_for(seconds, pids)
     ticks = {pid: _ticks(pid) - before[pid] for pid in pids}
     us_a_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
-    _say(f"{kind}: {seconds} s watched by py-spy")
+    say(f"{kind}: {seconds} s watched by py-spy")
     with _spying({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
         sampled = load_for(seconds + 1, pids)  # py-spy needs a moment before it begins
     samples: dict[str, list[Sample]] = {name: [] for name in workers}
@@ -170,9 +166,7 @@ def _ticks(pid: int) -> Counter[int]:
     """CPU time so far of each thread of a process, in clock ticks."""
     ticks: Counter[int] = Counter()
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        # Behind the name, which may contain spaces: the 14th and 15th fields are user and system time.
-        fields = (thread / "stat").read_text().rpartition(")")[2].split()
-        ticks[int(thread.name)] = int(fields[11]) + int(fields[12])
+        ticks[int(thread.name)] = clock_ticks(thread)
     return ticks
 
 
@@ -257,7 +251,7 @@ def report(profile: Profile, clients: int) -> str:
 
 
 def _largest(cpu_us: Mapping[str, float]) -> dict[str, float]:
-    """The largest, which is first, and no trifles."""
+    """At most MOST_LINES, the largest first, none below TRIFLE_US."""
     by_size = sorted(cpu_us.items(), key=lambda item: -item[1])
     return {name: us for name, us in by_size[:MOST_LINES] if us >= TRIFLE_US}
 
@@ -268,13 +262,5 @@ def _table(title: str, cpu_us: Mapping[str, float], total_us: float) -> str:
     return "\n".join(lines)
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run(main)

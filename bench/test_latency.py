@@ -17,11 +17,11 @@ from matplotlib.figure import Figure
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import plots
+from bench.program import RESULTS
 from client.report import percentile
 from tests.shoppers import session
 from tests.tiers import ROOT, Tiers
 
-RESULTS = ROOT / "bench" / "results"
 ROUNDS = 1_000
 WARM_UP_ROUNDS = 50
 MODES = {"query": "2", "buy": "3"}

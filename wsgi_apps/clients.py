@@ -36,7 +36,7 @@ class _Connection(http.client.HTTPConnection):
 
     _gathered = b""
 
-    def send(self, data: bytes) -> None:  # type: ignore[override]
+    def send(self, data: Any) -> None:
         self._gathered += data
 
     def getresponse(self) -> http.client.HTTPResponse:

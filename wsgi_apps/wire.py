@@ -52,10 +52,6 @@ def placed_json(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
-def placed_of(value: Any) -> int:
-    return int(value["data"]["order_number"])
-
-
 def buys_body(buys: Sequence[Buy]) -> bytes:
     sales = [{"key": buy.key, "name": buy.product, "quantity": buy.quantity} for buy in buys]
     return json.dumps({"sales": sales}, ensure_ascii=False).encode()

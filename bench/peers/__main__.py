@@ -22,9 +22,9 @@ from bench.peers.store_unjoined import StoreUnjoined
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
+from bench.program import RESULTS, say
 from tests.tiers import ROOT
 
-RESULTS = ROOT / "bench" / "results"
 SYSTEMS: tuple[Callable[[], System], ...] = (Limit, Store, StoreUnjoined, PocketBase, FlaskOne, FlaskThree)
 
 
@@ -76,7 +76,7 @@ def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-", dir=RESULTS)))
         try:
             for system in systems:
-                _say(f"starting {system.name}")
+                say(f"starting {system.name}")
                 ending.callback(system.stop)
                 start(system, folder / system.name)
             rows = measure(systems, options.clients, options.rounds, options.seconds)
@@ -101,12 +101,12 @@ def broken_promises(systems: Sequence[System]) -> dict[str, str]:
     """For each system whose run is void, why."""
     void: dict[str, str] = {}
     for system in systems:
-        _say(f"checking {system.name}")
+        say(f"checking {system.name}")
         try:
             system.check()
         except AssertionError as broken:
             void[system.name] = str(broken)
-            _say(f"bench.peers: VOID: {system.name}: {broken}")
+            say(f"bench.peers: VOID: {system.name}: {broken}")
     return void
 
 
@@ -116,11 +116,7 @@ def write(results: Results, name: str) -> None:
     (RESULTS / f"{name}.md").write_text(text)
     print(text)
     figures.save(results, RESULTS, name)
-    _say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput and -p99 .png and .svg")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput and -p99 .png and .svg")
 
 
 def _count(text: str) -> int:

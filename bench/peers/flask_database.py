@@ -1,11 +1,13 @@
 """SQLAlchemy on SQLite at full durability, by the recipes of its documentation."""
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from bench.limit import threads
+from bench.peers.system import PRICE, all_products, first_stock, product_name
 
 BUSY_TIMEOUT_S = 10
 
@@ -56,3 +58,20 @@ def open_engine(path: str) -> Engine:
 def writing(engine: Engine) -> Engine:
     """The same engine, for transactions that write."""
     return engine.execution_options(begin="IMMEDIATE")
+
+
+def create_tables(path: Path, *models: type[Base]) -> None:
+    """Make a new database with these tables, and with the products that all systems sell if they are among them."""
+    engine = open_engine(str(path))
+    Base.metadata.create_all(engine, [Base.metadata.tables[model.__tablename__] for model in models])
+    if Product in models:
+        _load_products(engine)
+    engine.dispose()
+
+
+def _load_products(engine: Engine) -> None:
+    with Session(engine) as session, session.begin():
+        for number in all_products():
+            session.add(
+                Product(name=product_name(number), price_cents=round(PRICE * 100), quantity=first_stock(number))
+            )

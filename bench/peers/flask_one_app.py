@@ -7,13 +7,11 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from bench.peers.flask_database import open_engine, writing
-from bench.peers.flask_orders import log_order
-from bench.peers.flask_stock import answer_errors_as_json, find, take
+from bench.peers.flask_sales import find, json_app, log_order, take
 
 
 def create_app() -> Flask:
-    app = Flask(__name__)
-    answer_errors_as_json(app)
+    app = json_app()
     engine = open_engine(os.environ["DATABASE"])
     writing_engine = writing(engine)
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from bench.peers.flask_database import Order, Product
-from bench.peers.flask_stock import create_tables
+from bench.peers.flask_database import Order, Product, create_tables
 from bench.peers.server import Served, gunicorn
 from bench.peers.store_like import StoreLike
 from bench.peers.system import check_stock

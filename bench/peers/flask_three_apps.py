@@ -9,15 +9,13 @@ from sqlalchemy.orm import Session
 
 from bench.limit import threads
 from bench.peers.flask_database import open_engine, writing
-from bench.peers.flask_orders import log_order
-from bench.peers.flask_stock import answer_errors_as_json, find, take
+from bench.peers.flask_sales import find, json_app, log_order, take
 
 TIMEOUT_S = 20.0
 
 
 def create_catalog() -> Flask:
-    app = Flask(__name__)
-    answer_errors_as_json(app)
+    app = json_app()
     engine = open_engine(os.environ["DATABASE"])
     writing_engine = writing(engine)
 
@@ -37,8 +35,7 @@ def create_catalog() -> Flask:
 
 def create_order() -> Flask:
     """Sells first and logs then. Nothing mends a crash between the two: that is what this simple way leaves out."""
-    app = Flask(__name__)
-    answer_errors_as_json(app)
+    app = json_app()
     writing_engine = writing(open_engine(os.environ["DATABASE"]))
     catalog = _Tier(os.environ["CATALOG"])
 
@@ -55,7 +52,7 @@ def create_order() -> Flask:
 
 
 def create_front_end() -> Flask:
-    app = Flask(__name__)
+    app = json_app()
     catalog, order = _Tier(os.environ["CATALOG"]), _Tier(os.environ["ORDER"])
 
     @app.get("/products/<name>")

@@ -17,8 +17,15 @@ class Store(StoreLike):
         self._tiers: list[Tiers] = []
 
     def start(self, folder: Path) -> None:
-        self._tiers.append(Tiers(folder / "data", PRODUCTS=str(products_file(folder))))
-        self._tiers[0].start()
+        self._prepare(folder).start()
+
+    def _prepare(self, folder: Path) -> Tiers:
+        """The tiers, not started yet, with the products that all systems sell."""
+        products = folder / "products.txt"
+        lines = [f"{product_name(number)} {PRICE} {first_stock(number)}\n" for number in all_products()]
+        products.write_text("".join(lines))
+        self._tiers.append(Tiers(folder / "data", PRODUCTS=str(products)))
+        return self._tiers[0]
 
     @property
     def url(self) -> str:
@@ -38,10 +45,3 @@ class Store(StoreLike):
     def stop(self) -> None:
         for tiers in self._tiers:
             tiers.stop()
-
-
-def products_file(folder: Path) -> Path:
-    """The products that all systems sell, for the setting PRODUCTS."""
-    path = folder / "products.txt"
-    path.write_text("".join(f"{product_name(number)} {PRICE} {first_stock(number)}\n" for number in all_products()))
-    return path
