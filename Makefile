@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-growth bench-memory bench-peers bench-throughput profile lock clean
+.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -61,6 +61,9 @@ bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in
 
 bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)
+
+bench-transports: .venv/bench ## The tiers' calls over http.client, urllib3 and requests, under wrk; needs wrk
+	$(BIN)/python -m bench.peers --only store store-urllib3 store-requests --name transports $(ARGS)
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \

@@ -40,6 +40,10 @@ errorlog = "-"
 loglevel = "warning"
 
 
+def child_exit(_server: Any, worker: Any) -> None:
+    worker.leave()
+
+
 def bind_of(tier: Tier) -> str:
     """gunicorn's `bind`. A host that is not this machine ends the start at once; gunicorn would try it five times."""
     family = socket.AF_INET6 if ":" in tier.bind.host else socket.AF_INET

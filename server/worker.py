@@ -20,6 +20,7 @@ from gunicorn.http.errors import NoMoreData
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 
 from server.connection import Connection, Exchange
+from server.crowd import crowd_of_this_tier
 from server.json_errors import write_json_error
 from wsgi_apps.reply import Awaited
 
@@ -31,6 +32,8 @@ RESPONSE_TIMEOUT_S = 10.0
 PARTING_TIMEOUT_S = 2.0
 # The master looks as often.
 NOTIFY_EVERY_S = 1.0
+# For which a new connection is left to a worker that has fewer, which may be busy.
+OFFER_S = 0.001
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
 
@@ -60,6 +63,8 @@ class StoreWorker(ThreadWorker):
         self._answered: deque[Connection] = deque()
         self._wake_sent = False
         self._notify_at = 0.0
+        self._crowd = crowd_of_this_tier()
+        self._offer_ends = 0.0
         # gunicorn's settings look themselves up at each use.
         self._pre_request, self._post_request = self.cfg.pre_request, self.cfg.post_request
         self._keepalive_s = self.cfg.keepalive
@@ -74,7 +79,9 @@ class StoreWorker(ThreadWorker):
             super().notify()
 
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection."""
+        """Take a new connection, unless it is for another worker."""
+        if self._offers():
+            return
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -88,8 +95,21 @@ class StoreWorker(ThreadWorker):
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self.cfg)
         self._connections.add(connection)
-        self.nr_conns += 1
+        self._count(+1)
         self._guard(self._await_first_request, connection)
+
+    def _offers(self) -> bool:
+        """Whether a new connection is still left to a worker with fewer. The loop asks again at once."""
+        if not self._crowd.has_fewer_than(self.nr_conns):
+            return False
+        now = time.monotonic()
+        if now > self._offer_ends + OFFER_S:  # that was the offer of another connection
+            self._offer_ends = now + OFFER_S
+        return now < self._offer_ends
+
+    def _count(self, change: int) -> None:
+        self.nr_conns += change
+        self._crowd.tell(self.age, self.nr_conns)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Connections, requests, answers: whatever has come."""
@@ -124,8 +144,13 @@ class StoreWorker(ThreadWorker):
             listener.close()
         return False
 
+    def leave(self) -> None:
+        """In the master: this worker has ended, by itself or by force."""
+        self._crowd.leave(self.age)
+
     def run(self) -> None:
         """Serve until told to stop. An orphan then ends at once, whatever its threads still wait for."""
+        self._count(0)
         super().run()
         if self.ppid != os.getppid():
             os._exit(0)
@@ -312,7 +337,7 @@ class StoreWorker(ThreadWorker):
         connection.closed = True
         self._watch(connection, 0)
         self._connections.discard(connection)
-        self.nr_conns -= 1
+        self._count(-1)
         connection.sock.close()
 
     def _guard(self, step: Callable[[Connection], None], connection: Connection) -> None:

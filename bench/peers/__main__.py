@@ -18,14 +18,16 @@ from bench.peers.measure import measure
 from bench.peers.pocketbase import PocketBase
 from bench.peers.report import Results, markdown, write_json
 from bench.peers.store import Store
-from bench.peers.store_unjoined import StoreUnjoined
+from bench.peers.store_variants import over_requests, over_urllib3, unjoined
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
 from bench.program import RESULTS, say
 from tests.tiers import ROOT
 
-SYSTEMS: tuple[Callable[[], System], ...] = (Limit, Store, StoreUnjoined, PocketBase, FlaskOne, FlaskThree)
+PEERS: tuple[Callable[[], System], ...] = (Limit, Store, unjoined, PocketBase, FlaskOne, FlaskThree)
+# Started only when asked for by name.
+VARIANTS: tuple[Callable[[], System], ...] = (over_requests, over_urllib3)
 
 
 class StartFailed(Exception):
@@ -33,8 +35,9 @@ class StartFailed(Exception):
 
 
 def main() -> int:
-    systems = {system.name: system for system in (make() for make in SYSTEMS)}
-    options = parse(sorted(systems), sys.argv[1:])
+    peers = [make() for make in PEERS]
+    systems = {system.name: system for system in [*peers, *(make() for make in VARIANTS)]}
+    options = parse(list(systems), [peer.name for peer in peers], sys.argv[1:])
     require_wrk()
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(128 + signal.SIGTERM))
     try:
@@ -49,7 +52,7 @@ def main() -> int:
     return 1 if results.void else 0
 
 
-def parse(names: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
+def parse(names: Sequence[str], default: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
     """The options, checked."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which the median counts (default 3)")
@@ -58,7 +61,12 @@ def parse(names: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
         "--clients", type=_count, nargs="+", default=[1, 8, 32, 128], help="connections (default 1 8 32 128)"
     )
     parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="NAME", help=f"systems, of: {', '.join(names)}"
+        "--only",
+        nargs="+",
+        choices=names,
+        default=default,
+        metavar="NAME",
+        help=f"systems, of: {', '.join(names)} (default: {', '.join(default)})",
     )
     parser.add_argument(
         "--name", default="peers", help="how the files in bench/results/ begin (default peers); older ones are replaced"

@@ -17,6 +17,8 @@ STYLES = {
     "limit": ("#000000", "", ":"),
     "store": (plots.ORANGE, "o", "-"),
     "store-unjoined": ("#E69F00", "s", "--"),
+    "store-urllib3": (plots.BLUE, "^", "--"),
+    "store-requests": (plots.GREEN, "D", "--"),
     "pocketbase": (plots.BLUE, "^", "-"),
     "flask-1-tier": (plots.GREEN, "D", "-"),
     "flask-3-tiers": ("#CC79A7", "v", "--"),

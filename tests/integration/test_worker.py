@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -310,3 +310,50 @@ def test_a_client_that_never_reads_is_left(catalog: Tiers) -> None:
                 break
         else:
             pytest.fail("it was never closed")
+
+
+def open_sockets(pid: int) -> int:
+    links = []
+    for file in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            links.append(os.readlink(file))
+    return sum(link.startswith("socket:") for link in links)
+
+
+@contextmanager
+def shares(tiers: Tiers, connections: int) -> Iterator[list[int]]:
+    """How many of so many new connections each front-end worker has taken; they end with the block."""
+    before = {worker: open_sockets(worker) for worker in tiers.workers("front_end")}
+    with ExitStack() as ending:
+        shoppers = [
+            ending.enter_context(socket.create_connection(("127.0.0.1", tiers.ports["front_end"])))
+            for _ in range(connections)
+        ]
+        for shopper in shoppers:
+            shopper.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        for shopper in shoppers:
+            assert shopper.recv(1000).startswith(b"HTTP/1.1 200")
+        yield sorted(open_sockets(worker) - sockets for worker, sockets in before.items())
+    deadline = time.monotonic() + 5
+    while any(open_sockets(worker) > sockets for worker, sockets in before.items()):
+        assert time.monotonic() < deadline, "connections are still open"
+        time.sleep(0.01)
+
+
+def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
+    try:
+        tiers.start("front_end")
+        started_by = time.monotonic() + 20
+        taken = [0]
+        while taken != [2, 2]:  # the first worker answers before the second has started
+            assert time.monotonic() < started_by, taken
+            with shares(tiers, 4) as taken:
+                pass
+        uneven = []
+        for _ in range(10):
+            with shares(tiers, 32) as taken:
+                uneven += [taken] if taken[0] < 14 else []
+        assert len(uneven) <= 2, uneven  # a machine that is busy with other things may hold one worker up
+    finally:
+        tiers.stop()

@@ -1,0 +1,77 @@
+"""The calls between the tiers on other HTTP clients than `wsgi_apps.clients.Peer`, which is on http.client."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+import urllib3
+
+from conf.settings import Address
+from wsgi_apps import front_end, order
+from wsgi_apps.clients import Peer
+
+
+class RequestsPeer(Peer):
+    """On a `requests` session that looks for no proxy."""
+
+    def __init__(self, name: str, address: Address, *, deadline_s: float) -> None:
+        super().__init__(name, address, deadline_s=deadline_s)
+        self._url = f"http://{address}"
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> tuple[int, Any] | None:
+        try:
+            reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
+            return (reply.status_code, reply.json()) if reply.status_code < 500 else None
+        except (requests.RequestException, ValueError):
+            return None
+
+
+class Urllib3Peer(Peer):
+    """On urllib3's pool of connections to one host, without its retries."""
+
+    def __init__(self, name: str, address: Address, *, deadline_s: float) -> None:
+        super().__init__(name, address, deadline_s=deadline_s)
+        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
+
+    def _ask(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> tuple[int, Any] | None:
+        try:
+            reply = self._pool.urlopen(
+                method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
+            )
+            return (reply.status, json.loads(reply.data)) if reply.status < 500 else None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError):
+            return None
+
+
+def front_end_over_requests() -> front_end.FrontEndApp:
+    return _front_end(RequestsPeer)
+
+
+def front_end_over_urllib3() -> front_end.FrontEndApp:
+    return _front_end(Urllib3Peer)
+
+
+def order_over_requests() -> order.OrderApp:
+    return _order(RequestsPeer)
+
+
+def order_over_urllib3() -> order.OrderApp:
+    return _order(Urllib3Peer)
+
+
+def _front_end(peer: type[Peer]) -> front_end.FrontEndApp:
+    # By way of vars: the module has the name for itself, and mypy would have it stay so.
+    vars(front_end)["Peer"] = peer
+    return front_end.create_app()
+
+
+def _order(peer: type[Peer]) -> order.OrderApp:
+    vars(order)["Peer"] = peer
+    return order.create_app()
