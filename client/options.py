@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from conf.arguments import argument
 from conf.settings import SettingsError, parse_probability
 from domain.errors import Invalid
 from domain.values import parse_name, parse_quantity, parse_whole_number
@@ -73,31 +74,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--mode", type=int, choices=(1, 2, 3), help="what to do, see above")
-    add("--product", type=_argument(parse_name), metavar="NAME", help="modes 2 and 3: the product")
+    add("--product", type=argument(parse_name), metavar="NAME", help="modes 2 and 3: the product")
     add(
         "--quantity",
-        type=_argument(parse_quantity),
+        type=argument(parse_quantity),
         metavar="N",
         help=f"mode 3: pieces a buy; mode 1: at most so many (default {LARGEST_RANDOM_BUY})",
     )
-    add("--count", type=_argument(_parse_count), default=1, metavar="N", help="rounds in all (default 1)")
-    add("--clients", type=_argument(_parse_clients), default=1, metavar="N", help="shoppers at once (default 1)")
-    add("--p", type=_argument(parse_probability), metavar="P", help="mode 1: probability of a buy (default: $p)")
+    add("--count", type=argument(_parse_count), default=1, metavar="N", help="rounds in all (default 1)")
+    add("--clients", type=argument(_parse_clients), default=1, metavar="N", help="shoppers at once (default 1)")
+    add("--p", type=argument(parse_probability), metavar="P", help="mode 1: probability of a buy (default: $p)")
     add("--seed", type=int, metavar="N", help="makes the random choices the same in each run")
     add("--json", action="store_true", help="the result as JSON, and no progress bar")
     return parser
-
-
-def _argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The parser for argparse, which wants its own error to show a message."""
-
-    def parse_argument(text: str) -> T:
-        try:
-            return parse(text)
-        except (Invalid, SettingsError) as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return parse_argument
 
 
 def _ask(default_p: float | None) -> dict[str, Any]:

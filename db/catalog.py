@@ -18,11 +18,11 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
 # Why a piece left the stock: a buy by way of the order tier, or a direct decrement at the catalog.
 Reason = Literal["sold", "decrement"]
 
-_PRODUCT = "SELECT name, price_cents, quantity FROM products WHERE name = :name"
+_PRODUCT = "SELECT name, price_cents, quantity FROM products WHERE name = :name AND NOT retired"
 _ANY = "SELECT 1 FROM products LIMIT 1"
 _PRODUCTS = """
     SELECT name, price_cents, quantity FROM products
-    WHERE name > :after AND instr(casefold(name), casefold(:q)) ORDER BY name LIMIT :limit"""
+    WHERE name > :after AND NOT retired AND instr(casefold(name), casefold(:q)) ORDER BY name LIMIT :limit"""
 
 
 class CatalogStore:
@@ -71,7 +71,7 @@ class CatalogStore:
             if run(transaction, _ANY, {}):
                 return False
             for product in products:
-                _add(transaction, product)
+                add(transaction, product)
             return True
 
     def close(self) -> None:
@@ -88,7 +88,8 @@ _HOW_IT_ENDED = """
     SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key
     UNION ALL SELECT product, quantity, :reason, NULL, reason FROM refused WHERE key = :key"""
 _TAKE = """
-    UPDATE products SET quantity = quantity - :quantity WHERE name = :product AND quantity >= :quantity
+    UPDATE products SET quantity = quantity - :quantity
+    WHERE name = :product AND quantity >= :quantity AND NOT retired
     RETURNING price_cents, quantity"""
 
 
@@ -104,7 +105,7 @@ def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
     if not taken:
         return _refuse(transaction, buy)
     price_cents, balance = taken[0]
-    _enter(transaction, Product(buy.product, price_cents, balance), -buy.quantity, reason, buy.key)
+    enter(transaction, Product(buy.product, price_cents, balance), -buy.quantity, reason, buy.key)
     return Sold(price_cents)
 
 
@@ -120,12 +121,15 @@ def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
 
 
 _ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
+_ADDED = "INSERT INTO product_history (product, what, price_cents) VALUES (:name, 'added', :price_cents)"
 
 
-def _add(transaction: apsw.Connection, product: Product) -> None:
-    row = {"name": product.name, "price_cents": product.price_cents, "quantity": product.quantity}
-    run(transaction, _ADD, row)
-    _enter(transaction, product, product.quantity, "initial", key=None)
+def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
+    """A new product, with its first entries in the ledger and in the history. The owner's key stands in the ledger."""
+    row = {"name": product.name, "price_cents": product.price_cents}
+    run(transaction, _ADD, row | {"quantity": product.quantity})
+    run(transaction, _ADDED, row)
+    enter(transaction, product, product.quantity, "initial", key)
 
 
 _ENTER = """
@@ -133,7 +137,7 @@ _ENTER = """
     VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
 
 
-def _enter(transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None) -> None:
+def enter(transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None) -> None:
     """A change of the stock, which has led to this `product`."""
     entry = {"product": product.name, "balance": product.quantity, "price_cents": product.price_cents}
     run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key})

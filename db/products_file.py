@@ -1,17 +1,11 @@
 """The file of the first products: a name, a price and a quantity on each line."""
 
-import re
 import shlex
 from pathlib import Path
 
 from db.connection import StartRefused
 from domain.errors import Invalid
-from domain.values import Product, parse_name, parse_whole_number
-
-MAX_PRICE_CENTS = 100_000_000_000
-MAX_STOCK = 1_000_000_000
-
-_PRICE = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
+from domain.values import Product, parse_name, parse_price, parse_stock, parse_whole_number
 
 
 def read_products(path: Path) -> list[Product]:
@@ -50,21 +44,4 @@ def _parse(fields: list[str]) -> Product:
     if len(fields) != 3:
         raise Invalid('a line is: name price quantity, with "quotes" around a name with spaces')
     name, price, quantity = fields
-    return Product(parse_name(name), _parse_price(price), _parse_stock(quantity))
-
-
-def _parse_price(text: str) -> int:
-    match = _PRICE.fullmatch(text)
-    if match is None:
-        raise Invalid(f"the price {text!r} is not a number such as 25.99")
-    price_cents = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
-    if price_cents > MAX_PRICE_CENTS:
-        raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
-    return price_cents
-
-
-def _parse_stock(text: str) -> int:
-    quantity = parse_whole_number(text)
-    if quantity is None or quantity > MAX_STOCK:
-        raise Invalid(f"the quantity {text!r} is not a whole number from 0 to {MAX_STOCK:,}")
-    return quantity
+    return Product(parse_name(name), parse_price(price), parse_stock(quantity))

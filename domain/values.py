@@ -9,8 +9,11 @@ from domain.errors import Invalid
 MAX_NAME_CHARACTERS = 64
 MAX_QUANTITY = 1_000_000
 MAX_KEY_CHARACTERS = 128
+MAX_PRICE_CENTS = 100_000_000_000
+MAX_STOCK = 1_000_000_000
 
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
+_PRICE = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 
@@ -94,6 +97,25 @@ def parse_whole_number(text: str) -> int | None:
     """A whole number of at most 18 ASCII digits behind leading zeros, else None. 18 digits fit SQLite's INTEGER."""
     match = _WHOLE_NUMBER.fullmatch(text)
     return int(match[1]) if match else None
+
+
+def parse_price(text: str) -> int:
+    """Text from outside such as 25.99 as a price in cents. Raises Invalid."""
+    match = _PRICE.fullmatch(text)
+    if match is None:
+        raise Invalid(f"the price {text!r} is not a number such as 25.99")
+    price_cents = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
+    if price_cents > MAX_PRICE_CENTS:
+        raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
+    return price_cents
+
+
+def parse_stock(text: str) -> int:
+    """Text from outside as the stock of a product, 0 to MAX_STOCK pieces. Raises Invalid."""
+    quantity = parse_whole_number(text)
+    if quantity is None or quantity > MAX_STOCK:
+        raise Invalid(f"the quantity {text!r} is not a whole number from 0 to {MAX_STOCK:,}")
+    return quantity
 
 
 def parse_key(text: str) -> str:

@@ -1,0 +1,15 @@
+import os
+import sys
+
+try:
+    # Imported in here, so that a Ctrl-C meanwhile leaves no traceback either.
+    from db.program import main
+
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.exit(code)
+except KeyboardInterrupt:
+    print(file=sys.stderr)
+    sys.exit(130)
+except BrokenPipeError:  # who read the report has gone
+    os._exit(1)

@@ -1,0 +1,105 @@
+"""What the owner changes in the catalog: new products, more pieces, other prices, and products that go."""
+
+from pathlib import Path
+
+import apsw
+
+from db.catalog import add, enter
+from db.connection import Database, run
+from domain.errors import Invalid, KeyReused, ProductNotFound
+from domain.values import MAX_STOCK, Product
+
+
+class Assortment:
+    """The owner's side of the catalog's file. Each method is one transaction, beside the buys of a running store.
+
+    Each change has a key and happens once for it: the method is True when it has made the change, and False when the
+    key had made this same change before. All raise KeyReused when the key stands for anything else, and Unavailable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def add(self, product: Product, key: str) -> bool:
+        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever."""
+        with self._database.write() as transaction:
+            if _is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents)):
+                return False
+            if run(transaction, _KNOWN, {"name": product.name}):
+                raise Invalid(f"there is or was a {product.name!r} already")
+            add(transaction, product, key)
+            return True
+
+    def restock(self, name: str, quantity: int, key: str) -> bool:
+        """More pieces. Raises ProductNotFound, and Invalid when the stock would be more than MAX_STOCK."""
+        with self._database.write() as transaction:
+            if _is_done(transaction, key, ("restock", name, quantity, None)):
+                return False
+            product = _product(transaction, name)
+            balance = product.quantity + quantity
+            if balance > MAX_STOCK:
+                raise Invalid(f"the stock of {name!r} would be above {MAX_STOCK:,}")
+            run(transaction, _PUT, {"name": name, "quantity": quantity})
+            enter(transaction, Product(name, product.price_cents, balance), quantity, "restock", key)
+            return True
+
+    def price(self, name: str, price_cents: int, key: str) -> bool:
+        """Another price, for the buys from now on. Raises ProductNotFound."""
+        with self._database.write() as transaction:
+            if _is_done(transaction, key, ("price", name, None, price_cents)):
+                return False
+            _product(transaction, name)
+            run(transaction, _PRICE, {"name": name, "price_cents": price_cents})
+            run(transaction, _NOTE, {"name": name, "what": "price", "key": key})
+            return True
+
+    def retire(self, name: str, key: str) -> bool:
+        """The product is not found any more. What was bought of it stays. Raises ProductNotFound."""
+        with self._database.write() as transaction:
+            if _is_done(transaction, key, ("retired", name, None, None)):
+                return False
+            _product(transaction, name)
+            run(transaction, _RETIRE, {"name": name})
+            run(transaction, _NOTE, {"name": name, "what": "retired", "key": key})
+            return True
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._database.close()
+
+
+_PUT = "UPDATE products SET quantity = quantity + :quantity WHERE name = :name"
+_PRICE = "UPDATE products SET price_cents = :price_cents WHERE name = :name"
+_RETIRE = "UPDATE products SET retired = 1 WHERE name = :name"
+_NOTE = """
+    INSERT INTO product_history (product, what, price_cents, key)
+    SELECT name, :what, price_cents, :key FROM products WHERE name = :name"""
+_KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
+
+
+def _product(transaction: apsw.Connection, name: str) -> Product:
+    rows = run(transaction, _KNOWN, {"name": name})
+    if not rows:
+        raise ProductNotFound(f"there is no {name!r}")
+    price_cents, quantity, retired = rows[0]
+    if retired:
+        raise ProductNotFound(f"{name!r} was retired")
+    return Product(name, price_cents, quantity)
+
+
+# What a key has made, with what its command was told and nothing else: a restock was not told a price.
+_MADE = """
+    SELECT reason, product, delta, CASE reason WHEN 'initial' THEN price_cents END FROM stock_ledger WHERE key = :key
+    UNION ALL
+    SELECT what, product, NULL, CASE what WHEN 'price' THEN price_cents END FROM product_history WHERE key = :key
+    UNION ALL
+    SELECT reason, product, quantity, NULL FROM refused WHERE key = :key"""
+
+
+def _is_done(transaction: apsw.Connection, key: str, change: tuple[str, str, int | None, int | None]) -> bool:
+    """Whether the key has made this change. Raises KeyReused when it stands for another one, or for a buy."""
+    rows = run(transaction, _MADE, {"key": key})
+    if rows and rows != [change]:
+        what, product, *_ = rows[0]
+        raise KeyReused(f"the key {key!r} stands for something else already ({what}: {product!r})")
+    return bool(rows)

@@ -1,0 +1,29 @@
+"""Buys in doubt: some while the store is buying, none for long."""
+
+from collections.abc import Iterator
+
+from db.audit.discrepancy import Discrepancy
+from db.connection import run
+from db.snapshots import CATALOG, LOG, Snapshots
+from domain.values import Buy
+
+# The order tier settles what is in doubt for 3 s, and a catalog that restarts meanwhile takes a few more.
+OVERDUE_S = 10.0
+
+
+def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
+    """I6: buys in doubt drain. Their age is by the clock of the machine, as is the time that the log has of them."""
+    with snapshots.look(LOG, CATALOG) as connection:
+        overdue = run(connection, _OVERDUE, {"overdue_s": OVERDUE_S})
+    for key, product, quantity, age_s, taken_as, refusal in overdue:
+        known = "has not heard of it" if taken_as is None and refusal is None else f"says {taken_as or refusal}"
+        what = f"{quantity} {product} in doubt for {age_s:.0f} s; the catalog {known}"
+        yield Discrepancy("I6", f"key {key}", what, repair=Buy(key, product, quantity))
+
+
+_OVERDUE = """
+    SELECT key, intents.product, quantity, age_s, sold.reason, refused.reason
+    FROM (SELECT *, unixepoch('subsec') - unixepoch(time, 'subsec') AS age_s FROM log.intents) AS intents
+    LEFT JOIN catalog.stock_ledger AS sold USING (key)
+    LEFT JOIN (SELECT key, reason FROM catalog.refused) AS refused USING (key)
+    WHERE age_s > :overdue_s ORDER BY begun"""

@@ -1,0 +1,146 @@
+"""Backups: both databases as they stood at one moment, beside a running store; and the way back.
+
+A backup is what a power cut at that moment would have left: some buys may be in doubt, and the order tier brings them
+to their end when it starts, as it does after a power cut. SQLite has no snapshot across files, so this takes the order
+log's write lock for the few milliseconds in which it fixes both moments. Meanwhile no intent begins and no order is
+appended, so that all that the catalog has sold at its moment is an order or an intent at the log's.
+
+The pages are copied by SQLite's backup API and not by VACUUM INTO, which writes each table and index anew and takes
+four times as long. A copy from a connection that reads sees one moment, however long it takes.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import apsw
+
+from db.audit import HISTORY, Audit, audit
+from db.catalog import CatalogStore
+from db.compare import compare
+from db.connection import Database
+from db.order import OrderStore
+from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable
+
+_PAGES_A_STEP = 4_096
+_BUSY_TIMEOUT_MS = 5_000
+
+Watch = Callable[[str], None]
+
+
+class InTheWay(Exception):
+    """There is something where a folder was to be made; the message says what, and what to do."""
+
+
+def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
+    """Copy the store to the folder `target`, which must not exist or be empty; what the audit of the copy found.
+
+    Raises InTheWay, Unreadable, Unavailable, and the errors in db.connection.TROUBLE; then there is no `target`.
+    """
+    if _has_content(target):
+        raise InTheWay(f"{target} is not empty; name a new folder for the backup")
+    with _unfinished(target) as folder:
+        with Snapshots(data_dir):
+            pass  # these are books that this code can read, and so can those who will restore the copy
+        with _opened(data_dir) as sources:
+            order_log = Database(data_dir / LOG.name)
+            with closing(order_log), order_log.write():
+                _fix(sources)
+            _copy(sources, folder, watch)
+        with Snapshots(folder) as copy:
+            return audit(copy, HISTORY, watch)
+
+
+def restore(source: Path, target: Path, watch: Watch) -> Audit:
+    """Make the folder `target` from a backup, upgraded to this code's schema; what its audit found.
+
+    `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, StartRefused
+    for a backup of another program or of a newer release, Unreadable, and the errors in db.connection.TROUBLE; then
+    `target` is as it was.
+    """
+    for file in FILES:
+        if not (source / file.name).is_file():
+            raise Unreadable(f"{source} is no backup: it has no {file.name}")
+    if _has_content(target):
+        raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
+    with _unfinished(target) as folder:
+        with _opened(source) as sources:
+            _fix(sources)
+            _copy(sources, folder, watch)
+        with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
+            catalog.migrate()
+            log.migrate()
+        with Snapshots(folder) as copy:
+            return audit(copy, HISTORY, watch)
+
+
+def _in_the_way(target: Path, source: Path) -> str:
+    """What is in `target`, and whether it is more than what is in the backup."""
+    try:
+        with Snapshots(target) as there, Snapshots(source) as copy:
+            return f"{target} holds a store, {compare(there, copy)}"
+    except (Unreadable, apsw.Error):
+        return f"{target} is not empty"
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
+    """A connection to each database of a folder."""
+    with ExitStack() as stack:
+        sources = {}
+        for file in FILES:
+            connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
+            sources[file] = stack.enter_context(closing(connection))
+            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            connection.pragma("query_only", True)
+        yield sources
+
+
+def _fix(sources: Mapping[File, apsw.Connection]) -> None:
+    """From now on each connection sees its database as it stands now."""
+    for connection in sources.values():
+        connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
+
+
+def _copy(sources: Mapping[File, apsw.Connection], folder: Path, watch: Watch) -> None:
+    for file, source in sources.items():
+        watch(f"copy of {file.name}")
+        with closing(apsw.Connection(str(folder / file.name))) as copy:
+            with copy.backup("main", source, "main") as pages:
+                while not pages.done:
+                    pages.step(_PAGES_A_STEP)
+            # A backup is one plain file for each database, without companions; the tiers switch back.
+            copy.pragma("journal_mode", "delete")
+
+
+def _has_content(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """A folder that becomes `target` once it is complete and on disk; of one that fails nothing is left."""
+    target = target.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}.unfinished")
+    folder.mkdir()
+    try:
+        yield folder
+        for path in (*folder.iterdir(), folder):
+            _sync(path)
+        folder.rename(target)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,41 @@
+"""Whether one store's history is the beginning of another's."""
+
+from db.connection import run
+from db.snapshots import CATALOG, CHUNK, LOG, File, Snapshots
+
+_ORDERS = """
+    SELECT number, key, product, quantity, price_cents FROM log.orders
+    WHERE number > :after ORDER BY number LIMIT :limit"""
+_ENTRIES = """
+    SELECT entry, key, product, delta, price_cents FROM catalog.stock_ledger
+    WHERE entry > :after ORDER BY entry LIMIT :limit"""
+
+
+def compare(store: Snapshots, backup: Snapshots) -> str:
+    """In words: all of the store's history is in the backup, or where the two part."""
+    for file, rows, what in ((LOG, _ORDERS, "order"), (CATALOG, _ENTRIES, "ledger entry")):
+        if parts := _first_difference(store, backup, file, rows):
+            number, is_newer = parts
+            if is_newer:
+                return f"and the backup ends before its {what} {number}: what is newer would be lost"
+            return f"and its {what} {number} is another one than the backup's"
+    return "all of which is in the backup"
+
+
+def _first_difference(store: Snapshots, backup: Snapshots, file: File, rows: str) -> tuple[int, bool] | None:
+    """The number of the first row of the store that the backup does not have, and whether it is newer than all."""
+    after = -1
+    while True:
+        chunk = {"after": after, "limit": CHUNK}
+        with store.look(file) as connection:
+            own = run(connection, rows, chunk)
+        with backup.look(file) as connection:
+            copied = run(connection, rows, chunk)
+        for at, row in enumerate(own):
+            if at >= len(copied):
+                return row[0], True
+            if row != copied[at]:
+                return row[0], False
+        if len(own) < CHUNK:
+            return None
+        after = own[-1][0]

@@ -1,0 +1,99 @@
+"""What the keeper of the books is told on the command line."""
+
+import argparse
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from conf.arguments import argument
+from domain.errors import Invalid
+from domain.values import parse_key, parse_name, parse_price, parse_stock
+
+_DESCRIPTION = """\
+The books of the toy store: look at them, prove them, copy them, and change what the store sells.
+All of it is safe beside the running store, except restore, which makes a new folder.
+The variable DATA_DIR says where catalog.db and order.db are (default: data)."""
+
+_EXIT_CODES = """\
+exit code: 0 done, nothing is wrong; 1 something is wrong, or the answer is no, and the output says what;
+2 it could not be done or known; 130 interrupted"""
+
+_AUDIT = """\
+Check the promises I1 to I6 in both databases, to read only, and name each discrepancy with its key, product or number.
+Buys that are under way are none. docs/books.md lists what is checked."""
+_RECONCILE = """\
+Show what can be repaired by appending: a key that was sold and is missing from the log, and a buy in doubt for more
+than 10 s. With --apply each is brought to its end under its own key, as the order tier does it: the catalog repeats
+its answer, or gives its first one, and the log takes it down. Nothing in the books is changed or taken out."""
+_BACKUP = """\
+Copy both databases, as they stand at one moment, to the new folder DIR, and audit the copy. DIR appears when all of it
+is on disk, and not before."""
+_RESTORE = """\
+Make DATA_DIR, or the folder of --into, from the backup in DIR, upgrade its schema if need be, and audit it. The folder
+must not exist or be empty, and no tier may be running: what is in the way you move away yourself."""
+_KEY = (
+    "the change happens once for its key; the same command with the same key again changes nothing (default: a new key)"
+)
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    """`command`, `json`, and what the command needs, parsed. Ends the program with exit code 2 on wrong usage."""
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m db",
+        description=_DESCRIPTION,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=description or f"{summary[0].upper()}{summary[1:]}.",
+            epilog=_EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.add_argument("--json", action="store_true", help="the result as JSON, for scripts")
+        return added
+
+    command("status", "how the store stands: products, stock, orders, buys in doubt, sizes, the last order")
+    command("audit", "check that the books are right, and name what is not", _AUDIT)
+    reconcile = command("reconcile", "show what can be repaired by appending, and repair it", _RECONCILE)
+    reconcile.add_argument("--apply", action="store_true", help="repair, and audit again")
+    backup = command("backup", "copy the store to a new folder, and audit the copy", _BACKUP)
+    backup.add_argument("folder", type=Path, metavar="DIR", help="the folder to make")
+    restore = command("restore", "make the store's folder from a backup, and audit it", _RESTORE)
+    restore.add_argument("folder", type=Path, metavar="DIR", help="the backup")
+    restore.add_argument("--into", type=Path, metavar="FOLDER", help="another folder than DATA_DIR, to look at it")
+    _add_changes(command)
+    return parser
+
+
+def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The commands that change what the store sells. Each has a key."""
+    price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
+    add = command("add", "sell a new product")
+    restock = command("restock", "put more pieces of a product in stock")
+    change_price = command("price", "change the price of a product, for the buys from now on")
+    retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
+    for change in (add, restock, change_price, retire):
+        change.add_argument("name", type=argument(parse_name), metavar="NAME", help="the product")
+    add.add_argument("price_cents", **price)
+    add.add_argument("quantity", type=argument(parse_stock), metavar="QUANTITY", help="pieces in stock, 0 or more")
+    restock.add_argument("quantity", type=argument(_parse_restock), metavar="QUANTITY", help="pieces, 1 or more")
+    change_price.add_argument("price_cents", **price)
+    for change in (add, restock, change_price, retire):
+        change.add_argument("--key", type=argument(parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
+
+
+def _parse_restock(text: str) -> int:
+    quantity = parse_stock(text)
+    if quantity < 1:
+        raise Invalid("the quantity is below 1")
+    return quantity

@@ -1,0 +1,137 @@
+"""The program of the books: one function a command, each with its exit code."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from conf.health import is_healthy
+from conf.settings import Settings, load_or_exit
+from db.assortment import Assortment
+from db.audit import Audit, audit
+from db.backup import InTheWay, backup, restore
+from db.catalog import CatalogStore
+from db.connection import StartRefused
+from db.options import options
+from db.reconcile import reconcile
+from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
+from db.snapshots import CATALOG, Snapshots, Unreadable
+from db.status import status
+from domain.errors import StoreError, Unavailable
+from domain.values import Product
+
+CLEAN, WRONG, FAILED = 0, 1, 2
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: list[str]) -> int:
+    """The whole program; its exit code."""
+    given = options(arguments)
+    settings = load_or_exit()
+    try:
+        return COMMANDS[given.command](given, settings)
+    except BrokenPipeError:
+        raise
+    except Unavailable as error:
+        again = f" with --key {given.key}" if "key" in given else ""
+        return _fail(f"{error}{again}")
+    except StoreError as no:
+        print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
+        return WRONG
+    except (Unreadable, InTheWay, StartRefused, apsw.Error, OSError) as error:
+        return _fail(str(error))
+
+
+def _fail(why: str) -> int:
+    print(f"toy store: {why}", file=sys.stderr)
+    return FAILED
+
+
+def _status(given: argparse.Namespace, settings: Settings) -> int:
+    with Snapshots(settings.data_dir) as snapshots:
+        print_status(status(snapshots), given.json)
+    return CLEAN
+
+
+def _audit(given: argparse.Namespace, settings: Settings) -> int:
+    begun = time.monotonic()
+    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+        found, state = audit(snapshots, watch=watch), status(snapshots)
+    print_audit(found, state, time.monotonic() - begun, given.json)
+    return _code(found)
+
+
+def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
+    with Snapshots(settings.data_dir) as snapshots, watching("reconcile") as watch:
+        found = audit(snapshots, watch=watch)
+        buys = [discrepancy.repair for discrepancy in found.discrepancies if discrepancy.repair is not None]
+        placed = list(reconcile(settings.data_dir, buys)) if given.apply else []
+        left = audit(snapshots, watch=watch) if placed else found
+    print_reconciled(placed, left, given.json)
+    return _code(left)
+
+
+def _backup(given: argparse.Namespace, settings: Settings) -> int:
+    with watching("backup") as watch:
+        found = backup(settings.data_dir, given.folder, watch)
+    return _report_copy(found, given, given.folder)
+
+
+def _restore(given: argparse.Namespace, settings: Settings) -> int:
+    folder = given.into or settings.data_dir
+    if given.into is None:
+        # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
+        for tier in (settings.catalog, settings.order):
+            if is_healthy(tier.here):
+                raise InTheWay(f"the {tier.name} tier runs at {tier.here}: stop the store, or restore --into a folder")
+    with watching("restore") as watch:
+        found = restore(given.folder, folder, watch)
+    return _report_copy(found, given, folder)
+
+
+def _report_copy(found: Audit, given: argparse.Namespace, folder: Path) -> int:
+    with Snapshots(folder) as snapshots:
+        print_copy(found, status(snapshots), folder, given.json)
+    return _code(found)
+
+
+def _code(found: Audit) -> int:
+    return CLEAN if found.is_clean else WRONG
+
+
+def _change(given: argparse.Namespace, settings: Settings) -> int:
+    """One of the owner's changes. The same one again under its key is done already, and as good."""
+    with Snapshots(settings.data_dir):
+        pass  # these are the books, and none is made where they are not
+    path = settings.data_dir / CATALOG.name
+    with closing(Assortment(path)) as assortment, closing(CatalogStore(path)) as catalog:
+        match given.command:
+            case "add":
+                is_new = assortment.add(Product(given.name, given.price_cents, given.quantity), given.key)
+            case "restock":
+                is_new = assortment.restock(given.name, given.quantity, given.key)
+            case "price":
+                is_new = assortment.price(given.name, given.price_cents, given.key)
+            case _:
+                is_new = assortment.retire(given.name, given.key)
+        [product] = catalog.lookup([given.name])
+    print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
+    return CLEAN
+
+
+COMMANDS: dict[str, Command] = {
+    "status": _status,
+    "audit": _audit,
+    "reconcile": _reconcile,
+    "backup": _backup,
+    "restore": _restore,
+    "add": _change,
+    "restock": _change,
+    "price": _change,
+    "retire": _change,
+}

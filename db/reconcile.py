@@ -1,0 +1,30 @@
+"""Repairs what can be repaired by appending: buys that stopped half way are brought to their end by the buy's protocol.
+
+Such a buy is sold and missing from the log, or it is in doubt for too long. It is placed again under its own key, as
+the order tier's recovery would: the catalog repeats the answer that it has under the key, or gives its first one, and
+the log takes it down once. So it does not matter who else does the same at the same time, and nothing that stands in
+the books is ever changed or taken out; only the intent of a buy that has ended goes, as always.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.snapshots import CATALOG, LOG
+from domain.checkout import MAX_BATCH, Checkout
+from domain.protocols import Placed
+from domain.values import Buy
+
+
+def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed]]:
+    """Bring the buys to their end; for each the number of its order, or a no.
+
+    Raises Unavailable; what was brought to its end before stays so.
+    """
+    with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
+        checkout = Checkout(log, catalog)
+        for start in range(0, len(buys), MAX_BATCH):
+            batch = buys[start : start + MAX_BATCH]
+            yield from zip(batch, checkout.place_all(batch), strict=True)

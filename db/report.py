@@ -1,0 +1,147 @@
+"""What the program of the books prints: tables and sentences for people, or JSON for scripts."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from db.audit import Audit, Discrepancy
+from db.status import Status
+from domain.protocols import Placed
+from domain.values import Buy, Product
+
+# Where no terminal sets a width, a line must stay one line, so that it can be searched.
+_WIDE = 10_000
+
+
+@contextmanager
+def watching(what: str) -> Iterator[Callable[[str], None]]:
+    """Hears what is under way, and shows it to who sits at a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _step: None
+        return
+    with console.status(what) as line:
+        yield lambda step: line.update(Text(f"{what}: {step}"))
+
+
+def print_status(state: Status, as_json: bool) -> None:
+    if as_json:
+        _print_json(asdict(state))
+        return
+    last = state.last_order
+    rows = [
+        ("products", f"{state.products:,}, {state.retired:,} of them retired"),
+        ("stock", f"{state.stock:,} pieces"),
+        ("orders", f"{state.orders:,}"),
+        ("refused buys", f"{state.refused:,}"),
+        ("buys in doubt", _in_doubt(state)),
+        ("last order", f"{last.number}: {last.quantity} {last.product}, {last.time}" if last else "none"),
+    ]
+    rows += [
+        (file.name, f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}, schema {file.schema}")
+        for file in state.files
+    ]
+    _print_table((), rows)
+
+
+def print_audit(found: Audit, state: Status, seconds: float, as_json: bool) -> None:
+    if as_json:
+        _print_json({**_found(found), "seconds": round(seconds, 3), "status": asdict(state)})
+        return
+    _print_discrepancies(found.discrepancies)
+    print(f"{_verdict(found)}: {_contents(state)}; {seconds:.1f} s.")
+
+
+def print_copy(found: Audit, state: Status, folder: Path, as_json: bool) -> None:
+    """What a backup or a restore has made."""
+    if as_json:
+        _print_json({"folder": str(folder), **_found(found), "status": asdict(state)})
+        return
+    _print_discrepancies(found.discrepancies)
+    print(f"{folder} is complete. {_verdict(found)}: {_contents(state)}.")
+
+
+def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:
+    """What was repaired, and what is left: of that the repairable comes first."""
+    if as_json:
+        repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
+        _print_json({"repaired": repaired, **_found(left)})
+        return
+    if placed:
+        rows = [(buy.key, f"{buy.quantity} {buy.product}", _outcome(answer)) for buy, answer in placed]
+        _print_table(("repaired key", "buy", "is now"), rows)
+    repairable = [discrepancy for discrepancy in left.discrepancies if discrepancy.repair is not None]
+    others = [discrepancy for discrepancy in left.discrepancies if discrepancy.repair is None]
+    if repairable:
+        _print_discrepancies(repairable)
+        print(f"{len(repairable):,} can be repaired: run it with --apply.")
+    if others:
+        _print_discrepancies(others)
+        print(f"{len(others):,} cannot be repaired by appending, see docs/books.md.")
+    if left.is_clean:
+        print("Nothing is left to repair.")
+
+
+def print_change(name: str, product: Product | None, key: str, is_new: bool, as_json: bool) -> None:
+    """What one of the owner's commands came to. `product` is None when it is not for sale."""
+    if as_json:
+        _print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
+        return
+    stands = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
+    print(f"{'Done' if is_new else 'Already done'}. {name}: {stands}. Key: {key}")
+
+
+def _found(found: Audit) -> dict[str, Any]:
+    discrepancies = [
+        {"promise": one.promise, "where": one.where, "what": one.what, "repairable": one.repair is not None}
+        for one in found.discrepancies
+    ]
+    return {"clean": found.is_clean, "discrepancies": discrepancies}
+
+
+def _verdict(found: Audit) -> str:
+    count = len(found.discrepancies)
+    return "Clean" if not count else "1 discrepancy" if count == 1 else f"{count:,} discrepancies"
+
+
+def _contents(state: Status) -> str:
+    return (
+        f"{state.orders:,} orders, {state.refused:,} refused buys, {state.ledger_entries:,} ledger entries of "
+        f"{state.products:,} products; buys in doubt: {_in_doubt(state)}"
+    )
+
+
+def _in_doubt(state: Status) -> str:
+    return f"{state.intents:,}, the oldest for {state.oldest_intent_s:.1f} s" if state.intents else "none"
+
+
+def _outcome(answer: Placed) -> str:
+    return f"order {answer}" if isinstance(answer, int) else answer.message
+
+
+def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
+    if discrepancies:
+        _print_table(("promise", "where", "what"), [(one.promise, one.where, one.what) for one in discrepancies])
+
+
+def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    # As Text, for in a name or a key a [bracket] is no markup.
+    table = Table(*header, show_header=bool(header))
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    console = Console()
+    console.print(table, width=None if console.is_terminal else _WIDE)
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print()

@@ -1,0 +1,112 @@
+"""Both databases, to be read only: short looks at one moment of one file and at a later moment of the other."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import apsw
+
+from db import catalog, order
+from db.connection import TROUBLE
+
+# How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
+CHUNK = 10_000
+_BUSY_TIMEOUT_MS = 5_000
+
+
+class Unreadable(Exception):
+    """These are not books that this code can read; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One of the two databases. `schema` is its name in SQL."""
+
+    schema: str
+    name: str
+    application_id: int
+    migrations: Path
+
+    def scripts(self) -> list[Path]:
+        """The migrations, in their order."""
+        return sorted(self.migrations.glob("[0-9]*.sql"))
+
+
+CATALOG = File("catalog", "catalog.db", catalog.APPLICATION_ID, catalog.MIGRATIONS)
+LOG = File("log", "order.db", order.APPLICATION_ID, order.MIGRATIONS)
+FILES = (CATALOG, LOG)
+
+_ATTACH = {CATALOG: "ATTACH :uri AS catalog", LOG: "ATTACH :uri AS log"}
+# Reading anything of a file fixes the moment at which a transaction sees it.
+_FIX = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
+
+
+class Snapshots:
+    """The two databases of a folder. Use as a context manager; no file is made, changed or left behind.
+
+    A look is one moment of one file and a later moment of the other, never the same moment of both: SQLite has no
+    snapshot across files. The order of the two is therefore the caller's, and which is sound follows from the buy: its
+    intent is logged before it is sold, and it is sold before it is ordered.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        """Raises Unreadable for files that are missing, not this store's, or of another schema."""
+        self.data_dir = data_dir
+        paths = {file: data_dir / file.name for file in FILES}
+        for path in paths.values():
+            if not path.is_file():
+                raise Unreadable(f"{path} does not exist; DATA_DIR says where the store's state is")
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+        self._connection = apsw.Connection(":memory:", flags=flags)
+        try:
+            self._connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
+            crashed = any(_has_content(path.with_name(f"{path.name}-wal")) for path in paths.values())
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
+            for file, path in paths.items():
+                self._attach(file, path)
+            self._connection.pragma("query_only", True)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._connection.close(True)
+
+    @contextmanager
+    def look(self, *files: File) -> Iterator[apsw.Connection]:
+        """One look: the first file as it is now, the next as it is a moment later."""
+        self._connection.execute("BEGIN")
+        try:
+            for file in files:
+                self._connection.execute(_FIX[file]).fetchall()
+            yield self._connection
+        finally:
+            if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
+                self._connection.execute("ROLLBACK")
+
+    def _attach(self, file: File, path: Path) -> None:
+        # Not mode=ro: one who may only read leaves the companions behind that opening a database in WAL mode makes.
+        try:
+            self._connection.execute(_ATTACH[file], {"uri": f"{path.absolute().as_uri()}?mode=rw"}).fetchall()
+            owner = self._connection.pragma("application_id", schema=file.schema)
+            version = self._connection.pragma("user_version", schema=file.schema)
+        except apsw.NotADBError:
+            raise Unreadable(f"{path} is not a database") from None
+        except TROUBLE as error:
+            raise Unreadable(f"{path} cannot be read: {error}") from error
+        if owner != file.application_id:
+            raise Unreadable(f"{path} is not the {file.name} of this store")
+        newest = len(file.scripts())
+        if version != newest:
+            what_to_do = "start the store once, it upgrades" if version < newest else "use the newer release"
+            raise Unreadable(f"{path} has schema {version}, and this code reads {newest}: {what_to_do}")
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0

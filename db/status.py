@@ -1,0 +1,78 @@
+"""How the store stands: what both databases hold, and how large their files are."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.connection import run
+from db.snapshots import CATALOG, FILES, LOG, Snapshots
+from domain.values import Order
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """One database: the version of its schema, and the bytes of the file and of its write-ahead log."""
+
+    name: str
+    schema: int
+    bytes: int
+    wal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Numbers of rows, of two moments close to each other. `stock` is in pieces, without those of retired products."""
+
+    products: int
+    retired: int
+    stock: int
+    ledger_entries: int
+    orders: int
+    refused: int
+    intents: int
+    oldest_intent_s: float | None
+    last_order: Order | None
+    files: tuple[FileStatus, ...]
+
+
+_PRODUCTS = """
+    SELECT count(*), coalesce(sum(retired), 0), coalesce(sum(quantity) FILTER (WHERE NOT retired), 0)
+    FROM catalog.products"""
+_ENTRIES = "SELECT count(*) FROM catalog.stock_ledger"
+_LOG = "SELECT (SELECT count(*) FROM log.orders), (SELECT count(*) FROM log.refused)"
+_INTENTS = "SELECT count(*), max(unixepoch('subsec') - unixepoch(time, 'subsec')) FROM log.intents"
+_LAST_ORDER = """
+    SELECT number, product, quantity, price_cents, time FROM log.orders ORDER BY number DESC LIMIT 1"""
+
+
+def status(snapshots: Snapshots) -> Status:
+    """How the store stands now."""
+    with snapshots.look(CATALOG, LOG) as connection:
+        [(products, retired, stock)] = run(connection, _PRODUCTS, {})
+        [(entries,)] = run(connection, _ENTRIES, {})
+        [(orders, refused)] = run(connection, _LOG, {})
+        [(intents, oldest_s)] = run(connection, _INTENTS, {})
+        last = run(connection, _LAST_ORDER, {})
+        schemas = {file: connection.pragma("user_version", schema=file.schema) for file in FILES}
+    return Status(
+        products=products,
+        retired=retired,
+        stock=stock,
+        ledger_entries=entries,
+        orders=orders,
+        refused=refused,
+        intents=intents,
+        oldest_intent_s=oldest_s,
+        last_order=Order(*last[0]) if last else None,
+        files=tuple(_file(snapshots.data_dir / file.name, schemas[file]) for file in FILES),
+    )
+
+
+def _file(path: Path, schema: int) -> FileStatus:
+    return FileStatus(path.name, schema, _size(path), _size(path.with_name(f"{path.name}-wal")))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

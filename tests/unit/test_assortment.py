@@ -1,0 +1,238 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.assortment import Assortment
+from db.catalog import APPLICATION_ID, MIGRATIONS, CatalogStore
+from db.migrate import migrate
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound
+from domain.values import MAX_STOCK, Buy, Product, Sold
+from tests.books import Books, query
+from tests.forger import forge_schema
+from tests.steps import begin
+
+
+@pytest.fixture
+def owner(catalog: CatalogStore, tmp_path: Path) -> Iterator[Assortment]:
+    owner = Assortment(tmp_path / "catalog.db")
+    yield owner
+    owner.close()
+
+
+def rows(tmp_path: Path) -> list[list[tuple[object, ...]]]:
+    """All that is in the catalog."""
+    tables = ("products", "stock_ledger", "product_history", "refused")
+    return [query(tmp_path / "catalog.db", f"SELECT * FROM {table}") for table in tables]
+
+
+def history(tmp_path: Path) -> list[tuple[object, ...]]:
+    return query(tmp_path / "catalog.db", "SELECT product, what, price_cents, key FROM product_history WHERE entry > 4")
+
+
+def test_a_new_product_is_for_sale_with_its_first_entries(
+    owner: Assortment, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    assert owner.add(Product("Cat", 150, 3), "k") is True
+    assert catalog.sell([Buy("b", "Cat", 1)]) == [Sold(150)]
+    assert history(tmp_path) == [("Cat", "added", 150, None)]
+    ledger = "SELECT delta, balance, reason, key, price_cents FROM stock_ledger WHERE product = 'Cat'"
+    assert query(tmp_path / "catalog.db", ledger) == [(3, 3, "initial", "k", 150), (-1, 2, "sold", "b", 150)]
+
+
+def test_a_restock_is_an_entry_of_the_ledger(owner: Assortment, catalog: CatalogStore, tmp_path: Path) -> None:
+    assert owner.restock("Tux", 20, "k") is True
+    assert catalog.product("Tux") == Product("Tux", 2599, 100)
+    ledger = "SELECT product, delta, balance, reason, price_cents FROM stock_ledger WHERE key = 'k'"
+    assert query(tmp_path / "catalog.db", ledger) == [("Tux", 20, 100, "restock", 2599)]
+
+
+def test_a_new_price_is_for_the_buys_from_now_on(owner: Assortment, checkout: Checkout, tmp_path: Path) -> None:
+    checkout.place(Buy("before", "Tux", 1))
+    assert owner.price("Tux", 1999, "k") is True
+    checkout.place(Buy("after", "Tux", 1))
+    checkout.place(Buy("before", "Tux", 1))
+    assert [checkout.order(number).price_cents for number in (0, 1)] == [2599, 1999]
+    assert history(tmp_path) == [("Tux", "price", 1999, "k")]
+
+
+def test_a_retired_product_is_not_found(owner: Assortment, catalog: CatalogStore, tmp_path: Path) -> None:
+    assert owner.retire("Tux", "k") is True
+    assert catalog.lookup(["Tux", "Bird"]) == [ProductNotFound(), Product("Bird", 3999, 98)]
+    with pytest.raises(ProductNotFound):
+        catalog.product("Tux")
+    assert [product.name for product in catalog.products(limit=10).products] == ["Bird", "Elephant", "Whale"]
+    assert catalog.sell([Buy("new", "Tux", 1), Buy("direct", "Tux", 1)]) == [ProductNotFound(), ProductNotFound()]
+    assert query(tmp_path / "catalog.db", "SELECT name, quantity FROM products WHERE retired") == [("Tux", 80)]
+    assert history(tmp_path) == [("Tux", "retired", 2599, "k")]
+
+
+def test_keys_of_a_retired_product_keep_their_answers(
+    owner: Assortment, checkout: Checkout, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    bought, refused, in_flight = Buy("a", "Tux", 1), Buy("b", "Tux", 81), Buy("c", "Tux", 2)
+    checkout.place(bought)
+    with pytest.raises(OutOfStock):
+        checkout.place(refused)
+    catalog.sell([in_flight])  # and its answer was lost
+    owner.retire("Tux", "k")
+    assert checkout.place(bought) == 0
+    with pytest.raises(OutOfStock):
+        checkout.place(refused)
+    assert checkout.place(in_flight) == 1
+    Books.read(tmp_path).check()
+
+
+def test_a_buy_that_began_before_its_product_was_retired_is_refused_and_drains(
+    owner: Assortment, checkout: Checkout, orders: OrderStore, tmp_path: Path
+) -> None:
+    begin(orders, [Buy("a", "Tux", 1)])
+    owner.retire("Tux", "k")
+    checkout.settle(checkout.intents(10))
+    books = Books.read(tmp_path)
+    books.check()
+    assert books.refused == {"a": "product not found"}
+
+
+def test_low_stock_shows_nothing_retired(owner: Assortment, catalog: CatalogStore, tmp_path: Path) -> None:
+    catalog.sell([Buy("a", "Tux", 75), Buy("b", "Bird", 95)])
+    owner.retire("Tux", "k")
+    assert query(tmp_path / "catalog.db", "SELECT name FROM low_stock") == [("Bird",)]
+
+
+def test_the_same_change_again_under_its_key_is_done_already(owner: Assortment, tmp_path: Path) -> None:
+    def change_all() -> list[bool]:
+        return [
+            owner.add(Product("Cat", 150, 3), "a"),
+            owner.restock("Cat", 5, "b"),
+            owner.price("Cat", 160, "c"),
+            owner.retire("Cat", "d"),
+        ]
+
+    assert change_all() == [True] * 4
+    before = rows(tmp_path)
+    assert change_all() == [False] * 4
+    assert rows(tmp_path) == before
+
+
+def test_a_key_that_stands_for_anything_else_changes_nothing(
+    owner: Assortment, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    owner.add(Product("Cat", 150, 3), "added")
+    owner.restock("Cat", 5, "restocked")
+    owner.price("Cat", 160, "priced")
+    owner.retire("Bird", "retired")
+    catalog.sell([Buy("sold", "Cat", 1), Buy("refused", "Cat", 100)])
+    before = rows(tmp_path)
+    changes: list[Callable[[str], bool]] = [
+        lambda key: owner.add(Product("Cat", 150, 4), key),
+        lambda key: owner.add(Product("Cat", 151, 3), key),
+        lambda key: owner.add(Product("Dog", 150, 3), key),
+        lambda key: owner.restock("Cat", 6, key),
+        lambda key: owner.restock("Tux", 5, key),
+        lambda key: owner.price("Cat", 161, key),
+        lambda key: owner.price("Tux", 160, key),
+        lambda key: owner.retire("Cat", key),
+    ]
+    for key in ("added", "restocked", "priced", "retired", "sold", "refused"):
+        for change in changes:
+            with pytest.raises(KeyReused, match=f"the key '{key}' stands for something else"):
+                change(key)
+    assert rows(tmp_path) == before
+
+
+@pytest.mark.parametrize("key", ["added", "restocked"])
+def test_a_buy_under_an_owners_key_is_told_that_it_was_used(owner: Assortment, catalog: CatalogStore, key: str) -> None:
+    owner.add(Product("Cat", 150, 3), "added")
+    owner.restock("Cat", 3, "restocked")
+    assert catalog.sell([Buy(key, "Cat", 3)]) == [KeyReused()]
+
+
+def test_what_cannot_be_changed_is_named_and_changes_nothing(owner: Assortment, tmp_path: Path) -> None:
+    owner.retire("Whale", "gone")
+    before = rows(tmp_path)
+    for name in ("Nix", "Whale"):
+        why = f"there is no '{name}'" if name == "Nix" else f"'{name}' was retired"
+        with pytest.raises(ProductNotFound, match=why):
+            owner.restock(name, 1, "k")
+        with pytest.raises(ProductNotFound, match=why):
+            owner.price(name, 1, "k")
+        with pytest.raises(ProductNotFound, match=why):
+            owner.retire(name, "k")
+    for name in ("Tux", "Whale"):
+        with pytest.raises(Invalid, match=f"there is or was a '{name}' already"):
+            owner.add(Product(name, 1, 1), "k")
+    with pytest.raises(Invalid, match="would be above 1,000,000,000"):
+        owner.restock("Tux", MAX_STOCK - 79, "k")
+    assert rows(tmp_path) == before
+    assert owner.restock("Tux", MAX_STOCK - 80, "k") is True
+
+
+def test_the_books_add_up_after_all_changes(owner: Assortment, checkout: Checkout, tmp_path: Path) -> None:
+    owner.add(Product("Cat", 150, 3), "a")
+    checkout.place(Buy("x", "Cat", 3))
+    owner.restock("Cat", 2, "b")
+    checkout.place(Buy("y", "Cat", 2))
+    owner.retire("Cat", "c")
+    books = Books.read(tmp_path)
+    books.check()
+    assert books.products["Cat"] == 0
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("UPDATE product_history SET what = 'added'", "append-only"),
+        ("DELETE FROM product_history", "append-only"),
+        ("REPLACE INTO product_history SELECT * FROM product_history WHERE entry = 1", "append-only"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'price', 2599, 'priced', 'now')", "at most once"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'price', 2599, 'sold', 'now')", "never both"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'price', 1, 'x', 'now')", "says how its product stands"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'retired', 2599, 'x', 'now')", "says how its product stands"),
+        ("INSERT INTO product_history VALUES (99, 'Nix', 'price', 1, 'x', 'now')", "says how its product stands"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'price', 2599, NULL, 'now')", "CHECK"),
+        ("INSERT INTO product_history VALUES (99, 'Tux', 'melted', 2599, 'x', 'now')", "CHECK"),
+        ("UPDATE products SET retired = 2", "CHECK"),
+    ],
+)
+def test_the_schema_itself_holds_the_rules(
+    owner: Assortment, catalog: CatalogStore, tmp_path: Path, sql: str, message: str
+) -> None:
+    owner.price("Tux", 2599, "priced")
+    catalog.sell([Buy("sold", "Tux", 1)])
+    columns = "product_history (entry, product, what, price_cents, key, time)"
+    sql = sql.replace("INTO product_history VALUES", f"INTO {columns} VALUES").replace(
+        "INTO product_history SELECT *", f"INTO {columns} SELECT entry, product, what, price_cents, key, time"
+    )
+    with pytest.raises(apsw.Error, match=message):
+        forge_schema(tmp_path / "catalog.db", sql)
+
+
+def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogStore, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    first = old / "migrations" / "0001_catalog.sql"
+    first.parent.mkdir()
+    first.write_bytes((MIGRATIONS / first.name).read_bytes())
+    migrate(old / "catalog.db", first.parent, APPLICATION_ID)
+    forge_schema(
+        old / "catalog.db",
+        "INSERT INTO products (name, price_cents, quantity) VALUES ('Tux', 2599, 80), ('Bird', 3999, 98);"
+        "INSERT INTO stock_ledger VALUES (1, 'Tux', 80, 80, 'initial', NULL, 2599, 'then');"
+        "INSERT INTO stock_ledger VALUES (2, 'Bird', 98, 98, 'initial', NULL, 3999, 'later');"
+        "UPDATE products SET quantity = 78 WHERE name = 'Tux';"
+        "INSERT INTO stock_ledger VALUES (3, 'Tux', -2, 78, 'sold', 'k', 2599, 'last');"
+        "UPDATE products SET price_cents = 1999 WHERE name = 'Tux'",  # the only way, then
+    )
+    store = CatalogStore(old / "catalog.db")
+    store.migrate()
+    assert store.product("Tux") == Product("Tux", 1999, 78)
+    assert store.sell([Buy("k", "Tux", 2), Buy("l", "Tux", 1)]) == [Sold(2599), Sold(1999)]
+    kept = query(old / "catalog.db", "SELECT product, what, price_cents, key, time FROM product_history")
+    assert kept == [("Tux", "added", 1999, None, "then"), ("Bird", "added", 3999, None, "later")]
+    store.close()
+    upgraded = query(old / "catalog.db", "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+    assert upgraded == query(tmp_path / "catalog.db", "SELECT type, name, sql FROM sqlite_schema ORDER BY name")

@@ -1,0 +1,468 @@
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.assortment import Assortment
+from db.audit import Audit, audit, files, orders, refusals, stock
+from db.audit import intents as intents_check
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.snapshots import CATALOG, LOG, File, Snapshots, Unreadable
+from domain.checkout import Checkout
+from domain.errors import OutOfStock, Refused
+from domain.values import Buy, Product, Sold
+from tests.forger import forge, forge_schema
+from tests.steps import begin, finish
+
+
+@pytest.fixture(autouse=True)
+def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that few rows take many looks."""
+    for module in (stock, orders, refusals):
+        monkeypatch.setattr(module, "CHUNK", 3)
+
+
+@pytest.fixture
+def books(tmp_path: Path, checkout: Checkout, catalog: CatalogStore, orders: OrderStore) -> Path:
+    """Ten orders of Tux (k0 to k9), two refused buys, a restock and a direct decrement, at rest."""
+    for number in range(10):
+        checkout.place(Buy(f"k{number}", "Tux", 2))
+    for key, name in (("no0", "Tux"), ("no1", "Unicorn"), ("no2", "Bird"), ("no3", "Whale")):
+        with pytest.raises(Refused):
+            checkout.place(Buy(key, name, 1_000))
+    catalog.sell([Buy("direct", "Bird", 1)], reason="decrement")
+    owner = Assortment(tmp_path / "catalog.db")
+    owner.restock("Bird", 5, "more")
+    owner.add(Product("Cat", 100, 0), "cat")
+    owner.price("Cat", 200, "dearer")
+    owner.retire("Whale", "gone")
+    owner.close()
+    catalog.close()
+    orders.close()
+    return tmp_path
+
+
+def audited(data_dir: Path) -> Audit:
+    with Snapshots(data_dir) as snapshots:
+        return audit(snapshots)
+
+
+def found(data_dir: Path) -> list[str]:
+    """Each discrepancy as a line."""
+    return [f"{one.promise} {one.where}: {one.what}" for one in audited(data_dir).discrepancies]
+
+
+def test_right_books_are_clean(books: Path) -> None:
+    assert found(books) == []
+
+
+def test_an_audit_leaves_no_trace(books: Path) -> None:
+    before = {path.name: path.read_bytes() for path in books.iterdir()}
+    assert set(before) == {"catalog.db", "order.db"}
+    assert found(books) == []
+    assert {path.name: path.read_bytes() for path in books.iterdir()} == before
+
+
+def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path) -> None:
+    store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
+    begin(store, [Buy("new", "Tux", 1)])
+    copy.mkdir()
+    for path in books.glob("*.db*"):  # with its write-ahead log, as a power cut leaves it
+        if not path.name.endswith("-shm"):
+            (copy / path.name).write_bytes(path.read_bytes())
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    assert before["order.db-wal"]
+    assert found(copy) == []
+    assert {name: (copy / name).read_bytes() for name in before} == before
+    store.close()
+
+
+def test_nothing_can_be_written_through_a_look(books: Path) -> None:
+    with (
+        Snapshots(books) as snapshots,
+        snapshots.look(CATALOG) as connection,
+        pytest.raises(apsw.ReadOnlyError),
+    ):
+        connection.execute("DELETE FROM log.intents")
+
+
+@pytest.mark.parametrize(
+    ("sql", "lines"),
+    [
+        (
+            "UPDATE products SET quantity = 59 WHERE name = 'Tux'",
+            ["I1 Tux: has 59 pieces in stock, but 60 by its ledger"],
+        ),
+        ("UPDATE products SET price_cents = 1 WHERE name = 'Tux'", ["I1 Tux: costs 1 cents, but 2599 by its history"]),
+        ("UPDATE products SET retired = 0 WHERE name = 'Whale'", ["I1 Whale: is for sale, but not so by its history"]),
+        ("UPDATE products SET retired = 1 WHERE name = 'Cat'", ["I1 Cat: is retired, but not so by its history"]),
+        ("DELETE FROM product_history WHERE product = 'Bird'", ["I1 Bird: has no entry in the product history"]),
+        (
+            "UPDATE stock_ledger SET balance = 77 WHERE entry = 5",
+            [
+                "I1 Tux, ledger entry 5: says 77 pieces, but 80 and a change of -2 are 78",
+                "I1 Tux, ledger entry 6: says 76 pieces, but 77 and a change of -2 are 75",
+            ],
+        ),
+        (
+            "UPDATE products SET quantity = -1 WHERE name = 'Cat';"
+            "UPDATE stock_ledger SET balance = -1 WHERE key = 'cat'",
+            [
+                "file catalog.db: CHECK constraint failed in products",
+                "file catalog.db: CHECK constraint failed in stock_ledger",
+                "I1 Cat, ledger entry 17: says -1 pieces, but 0 and a change of 0 are 0",
+                "I2 Cat, ledger entry 17: was oversold: -1 pieces",
+                "I2 Cat: was oversold: -1 pieces",
+            ],
+        ),
+        (
+            "DELETE FROM stock_ledger WHERE key = 'k8'",
+            [
+                "I1 Tux, ledger entry 14: the entries 13 to 13 before it are missing",
+                "I1 Tux, ledger entry 14: says 60 pieces, but 64 and a change of -2 are 62",
+                "I3 order 8, key k8: ordered, but never sold",
+            ],
+        ),
+        (
+            "INSERT INTO stock_ledger VALUES (18, 'Bird', 3, 105, 'initial', NULL, 3999, 'now')",
+            [
+                "I1 Bird, ledger entry 18: is a second 'initial' entry",
+                "I1 Bird: has 102 pieces in stock, but 105 by its ledger",
+            ],
+        ),
+        (
+            "UPDATE stock_ledger SET reason = 'restock', key = 'x' WHERE entry = 4",
+            ["I1 Bird, ledger entry 4: is the first entry of its product, and not 'initial' but 'restock'"],
+        ),
+        (
+            "DELETE FROM products WHERE name = 'Cat'",
+            [
+                "file catalog.db: row 5 of product_history speaks of what is not in products",
+                "file catalog.db: row 6 of product_history speaks of what is not in products",
+                "file catalog.db: row 17 of stock_ledger speaks of what is not in products",
+                "I1 Cat: is in the ledger, but no product",
+            ],
+        ),
+        (
+            "INSERT INTO products (name, price_cents, quantity) VALUES ('Dog', 1, 0)",
+            ["I1 Dog: has no entry in the ledger", "I1 Dog: has no entry in the product history"],
+        ),
+        (
+            "UPDATE stock_ledger SET price_cents = 1 WHERE key = 'k3'",
+            ["I3 order 3, key k3: price in cents 2599 ordered, 1 sold"],
+        ),
+        (
+            "UPDATE stock_ledger SET reason = 'decrement' WHERE key = 'k3'",
+            ["I3 order 3, key k3: ordered, but never sold: its key is a decrement of the ledger"],
+        ),
+        (
+            "INSERT INTO refused VALUES ('k3', 'Tux', 2, 'out of stock', 'now')",
+            ["I3 key k3: is both refused and sold at the catalog"],
+        ),
+        (
+            "DELETE FROM refused WHERE key = 'no1'",
+            ["I3 key no1: 1000 Unicorn refused in the log, but not by the catalog"],
+        ),
+        (
+            "UPDATE refused SET quantity = 999 WHERE key = 'no0'",
+            ["I3 key no0: 1000 Tux refused in the log, out of stock, but 999 Tux by the catalog, out of stock"],
+        ),
+    ],
+)
+def test_what_is_forged_in_the_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
+    forge(books / "catalog.db", sql)
+    assert found(books) == lines
+
+
+FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "lines"),
+    [
+        (FORGED_ORDER, ["I3 order 10, key mine: ordered, but never sold"]),
+        (
+            "DELETE FROM orders WHERE number = 4",
+            ["I3 key k4: 2 Tux sold, but never ordered", "I4 order 4: is missing"],
+        ),
+        (
+            "DELETE FROM orders WHERE number IN (2, 3, 4)",
+            [
+                *(f"I3 key k{at}: 2 Tux sold, but never ordered" for at in (2, 3, 4)),
+                "I4 order 2: and those up to 4 are missing",
+            ],
+        ),
+        ("DELETE FROM orders WHERE number = 0", ["I3 key k0: 2 Tux sold, but never ordered", "I4 order 0: is missing"]),
+        ("DELETE FROM orders WHERE number = 9", ["I3 key k9: 2 Tux sold, but never ordered", "I4 order 9: is missing"]),
+        ("UPDATE sqlite_sequence SET seq = 5", ["I4 order 9: was not given its number by the log, whose last is 5"]),
+        ("UPDATE orders SET quantity = 3 WHERE number = 5", ["I3 order 5, key k5: quantity 3 ordered, 2 sold"]),
+        ("UPDATE orders SET product = 'Bird' WHERE number = 5", ["I3 order 5, key k5: product Bird ordered, Tux sold"]),
+        (
+            "UPDATE orders SET quantity = 1, price_cents = 7 WHERE number = 5",
+            ["I3 order 5, key k5: quantity 1 ordered, 2 sold; price in cents 7 ordered, 2599 sold"],
+        ),
+        (
+            "INSERT INTO refused SELECT key, product, quantity, 'out of stock', time FROM orders WHERE number = 1",
+            [
+                "I3 key k1: is both refused and order 1 in the log",
+                "I3 key k1: refused in the log, but sold by the catalog: a change of -2",
+            ],
+        ),
+        (
+            "UPDATE orders SET key = 'no0' WHERE number = 1",
+            [
+                "I3 key k1: 2 Tux sold, but never ordered",
+                "I3 order 1, key no0: ordered, but never sold: the catalog refused it, out of stock",
+                "I3 key no0: is both refused and order 1 in the log",
+            ],
+        ),
+        (
+            "DELETE FROM orders WHERE number = 9; UPDATE sqlite_sequence SET seq = 8;"
+            "INSERT INTO refused VALUES ('k9', 'Tux', 2, 'out of stock', 'now')",
+            [
+                "I3 key k9: 2 Tux sold, but never ordered: the log has it as refused, out of stock",
+                "I3 key k9: refused in the log, but sold by the catalog: a change of -2",
+            ],
+        ),
+        (
+            "DELETE FROM orders WHERE number = 9; UPDATE sqlite_sequence SET seq = 8;"
+            "INSERT INTO intents (key, product, quantity) VALUES ('k9', 'Bird', 2)",
+            ["I3 key k9: 2 Tux sold, but never ordered: the log waits for 2 Bird"],
+        ),
+    ],
+)
+def test_what_is_forged_in_the_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
+    forge(books / "order.db", sql)
+    assert found(books) == lines
+
+
+def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
+    forge_schema(
+        books / "catalog.db",
+        "CREATE TABLE forged AS SELECT * FROM stock_ledger;"
+        "INSERT INTO forged SELECT 18, product, -2, 58, reason, key, price_cents, time FROM forged WHERE key = 'k3';"
+        "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger;"
+        "UPDATE products SET quantity = 58 WHERE name = 'Tux'",
+    )
+    lines = found(books)
+    assert "I3 key k3: stands 2 times in the ledger" in lines
+    assert "schema catalog.db: stock_ledger: the table differs from the migrations" in lines
+
+
+def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
+    forge_schema(
+        books / "order.db",
+        "CREATE TABLE forged AS SELECT * FROM orders; INSERT INTO forged SELECT 10, 'k3', product, quantity,"
+        "price_cents, time, price FROM orders WHERE number = 3;"
+        "DROP TABLE orders; ALTER TABLE forged RENAME TO orders",
+    )
+    assert "I3 key k3: is ordered 2 times" in found(books)
+
+
+@pytest.mark.parametrize(
+    ("name", "sql", "line"),
+    [
+        ("order.db", "DROP TRIGGER orders_delete", "order.db: orders_delete: the trigger is missing"),
+        ("catalog.db", "DROP TRIGGER refused_insert", "catalog.db: refused_insert: the trigger is missing"),
+        ("catalog.db", "DROP VIEW low_stock", "catalog.db: low_stock: the view is missing"),
+        (
+            "order.db",
+            "CREATE TRIGGER mine AFTER INSERT ON intents BEGIN SELECT 1; END",
+            "order.db: mine: the trigger is none of this store's",
+        ),
+        (
+            "order.db",
+            "DROP TRIGGER orders_update; CREATE TRIGGER orders_update BEFORE UPDATE ON orders BEGIN SELECT 1; END",
+            "order.db: orders_update: the trigger differs from the migrations",
+        ),
+    ],
+)
+def test_a_schema_that_is_not_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
+    forge_schema(books / name, sql)
+    assert found(books) == [f"schema {line}"]
+
+
+def test_statistics_are_no_part_of_the_schema(books: Path) -> None:
+    forge_schema(books / "order.db", "ANALYZE")
+    assert found(books) == []
+
+
+def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
+    forge_schema(books / "catalog.db", "DROP TABLE product_history; UPDATE products SET price_cents = 1")
+    forge(books / "order.db", FORGED_ORDER)
+    lines = found(books)
+    assert "schema catalog.db: product_history: the table is missing" in lines
+    assert "schema stock: cannot be checked: no such table: catalog.product_history" in lines
+    assert "I3 order 10, key mine: ordered, but never sold" in lines
+
+
+def test_a_damaged_page_is_named(books: Path) -> None:
+    path = books / "order.db"
+    content = bytearray(path.read_bytes())
+    content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
+    path.write_bytes(content)
+    assert any(line.startswith("file order.db: ") for line in found(books))
+
+
+@pytest.mark.parametrize(
+    ("sale", "known"), [(None, "has not heard of it"), ("sold", "says sold"), ("refused", "says out of stock")]
+)
+def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
+    books: Path, orders: OrderStore, catalog: CatalogStore, sale: str | None, known: str
+) -> None:
+    buy = Buy("doubt", "Tux", 1_000 if sale == "refused" else 1)
+    begin(orders, [buy])
+    if sale:
+        catalog.sell([buy])
+    assert found(books) == []
+    forge(books / "order.db", "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-14 seconds')")
+    [line] = found(books)
+    assert re.fullmatch(rf"I6 key doubt: {buy.quantity} Tux in doubt for 1[4-9] s; the catalog {known}", line)
+    [discrepancy] = audited(books).discrepancies
+    assert discrepancy.repair == buy
+
+
+def test_what_was_sold_and_is_not_ordered_can_be_repaired_and_a_forged_order_cannot(
+    books: Path, catalog: CatalogStore
+) -> None:
+    catalog.sell([Buy("lost", "Tux", 1)])
+    forge(books / "order.db", FORGED_ORDER)
+    assert [one.repair for one in audited(books).discrepancies] == [Buy("lost", "Tux", 1), None]
+
+
+class Meanwhile(Snapshots):
+    """Looks at the first file; then something happens; and the second file is as it is after that."""
+
+    happens: Callable[[], None]
+
+    @contextmanager
+    def look(self, *files: File) -> Iterator[apsw.Connection]:
+        with super().look(files[0]) as connection:
+            self.happens()
+            yield connection
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_buy_between_the_two_moments_of_a_look_is_no_discrepancy(
+    books: Path, checkout: Checkout, refused: bool
+) -> None:
+    number = 0
+
+    def buy() -> None:
+        nonlocal number
+        number += 1
+        try:
+            checkout.place(Buy(f"meanwhile-{number}", "Bird", 1_000 if refused else 1))
+        except OutOfStock:
+            assert refused
+
+    with Meanwhile(books) as snapshots:
+        snapshots.happens = buy
+        assert audit(snapshots).discrepancies == ()
+    assert number > 10
+
+
+def test_a_buy_that_stands_at_each_step_meanwhile_is_no_discrepancy(
+    books: Path, catalog: CatalogStore, orders: OrderStore
+) -> None:
+    buys: list[Buy] = []
+
+    def go_on() -> None:
+        """A buy begins, the one before it is sold, and the one before that is ordered."""
+        buys.append(Buy(f"step-{len(buys)}", "Bird", 1))
+        begin(orders, buys[-1:])
+        catalog.sell(buys[-2:-1])
+        finish(orders, [(buy, Sold(3999)) for buy in buys[-3:-2]])
+
+    with Meanwhile(books) as snapshots:
+        snapshots.happens = go_on
+        assert audit(snapshots).discrepancies == ()
+
+
+def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "CHUNK", 100)
+    monkeypatch.setattr(orders, "CHUNK", 100)
+    ended = threading.Event()
+
+    def shop(name: str) -> None:
+        catalog, log = CatalogStore(books / "catalog.db"), OrderStore(books / "order.db")
+        checkout, number = Checkout(log, catalog), 0
+        while not ended.is_set():
+            buys = [Buy(f"{name}-{number + at}", "Elephant" if at else "Unicorn", 1) for at in range(3)]
+            checkout.place_all(buys)
+            number += 3
+        catalog.close()
+        log.close()
+
+    shoppers = [threading.Thread(target=shop, args=(name,)) for name in "ab"]
+    for shopper in shoppers:
+        shopper.start()
+    try:
+        deadline = time.monotonic() + 2
+        audits = 0
+        while time.monotonic() < deadline:
+            assert found(books) == []
+            audits += 1
+    finally:
+        ended.set()
+        for shopper in shoppers:
+            shopper.join()
+    assert audits > 3
+
+
+def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
+    with Snapshots(books) as snapshots:
+        with snapshots.look(LOG):
+            checkout.place(Buy("while", "Tux", 1))
+            assert not is_checkpointed(books / "order.db")
+        assert is_checkpointed(books / "order.db")
+
+
+def is_checkpointed(path: Path) -> bool:
+    shell = apsw.Connection(str(path))
+    busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    shell.close()
+    return not busy
+
+
+def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"catalog\.db does not exist; DATA_DIR says"):
+        Snapshots(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
+def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
+    (books / "order.db").write_bytes(content)
+    with pytest.raises(Unreadable, match=r"order\.db is not (a database|the order\.db of this store)"):
+        Snapshots(books)
+    assert (books / "order.db").read_bytes() == content
+
+
+def test_exchanged_files_are_one_line(books: Path) -> None:
+    (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
+    with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):
+        Snapshots(books)
+
+
+@pytest.mark.parametrize(("version", "what_to_do"), [(1, "start the store once"), (99, "use the newer release")])
+def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
+    forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
+    before = (books / "catalog.db").read_bytes()
+    with pytest.raises(Unreadable, match=f"has schema {version}, and this code reads 2: {what_to_do}"):
+        Snapshots(books)
+    assert (books / "catalog.db").read_bytes() == before
+
+
+def test_each_check_is_heard_of(books: Path) -> None:
+    heard: list[str] = []
+    with Snapshots(books) as snapshots:
+        audit(snapshots, watch=heard.append)
+    assert heard == ["files", "stock", "orders", "refusals", "intents"]
+    assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0
