@@ -1,0 +1,301 @@
+"""The program of the books: what it prints, its exit codes, and that trouble is one line."""
+
+import contextlib
+import http.server
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from db.program import COMMANDS, main
+from domain.checkout import Checkout
+from domain.errors import OutOfStock
+from domain.values import Buy
+from tests.books import Books
+from tests.forger import forge
+from tests.tiers import ROOT, free_port
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the program on a store with two orders and a refused buy: its exit code and what it prints."""
+    for key, quantity in (("a", 1), ("b", 2)):
+        checkout.place(Buy(key, "Tux", quantity))
+    with pytest.raises(OutOfStock):
+        checkout.place(Buy("c", "Tux", 1_000))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    for tier in ("CATALOG", "ORDER"):
+        monkeypatch.setenv(f"{tier}_BIND", f"127.0.0.1:{free_port()}")
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_status_shows_how_the_store_stands(run: Run) -> None:
+    code, out, _ = run("status")
+    assert code == 0
+    for text in ("4, 0 of them retired", "356 pieces", "1: 2 Tux, 20", "schema 2", "catalog.db", "none"):
+        assert text in out
+    code, out, _ = run("status", "--json")
+    state = json.loads(out)
+    assert (state["orders"], state["refused"], state["intents"], state["ledger_entries"]) == (2, 1, 0, 6)
+    assert state["last_order"]["number"] == 1
+    assert [file["schema"] for file in state["files"]] == [2, 1]
+    assert all(file["bytes"] > 0 and file["wal_bytes"] > 0 for file in state["files"])
+
+
+def test_status_counts_what_is_for_sale(run: Run, tmp_path: Path) -> None:
+    run("retire", "Whale")
+    forge(tmp_path / "order.db", "INSERT INTO intents (key, product, quantity) VALUES ('k', 'Tux', 1)")
+    state = json.loads(run("status", "--json")[1])
+    assert (state["products"], state["retired"], state["stock"]) == (4, 1, 356 - 94)
+    assert state["intents"] == 1 and 0 <= state["oldest_intent_s"] < 60
+    assert "1, the oldest for " in run("status")[1]
+
+
+def test_a_clean_audit_says_what_it_has_seen(run: Run) -> None:
+    code, out, err = run("audit")
+    assert (code, err) == (0, "")
+    assert out.startswith("Clean: 2 orders, 1 refused buys, 6 ledger entries of 4 products; buys in doubt: none; ")
+    code, out, _ = run("audit", "--json")
+    assert code == 0
+    assert json.loads(out)["clean"] is True
+
+
+def test_discrepancies_are_a_table_and_exit_code_1(run: Run, tmp_path: Path) -> None:
+    forge(
+        tmp_path / "order.db",
+        "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('[bold]mine', 'Tux', 1, 1)",
+    )
+    code, out, _ = run("audit")
+    assert code == 1
+    assert "│ I3      │ order 2, key [bold]mine │ ordered, but never sold │" in out
+    assert "1 discrepancy: 3 orders" in out
+    code, out, _ = run("audit", "--json")
+    assert code == 1
+    assert json.loads(out)["discrepancies"] == [
+        {"promise": "I3", "where": "order 2, key [bold]mine", "what": "ordered, but never sold", "repairable": False}
+    ]
+
+
+def test_reconcile_shows_first_and_repairs_with_apply(run: Run, tmp_path: Path) -> None:
+    assert run("reconcile")[:2] == (0, "Nothing is left to repair.\n")
+    forge(tmp_path / "order.db", "DELETE FROM orders WHERE number = 1; UPDATE sqlite_sequence SET seq = 0")
+    code, out, _ = run("reconcile")
+    assert code == 1
+    assert "key b" in out and "1 can be repaired: run it with --apply." in out
+    assert len(Books.read(tmp_path).orders) == 1
+    code, out, _ = run("reconcile", "--apply")
+    assert code == 0
+    assert "│ b            │ 2 Tux │ order 1 │" in out and "Nothing is left to repair." in out
+    Books.read(tmp_path).check()
+
+
+def test_reconcile_names_what_it_cannot_repair(run: Run, tmp_path: Path) -> None:
+    forge(tmp_path / "order.db", "DELETE FROM orders WHERE number = 1")
+    forge(tmp_path / "catalog.db", "UPDATE products SET quantity = 5 WHERE name = 'Bird'")
+    code, out, _ = run("reconcile", "--apply", "--json")
+    assert code == 1
+    result = json.loads(out)
+    assert result["repaired"] == [{"key": "b", "outcome": "order 2"}]
+    assert [one["where"] for one in result["discrepancies"]] == ["Bird", "order 1"]
+    assert "2 cannot be repaired by appending" in run("reconcile", "--apply")[1]
+
+
+def test_a_backup_and_the_way_back(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("backup", str(tmp_path / "b"))
+    assert code == 0
+    assert f"{tmp_path}/b is complete. Clean: 2 orders" in out
+    code, _, err = run("backup", str(tmp_path / "b"))
+    assert code == 2
+    assert err == f"toy store: {tmp_path}/b is not empty; name a new folder for the backup\n"
+    code, _, err = run("restore", str(tmp_path / "b"))
+    assert code == 2
+    assert "all of which is in the backup; move it away yourself" in err
+    code, out, _ = run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "r"), "--json")
+    assert code == 0
+    assert (json.loads(out)["folder"], json.loads(out)["clean"]) == (f"{tmp_path}/r", True)
+
+
+def test_a_backup_of_wrong_books_has_exit_code_1(run: Run, tmp_path: Path) -> None:
+    forge(tmp_path / "catalog.db", "UPDATE products SET quantity = 5 WHERE name = 'Bird'")
+    code, out, _ = run("backup", str(tmp_path / "b"))
+    assert code == 1
+    assert "1 discrepancy" in out and "has 5 pieces in stock, but 98 by its ledger" in out
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_restore_is_refused_while_a_tier_runs(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    run("backup", str(tmp_path / "b"))
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "new"))
+    server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
+    threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+    address = f"127.0.0.1:{server.server_port}"
+    try:
+        monkeypatch.setenv(f"{tier.upper()}_BIND", address)
+        code, _, err = run("restore", str(tmp_path / "b"))
+        assert code == 2
+        assert err == f"toy store: the {tier} tier runs at {address}: stop the store, or restore --into a folder\n"
+        assert not (tmp_path / "new").exists()
+        assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "look"))[0] == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert run("restore", str(tmp_path / "b"))[0] == 0
+
+
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_the_owners_changes_happen_once_for_their_key(run: Run, tmp_path: Path) -> None:
+    for arguments, stands in (
+        (("add", "Cat", "1.50", "3"), "3 pieces at 1.50"),
+        (("restock", "Cat", "2"), "5 pieces at 1.50"),
+        (("price", "Cat", "1"), "5 pieces at 1.00"),
+        (("retire", "Cat"), "not for sale any more"),
+    ):
+        key = f"key-{arguments[0]}"
+        assert run(*arguments, "--key", key) == (0, f"Done. Cat: {stands}. Key: {key}\n", "")
+        assert run(*arguments, "--key", key) == (0, f"Already done. Cat: {stands}. Key: {key}\n", "")
+    Books.read(tmp_path).check()
+    assert run("audit")[0] == 0
+
+
+def test_a_change_as_json_says_when_it_was_done(run: Run) -> None:
+    for done in ("now", "before"):
+        result = json.loads(run("restock", "Tux", "3", "--key", "k", "--json")[1])
+        assert result["done"] == done
+        assert (result["key"], result["product"]["quantity"]) == ("k", 80)
+
+
+def test_without_a_key_each_change_has_a_new_one(run: Run) -> None:
+    keys = {run("restock", "Tux", "1")[1].rpartition(" ")[2] for _ in range(2)}
+    assert len(keys) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("restock", "Nix", "1"), "restock: there is no 'Nix'; nothing was changed"),
+        (("price", "Tux", "1", "--key", "a"), "price: the key 'a' stands for something else already (sold: 'Tux')"),
+        (("add", "Tux", "1", "1"), "add: there is or was a 'Tux' already"),
+    ],
+)
+def test_a_no_is_one_line_and_exit_code_1(run: Run, tmp_path: Path, arguments: tuple[str, ...], why: str) -> None:
+    before = Books.read(tmp_path)
+    code, out, err = run(*arguments)
+    assert (code, out) == (1, "")
+    assert err.startswith(why) and err.count("\n") == 1
+    assert Books.read(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("restock", "Tux", "0"), "the quantity is below 1"),
+        (("restock", "Tux", "1000000001"), "the quantity '1000000001' is not a whole number from 0"),
+        (("price", "Tux", "1,5"), "the price '1,5' is not a number such as 25.99"),
+        (("add", "a/b", "1", "1"), "the product name has a '/'"),
+        (("retire", "Tux", "--key", "a b"), "the Idempotency-Key is not"),
+        (("melt",), "invalid choice: 'melt'"),
+        ((), "the following arguments are required: COMMAND"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], why: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("audit",), ("reconcile", "--apply"), ("restock", "Tux", "1")])
+def test_where_there_is_no_store_none_is_made(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "nowhere"))
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err == f"toy store: {tmp_path}/nowhere/catalog.db does not exist; DATA_DIR says where the store's state is\n"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_busy_store_is_one_line_with_the_key_to_try_again(run: Run, tmp_path: Path) -> None:
+    other = apsw.Connection(str(tmp_path / "catalog.db"))
+    other.execute("BEGIN IMMEDIATE")
+    code, _, err = run("restock", "Tux", "1", "--key", "k")
+    other.close()
+    assert (code, err) == (2, "toy store: the store is busy, try again with --key k\n")
+
+
+def test_a_damaged_database_is_exit_code_2_where_nothing_can_be_known(run: Run, tmp_path: Path) -> None:
+    forge(tmp_path / "order.db", "DROP TABLE intents")
+    code, out, err = run("status")
+    assert (code, out, err) == (2, "", "toy store: no such table: log.intents\n")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_reads_well(run: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*([command] if command else []), "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: python -m db {command}".rstrip())
+    assert "exit code: 0 done" in out
+    assert max(len(line) for line in out.splitlines()) <= 120
+
+
+def test_a_reader_who_goes_away_is_no_traceback(run: Run) -> None:
+    process = begin("status", stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (1, b"")
+
+
+def test_a_ctrl_c_is_no_traceback(run: Run, tmp_path: Path) -> None:
+    other = apsw.Connection(str(tmp_path / "catalog.db"))
+    other.execute("BEGIN IMMEDIATE")  # so that the command waits
+    process = begin("restock", "Tux", "1")
+    while not any(name.endswith("catalog.db") for name in open_files(process.pid)):
+        time.sleep(0.01)
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    other.close()
+    _, errors = process.communicate()
+    assert (process.returncode, errors.strip()) == (130, b"")
+
+
+def open_files(pid: int) -> list[str]:
+    names = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(descriptor.readlink()))
+    return names
+
+
+def begin(*arguments: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "db", *arguments], cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE)
