@@ -173,6 +173,10 @@ def test_nothing_can_be_written_through_a_look(books: Path) -> None:
             "UPDATE refused SET quantity = 999 WHERE key = 'no0'",
             ["I3 key no0: 1000 Tux refused in the log, out of stock, but 999 Tux by the catalog, out of stock"],
         ),
+        (
+            "DELETE FROM refused WHERE key = 'no3'",
+            ["I3 key no3: 1000 Whale refused in the log, but not by the catalog"],
+        ),
     ],
 )
 def test_what_is_forged_in_the_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:

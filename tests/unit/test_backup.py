@@ -65,6 +65,7 @@ def test_a_backup_has_every_row_in_two_plain_files(checkout: Checkout, data: Pat
     target = tmp_path / "backups" / "today"
     assert backed_up(data, target).is_clean
     assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "order.db"]
+    assert query(target / "order.db", "PRAGMA journal_mode") == [("delete",)], "no folder to write in is needed"
     assert content(target) == content(data)
     assert [path.name for path in target.parent.iterdir()] == ["today"]
 

@@ -267,8 +267,10 @@ def test_help_reads_well(run: Run, capsys: pytest.CaptureFixture[str], command: 
     assert max(len(line) for line in out.splitlines()) <= 120
 
 
-def test_a_reader_who_goes_away_is_no_traceback(run: Run) -> None:
-    process = begin("status", stdout=subprocess.PIPE)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_goes_away_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    process = begin("audit", stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     _, errors = process.communicate(timeout=30)
