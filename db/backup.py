@@ -5,8 +5,8 @@ to their end when it starts, as it does after a power cut. SQLite has no snapsho
 log's write lock for the few milliseconds in which it fixes both moments. Meanwhile no intent begins and no order is
 appended, so that all that the catalog has sold at its moment is an order or an intent at the log's.
 
-The pages are copied by SQLite's backup API and not by VACUUM INTO, which writes each table and index anew and takes
-four times as long. A copy from a connection that reads sees one moment, however long it takes.
+The pages are copied by SQLite's backup API, from connections that stay at their moment however long it takes. VACUUM
+INTO takes about as long, but it begins a transaction of its own, so its moment could not be fixed under that lock.
 """
 
 import os

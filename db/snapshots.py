@@ -54,10 +54,11 @@ class Snapshots:
     def __init__(self, data_dir: Path) -> None:
         """Raises Unreadable for files that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
-        paths = {file: data_dir / file.name for file in FILES}
-        for path in paths.values():
-            if not path.is_file():
-                raise Unreadable(f"{path} does not exist; DATA_DIR says where the store's state is")
+        for file in FILES:
+            if not (data_dir / file.name).is_file():
+                raise Unreadable(f"{data_dir / file.name} does not exist; DATA_DIR says where the store's state is")
+        # Where a link leads, for there SQLite keeps the write-ahead log.
+        paths = {file: (data_dir / file.name).resolve() for file in FILES}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
@@ -93,7 +94,7 @@ class Snapshots:
     def _attach(self, file: File, path: Path) -> None:
         # Not mode=ro: one who may only read leaves the companions behind that opening a database in WAL mode makes.
         try:
-            self._connection.execute(_ATTACH[file], {"uri": f"{path.absolute().as_uri()}?mode=rw"}).fetchall()
+            self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
             owner = self._connection.pragma("application_id", schema=file.schema)
             version = self._connection.pragma("user_version", schema=file.schema)
         except apsw.NotADBError:

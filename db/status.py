@@ -63,7 +63,7 @@ def status(snapshots: Snapshots) -> Status:
         intents=intents,
         oldest_intent_s=oldest_s,
         last_order=Order(*last[0]) if last else None,
-        files=tuple(_file(snapshots.data_dir / file.name, schemas[file]) for file in FILES),
+        files=tuple(_file((snapshots.data_dir / file.name).resolve(), schemas[file]) for file in FILES),
     )
 
 

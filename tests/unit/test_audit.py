@@ -14,6 +14,7 @@ from db.audit import intents as intents_check
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.snapshots import CATALOG, LOG, File, Snapshots, Unreadable
+from db.status import status
 from domain.checkout import Checkout
 from domain.errors import OutOfStock, Refused
 from domain.values import Buy, Product, Sold
@@ -80,6 +81,23 @@ def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path) -
     assert before["order.db-wal"]
     assert found(copy) == []
     assert {name: (copy / name).read_bytes() for name in before} == before
+    store.close()
+
+
+def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Path, tmp_path: Path) -> None:
+    """As the two volumes of a deployment in containers are."""
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("catalog.db", "order.db"):
+        (links / name).symlink_to(books / name)
+    store = OrderStore(books / "order.db")
+    begin(store, [Buy("new", "Tux", 1)])
+    assert found(links) == []
+    with Snapshots(links) as snapshots:
+        state = status(snapshots)
+    assert state.intents == 1
+    assert state.files[1].wal_bytes > 0
+    assert sorted(path.name for path in links.iterdir()) == ["catalog.db", "order.db"]
     store.close()
 
 
