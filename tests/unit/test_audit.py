@@ -467,6 +467,12 @@ def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> 
     assert (books / "order.db").read_bytes() == content
 
 
+def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
+    (books / "catalog.db-wal").mkdir()
+    with pytest.raises(Unreadable, match=r"catalog\.db cannot be read: unable to open"):
+        Snapshots(books)
+
+
 def test_exchanged_files_are_one_line(books: Path) -> None:
     (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
     with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):

@@ -3,6 +3,8 @@
 import contextlib
 import http.server
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -265,6 +267,16 @@ def test_help_reads_well(run: Run, capsys: pytest.CaptureFixture[str], command: 
     assert out.startswith(f"usage: python -m db {command}".rstrip())
     assert "exit code: 0 done" in out
     assert max(len(line) for line in out.splitlines()) <= 120
+
+
+def test_who_sits_at_a_terminal_sees_what_is_under_way(run: Run) -> None:
+    terminal, its_end = pty.openpty()
+    process = subprocess.run([sys.executable, "-m", "db", "audit"], cwd=ROOT, stderr=its_end, check=True)
+    os.close(its_end)
+    shown = os.read(terminal, 10_000).decode()
+    os.close(terminal)
+    assert process.returncode == 0
+    assert "audit" in shown and "Traceback" not in shown
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -1,26 +1,32 @@
 """The stores against a model in plain Python: Hypothesis searches for a history in which they differ."""
 
-import contextlib
 import tempfile
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from db.assortment import Assortment
+from db.audit import audit
 from db.catalog import CatalogStore
 from db.order import OrderStore
+from db.snapshots import Snapshots
 from domain.checkout import Checkout
-from domain.errors import KeyReused, Refused
+from domain.errors import KeyReused, ProductNotFound, Refused
 from domain.values import Buy, Product
 from tests.books import Books
 from tests.steps import begin
 
 PRODUCTS = {"Tux": 10, "Whale": 3}
+NAMES = [*PRODUCTS, "Unicorn"]
+OWNERS_KEYS = ["o0", "o1", "o2"]
 BUYS = st.builds(
     Buy,
     key=st.sampled_from([f"k{number}" for number in range(8)]),
-    product=st.sampled_from([*PRODUCTS, "Unicorn"]),
+    product=st.sampled_from(NAMES),
     quantity=st.integers(1, 4),
 )
 
@@ -36,6 +42,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.begun: dict[str, Buy] = {}  # intents
         self.sold: dict[str, tuple[Buy, str]] = {}  # what the catalog said to a key
         self.logged: dict[str, tuple[Buy, str]] = {}  # what the log says of a key
+        self.retired: set[str] = set()
+        self.changes: dict[str, tuple[str, str, int]] = {}  # what the owner's keys have changed
         self.next_number = 0
         self.restart(first=True)
 
@@ -46,11 +54,13 @@ class StoreMachine(RuleBasedStateMachine):
         if first:
             self.catalog.load([Product(name, 100, pieces) for name, pieces in PRODUCTS.items()])
         self.checkout = Checkout(self.orders, self.catalog)
+        self.owner = Assortment(self.path / "catalog.db")
 
     @rule()
     def tiers_restart(self) -> None:
         self.catalog.close()
         self.orders.close()
+        self.owner.close()
         self.restart()
 
     @rule(buy=BUYS)
@@ -84,6 +94,31 @@ class StoreMachine(RuleBasedStateMachine):
             self.model_begins(buy)
             self.model_sells(buy)
 
+    @rule(name=st.sampled_from(NAMES), pieces=st.integers(1, 5), key=st.sampled_from(OWNERS_KEYS))
+    def the_owner_restocks(self, name: str, pieces: int, key: str) -> None:
+        change = ("restock", name, pieces)
+        if self.model_changes(change, key, lambda: self.owner.restock(name, pieces, key)):
+            self.stock[name] += pieces
+
+    @rule(name=st.sampled_from(NAMES), key=st.sampled_from(OWNERS_KEYS))
+    def the_owner_retires(self, name: str, key: str) -> None:
+        if self.model_changes(("retire", name, 0), key, lambda: self.owner.retire(name, key)):
+            self.retired.add(name)
+
+    def model_changes(self, change: tuple[str, str, int], key: str, make: Callable[[], bool]) -> bool:
+        """Whether the owner's change happens now; `make` must say the same."""
+        try:
+            is_new = make()
+        except KeyReused:
+            assert self.changes[key] != change
+            return False
+        except ProductNotFound:
+            assert key not in self.changes and change[1] not in self.stock.keys() - self.retired
+            return False
+        assert is_new == (key not in self.changes)
+        assert self.changes.setdefault(key, change) == change
+        return is_new
+
     @rule()
     def settle(self) -> None:
         self.checkout.settle(self.checkout.intents(100))
@@ -100,7 +135,7 @@ class StoreMachine(RuleBasedStateMachine):
     def model_sells(self, buy: Buy) -> None:
         if buy.key in self.sold:
             return
-        left = self.stock.get(buy.product)
+        left = None if buy.product in self.retired else self.stock.get(buy.product)
         if left is None:
             outcome = "product not found"
         elif left < buy.quantity:
@@ -131,9 +166,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
-            with self.folder, contextlib.closing(self.catalog), contextlib.closing(self.orders):
+            with self.folder, closing(self.catalog), closing(self.orders), closing(self.owner):
                 self.settle()
                 Books.read(self.path).check()
+                with Snapshots(self.path) as snapshots:
+                    assert audit(snapshots).discrepancies == ()
 
 
 TestStore = StoreMachine.TestCase
