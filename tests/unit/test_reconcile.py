@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from db.audit import audit
+from db.backup import backup
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.reconcile import reconcile
@@ -101,6 +102,21 @@ def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore,
     forge(tmp_path / "order.db", AN_HOUR_AGO)
     assert len(reconciled(tmp_path)) == 95 + MAX_BATCH
     Books.read(tmp_path).check()
+
+
+def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
+    for number in range(3):
+        checkout.place(Buy(f"before-{number}", "Tux", 1))
+    backup(tmp_path, tmp_path / "backup", lambda _step: None)
+    for number in range(3):
+        checkout.place(Buy(f"after-{number}", "Bird", 1))
+    survived = tmp_path / "survived"
+    backup(tmp_path, survived, lambda _step: None)
+    (tmp_path / "backup" / "order.db").replace(survived / "order.db")
+    assert [number for _, number in reconciled(survived)] == [3, 4, 5]
+    books = Books.read(survived)
+    books.check()
+    assert {key for _, key, _, _ in books.orders[3:]} == {f"after-{number}" for number in range(3)}
 
 
 @pytest.mark.parametrize("by", ["shopper", "reconcile"])

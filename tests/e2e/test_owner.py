@@ -1,0 +1,76 @@
+"""The owner at work on a store that runs: shoppers see each change at their next question."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from db.program import main
+from tests.books import Books
+from tests.shoppers import Shoppers, session
+from tests.tiers import running
+
+
+def owner(*arguments: str) -> None:
+    assert main(list(arguments)) == 0
+
+
+def ask(shop: requests.Session, method: str, url: str, key: str = "") -> tuple[int, Any]:
+    response = shop.request(method, url, headers={"Idempotency-Key": key} if key else None, timeout=10)
+    body = response.json()
+    return response.status_code, body["data"] if response.ok else body["error"]["message"]
+
+
+def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    with running(tmp_path / "data") as tiers, session() as shop:
+        url = tiers.url("front_end")
+        assert ask(shop, "GET", f"{url}/products/Cat") == (404, "product not found")
+        owner("add", "Cat", "12.50", "1", "--key", "a")
+        assert ask(shop, "GET", f"{url}/products/Cat") == (200, {"name": "Cat", "price": 12.5, "quantity": 1})
+        assert ask(shop, "POST", f"{url}/Cat/1", "first") == (200, {"order_number": "0"})
+        assert ask(shop, "POST", f"{url}/Cat/1", "second") == (404, "out of stock")
+        owner("restock", "Cat", "5", "--key", "b")
+        owner("price", "Cat", "13", "--key", "c")
+        assert ask(shop, "POST", f"{url}/Cat/2", "third") == (200, {"order_number": "1"})
+        assert [ask(shop, "GET", f"{url}/orders/{number}")[1]["price"] for number in (0, 1)] == [12.5, 13]
+        owner("retire", "Cat", "--key", "d")
+        assert ask(shop, "GET", f"{url}/products/Cat") == (404, "product not found")
+        assert "Cat" not in [product["name"] for product in ask(shop, "GET", f"{url}/products")[1]]
+        assert ask(shop, "POST", f"{url}/Cat/1", "fourth") == (404, "product not found")
+        assert ask(shop, "POST", f"{url}/Cat/1", "first") == (200, {"order_number": "0"})
+        assert ask(shop, "POST", f"{url}/Cat/1", "second") == (404, "out of stock")
+        owner("audit")
+    books = Books.read(tmp_path / "data")
+    books.check()
+    assert books.products["Cat"] == 3
+
+
+def test_the_owner_at_work_costs_the_shoppers_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    products = tmp_path / "products.txt"
+    products.write_text("Ticket 50 100\nTux 25.99 0\n")
+    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+        shoppers = Shoppers(tiers.url("front_end"))
+        buys = [(f"key-{number}", "Ticket" if number % 4 else "Tux", 1) for number in range(1_200)]
+        shoppers.share(buys, 8, meanwhile=lambda: work(shoppers))
+    books = Books.read(tmp_path / "data")
+    books.check()
+    books.check_replies(shoppers.replies)
+    assert shoppers.statuses == {200, 404}
+    assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each once, though told twice"
+    assert set(books.refused.values()) == {"out of stock", "product not found"}
+
+
+def work(shoppers: Shoppers) -> None:
+    """Twenty restocks at even steps of the way, each told twice; audits and repairs in between; then a product goes."""
+    for turn in range(20):
+        shoppers.wait_until_answered(turn * 50)
+        for _ in range(2):
+            owner("restock", "Ticket", "30", "--key", f"restock-{turn}")
+        owner("price", "Ticket", str(50 + turn), "--key", f"price-{turn}")
+        if turn % 5 == 0:
+            owner("audit")
+            owner("reconcile", "--apply")
+    owner("retire", "Ticket", "--key", "gone")
