@@ -25,9 +25,8 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
         books = books_at_rest(store)
     assert shoppers.resets > 0, "the kills of the front end were felt"
     assert shoppers.statuses <= {200, 404, 503}
-    books.check()
-    books.check_replies(shoppers.replies)
-    assert len(shoppers.replies) == BUYS
+    shoppers.history.check(books)
+    assert len(shoppers.answered) == BUYS
     assert books.products == {"Ticket": 0, "Tux": 10_000 - BUYS // 2}
     assert len(books.orders) == 900 + BUYS // 2
 
@@ -40,8 +39,7 @@ def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -
         shoppers = Shoppers(store.url("front_end"))
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
         books = books_at_rest(store)
-    books.check()
-    books.check_replies(shoppers.replies)
+    shoppers.history.check(books)
     assert shoppers.resets == 0
     assert shoppers.statuses == {200}
 
@@ -56,7 +54,7 @@ def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, i
         for at, (tier, victim) in enumerate(victims, start=1):
             shoppers.wait_until_answered(len(buys) * at // (len(victims) + 1))
             store.kill(tier, victim)
-            answered = len(shoppers.replies)
+            answered = len(shoppers.answered)
 
     shoppers.share(buys, CLIENTS, meanwhile=kill_in_turn)
     assert answered < len(buys), "the last kill came in the middle of the buys too"
