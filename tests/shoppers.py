@@ -50,7 +50,7 @@ class Shoppers:
                 answer = str(response.json()["data"]["order_number"])
             elif response.status_code != 503:
                 answer = str(response.json()["error"]["message"])
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             with self._lock:
                 self.resets += 1
         self.history.attempts.append(Attempt(key, product, quantity, begun, time.monotonic(), answer))
