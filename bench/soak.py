@@ -26,7 +26,7 @@ from bench import machine, plots
 from bench.program import RESULTS, run, say
 from bench.seed import BrokenPromise
 from bench.workers import MB, Holding, allowed, holding
-from tests.books import Books, query
+from tests.books import Books
 from tests.shoppers import Shoppers, session
 from tests.store import Store
 from tests.tiers import NAMES, children
@@ -37,7 +37,6 @@ QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
 PATIENCE_S = 30.0
-DRAINS_WITHIN_S = 10.0
 MOST_WAL_BYTES = 64 * MB
 # A figure of the last quarter, of the same in the second. Others use the machine too.
 MOST_LATENCY_GROWTH = 2.0
@@ -80,7 +79,8 @@ class Soak:
                     self.over.set()
                 for one in [*shopping, killing]:
                     one.result()
-            books = self._books_at_rest()
+            self.store.wait_until_all_answer()
+            books = Books.at_rest(self.store.data_dir)
             self.shoppers.history.check(books)
         except AssertionError as broken:
             raise BrokenPromise(str(broken)) from broken
@@ -144,14 +144,6 @@ class Soak:
         if not held:
             raise ProcessLookupError(name)
         return sum(held[1:], start=held[0])
-
-    def _books_at_rest(self) -> Books:
-        self.store.wait_until_all_answer()
-        deadline = time.monotonic() + DRAINS_WITHIN_S
-        while query(self.store.data_dir / "order.db", "SELECT 1 FROM intents"):
-            assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
-            time.sleep(0.1)
-        return Books.read(self.store.data_dir)
 
 
 def main() -> int:

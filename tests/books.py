@@ -1,11 +1,15 @@
 """Reads both databases, as an auditor would, and checks the promises I1 to I4 and I6 of docs/architecture.md."""
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import apsw
+
+# How long after the last fault, or restart, buys may stay in doubt.
+DRAINS_WITHIN_S = 10.0
 
 
 def query(path: Path, sql: str) -> list[Any]:
@@ -40,6 +44,15 @@ class Books:
             refused_by_catalog=dict(query(catalog, "SELECT key, reason FROM refused")),
             intents=[key for (key,) in query(order, "SELECT key FROM intents ORDER BY begun")],
         )
+
+    @classmethod
+    def at_rest(cls, data_dir: Path) -> "Books":
+        """The books once no buy is in doubt. Raises AssertionError when that takes longer than DRAINS_WITHIN_S."""
+        deadline = time.monotonic() + DRAINS_WITHIN_S
+        while query(data_dir / "order.db", "SELECT 1 FROM intents"):
+            assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
+            time.sleep(0.1)
+        return cls.read(data_dir)
 
     def check(self) -> None:
         """Asserts I1 to I4 and I6; I5 needs the replies, see tests/history.py."""

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{time.monotonic() - begun:7.1f} s  {line}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="crashes-") as folder, CrashingStore(Path(folder)) as store:
-        campaign = Campaign(store, options.seed, say)
+        campaign = Campaign(store, seed=options.seed, say=say)
         try:
             books = campaign.run(each=options.each, at_random=options.random, buys=options.buys)
         except AssertionError as broken:

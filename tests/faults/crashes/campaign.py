@@ -6,28 +6,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
-from typing import Self
 
 from db.order import OrderStore
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.books import Books, query
+from tests.books import Books
 from tests.faults.crashes.points import POINTS, RECOVERY_POINTS, Victim, arm, has_fired
 from tests.history import Attempt
 from tests.shoppers import Shoppers, session
 from tests.store import Store
 
 CLIENTS = 16
+PAUSE_S = 0.5  # of a shopper between two buys, at most
 PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # one sells out on the way
 
 # How long the shoppers need at most to come to a point, and a killed tier to come back, on a busy machine.
 FIRES_WITHIN_S = 60.0
 # A key is repeated for as long: its tiers are killed again and again meanwhile.
 PATIENCE_S = 90.0
-# How long after the last restart buys may stay in doubt.
-DRAINS_WITHIN_S = 10.0
 
 
 class CrashingStore(Store):
@@ -42,24 +40,17 @@ class CrashingStore(Store):
         super().__init__(folder / "data", PRODUCTS=str(products), CRASH_DIR=str(folder))
         self.crash_dir = folder
 
-    def __enter__(self) -> Self:
-        super().__enter__()
-        return self
 
-
-@dataclass
 class Campaign:
-    """What to do to a store, and what was done. `say` gets a line now and then."""
+    """Shoppers and kills for one store. `kills` counts those at each point, `say` gets a line now and then."""
 
-    store: CrashingStore
-    seed: int
-    say: Callable[[str], None]
-    pause_s: float = 0.5  # of a shopper between two buys, at most
-    kills: Counter[str] = field(default_factory=Counter)
-    finished: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self.shoppers = Shoppers(self.store.url("front_end"), patience_s=PATIENCE_S)
+    def __init__(self, store: CrashingStore, *, seed: int, say: Callable[[str], None]) -> None:
+        self.shoppers = Shoppers(store.url("front_end"), patience_s=PATIENCE_S)
+        self.kills: Counter[str] = Counter()
+        self._store = store
+        self._seed = seed
+        self._say = say
+        self._finished = threading.Event()
 
     def run(self, *, each: int, at_random: int, buys: int) -> Books:
         """Kill `each` times at each point, then `at_random` more, while at least so many buys are made.
@@ -80,49 +71,51 @@ class Campaign:
                 self._kill_at_random(at_random)
                 self._wait_for_buys(buys)
             finally:
-                self.finished.set()
+                self._finished.set()
             for shopper in shopping:
                 shopper.result()
-        books = self._books_at_rest()
+        self._store.wait_until_all_answer()
+        books = Books.at_rest(self._store.data_dir)
         self.shoppers.history.check(books)
         return books
 
     def _shop(self, number: int) -> None:
-        dice = random.Random(f"{self.seed} shopper {number}")
+        dice = random.Random(f"{self._seed} shopper {number}")
         turn = 0
         with session() as shop:
-            while not self.finished.is_set():
+            while not self._finished.is_set():
                 product = dice.choice(sorted(PRODUCTS))
                 self.shoppers.buy(shop, f"{number}-{turn}", product, dice.choice((1, 1, 1, 2, 7)))
                 turn += 1
-                self.finished.wait(dice.uniform(0, self.pause_s))
+                self._finished.wait(dice.uniform(0, PAUSE_S))
 
     def _kill_at(self, points: Sequence[str], each: int) -> None:
-        for turn in range(each):
-            for at, point in enumerate(points):
-                self._kill_once(point, "worker" if (turn + at) % 2 else "master")
+        for turn, (at, point) in product(range(each), enumerate(points)):
+            if self._finished.is_set():  # another lane has failed
+                return
+            self._kill_once(point, "worker" if (turn + at) % 2 else "master")
 
     def _kill_once(self, point: str, victim: Victim) -> None:
-        folder = self.store.crash_dir
+        folder = self._store.crash_dir
         arm(folder, point, victim)
         if point in RECOVERY_POINTS:
             self._leave_doubt()
             if victim == "master":  # it settles before it serves; its workers do so seconds later
-                self.store.kill("order", "master")
+                self._store.kill("order", "master")
                 self._count("at random")
         deadline = time.monotonic() + FIRES_WITHIN_S
         while not has_fired(folder, point):
-            assert time.monotonic() < deadline, f"nothing came to {point}: {self.store.output()[-2000:]}"
+            assert time.monotonic() < deadline, f"nothing came to {point}: {self._store.output()[-2000:]}"
             time.sleep(0.01)
         self._count(point)
-        self.store.wait_until_all_answer()
+        self._store.wait_until_all_answer()
 
     def _leave_doubt(self) -> None:
         """A buy like that of a shopper who gave up when its intent was on disk: nobody but the recovery ends it."""
         buy = Buy(f"given-up-{len(self.shoppers.history.attempts)}", "Tux", 1)
         now = time.monotonic()
         self.shoppers.history.attempts.append(Attempt(buy.key, buy.product, buy.quantity, now, now, answer=None))
-        log = OrderStore(self.store.data_dir / "order.db")
+        log = OrderStore(self._store.data_dir / "order.db")
         while True:
             try:
                 log.write([(buy, None)])
@@ -133,27 +126,18 @@ class Campaign:
                 log.close()
 
     def _kill_at_random(self, times: int) -> None:
-        dice = random.Random(f"{self.seed} kills")
+        dice = random.Random(f"{self._seed} kills")
         for _ in range(times):
             time.sleep(dice.uniform(0, 0.3))
-            self.store.kill(dice.choice(sorted(POINTS)), dice.choice(("worker", "master")))
+            self._store.kill(dice.choice(sorted(POINTS)), dice.choice(("worker", "master")))
             self._count("at random")
 
     def _count(self, point: str) -> None:
         self.kills[point] += 1
         if self.kills.total() % 20 == 0:
-            self.say(f"{self.kills.total()} kills, the last: {point}")
+            self._say(f"{self.kills.total()} kills, the last: {point}")
 
     def _wait_for_buys(self, buys: int) -> None:
         while len(self.shoppers.answered) < buys:
-            self.say(f"{len(self.shoppers.answered)} of {buys} buys")
+            self._say(f"{len(self.shoppers.answered)} of {buys} buys")
             time.sleep(1)
-
-    def _books_at_rest(self) -> Books:
-        """Once no buy is in doubt."""
-        self.store.wait_until_all_answer()
-        deadline = time.monotonic() + DRAINS_WITHIN_S
-        while query(self.store.data_dir / "order.db", "SELECT 1 FROM intents"):
-            assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
-            time.sleep(0.1)
-        return Books.read(self.store.data_dir)
