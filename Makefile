@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e faults-short compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test install client lint types unit integration e2e faults-short faults mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,8 +36,17 @@ integration: .venv/dev ## A tier over HTTP
 e2e: .venv/dev ## Three real tiers
 	$(BIN)/pytest tests/e2e
 
-faults-short: .venv/dev ## kill -9 of every tier in the middle of buys
+faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
 	$(BIN)/pytest tests/faults
+
+faults: .venv/dev ## 10,000 buys through 1,000 kill -9, each crash point 25 times, in about 25 minutes
+	$(BIN)/python -m tests.faults.crashes $(ARGS)
+
+mutants: .venv/dev ## Seeded bugs: each must turn the tests red; writes docs/mutants.md, in about 20 minutes
+	$(BIN)/python -m tests.mutants $(ARGS)
+
+soak: .venv/bench ## Two hours of shopping with a kill every minute; ARGS="--minutes 30" for less
+	$(BIN)/python -m bench.soak $(ARGS)
 
 compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
 	$(BIN)/pytest tests/compose

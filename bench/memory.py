@@ -24,27 +24,19 @@ from matplotlib.ticker import MaxNLocator
 from bench import machine, plots, seed
 from bench.load import load, require_wrk
 from bench.program import RESULTS, run, say
+from bench.workers import MB, Holding, allowed, holding
 from tests.tiers import Tiers, running
 
 PRODUCTS = 1_000
 SECONDS_A_RUN = 3
 SAMPLE_EVERY_S = 0.5
-MB = 1_000_000
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Holding):
     """One worker at one moment; `orders` says when: how many the log had."""
 
     orders: int
-    memory: int  # resident, in bytes
-    threads: int
-    descriptors: int
-
-
-def allowed(settled: int) -> float:
-    """The most memory, in bytes, that a worker may have at the end when it had `settled` bytes after a fifth."""
-    return settled * 1.10 + 5 * MB
 
 
 def main() -> int:
@@ -120,14 +112,7 @@ def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, 
 
 
 def _sample(pid: int, orders: int) -> Sample:
-    process = Path(f"/proc/{pid}")
-    status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    return Sample(
-        orders=orders,
-        memory=int(status["VmRSS"].split()[0]) * 1024,  # such as "41532 kB", which means KiB
-        threads=int(status["Threads"]),
-        descriptors=len(list((process / "fd").iterdir())),
-    )
+    return Sample(**asdict(holding(pid)), orders=orders)
 
 
 def report(samples: Mapping[str, Sequence[Sample]], buys: int) -> int:

@@ -1,4 +1,4 @@
-"""Shoppers who repeat a key until they have its answer, and write down what they were told."""
+"""Shoppers who repeat a key until they have its answer, and write down what they were told, and when."""
 
 import threading
 import time
@@ -8,49 +8,53 @@ from contextlib import contextmanager
 
 import requests
 
+from tests.history import Attempt, History
+
 PATIENCE_S = 10.0
 
 
 class Shoppers:
-    """Sends buys to a front end. `replies` has every answer that each key got, `worst_s` the longest wait for one."""
+    """Sends buys to a front end, each for `patience_s` at most. `worst_s` is the longest wait for an answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
         self.url = url
-        self.replies: dict[str, set[str]] = {}
+        self.history = History()
+        self.answered: set[str] = set()
         self.statuses: set[int] = set()
         self.resets = 0
         self.worst_s = 0.0
+        self._patience_s = patience_s
         self._lock = threading.Lock()
 
     def buy(self, session: requests.Session, key: str, product: str, quantity: int) -> None:
-        """Buy, patiently: repeat the key after a reset or a 503, for PATIENCE_S."""
+        """Buy, patiently: repeat the key after a reset or a 503."""
         begun = time.monotonic()
-        while True:
-            answer = self._try(session, key, product, quantity)
+        while not self._try(session, key, product, quantity):
             waited = time.monotonic() - begun
-            if answer is not None:
-                break
-            assert waited < PATIENCE_S, f"{key} has no answer after {waited:.1f} s"
+            assert waited < self._patience_s, f"{key} has no answer after {waited:.1f} s"
             time.sleep(0.05)
         with self._lock:
-            self.replies.setdefault(key, set()).add(answer)
-            self.worst_s = max(self.worst_s, waited)
+            self.worst_s = max(self.worst_s, time.monotonic() - begun)
+            self.answered.add(key)
 
-    def _try(self, session: requests.Session, key: str, product: str, quantity: int) -> str | None:
+    def _try(self, session: requests.Session, key: str, product: str, quantity: int) -> bool:
+        """Whether there was an answer."""
+        begun, answer = time.monotonic(), None
         try:
             response = session.post(
                 f"{self.url}/{product}/{quantity}", headers={"Idempotency-Key": key}, timeout=PATIENCE_S
             )
-        except requests.ConnectionError:
+            with self._lock:
+                self.statuses.add(response.status_code)
+            if response.status_code == 200:
+                answer = str(response.json()["data"]["order_number"])
+            elif response.status_code != 503:
+                answer = str(response.json()["error"]["message"])
+        except (requests.ConnectionError, requests.Timeout):
             with self._lock:
                 self.resets += 1
-            return None
-        with self._lock:
-            self.statuses.add(response.status_code)
-        if response.status_code == 503:
-            return None
-        body = response.json()
-        return str(body["data"]["order_number"]) if response.status_code == 200 else str(body["error"]["message"])
+        self.history.attempts.append(Attempt(key, product, quantity, begun, time.monotonic(), answer))
+        return answer is not None
 
     def share(self, buys: list[tuple[str, str, int]], clients: int, meanwhile: Callable[[], None]) -> None:
         """Place all buys, split among `clients` at once, while `meanwhile` runs; raises the first failure."""
@@ -63,8 +67,8 @@ class Shoppers:
     def wait_until_answered(self, keys: int) -> None:
         """Return once so many keys have an answer."""
         deadline = time.monotonic() + 60
-        while len(self.replies) < keys:
-            assert time.monotonic() < deadline, f"only {len(self.replies)} keys have an answer"
+        while len(self.answered) < keys:
+            assert time.monotonic() < deadline, f"only {len(self.answered)} keys have an answer"
             time.sleep(0.002)
 
     def _one(self, buys: list[tuple[str, str, int]]) -> None:

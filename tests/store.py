@@ -19,6 +19,8 @@ READY_WITHIN_S = 30.0
 class Store:
     """One `make run` on free ports. Use as a context manager; the end is a Ctrl-C."""
 
+    program = "conf.run"
+
     def __init__(self, data_dir: Path, **settings: str) -> None:
         tiers = Tiers(data_dir, **settings)
         self.data_dir, self.ports, self.url, self.environment = data_dir, tiers.ports, tiers.url, tiers.environment
@@ -27,7 +29,7 @@ class Store:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "conf.run"],
+                [sys.executable, "-m", self.program],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=log,

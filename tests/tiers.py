@@ -64,6 +64,10 @@ class Tiers:
             assert time.monotonic() < deadline, f"{name} does not answer: {self.log.read_text()}"
             time.sleep(0.05)
 
+    def master(self, name: str) -> int:
+        """The process id of the tier's gunicorn master."""
+        return self._processes[name].pid
+
     def workers(self, name: str) -> list[int]:
         """The process ids of the tier's workers."""
         return children(self._processes[name].pid)

@@ -18,8 +18,7 @@ def test_64_shoppers_buy_exactly_1000_of_1000_pieces(tmp_path: Path) -> None:
         buys = [(f"key-{number}", "Ticket", 1) for number in range(1_100)]
         shoppers.share(buys, CLIENTS, meanwhile=lambda: None)
         books = Books.read(tiers.data_dir)
-    books.check()
-    books.check_replies(shoppers.replies)
+    shoppers.history.check(books)
     assert books.products == {"Ticket": 0}
     assert [number for number, *_ in books.orders] == list(range(1_000))
     assert len(books.refused) == 100
@@ -31,6 +30,6 @@ def test_64_shoppers_with_one_key_get_one_order(tmp_path: Path) -> None:
         shoppers = Shoppers(tiers.url("front_end"))
         shoppers.share([("one-key", "Tux", 2)] * CLIENTS, CLIENTS, meanwhile=lambda: None)
         books = Books.read(tiers.data_dir)
-    books.check()
-    assert shoppers.replies == {"one-key": {"0"}}
+    shoppers.history.check(books)
+    assert {attempt.answer for attempt in shoppers.history.attempts} == {"0"}
     assert books.products["Tux"] == 78

@@ -1,16 +1,13 @@
 """kill -9 of every tier, worker and master, in the middle of buys, under the supervisor of `make run`."""
 
-import time
 from pathlib import Path
 
-from tests.books import Books, query
+from tests.books import Books
 from tests.shoppers import Shoppers
 from tests.store import Store
 
 CLIENTS = 16
 BUYS = 2_000
-# How long after the last kill buys may stay in doubt.
-DRAINS_WITHIN_S = 10.0
 
 
 def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
@@ -22,12 +19,12 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
         shop_and_kill(store, shoppers, buys, ("catalog", "order", "front_end"))
         # Whoever repeats a key afterwards is told the same again.
         shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)
-        books = books_at_rest(store)
+        store.wait_until_all_answer()
+        books = Books.at_rest(store.data_dir)
     assert shoppers.resets > 0, "the kills of the front end were felt"
     assert shoppers.statuses <= {200, 404, 503}
-    books.check()
-    books.check_replies(shoppers.replies)
-    assert len(shoppers.replies) == BUYS
+    shoppers.history.check(books)
+    assert len(shoppers.answered) == BUYS
     assert books.products == {"Ticket": 0, "Tux": 10_000 - BUYS // 2}
     assert len(books.orders) == 900 + BUYS // 2
 
@@ -39,9 +36,9 @@ def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -
     with Store(tmp_path / "data", PRODUCTS=str(products)) as store:
         shoppers = Shoppers(store.url("front_end"))
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
-        books = books_at_rest(store)
-    books.check()
-    books.check_replies(shoppers.replies)
+        store.wait_until_all_answer()
+        books = Books.at_rest(store.data_dir)
+    shoppers.history.check(books)
     assert shoppers.resets == 0
     assert shoppers.statuses == {200}
 
@@ -56,17 +53,7 @@ def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, i
         for at, (tier, victim) in enumerate(victims, start=1):
             shoppers.wait_until_answered(len(buys) * at // (len(victims) + 1))
             store.kill(tier, victim)
-            answered = len(shoppers.replies)
+            answered = len(shoppers.answered)
 
     shoppers.share(buys, CLIENTS, meanwhile=kill_in_turn)
     assert answered < len(buys), "the last kill came in the middle of the buys too"
-
-
-def books_at_rest(store: Store) -> Books:
-    """The books once no buy is in doubt."""
-    store.wait_until_all_answer()
-    deadline = time.monotonic() + DRAINS_WITHIN_S
-    while query(store.data_dir / "order.db", "SELECT 1 FROM intents"):
-        assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
-        time.sleep(0.1)
-    return Books.read(store.data_dir)

@@ -350,10 +350,12 @@ def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None
             assert time.monotonic() < started_by, taken
             with shares(tiers, 4) as taken:
                 pass
-        uneven = []
-        for _ in range(10):
+        # A machine that is busy with other things may hold a worker up, but not for ever: so often in a row only luck,
+        # or the intention, shares evenly.
+        in_a_row, even_by = 0, time.monotonic() + 60
+        while in_a_row < 20:
+            assert time.monotonic() < even_by, taken
             with shares(tiers, 32) as taken:
-                uneven += [taken] if taken[0] < 14 else []
-        assert len(uneven) <= 2, uneven  # a machine that is busy with other things may hold one worker up
+                in_a_row = in_a_row + 1 if taken[0] >= 14 else 0
     finally:
         tiers.stop()

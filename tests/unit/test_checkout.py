@@ -10,6 +10,7 @@ from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Sale
 from domain.values import Buy, Product, ProductPage
 from tests.books import Books
+from tests.history import History
 from tests.steps import begin
 
 
@@ -89,15 +90,9 @@ def test_what_was_settled_before_a_fault_stays_settled(orders: OrderStore, catal
 
 
 def test_the_books_balance_after_sold_refused_and_repeated_buys(checkout: Checkout, tmp_path: Path) -> None:
-    replies: dict[str, set[str]] = {}
+    history = History()
     for number in range(200):
-        buy = Buy(f"k{number // 2}", "Tux" if number // 2 % 3 else "Nix", 1 + number // 2 % 5)
-        try:
-            answer = str(checkout.place(buy))
-        except (OutOfStock, ProductNotFound) as refusal:
-            answer = refusal.message
-        replies.setdefault(buy.key, set()).add(answer)
+        history.buy(checkout, Buy(f"k{number // 2}", "Tux" if number // 2 % 3 else "Nix", 1 + number // 2 % 5))
     books = Books.read(tmp_path)
-    books.check()
-    books.check_replies(replies)
+    history.check(books)
     assert set(books.refused.values()) == {"out of stock", "product not found"}

@@ -31,6 +31,15 @@ def test_a_rolled_back_batch_burns_no_number(orders: OrderStore) -> None:
     assert numbers(orders, "d") == [1]
 
 
+def test_the_number_of_an_order_that_was_removed_by_force_is_not_given_out_again(
+    orders: OrderStore, tmp_path: Path
+) -> None:
+    numbers(orders, "a", "b")
+    with apsw.Connection(str(tmp_path / "order.db")) as forger:
+        forger.execute("DROP TRIGGER orders_delete; DELETE FROM orders WHERE number = 1")
+    assert numbers(orders, "c") == [2]
+
+
 def test_a_begun_buy_is_in_doubt_until_it_is_finished(orders: OrderStore) -> None:
     assert begin(orders, [BUY]) == begin(orders, [BUY]) == [None]
     assert orders.intents(10) == [BUY]

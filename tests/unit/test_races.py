@@ -9,9 +9,10 @@ import pytest
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
-from domain.errors import Refused, Unavailable
+from domain.errors import Unavailable
 from domain.values import Buy, Product
 from tests.books import Books
+from tests.history import History
 
 THREADS = 64
 
@@ -49,50 +50,36 @@ def at_once(work: Callable[[int], None]) -> None:
         raise failures[0]
 
 
-def answer_to(checkout: Checkout, buy: Buy) -> str:
-    """The number or the refusal; asked again while the store is busy, as a tier does."""
-    while True:
-        try:
-            return str(checkout.place(buy))
-        except Refused as refused:
-            return refused.message
-        except Unavailable:
-            continue
-
-
 def test_64_threads_buy_exactly_1000_of_1000_pieces(thousand: Checkout, tmp_path: Path) -> None:
-    replies: dict[str, set[str]] = {}
+    history = History()
 
     def shop(number: int) -> None:
         for turn in range(20):  # 64 × 20 buys of one piece for 1,000 pieces
-            buy = Buy(f"{number}-{turn}", "Ticket", 1)
-            replies[buy.key] = {answer_to(thousand, buy)}
+            history.buy(thousand, Buy(f"{number}-{turn}", "Ticket", 1))
 
     at_once(shop)
     books = Books.read(tmp_path)
-    books.check()
-    books.check_replies(replies)
+    history.check(books)
     assert books.products == {"Ticket": 0}
     assert [number for number, *_ in books.orders] == list(range(1_000))
     assert len(books.refused) == THREADS * 20 - 1_000
 
 
 def test_64_threads_with_one_key_buy_once(thousand: Checkout, tmp_path: Path) -> None:
-    answers = set()
+    history = History()
 
     def shop(_number: int) -> None:
         for turn in range(5):
-            answers.add((turn, answer_to(thousand, Buy(f"key-{turn}", "Ticket", 3))))
+            history.buy(thousand, Buy(f"key-{turn}", "Ticket", 3))
 
     at_once(shop)
     books = Books.read(tmp_path)
-    books.check()
-    assert len(answers) == 5, "every reply to one key agrees"
+    history.check(books)
     assert books.products == {"Ticket": 985}
 
 
 def test_recovery_and_buyers_do_not_disturb_each_other(thousand: Checkout, tmp_path: Path) -> None:
-    replies: dict[str, set[str]] = {}
+    history = History()
 
     def shop(number: int) -> None:
         for turn in range(5):
@@ -102,11 +89,9 @@ def test_recovery_and_buyers_do_not_disturb_each_other(thousand: Checkout, tmp_p
                 except Unavailable:
                     continue  # busy: the next sweep will do it
             else:
-                buy = Buy(f"{number}-{turn}", "Ticket", 5)
-                replies[buy.key] = {answer_to(thousand, buy)}
+                history.buy(thousand, Buy(f"{number}-{turn}", "Ticket", 5))
 
     at_once(shop)
     thousand.settle(thousand.intents(100))
     books = Books.read(tmp_path)
-    books.check()
-    books.check_replies(replies)
+    history.check(books)

@@ -1,0 +1,32 @@
+"""Migrates a database, and dies at the start of one statement of it: `… migration TIER FILE NUMBER`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+
+STORES: dict[str, type[CatalogStore] | type[OrderStore]] = {"catalog": CatalogStore, "order": OrderStore}
+
+
+def main(tier: str, file: str, number: str) -> None:
+    left = int(number)
+
+    def count(_cursor: apsw.Cursor, _sql: str, _values: Any) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    apsw.connection_hooks.append(lambda connection: setattr(connection, "exec_trace", count))
+    STORES[tier](Path(file)).migrate()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

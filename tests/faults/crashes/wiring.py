@@ -1,0 +1,117 @@
+"""Puts the points around the stores and the calls of the real tiers. The product knows nothing of them."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.protocols import Placed, Receipt, Sale, Step
+from domain.values import Buy
+from tests.faults.crashes.points import HalfWay, crash, crash_in_transaction, transaction
+from wsgi_apps.clients import HttpCatalog, HttpOrders
+
+
+class _Thread(threading.local):
+    prefix = ""  # "settle-" while this thread settles what is in doubt
+
+
+_thread = _Thread()
+
+
+def wire_front_end() -> None:
+    place_all = HttpOrders.place_all
+
+    def crashing(self: HttpOrders, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+        crash("front-call.before")
+        placed = place_all(self, buys, within_s)
+        crash("front-call.after")
+        return placed
+
+    _replace(HttpOrders, "place_all", crashing)
+
+
+def wire_order() -> None:
+    write, sell, settle = OrderStore.write, HttpCatalog.sell, Checkout.settle
+
+    def crashing_write(self: OrderStore, steps: Sequence[Step]) -> list[Receipt | None]:
+        begins = steps[0][1] is None
+        with transaction("intent" if begins else f"{_thread.prefix}finish"):
+            return write(self, HalfWay(steps))
+
+    def crashing_sell(self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+        crash(f"{_thread.prefix}call.before")
+        sales = sell(self, buys, within_s)
+        crash(f"{_thread.prefix}call.after")
+        return sales
+
+    def crashing_settle(self: Checkout, buys: Sequence[Buy]) -> None:
+        _thread.prefix = "settle-"
+        try:
+            settle(self, buys)
+        finally:
+            _thread.prefix = ""
+
+    _replace(OrderStore, "write", crashing_write)
+    _replace(HttpCatalog, "sell", crashing_sell)
+    _replace(Checkout, "settle", crashing_settle)
+    wire_sqlite()
+
+
+def wire_catalog() -> None:
+    sell = CatalogStore.sell
+
+    def crashing(self: CatalogStore, buys: Sequence[Buy], within_s: float | None = None, **options: Any) -> list[Sale]:
+        with transaction("sale"):
+            return sell(self, HalfWay(buys), within_s, **options)
+
+    _replace(CatalogStore, "sell", crashing)
+    wire_sqlite()
+
+
+def wire_sqlite() -> None:
+    """Points inside SQLite: before a commit writes, and when it has written and not synced."""
+    apsw.connection_hooks.append(_watch_commits)
+    vfs = _CrashingVFS()
+    _kept.append(vfs)  # SQLite has no reference of its own
+
+
+_kept: list[apsw.VFS] = []
+
+
+def _watch_commits(connection: apsw.Connection) -> None:
+    def before_commit() -> bool:
+        crash_in_transaction("commit")
+        return False  # go on
+
+    connection.set_commit_hook(before_commit)
+
+
+class _CrashingVFS(apsw.VFS):
+    def __init__(self) -> None:
+        self._base = apsw.vfs_names()[0]  # the default so far
+        super().__init__("crashing", self._base, makedefault=True)
+
+    def xOpen(self, name: Any, flags: list[int]) -> "_CrashingFile":
+        return _CrashingFile(self._base, name, flags)
+
+
+class _CrashingFile(apsw.VFSFile):
+    def xLock(self, level: int) -> None:
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            # A read-only connection that closes asks for a lock that it cannot have. SQLite does not mind; apsw would
+            # raise all but a busy error from close().
+            raise apsw.BusyError from error
+
+    def xSync(self, flags: int) -> None:
+        crash_in_transaction("sync")
+        super().xSync(flags)
+
+
+def _replace(kind: type, method: str, crashing: Any) -> None:
+    setattr(kind, method, crashing)

@@ -1,0 +1,134 @@
+"""A TCP proxy between two tiers that does to each HTTP exchange what bad networks do, by the throw of a die."""
+
+import random
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import BinaryIO, Literal, Self
+
+Fault = Literal["none", "reply lost", "late", "twice", "request cut", "reply cut", "trickled"]
+
+# Of each exchange: one in three replies is lost behind the commit, one in five comes when nobody waits any more.
+BAD_NETWORK: Mapping[Fault, float] = {
+    "none": 0.28,
+    "reply lost": 0.30,
+    "late": 0.20,
+    "twice": 0.07,
+    "request cut": 0.05,
+    "reply cut": 0.05,
+    "trickled": 0.05,
+}
+TRICKLE_EVERY_S = 0.001
+# A tier that stands still must not keep the proxy for ever.
+UPSTREAM_TIMEOUT_S = 30.0
+
+
+class Proxy:
+    """Listens on `port` and passes exchanges on to `upstream_port`. Use as a context manager.
+
+    `late_s` is how long a late reply takes; `done` counts what was done. `mend()` ends all faults.
+    """
+
+    def __init__(self, upstream_port: int, *, late_s: float, seed: int) -> None:
+        self._upstream = ("127.0.0.1", upstream_port)
+        self._late_s = late_s
+        self._dice = random.Random(seed)
+        self._faults = dict(BAD_NETWORK)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.done: Counter[Fault] = Counter()
+        self._ended = threading.Event()
+        self._clients: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._listen)]
+
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._ended.set()
+        for sock in (self._listener, *self._clients):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # wakes up the thread that waits for it
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def mend(self) -> None:
+        """From now on every exchange is passed on as it is."""
+        self._faults = {"none": 1.0}
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._clients.append(client)
+            self._threads.append(threading.Thread(target=self._serve, args=(client,)))
+            self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        # One side hung up, the exchange ended in a cut, or the proxy ends: all of it is the end of this connection.
+        with client, client.makefile("rb") as stream, suppress(OSError):
+            while request := _message(stream):
+                [fault] = self._dice.choices(list(self._faults), list(self._faults.values()))
+                self.done[fault] += 1
+                self._exchange(fault, request, client)
+
+    def _exchange(self, fault: Fault, request: bytes, client: socket.socket) -> None:
+        """One request and its reply. Raises ConnectionError where the connection is cut."""
+        if fault == "request cut":
+            self._send(request[: len(request) // 2]).close()
+            _reset(client)
+        first = self._send(request) if fault == "twice" else None
+        reply = self._ask(request)
+        if first is not None:
+            first.close()
+        match fault:
+            case "reply lost":
+                _reset(client)
+            case "reply cut":
+                client.sendall(reply[: len(reply) // 2])
+                _reset(client)
+            case "late":
+                self._ended.wait(self._late_s)
+                client.sendall(reply)
+            case "trickled":
+                for at in range(len(reply)):
+                    client.sendall(reply[at : at + 1])
+                    self._ended.wait(TRICKLE_EVERY_S)
+            case _:
+                client.sendall(reply)
+
+    def _ask(self, request: bytes) -> bytes:
+        with self._send(request) as upstream, upstream.makefile("rb") as stream:
+            return _message(stream)
+
+    def _send(self, data: bytes) -> socket.socket:
+        upstream = socket.create_connection(self._upstream, timeout=UPSTREAM_TIMEOUT_S)
+        upstream.sendall(data)
+        return upstream
+
+
+def _message(stream: BinaryIO) -> bytes:
+    """One HTTP message whole, as its Content-Length says; empty at the end of the connection."""
+    head, length = b"", 0
+    while not head.endswith(b"\r\n\r\n"):
+        line = stream.readline()
+        if not line:
+            return b""
+        head += line
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    return head + stream.read(length)
+
+
+def _reset(client: socket.socket) -> None:
+    """End the connection with a RST, as a crash or a firewall does. Always raises ConnectionError."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise ConnectionResetError

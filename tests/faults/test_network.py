@@ -1,0 +1,112 @@
+"""Networks that lose, delay, double and cut what the tiers say to each other, and tiers that stand still."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.books import Books
+from tests.faults.proxy import BAD_NETWORK, Proxy
+from tests.shoppers import Shoppers, session
+from tests.tiers import NAMES, Tiers
+
+CLIENTS = 16
+PATIENCE_S = 120.0
+BAD_NETWORK_BUYS = 256
+# How long after a fault until all is as before.
+RECOVERS_WITHIN_S = 10.0
+# Longer than the deadlines of order and front end, 2 s and 6 s.
+LATE_FOR_ORDER_S, LATE_FOR_FRONT_END_S = 2.5, 6.5
+
+
+def write_products(folder: Path) -> str:
+    products = folder / "products.txt"
+    products.write_text("Ticket 50 40\nTux 25.99 10000\n")
+    return str(products)
+
+
+def buys_of(count: int) -> list[tuple[str, str, int]]:
+    """Every fourth wants one of 40 tickets."""
+    return [(f"key-{number}", "Tux" if number % 4 else "Ticket", 1) for number in range(count)]
+
+
+def check_recovery(tiers: Tiers, shoppers: Shoppers) -> Books:
+    """Asserts that the store is as good as new within RECOVERS_WITHIN_S, and that its history holds; the books."""
+    mended = time.monotonic()
+    with session() as shop:
+        shoppers.buy(shop, "afterwards", "Tux", 1)
+    books = Books.at_rest(tiers.data_dir)
+    assert time.monotonic() < mended + RECOVERS_WITHIN_S
+    shoppers.history.check(books)
+    return books
+
+
+def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_nothing(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data", PRODUCTS=write_products(tmp_path))
+    with (
+        Proxy(tiers.ports["catalog"], late_s=LATE_FOR_ORDER_S, seed=1) as to_catalog,
+        Proxy(tiers.ports["order"], late_s=LATE_FOR_FRONT_END_S, seed=2) as to_order,
+    ):
+        tiers.environment |= {
+            "CATALOG": f"127.0.0.1:{to_catalog.port}",
+            "ORDER": f"127.0.0.1:{to_order.port}",
+        }
+        try:
+            tiers.start()
+            shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
+            # Many at once, for half of all calls come to nothing, and each carries as many buys as wait for it.
+            shoppers.share(buys_of(BAD_NETWORK_BUYS), BAD_NETWORK_BUYS // 2, meanwhile=lambda: None)
+            to_catalog.mend()
+            to_order.mend()
+            books = check_recovery(tiers, shoppers)
+        finally:
+            tiers.stop()
+    assert shoppers.statuses <= {200, 404, 503}
+    assert books.products == {"Ticket": 0, "Tux": 10_000 - BAD_NETWORK_BUYS * 3 // 4 - 1}
+    done = to_catalog.done + to_order.done
+    assert done.keys() >= BAD_NETWORK.keys(), f"not every fault was tried: {done}"
+
+
+@contextmanager
+def standing_still(tiers: Tiers, tier: str) -> Iterator[None]:
+    """SIGSTOP to a tier's master and workers, SIGCONT at the end."""
+    processes = [tiers.master(tier), *tiers.workers(tier)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("tier", NAMES)
+def test_a_tier_that_stands_still_loses_repeats_and_refuses_nothing(tier: str, tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data", PRODUCTS=write_products(tmp_path))
+    buys = buys_of(600)
+    answered_before = answered_meanwhile = 0
+
+    def stand_still() -> None:
+        nonlocal answered_before, answered_meanwhile
+        shoppers.wait_until_answered(100)
+        with standing_still(tiers, tier):
+            time.sleep(0.5)  # what was under way in other tiers has arrived
+            answered_before = len(shoppers.answered)
+            time.sleep(float(os.environ.get("STANDS_STILL_S", "5")))
+            answered_meanwhile = len(shoppers.answered) - answered_before
+
+    try:
+        tiers.start()
+        shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
+        shoppers.share(buys, CLIENTS, meanwhile=stand_still)
+        books = check_recovery(tiers, shoppers)
+    finally:
+        tiers.stop()
+    assert answered_before < len(buys), "it stood still in the middle of the buys"
+    assert answered_meanwhile == 0
+    assert shoppers.statuses <= {200, 404, 503}
+    assert books.products == {"Ticket": 0, "Tux": 10_000 - 451}

@@ -1,0 +1,128 @@
+"""Applies each defect of the catalogue to a copy of the store, and tells which test noticed."""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.tiers import ROOT
+
+# In the order of their cost: most defects are caught within seconds.
+SUITES = ("tests/unit", "tests/integration", "tests/faults", "tests/e2e")
+SUITE_TIMEOUT_S = 600
+TABLE = ROOT / "docs" / "mutants.md"
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose name has this text")
+    options = parser.parse_args(arguments)
+    chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
+    if not chosen:
+        parser.error(f"no mutant has {options.only!r} in its name")
+    try:
+        caught = judge(chosen)
+    except KeyboardInterrupt:
+        print("mutants: interrupted", file=sys.stderr)
+        return 130
+    if caught is None:
+        return 1
+    if not options.only:
+        TABLE.write_text(table(caught))
+        say(f"written: {TABLE.relative_to(ROOT)}")
+    survivors = [mutant.name for mutant, test in caught.items() if test is None]
+    say(
+        f"{len(caught) - len(survivors)} of {len(caught)} caught" + "".join(f"\nSURVIVED: {name}" for name in survivors)
+    )
+    return 1 if survivors else 0
+
+
+def judge(mutants: Sequence[Mutant]) -> dict[Mutant, str | None] | None:
+    """For each mutant the test that caught it, None for a survivor; nothing when the store itself fails."""
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder, "store")
+        copy_store(copy)
+        say("the store itself, which must pass")
+        if (failure := first_failure(copy)) is not None:
+            say(f"without any mutant, {failure} fails: nothing can be judged")
+            return None
+        caught: dict[Mutant, str | None] = {}
+        for mutant in mutants:
+            begun = time.monotonic()
+            caught[mutant] = tried(mutant, copy)
+            verdict = caught[mutant] or "SURVIVED"
+            say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
+        return caught
+
+
+def copy_store(copy: Path) -> None:
+    """What git knows, and what it would if it were added."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in listed.splitlines():
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, copy / name)
+
+
+def tried(mutant: Mutant, copy: Path) -> str | None:
+    """The first test that fails with this mutant in the copy, which is whole again afterwards."""
+    file = copy / mutant.file
+    original = file.read_text()
+    assert original.count(mutant.old) == 1, f"{mutant.name}: its old text is not once in {mutant.file}"
+    file.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        return first_failure(copy)
+    finally:
+        file.write_text(original)
+
+
+def first_failure(copy: Path) -> str | None:
+    """The first test of the suites that fails, or the suite that hangs."""
+    for suite in SUITES:
+        # Without the test of the catalogue itself, which misses what a mutant has replaced.
+        options = ["-x", "-q", "--no-header", "--tb=no", "--ignore", "tests/unit/test_mutants.py"]
+        command = [sys.executable, "-m", "pytest", suite, *options]
+        try:
+            run = subprocess.run(
+                command, cwd=copy, capture_output=True, text=True, timeout=SUITE_TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return f"{suite} (hangs)"
+        if run.returncode:
+            found = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", run.stdout, re.MULTILINE)
+            return found[1] if found else f"{suite} (does not start)"
+    return None
+
+
+def table(caught: dict[Mutant, str | None]) -> str:
+    """The catalogue as Markdown, with who caught what."""
+    lines = [
+        "# Seeded bugs, and the test that catches each",
+        "",
+        "Made by `make mutants`, which applies each to a copy of the store and runs the tests until one fails.",
+        "",
+        "| defect | file | what it breaks | caught by |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {mutant.name} | `{mutant.file}` | {mutant.breaks} | {f'`{test}`' if test else '**nobody**'} |"
+        for mutant, test in caught.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

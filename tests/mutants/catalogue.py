@@ -1,0 +1,231 @@
+"""Small, believable defects: what a tired engineer could have written. Each is a change of a few words in one file."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """In `file`, `old` stands once and becomes `new`. `breaks` says what would go wrong, and by which promise."""
+
+    name: str
+    breaks: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "the catalog forgets the keys",
+        "I3: a repeated buy is sold again",
+        "db/catalog.py",
+        "    if rows:\n        product, quantity, taken_as",
+        "    if rows and False:\n        product, quantity, taken_as",
+    ),
+    Mutant(
+        "the key is looked up in a transaction of its own",
+        "I3: two equal buys at once are both sold",
+        "db/catalog.py",
+        '    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key, "reason": reason})\n',
+        '    transaction.execute("COMMIT")\n'
+        '    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key, "reason": reason})\n'
+        '    transaction.execute("BEGIN IMMEDIATE")\n',
+    ),
+    Mutant(
+        "no intent",
+        "I1: a buy that was sold when the order tier died is in no log",
+        "db/order.py",
+        "    if not intents:\n        run(transaction, _INTEND,",
+        "    if not intents:\n        dict(",
+    ),
+    Mutant(
+        "the catalog does not store a refusal",
+        "I5: the same key is refused, and sold after a restock",
+        "db/catalog.py",
+        "    run(transaction, _REFUSE, row)\n",
+        "",
+    ),
+    Mutant(
+        "the order tier does not store a refusal",
+        "I5: a refused buy leaves no line in the log",
+        "db/order.py",
+        '        run(transaction, _REFUSE, row | {"reason": sale.message})\n',
+        "        pass\n",
+    ),
+    Mutant(
+        "blind append",
+        "I3: a buy that the recovery has finished meanwhile is logged twice",
+        "db/order.py",
+        "    receipt = _receipt(transaction, buy)\n    if receipt is None:\n        receipt = _append",
+        "    receipt = None\n    if receipt is None:\n        receipt = _append",
+    ),
+    Mutant(
+        "a timeout is logged as a refusal",
+        "I1, I5: the pieces are gone, and the shopper is told that there were none",
+        "domain/checkout.py",
+        "            sales = self._catalog.sell([buys[at] for at in begun], within_s=within_s)\n",
+        "            try:\n"
+        "                sales = self._catalog.sell([buys[at] for at in begun], within_s=within_s)\n"
+        "            except StoreError:\n"
+        "                from domain.errors import OutOfStock\n\n"
+        "                sales = [OutOfStock() for _ in begun]\n",
+    ),
+    Mutant(
+        "BEGIN DEFERRED",
+        "a writer that meets another fails at once, whatever the busy timeout",
+        "db/connection.py",
+        'connection.execute("BEGIN IMMEDIATE")',
+        'connection.execute("BEGIN DEFERRED")',
+    ),
+    Mutant(
+        "synchronous=NORMAL",
+        "I5: a power cut takes acknowledged orders",
+        "db/connection.py",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
+    ),
+    Mutant(
+        "the guard is dropped from the UPDATE",
+        "I2: only the CHECK stands between the last piece and an oversell, and its error is no answer",
+        "db/catalog.py",
+        " AND quantity >= :quantity",
+        "",
+    ),
+    Mutant(
+        "the catalog compares a key without its product",
+        "I5: a key that was used for one product answers for another",
+        "db/catalog.py",
+        "(product, quantity, taken_as) != (buy.product, buy.quantity, reason)",
+        "(quantity, taken_as) != (buy.quantity, reason)",
+    ),
+    Mutant(
+        "the order tier compares a key without its product",
+        "I5: the same, at the log",
+        "db/order.py",
+        "return order if (order.product, order.quantity) == (buy.product, buy.quantity) else KeyReused()",
+        "return order if order.quantity == buy.quantity else KeyReused()",
+    ),
+    Mutant(
+        "a batch loses the caller behind it",
+        "whoever does not fit into a batch waits for ever",
+        "wsgi_apps/together.py",
+        "                batch.append(self._line.popleft())\n"
+        "                size += len(batch[-1].questions)\n"
+        "            self._waiting -= size\n",
+        "                batch.append(self._line.popleft())\n"
+        "                size += len(batch[-1].questions)\n"
+        "            self._line.clear()\n"
+        "            self._waiting = 0\n",
+    ),
+    Mutant(
+        "a batch answers the wrong callers",
+        "I5: shoppers get each other's numbers",
+        "wsgi_apps/together.py",
+        "            for caller in batch:\n                caller.answers.set_result(",
+        "            for caller in reversed(batch):\n                caller.answers.set_result(",
+    ),
+    Mutant(
+        "the error of one is the error of all",
+        "one poisonous question fails its whole batch",
+        "wsgi_apps/together.py",
+        "            if len(batch) == 1:\n                first.fail(error)\n",
+        "            if batch:\n                for caller in batch:\n                    caller.fail(error)\n",
+    ),
+    Mutant(
+        "the recovery makes new keys",
+        "I3: a buy in doubt is sold twice",
+        "domain/checkout.py",
+        "            sales = self._catalog.sell(batch)\n",
+        "            from dataclasses import replace\n\n"
+        '            sales = self._catalog.sell([replace(buy, key=f"{buy.key}-again") for buy in batch])\n',
+    ),
+    Mutant(
+        "the recovery never comes to an end",
+        "I6: buys in doubt stay",
+        "wsgi_apps/recovery.py",
+        "now - self._first_seen[buy.key] >= OVERDUE_S",
+        "now - self._first_seen[buy.key] < 0",
+    ),
+    Mutant(
+        "an intent is dropped with those of the same product",
+        "I1: another buy in doubt is forgotten",
+        "db/order.py",
+        "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity",
+        "DELETE FROM intents WHERE product = :product AND quantity = :quantity AND :key = :key",
+    ),
+    Mutant(
+        "a call is repeated under a new key",
+        "I3: a reply that was lost is a second buy",
+        "wsgi_apps/clients.py",
+        "            answer = self._ask(method, path, headers or {}, body, timeout_s",
+        "            if body and pause_s > _FIRST_PAUSE_S:\n"
+        '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
+        "            answer = self._ask(method, path, headers or {}, body, timeout_s",
+    ),
+    Mutant(
+        "a 5xx of the tier behind is an answer",
+        "I5: a passing trouble becomes an error that shoppers see",
+        "wsgi_apps/clients.py",
+        "if response.status < 500 else None",
+        "if response.status < 600 else None",
+    ),
+    Mutant(
+        "a no to the whole batch is a no to each buy",
+        "I1, I5: a misread call refuses what it may have sold",
+        "wsgi_apps/clients.py",
+        "    except StoreError as error:\n        raise Unavailable from error\n    if len(values)",
+        "    except StoreError as error:\n        return [error for _ in range(count)]  # type: ignore[misc]\n"
+        "    if len(values)",
+    ),
+    Mutant(
+        "the connection stays after a failed write",
+        "SQLite may believe in pages that never reached the disk",
+        "db/connection.py",
+        "            self.close()\n            raise Unavailable(",
+        "            raise Unavailable(",
+    ),
+    Mutant(
+        "the first order has number 1",
+        "I4: numbers are 0 to n-1",
+        "db/order.py",
+        "VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)),",
+        "VALUES (NULL,",
+    ),
+    Mutant(
+        "no AUTOINCREMENT",
+        "I4: the number of a last order that was removed by force is given out again",
+        "migrations/order/0001_order.sql",
+        "PRIMARY KEY AUTOINCREMENT",
+        "PRIMARY KEY",
+    ),
+    Mutant(
+        "the order log can be changed",
+        "history is what somebody made of it",
+        "migrations/order/0001_order.sql",
+        "    SELECT RAISE(ABORT, 'the order log is append-only');\nEND;\nCREATE TRIGGER orders_delete",
+        "    SELECT 1;\nEND;\nCREATE TRIGGER orders_delete",
+    ),
+    Mutant(
+        "the price of today on an order of yesterday",
+        "an order repeats the price at which it was not sold",
+        "db/catalog.py",
+        "    SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key",
+        "    SELECT product, -delta, reason, (SELECT price_cents FROM products WHERE name = product), NULL"
+        " FROM stock_ledger WHERE key = :key",
+    ),
+    Mutant(
+        "the order tier waits longer than the front end",
+        "deadlines no longer shrink inward: the front end gives up first, and asks for what is still under way",
+        "wsgi_apps/order.py",
+        "DEADLINE_S = 2.0",
+        "DEADLINE_S = 7.0",
+    ),
+    Mutant(
+        "half of a migration is committed",
+        "a crash in a migration leaves a schema that no code knows",
+        "db/migrate.py",
+        '            connection.execute(script.read_text(encoding="utf-8")).fetchall()\n',
+        '            connection.execute(script.read_text(encoding="utf-8")).fetchall()\n'
+        '            connection.execute("COMMIT; BEGIN IMMEDIATE")\n',
+    ),
+)

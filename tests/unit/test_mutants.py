@@ -1,0 +1,15 @@
+"""The catalogue of seeded bugs keeps up with the code."""
+
+import pytest
+
+from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.tiers import ROOT
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_can_be_applied(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
