@@ -32,6 +32,7 @@ class Books:
     refused: dict[str, str]
     refused_by_catalog: dict[str, str]
     intents: list[str]
+    retired: frozenset[str] = frozenset()  # of the products
 
     @classmethod
     def read(cls, data_dir: Path) -> "Books":
@@ -43,6 +44,7 @@ class Books:
             refused=dict(query(order, "SELECT key, reason FROM refused")),
             refused_by_catalog=dict(query(catalog, "SELECT key, reason FROM refused")),
             intents=[key for (key,) in query(order, "SELECT key FROM intents ORDER BY begun")],
+            retired=frozenset(name for (name,) in query(catalog, "SELECT name FROM products WHERE retired")),
         )
 
     @classmethod

@@ -132,7 +132,7 @@ def _refusals(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
         first_stock[product] += delta if reason == "initial" else 0
     taken = _taken_by(asked, books)
     for buy in asked.values():
-        if ProductNotFound.message in buy.answers and buy.product in books.products:
+        if ProductNotFound.message in buy.answers and buy.product in books.products.keys() - books.retired:
             yield f"{buy.key} was told that there is no {buy.product}, which there is"
         if OutOfStock.message in buy.answers:
             assert buy.answered_s is not None

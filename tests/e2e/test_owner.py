@@ -56,8 +56,7 @@ def test_the_owner_at_work_costs_the_shoppers_no_answer(tmp_path: Path, monkeypa
         buys = [(f"key-{number}", "Ticket" if number % 4 else "Tux", 1) for number in range(1_200)]
         shoppers.share(buys, 8, meanwhile=lambda: work(shoppers))
     books = Books.read(tmp_path / "data")
-    books.check()
-    books.check_replies(shoppers.replies)
+    shoppers.history.check(books)
     assert shoppers.statuses == {200, 404}
     assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each once, though told twice"
     assert set(books.refused.values()) == {"out of stock", "product not found"}

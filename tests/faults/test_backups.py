@@ -57,8 +57,7 @@ def test_20_backups_of_a_store_that_is_selling_are_whole(tmp_path: Path, command
             taken = [take(tiers, shoppers, tmp_path / f"backup-{number}") for number in range(BACKUPS)]
             assert command(tiers.data_dir, "audit") == 0, "nor does an audit mistake a buy under way"
         live = Books.read(tiers.data_dir)
-    live.check()
-    live.check_replies(shoppers.replies)
+    shoppers.history.check(live)
     assert shoppers.statuses == {200, 404}
     in_doubt = 0
     for backup in taken:
@@ -101,7 +100,7 @@ def shopping(shoppers: Shoppers) -> Iterator[None]:
 
 def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
     """A backup by the program, in a process of its own, as an owner makes it."""
-    answered = frozenset(shoppers.replies)
+    answered = frozenset(shoppers.answered)
     backup = subprocess.run(
         [sys.executable, "-m", "db", "backup", str(folder)],
         cwd=ROOT,

@@ -228,4 +228,32 @@ MUTANTS = (
         '            connection.execute(script.read_text(encoding="utf-8")).fetchall()\n'
         '            connection.execute("COMMIT; BEGIN IMMEDIATE")\n',
     ),
+    Mutant(
+        "a retired product is still sold",
+        "the owner takes a product out of the shop, and shoppers go on buying it",
+        "db/catalog.py",
+        " AND quantity >= :quantity AND NOT retired",
+        " AND quantity >= :quantity",
+    ),
+    Mutant(
+        "a backup of two moments",
+        "I3: in the copy a key is sold that was neither ordered nor begun",
+        "db/backup.py",
+        "with closing(order_log), order_log.write():",
+        "with closing(order_log):",
+    ),
+    Mutant(
+        "the audit reads the log before the catalog's sales",
+        "a buy under way is reported as sold and never ordered",
+        "db/audit/stock.py",
+        "look(CATALOG, LOG)",
+        "look(LOG, CATALOG)",
+    ),
+    Mutant(
+        "a restock is not looked up by its key",
+        "a command that is repeated adds the pieces again",
+        "db/assortment.py",
+        "    return bool(rows)",
+        "    return False",
+    ),
 )

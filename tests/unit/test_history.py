@@ -55,6 +55,18 @@ def test_a_buy_that_may_have_taken_the_last_piece_makes_a_refusal_possible() -> 
     History([A, slow, replace(C, begun_s=1.5, ended_s=1.9)]).check(BOOKS)
 
 
+def test_a_product_that_is_retired_may_not_be_found() -> None:
+    answers = [A, B, replace(C, answer="product not found")]
+    History(answers).check(
+        replace(
+            BOOKS,
+            refused={"c": "product not found"},
+            refused_by_catalog={"c": "product not found"},
+            retired=frozenset({"Tux"}),
+        )
+    )
+
+
 def test_a_key_without_an_answer_may_have_ended_either_way() -> None:
     History([A, replace(B, answer=None), replace(C, answer=None)]).check(BOOKS)
 
