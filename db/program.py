@@ -20,7 +20,7 @@ from db.options import options
 from db.reconcile import reconcile
 from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
 from db.snapshots import CATALOG, Snapshots, Unreadable
-from db.status import status
+from db.status import Status, status
 from domain.errors import StoreError, Unavailable
 from domain.values import Product
 
@@ -61,7 +61,7 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
 def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
     with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
-        found, state = audit(snapshots, watch=watch), status(snapshots)
+        found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
     print_audit(found, state, time.monotonic() - begun, given.json)
     return _code(found)
 
@@ -96,8 +96,16 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
 
 def _report_copy(found: Audit, given: argparse.Namespace, folder: Path) -> int:
     with Snapshots(folder) as snapshots:
-        print_copy(found, status(snapshots), folder, given.json)
+        print_copy(found, _status_if_any(snapshots), folder, given.json)
     return _code(found)
+
+
+def _status_if_any(snapshots: Snapshots) -> Status | None:
+    """How the store stands; None where what the audit has found leaves no way to tell."""
+    try:
+        return status(snapshots)
+    except (apsw.SQLError, apsw.CorruptError):
+        return None
 
 
 def _code(found: Audit) -> int:

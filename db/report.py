@@ -53,21 +53,21 @@ def print_status(state: Status, as_json: bool) -> None:
     _print_table((), rows)
 
 
-def print_audit(found: Audit, state: Status, seconds: float, as_json: bool) -> None:
+def print_audit(found: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
     if as_json:
-        _print_json({**_found(found), "seconds": round(seconds, 3), "status": asdict(state)})
+        _print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
     _print_discrepancies(found.discrepancies)
-    print(f"{_verdict(found)}: {_contents(state)}; {seconds:.1f} s.")
+    print(f"{_verdict(found, state)}; {seconds:.1f} s.")
 
 
-def print_copy(found: Audit, state: Status, folder: Path, as_json: bool) -> None:
+def print_copy(found: Audit, state: Status | None, folder: Path, as_json: bool) -> None:
     """What a backup or a restore has made."""
     if as_json:
-        _print_json({"folder": str(folder), **_found(found), "status": asdict(state)})
+        _print_json({"folder": str(folder), **_found(found), "status": state and asdict(state)})
         return
     _print_discrepancies(found.discrepancies)
-    print(f"{folder} is complete. {_verdict(found)}: {_contents(state)}.")
+    print(f"{folder} is complete. {_verdict(found, state)}.")
 
 
 def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:
@@ -108,15 +108,14 @@ def _found(found: Audit) -> dict[str, Any]:
     return {"clean": found.is_clean, "discrepancies": discrepancies}
 
 
-def _verdict(found: Audit) -> str:
+def _verdict(found: Audit, state: Status | None) -> str:
     count = len(found.discrepancies)
-    return "Clean" if not count else "1 discrepancy" if count == 1 else f"{count:,} discrepancies"
-
-
-def _contents(state: Status) -> str:
+    verdict = "Clean" if not count else "1 discrepancy" if count == 1 else f"{count:,} discrepancies"
+    if state is None:
+        return verdict
     return (
-        f"{state.orders:,} orders, {state.refused:,} refused buys, {state.ledger_entries:,} ledger entries of "
-        f"{state.products:,} products; buys in doubt: {_in_doubt(state)}"
+        f"{verdict}: {state.orders:,} orders, {state.refused:,} refused buys, "
+        f"{state.ledger_entries:,} ledger entries of {state.products:,} products; buys in doubt: {_in_doubt(state)}"
     )
 
 

@@ -46,7 +46,7 @@ def audit(
         watch(name)
         try:
             found.extend(check(snapshots))
-        except (apsw.SQLError, apsw.CorruptError) as error:
-            # A table or a column that is not there, or a page that makes no sense.
+        except (apsw.SQLError, apsw.CorruptError, TypeError) as error:
+            # A table or a column that is not there, a page that makes no sense, or a value that no STRICT table takes.
             found.append(Discrepancy("schema", name, f"cannot be checked: {error}"))
     return Audit(tuple(found))

@@ -324,6 +324,17 @@ def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
     assert "I3 order 10, key mine: ordered, but never sold" in lines
 
 
+def test_a_value_of_no_known_type_does_not_end_the_audit(books: Path) -> None:
+    forge_schema(
+        books / "catalog.db",
+        "CREATE TABLE forged AS SELECT * FROM stock_ledger; UPDATE forged SET delta = NULL WHERE entry = 6;"
+        "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger",
+    )
+    lines = found(books)
+    assert any(line.startswith("schema stock: cannot be checked: ") for line in lines)
+    assert any(line.startswith("I3 order 1, key k1: ") for line in lines)
+
+
 def test_a_damaged_page_is_named(books: Path) -> None:
     path = books / "order.db"
     content = bytearray(path.read_bytes())

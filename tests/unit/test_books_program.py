@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -250,6 +251,16 @@ def test_a_busy_store_is_one_line_with_the_key_to_try_again(run: Run, tmp_path: 
     code, _, err = run("restock", "Tux", "1", "--key", "k")
     other.close()
     assert (code, err) == (2, "toy store: the store is busy, try again with --key k\n")
+
+
+def test_an_audit_of_damaged_books_names_what_it_can(run: Run, tmp_path: Path) -> None:
+    forge(tmp_path / "order.db", "DROP TABLE intents")
+    code, out, _ = run("audit")
+    assert code == 1
+    assert "order.db: intents" in out and "the table is missing" in out
+    assert re.search(r"^\d discrepancies; \d\.\d s\.$", out, re.MULTILINE)
+    code, out, _ = run("audit", "--json")
+    assert (code, json.loads(out)["status"]) == (1, None)
 
 
 def test_a_damaged_database_is_exit_code_2_where_nothing_can_be_known(run: Run, tmp_path: Path) -> None:
