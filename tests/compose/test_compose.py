@@ -194,6 +194,31 @@ def test_down_and_up_keeps_stock_orders_and_refused_buys(store: Store) -> None:
     assert_nothing_is_lost(store)
 
 
+BOOKS = """
+set -e
+ln -s /catalog/catalog.db /order/order.db /tmp
+DATA_DIR=/tmp python -m db audit >&2
+DATA_DIR=/tmp python -m db backup /tmp/copy >&2
+DATA_DIR=/tmp/copy python -m db status --json
+"""
+
+
+def test_the_books_are_audited_and_copied_beside_the_store(store: Store) -> None:
+    """By a container that has both volumes, as docs/books.md shows."""
+    store.buy_next()
+    volumes = [f"--volume={store.name}_{tier}:/{tier}" for tier in BEHIND]
+    copies = []
+
+    def copy() -> None:
+        copies.append(json.loads(output_of("docker", "run", "--rm", *volumes, store.name, "sh", "-c", BOOKS)))
+
+    before = len(store.answers)
+    while_shopping(store, copy)
+    [state] = copies
+    assert before <= state["orders"] + state["refused"] <= len(store.answers)
+    assert_nothing_is_lost(store)
+
+
 def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
     """Buy one piece after the other before, during and after the disturbance; each buy gets an answer in the end."""
     with ThreadPoolExecutor() as pool:
