@@ -3,6 +3,7 @@
 import argparse
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
     if not chosen:
         parser.error(f"no mutant has {options.only!r} in its name")
+    # A shell that runs this in the background has it ignore Ctrl-C, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         caught = judge(chosen)
     except KeyboardInterrupt:
