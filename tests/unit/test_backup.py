@@ -156,6 +156,39 @@ def test_a_backup_that_is_interrupted_leaves_nothing(checkout: Checkout, data: P
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@pytest.mark.parametrize("step", ["copy of catalog.db", "orders"])
+def test_a_restore_that_is_interrupted_leaves_everything_as_it_was(
+    checkout: Checkout, data: Path, tmp_path: Path, step: str
+) -> None:
+    backed_up(data, tmp_path / "b")
+    (tmp_path / "r").mkdir()
+
+    def interrupt(reached: str) -> None:
+        if reached == step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(tmp_path / "b", tmp_path / "r", interrupt)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data", "r"]
+    assert list((tmp_path / "r").iterdir()) == []
+
+
+def test_a_backup_on_a_full_disk_is_one_line_and_leaves_nothing(checkout: Checkout, data: Path, tmp_path: Path) -> None:
+    script = f"""
+import resource, sys
+from db.program import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (33_000, 33_000))  # as much as SQLite needs for its shared memory
+sys.exit(main(["backup", {str(tmp_path / "b")!r}]))
+"""
+    environment = os.environ | {"DATA_DIR": str(data)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("toy store: ") and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_a_backup_that_is_killed_never_looks_like_one(checkout: Checkout, data: Path, tmp_path: Path) -> None:
     script = f"""
 import os
