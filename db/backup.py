@@ -21,7 +21,7 @@ import apsw
 from db.audit import HISTORY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import Database
+from db.connection import TROUBLE, Database
 from db.order import OrderStore
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable
 
@@ -35,13 +35,17 @@ class InTheWay(Exception):
     """There is something where a folder was to be made; the message says what, and what to do."""
 
 
+class CopyFailed(Exception):
+    """The copy could not be written; the message says which."""
+
+
 def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     """Copy the store to the folder `target`, which must not exist or be empty; what the audit of the copy found.
 
-    Raises InTheWay, Unreadable, Unavailable, and the errors in db.connection.TROUBLE; then there is no `target`.
+    Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then there is no `target`.
     """
     if _has_content(target):
-        raise InTheWay(f"{target} is not empty; name a new folder for the backup")
+        raise InTheWay(f"{target} is there already, and no empty folder; name a new one for the backup")
     with _unfinished(target) as folder:
         with Snapshots(data_dir):
             pass  # these are books that this code can read, and so can those who will restore the copy
@@ -58,8 +62,8 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
     """Make the folder `target` from a backup, upgraded to this code's schema; what its audit found.
 
     `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, StartRefused
-    for a backup of another program or of a newer release, Unreadable, and the errors in db.connection.TROUBLE; then
-    `target` is as it was.
+    for a backup of another program or of a newer release, Unreadable, CopyFailed and OSError; then `target` is as it
+    was.
     """
     for file in FILES:
         if not (source / file.name).is_file():
@@ -83,7 +87,7 @@ def _in_the_way(target: Path, source: Path) -> str:
         with Snapshots(target) as there, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(there, copy)}"
     except (Unreadable, apsw.Error):
-        return f"{target} is not empty"
+        return f"{target} is there already, and no empty folder"
 
 
 @contextmanager
@@ -108,12 +112,22 @@ def _fix(sources: Mapping[File, apsw.Connection]) -> None:
 def _copy(sources: Mapping[File, apsw.Connection], folder: Path, watch: Watch) -> None:
     for file, source in sources.items():
         watch(f"copy of {file.name}")
-        with closing(apsw.Connection(str(folder / file.name))) as copy:
-            with copy.backup("main", source, "main") as pages:
-                while not pages.done:
-                    pages.step(_PAGES_A_STEP)
-            # A backup is one plain file for each database, without companions; the tiers switch back.
-            copy.pragma("journal_mode", "delete")
+        try:
+            _copy_file(source, folder / file.name)
+        except TROUBLE as error:
+            # SQLite's backup says no more than this.
+            raise CopyFailed(
+                f"{file.name} cannot be copied: the disk is full or fails ({type(error).__name__})"
+            ) from error
+
+
+def _copy_file(source: apsw.Connection, path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as copy:
+        with copy.backup("main", source, "main") as pages:
+            while not pages.done:
+                pages.step(_PAGES_A_STEP)
+        # A backup is one plain file for each database, without companions; the tiers switch back.
+        copy.pragma("journal_mode", "delete")
 
 
 def _has_content(folder: Path) -> bool:

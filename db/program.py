@@ -13,7 +13,7 @@ from conf.health import is_healthy
 from conf.settings import Settings, load_or_exit
 from db.assortment import Assortment
 from db.audit import Audit, audit
-from db.backup import InTheWay, backup, restore
+from db.backup import CopyFailed, InTheWay, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.options import options
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     except StoreError as no:
         print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
         return WRONG
-    except (Unreadable, InTheWay, StartRefused, apsw.Error, OSError) as error:
+    except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
         return _fail(str(error))
 
 
