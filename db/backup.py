@@ -23,7 +23,7 @@ from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import TROUBLE, Database
 from db.order import OrderStore
-from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable
+from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, version_of
 
 _PAGES_A_STEP = 4_096
 _BUSY_TIMEOUT_MS = 5_000
@@ -61,9 +61,8 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
 def restore(source: Path, target: Path, watch: Watch) -> Audit:
     """Make the folder `target` from a backup, upgraded to this code's schema; what its audit found.
 
-    `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, StartRefused
-    for a backup of another program or of a newer release, Unreadable, CopyFailed and OSError; then `target` is as it
-    was.
+    `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, Unreadable
+    for what is no backup or one of a newer release, StartRefused, CopyFailed and OSError; then `target` is as it was.
     """
     for file in FILES:
         if not (source / file.name).is_file():
@@ -72,6 +71,8 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
         raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
     with _unfinished(target) as folder:
         with _opened(source) as sources:
+            for file, connection in sources.items():
+                version_of(connection, file, source / file.name)
             _fix(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:

@@ -33,6 +33,11 @@ class File:
         """The migrations, in their order."""
         return sorted(self.migrations.glob("[0-9]*.sql"))
 
+    @property
+    def newest(self) -> int:
+        """The version of the schema that this code works with."""
+        return len(self.scripts())
+
 
 CATALOG = File("catalog", "catalog.db", catalog.APPLICATION_ID, catalog.MIGRATIONS)
 LOG = File("log", "order.db", order.APPLICATION_ID, order.MIGRATIONS)
@@ -93,20 +98,34 @@ class Snapshots:
 
     def _attach(self, file: File, path: Path) -> None:
         # Not mode=ro: one who may only read leaves the companions behind that opening a database in WAL mode makes.
-        try:
+        with _trouble_is_unreadable(path):
             self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
-            owner = self._connection.pragma("application_id", schema=file.schema)
-            version = self._connection.pragma("user_version", schema=file.schema)
-        except apsw.NotADBError:
-            raise Unreadable(f"{path} is not a database") from None
-        except TROUBLE as error:
-            raise Unreadable(f"{path} cannot be read: {error}") from error
-        if owner != file.application_id:
-            raise Unreadable(f"{path} is not the {file.name} of this store")
-        newest = len(file.scripts())
-        if version != newest:
-            what_to_do = "start the store once, it upgrades" if version < newest else "use the newer release"
-            raise Unreadable(f"{path} has schema {version}, and this code reads {newest}: {what_to_do}")
+        version = version_of(self._connection, file, path, schema=file.schema)
+        if version < file.newest:
+            raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
+
+
+def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: str = "main") -> int:
+    """The version of the schema of a database. Raises Unreadable when it is not this file of a store, or is newer."""
+    with _trouble_is_unreadable(path):
+        owner = connection.pragma("application_id", schema=schema)
+        version = connection.pragma("user_version", schema=schema)
+    if owner != file.application_id:
+        raise Unreadable(f"{path} is not the {file.name} of this store")
+    assert isinstance(version, int)
+    if version > file.newest:
+        raise Unreadable(f"{path} has schema {version}, newer than this code's {file.newest}; use the newer release")
+    return version
+
+
+@contextmanager
+def _trouble_is_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except apsw.NotADBError:
+        raise Unreadable(f"{path} is not a database") from None
+    except TROUBLE as error:
+        raise Unreadable(f"{path} cannot be read: {error}") from error
 
 
 def _has_content(path: Path) -> bool:

@@ -14,7 +14,6 @@ from db.assortment import Assortment
 from db.audit import Audit
 from db.backup import InTheWay, backup, restore
 from db.catalog import CatalogStore
-from db.connection import StartRefused
 from db.order import OrderStore
 from db.snapshots import File, Unreadable
 from domain.checkout import Checkout
@@ -302,7 +301,19 @@ def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(
 def test_a_backup_of_a_newer_release_is_refused(checkout: Checkout, data: Path, tmp_path: Path) -> None:
     backed_up(data, tmp_path / "b")
     forge_schema(tmp_path / "b" / "order.db", "PRAGMA user_version = 99")
-    with pytest.raises(StartRefused, match="schema 99, newer than"):
+    with pytest.raises(Unreadable, match=r"b/order\.db has schema 99, newer than this code's 1"):
+        restore(tmp_path / "b", tmp_path / "r", no_watch)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+
+
+@pytest.mark.parametrize("what", ["my diary" * 1000, "catalog.db"])
+def test_a_file_of_another_program_in_the_backup_is_named(
+    checkout: Checkout, data: Path, tmp_path: Path, what: str
+) -> None:
+    backed_up(data, tmp_path / "b")
+    other = (tmp_path / "b" / what).read_bytes() if what == "catalog.db" else what.encode()
+    (tmp_path / "b" / "order.db").write_bytes(other)
+    with pytest.raises(Unreadable, match=r"b/order\.db is not (a database|the order\.db of this store)"):
         restore(tmp_path / "b", tmp_path / "r", no_watch)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
