@@ -50,7 +50,7 @@ class Peer:
 
     Asking again is safe for every call of this store: a query changes nothing and a buy carries its key.
 
-    On http.client, the cheapest of the three at hand: beside it urllib3 gives a lone shopper 11 % fewer queries, requests
+    On http.client, the cheapest of the three at hand: on urllib3 a lone shopper gets 11 % fewer queries, on requests
     42 % (`make bench-transports`). It has no retries of its own, and reads no proxy settings.
     """
 
