@@ -1,9 +1,9 @@
 """Hours of shopping with a kill every minute, after which all must be as it was: `make soak ARGS="--minutes 120"`.
 
 Shoppers query and buy at a steady pace, products sell out among them. Every five seconds it is noted what the workers
-hold and how large the write-ahead logs are, every minute one tier is killed. What the second quarter of the time has
-shown, the last must show as well: memory, threads, descriptors and latency. At the end the books and everything that
-the shoppers were told are checked.
+hold and how large the write-ahead logs are; every minute one tier is killed, and the books are audited meanwhile. What
+the second quarter of the time has shown, the last must show as well: memory, threads, descriptors and latency. At the
+end the books, and everything that the shoppers were told, are checked.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from bench import machine, plots
 from bench.program import RESULTS, run, say
 from bench.seed import BrokenPromise
 from bench.workers import MB, Holding, allowed, holding
-from tests.books import Books
+from tests.books import Books, assert_audit_is_clean
 from tests.shoppers import Shoppers, session
 from tests.store import Store
 from tests.tiers import NAMES, children
@@ -36,6 +36,7 @@ PAUSE_S = 0.1  # of a shopper between two requests, at most
 QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
+AUDIT_EVERY_S = 60.0
 PATIENCE_S = 30.0
 MOST_WAL_BYTES = 64 * MB
 # A figure of the last quarter, of the same in the second. Others use the machine too.
@@ -82,6 +83,7 @@ class Soak:
             self.store.wait_until_all_answer()
             books = Books.at_rest(self.store.data_dir)
             self.shoppers.history.check(books)
+            assert_audit_is_clean(self.store.data_dir)
         except AssertionError as broken:
             raise BrokenPromise(str(broken)) from broken
         return books
@@ -122,10 +124,13 @@ class Soak:
             self.kills += 1
 
     def _watch(self) -> None:
+        audit_at_s = AUDIT_EVERY_S
         while (passed_s := time.monotonic() - self.begun) < self.seconds:
             if (sample := self._sample(passed_s)) is not None:
                 self.samples.append(sample)
-            if len(self.samples) % 12 == 0:
+            if passed_s >= audit_at_s:
+                audit_at_s += AUDIT_EVERY_S
+                assert_audit_is_clean(self.store.data_dir)
                 answered = len(self.shoppers.answered)
                 say(f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills")
             time.sleep(SAMPLE_EVERY_S)

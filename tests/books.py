@@ -8,6 +8,9 @@ from typing import Any
 
 import apsw
 
+from db.audit import audit
+from db.snapshots import Snapshots
+
 # How long after the last fault, or restart, buys may stay in doubt.
 DRAINS_WITHIN_S = 10.0
 
@@ -75,3 +78,10 @@ class Books:
             assert balance == balances[product], f"I1: the ledger of {product} adds up at every entry"
             assert balance >= 0, f"I2: {product} is never oversold"
         assert balances == self.products, "I1: the stock is the sum of its ledger"
+
+
+def assert_audit_is_clean(data_dir: Path) -> None:
+    """Asserts the same by the product's own audit, which shares no code with this one. The store may be selling."""
+    with Snapshots(data_dir) as snapshots:
+        found = audit(snapshots).discrepancies
+    assert not found, "\n".join(f"{one.promise}: {one.where}: {one.what}" for one in found)

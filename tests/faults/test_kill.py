@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.books import Books
+from tests.books import Books, assert_audit_is_clean
 from tests.shoppers import Shoppers
 from tests.store import Store
 
@@ -21,6 +21,7 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
         shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)
         store.wait_until_all_answer()
         books = Books.at_rest(store.data_dir)
+        assert_audit_is_clean(store.data_dir)
     assert shoppers.resets > 0, "the kills of the front end were felt"
     assert shoppers.statuses <= {200, 404, 503}
     shoppers.history.check(books)
@@ -38,6 +39,7 @@ def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
         store.wait_until_all_answer()
         books = Books.at_rest(store.data_dir)
+        assert_audit_is_clean(store.data_dir)
     shoppers.history.check(books)
     assert shoppers.resets == 0
     assert shoppers.statuses == {200}

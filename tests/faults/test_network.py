@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.books import Books
+from tests.books import Books, assert_audit_is_clean
 from tests.faults.proxy import BAD_NETWORK, Proxy
 from tests.shoppers import Shoppers, session
 from tests.tiers import NAMES, Tiers
@@ -42,6 +42,7 @@ def check_recovery(tiers: Tiers, shoppers: Shoppers) -> Books:
     books = Books.at_rest(tiers.data_dir)
     assert time.monotonic() < mended + RECOVERS_WITHIN_S
     shoppers.history.check(books)
+    assert_audit_is_clean(tiers.data_dir)
     return books
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from db.order import OrderStore
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.books import Books
+from tests.books import Books, assert_audit_is_clean
 from tests.faults.crashes.points import POINTS, RECOVERY_POINTS, Victim, arm, has_fired
 from tests.history import Attempt
 from tests.shoppers import Shoppers, session
@@ -77,6 +77,7 @@ class Campaign:
         self._store.wait_until_all_answer()
         books = Books.at_rest(self._store.data_dir)
         self.shoppers.history.check(books)
+        assert_audit_is_clean(self._store.data_dir)
         return books
 
     def _shop(self, number: int) -> None:
