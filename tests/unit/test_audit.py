@@ -70,7 +70,8 @@ def test_an_audit_leaves_no_trace(books: Path) -> None:
     assert {path.name: path.read_bytes() for path in books.iterdir()} == before
 
 
-def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, linked: bool) -> None:
     store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
     begin(store, [Buy("new", "Tux", 1)])
     copy.mkdir()
@@ -79,7 +80,11 @@ def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path) -
             (copy / path.name).write_bytes(path.read_bytes())
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     assert before["order.db-wal"]
-    assert found(copy) == []
+    links = tmp_path / "links"
+    links.mkdir()
+    for name in ("catalog.db", "order.db"):
+        (links / name).symlink_to(copy / name)
+    assert found(links if linked else copy) == []
     assert {name: (copy / name).read_bytes() for name in before} == before
     store.close()
 
