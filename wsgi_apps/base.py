@@ -112,7 +112,7 @@ class App:
         request = Request(environ)
 
         def respond(reply: Reply) -> Iterable[bytes]:
-            response = _json_response(reply)
+            response = json_response(reply)
             # The key goes back whatever came of the buy: the client needs it to ask again.
             if "idempotency_key" in vars(request):
                 response.headers["Idempotency-Key"] = request.idempotency_key
@@ -183,6 +183,6 @@ def _http_error_reply(error: HTTPException) -> Reply:
     return _error_reply(status, error.name.lower())
 
 
-def _json_response(reply: Reply) -> Response:
+def json_response(reply: Reply) -> Response:
     body = _to_json(reply.body).encode()
     return Response(body, reply.status, reply.headers, content_type="application/json")
