@@ -6,11 +6,14 @@ import pytest
 import requests
 
 from conf.health import is_healthy
-from conf.settings import Address
+from conf.settings import TIERS, Address
 from tests.books import Books, query
+from tests.e2e.test_run import run
+from tests.e2e.test_starting import start_badly
 from tests.store import Store
 from tests.tiers import Tiers, running
 
+OPEN = "would listen on 0.0.0.0:"
 NEW, OLD, WRONG = "new-" * 8, "old-" * 8, "bad-" * 8
 BEHIND = ("catalog", "order")
 
@@ -68,3 +71,54 @@ def test_a_tier_with_another_secret_gets_no_answer_and_its_log_says_why(tmp_path
         books = Books.read(tiers.data_dir)
         assert WRONG not in tiers.log.read_text()
     books.check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"TIER_SECRET": "s3cret"}, "TIER_SECRET has a value that is not 32 to 256 characters long"),
+        ({"TIER_SECRET": ""}, "TIER_SECRET is empty"),
+        ({"TIER_SECRET_FILE": "/nowhere"}, "TIER_SECRET_FILE='/nowhere' cannot be read: No such file or directory"),
+        ({"TIER_SECRET": NEW, "TIER_SECRET_FILE": "/nowhere"}, "both set"),
+        ({"TIER_SECRETS": NEW}, "did you mean TIER_SECRET?"),
+    ],
+)
+def test_an_impossible_secret_stops_every_tier_with_one_line(
+    tmp_path: Path, settings: dict[str, str], problem: str
+) -> None:
+    for tier in (*BEHIND, "front_end"):
+        ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"), **settings)
+        [line] = (ended.stdout + ended.stderr).splitlines()
+        assert (ended.returncode, line.partition(": ")[0]) == (2, "toy store")
+        assert problem in line
+        assert "s3cret" not in line and NEW not in line
+
+
+@pytest.mark.parametrize("tier", BEHIND)
+def test_a_tier_that_strangers_would_reach_does_not_start(tmp_path: Path, tier: str) -> None:
+    ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"), **{f"{tier.upper()}_BIND": "0.0.0.0:1"})
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert (ended.returncode, line.startswith(f"toy store: {tier} {OPEN}1")) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_run_that_strangers_would_reach_does_not_start(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    for tier in BEHIND:
+        store.environment[f"{tier.upper()}_BIND"] = f"0.0.0.0:{store.ports[tier]}"
+    ended = run(store.environment)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    [line] = ended.stderr.splitlines()
+    assert f"catalog {OPEN}" in line
+
+
+@pytest.mark.parametrize("guard", [{"TIER_SECRET": NEW}, {"TRUST_NETWORK": "1"}])
+def test_a_guarded_store_listens_on_every_address(tmp_path: Path, guard: dict[str, str]) -> None:
+    tiers = Tiers(tmp_path / "data", **guard)
+    for name, port in tiers.ports.items():
+        tiers.environment[f"{TIERS[name].prefix}_BIND"] = f"0.0.0.0:{port}"
+    try:
+        tiers.start()
+        assert buy(tiers, "k").status_code == 200
+    finally:
+        tiers.stop()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from conf.settings import TIERS
 from tests.books import Books, query
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
 
@@ -94,7 +95,7 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
 
 
 def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = clean_environment() | {f"{tier.upper()}_BIND": f"127.0.0.1:{free_port()}"} | settings
+    environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
     return subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
         cwd=ROOT,
