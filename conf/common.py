@@ -61,11 +61,12 @@ def bind_of(tier: Tier) -> str:
 
 def closed_bind_of(tier: Tier) -> str:
     """`bind_of` a tier behind. One that strangers could reach and that would obey them ends the start at once."""
+    bind = bind_of(tier)
     try:
         require_closed(settings, tier)
     except SettingsError as error:
         refuse_to_start(str(error))
-    return bind_of(tier)
+    return bind
 
 
 def allow_files() -> None:
