@@ -65,10 +65,14 @@ class CatalogApp(App):
         return Reply({"message": "order has been placed"})
 
 
-def create_app() -> "WSGIApplication":
+def create_guarded_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
+    return guarded(create_app(), load().secrets)
+
+
+def create_app() -> CatalogApp:
     settings = load()
-    return guarded(CatalogApp(_store(settings), settings.catalog.threads), settings.secrets)
+    return CatalogApp(_store(settings), settings.catalog.threads)
 
 
 def prepare(settings: Settings) -> None:
