@@ -166,15 +166,18 @@ def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path
 
 @pytest.mark.parametrize(("soft", "allowed"), [(256, "1384"), (5_000, "5000")])
 def test_a_tier_lets_itself_open_the_files_that_it_needs(soft: int, allowed: str) -> None:
-    script = "import conf.common, resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
-    with open_files(soft):
-        printed = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=ROOT,
-            env=clean_environment(),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        ).stdout
+    script = (
+        "import resource as r; _, hard = r.getrlimit(r.RLIMIT_NOFILE); "
+        f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, hard)); "
+        "import conf.common; print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
     assert printed == f"{allowed}\n"
