@@ -3,12 +3,12 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, settings
+from conf.common import announce, closed_bind_of, settings
 from wsgi_apps.catalog import prepare
 
-wsgi_app = "wsgi_apps.catalog:create_app()"
+wsgi_app = "wsgi_apps.catalog:create_guarded_app()"
 proc_name = "toystore catalog"
-bind = bind_of(settings.catalog)
+bind = closed_bind_of(settings.catalog)
 workers = settings.catalog.workers
 threads = settings.catalog.threads
 

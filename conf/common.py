@@ -2,12 +2,13 @@
 
 import logging
 import os
+import resource
 import socket
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from conf.settings import TIERS, Address, Settings, Tier, load_or_exit, refuse_to_start
+from conf.settings import TIERS, Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 
@@ -21,6 +22,9 @@ worker_class = "server.worker.StoreWorker"
 preload_app = False
 # All gunicorns of one user would share one control socket.
 control_socket_disable = True
+
+# Of one worker. When there are more, the one that has been idle longest makes room.
+worker_connections = 1000
 
 # Longer than the pause between two requests of a shopper, or of the tier before.
 keepalive = 75
@@ -53,6 +57,34 @@ def bind_of(tier: Tier) -> str:
     except OSError as error:
         refuse_to_start(f"{TIERS[tier.name].prefix}_BIND: cannot listen on {tier.bind.host}: {error.strerror}")
     return str(tier.bind)
+
+
+def closed_bind_of(tier: Tier) -> str:
+    """`bind_of` a tier behind. One that strangers could reach and that would obey them ends the start at once."""
+    bind = bind_of(tier)
+    try:
+        require_closed(settings, tier)
+    except SettingsError as error:
+        refuse_to_start(str(error))
+    return bind
+
+
+def allow_files() -> None:
+    """Let each worker open as many files as it may need: connections, and what its threads open beside.
+
+    The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
+    is too low as well, a worker has fewer connections (see StoreWorker.accept).
+    """
+    threads = max(tier.threads for tier in settings.tiers)
+    needed = worker_connections + 4 * threads + 128  # a database is three files, a tier behind is a connection
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+allow_files()
 
 
 def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:

@@ -3,12 +3,12 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, settings
+from conf.common import announce, closed_bind_of, settings
 from wsgi_apps.order import prepare, start_recovery
 
-wsgi_app = "wsgi_apps.order:create_app()"
+wsgi_app = "wsgi_apps.order:create_guarded_app()"
 proc_name = "toystore order"
-bind = bind_of(settings.order)
+bind = closed_bind_of(settings.order)
 workers = settings.order.workers
 threads = settings.order.threads
 

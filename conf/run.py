@@ -5,6 +5,7 @@ end of the run along. Keeping the tiers alive is supervisord's work.
 """
 
 import contextlib
+import itertools
 import os
 import shlex
 import signal
@@ -23,7 +24,7 @@ from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
 from conf.health import is_healthy
-from conf.settings import TIERS, Settings, Tier, load_or_exit
+from conf.settings import TIERS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 60.0
@@ -45,11 +46,14 @@ class StartFailed(Exception):
 def main() -> int:
     try:
         settings = load_or_exit()
+        require_closed(settings, settings.catalog, settings.order)
         require_free_ports(settings)
         # A Unix socket's path is at most about 100 bytes long.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
             return _run(settings, run_dir)
+    except SettingsError as error:
+        refuse_to_start(str(error))
     except StartFailed as failure:
         if str(failure):
             print(f"toy store: {failure}", file=sys.stderr, flush=True)
@@ -97,6 +101,10 @@ class Stopping:
 
 def require_free_ports(settings: Settings) -> None:
     """Raises StartFailed when a tier cannot listen on its address, or two of them would on the same."""
+    for one, other in itertools.combinations(settings.tiers, 2):
+        if one.bind == other.bind:
+            variables = " and ".join(f"{TIERS[tier.name].prefix}_BIND" for tier in (one, other))
+            raise StartFailed(f"{one.name} and {other.name} cannot both listen on {one.bind}: see {variables}", REFUSED)
     with contextlib.ExitStack() as listening:
         for tier in settings.tiers:
             listening.enter_context(_listen(tier))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from conf.secret import Secrets, parse_secrets
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -31,6 +33,9 @@ TIERS = {
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
+# Of usual ones 180 MB a day, of the longest 900 MB (measured), by somebody who means harm and never stops.
+REFUSED_PER_S = 10
+
 # Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.
 _HOST = (
     r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
@@ -49,6 +54,12 @@ Settings (environment variables)
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
+  TIER_SECRET                 what catalog and order want to hear from other tiers, the same for all three;
+                              new,old while one replaces the other    default: none
+  TIER_SECRET_FILE            a file that has it, instead             default: none
+  TRUST_NETWORK               1: without a secret, catalog and order may listen beyond loopback
+  REFUSED_PER_S               refused buys written down a second, in the long run; beyond, they are not taken
+                                                                      default: {refused_per_s}
   p                           client, mode 1: probability of a buy    default: asked for
 
 A host without a port means the tier's default port."""
@@ -85,6 +96,17 @@ class Tier:
     threads: int
 
     @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        if self.bind.host.lower() == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.bind.host)
+        except ValueError:
+            return False
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+    @property
     def here(self) -> Address:
         """Where the tier is reached on its own machine: one that listens on every address, on the loopback one."""
         return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind.host, self.bind.host), self.bind.port)
@@ -99,6 +121,9 @@ class Settings:
     front_end: Tier
     data_dir: Path
     products: Path
+    secrets: Secrets | None
+    trust_network: bool
+    refused_per_s: int
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:
@@ -109,12 +134,17 @@ class Settings:
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in `environ`. Raises SettingsError."""
     catalog, order, front_end = (_tier(name, environ) for name in TIERS)
+    for prefix, known in (("TIER", ["SECRET", "SECRET_FILE"]), ("TRUST", ["NETWORK"]), ("REFUSED", ["PER_S"])):
+        _refuse_misspelt(prefix, known, environ)
     return Settings(
         catalog=catalog,
         order=order,
         front_end=front_end,
         data_dir=Path(environ.get("DATA_DIR") or "data"),
         products=Path(environ.get("PRODUCTS") or "conf/database.txt"),
+        secrets=_secrets(environ),
+        trust_network=_switch("TRUST_NETWORK", environ),
+        refused_per_s=_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
     )
 
 
@@ -130,6 +160,16 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
     """End this program with one line. Exit code 2 is for what no later try can mend."""
     print(f"toy store: {why}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
+
+
+def require_closed(settings: Settings, *behind: Tier) -> None:
+    """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
+    for tier in behind:
+        if not (tier.is_on_loopback or settings.secrets or settings.trust_network):
+            raise SettingsError(
+                f"{TIERS[tier.name].prefix}_BIND: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
+                "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
+            )
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
@@ -168,7 +208,7 @@ def _is_ipv6(text: str) -> bool:
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, environ)
+    _refuse_misspelt(prefix, ["BIND", "WORKERS", "THREADS"], environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
@@ -181,9 +221,28 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     return replace(tier, address=parse_address(prefix, reach, port) if reach else tier.here)
 
 
-def _refuse_misspelt(prefix: str, environ: Mapping[str, str]) -> None:
+def _secrets(environ: Mapping[str, str]) -> Secrets | None:
+    """An empty one is an error: whoever sets it means to be protected."""
+    text, file = environ.get("TIER_SECRET"), environ.get("TIER_SECRET_FILE")
+    if text is not None and file is not None:
+        raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
+    variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
+    if file is not None:
+        try:
+            text = Path(file).read_text("utf-8")
+        except (OSError, ValueError) as error:  # ValueError: it is not text, or the name has a NUL
+            why = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise SettingsError(f"TIER_SECRET_FILE={file!r} cannot be read: {why}") from None
+    if text is None:
+        return None
+    try:
+        return parse_secrets(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} {error}") from None
+
+
+def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
     """CATALOG_WORKER would be ignored in silence. Others' variables, such as CATALOG_PORT, do not look like ours."""
-    known = ["BIND", "WORKERS", "THREADS"]
     for variable in environ:
         suffix = variable.removeprefix(f"{prefix}_")
         if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
@@ -197,9 +256,16 @@ def _count(variable: str, environ: Mapping[str, str], default: int, most: int) -
     return int(text)
 
 
+def _switch(variable: str, environ: Mapping[str, str]) -> bool:
+    text = environ.get(variable) or "0"
+    if text not in ("0", "1"):
+        raise SettingsError(f"{variable}={text!r} is neither 0 nor 1")
+    return text == "1"
+
+
 def describe() -> str:
     """The settings with their meaning and default, for `make help`."""
-    return _HELP.format(**TIERS)
+    return _HELP.format(**TIERS, refused_per_s=REFUSED_PER_S)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "order"
 
 _ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE number = :number"
+_KNOWN = """
+    SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM refused WHERE key = :key
+    UNION ALL SELECT 1 FROM intents WHERE key = :key"""
 _INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
 
 
@@ -38,6 +41,11 @@ class OrderStore:
             return [
                 _begin(transaction, buy) if sale is None else _finish(transaction, buy, sale) for buy, sale in steps
             ]
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in the log or in doubt."""
+        with self._database.read() as connection:
+            return {key for key in keys if run(connection, _KNOWN, {"key": key})}
 
     def intents(self, limit: int) -> list[Buy]:
         """The oldest buys in doubt."""

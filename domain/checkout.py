@@ -8,7 +8,7 @@ log is written only on a definite answer, so a timeout never becomes a refusal.
 from collections.abc import Sequence
 
 from domain.errors import StoreError
-from domain.protocols import OrderLog, Placed, Receipt, Sales
+from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Order
 
 # What one call to the catalog may carry. So many of the longest buys fit the 64 KiB that a tier accepts as a body.
@@ -38,7 +38,7 @@ class Checkout:
         begun = [at for at, receipt in enumerate(receipts) if receipt is None]
         if begun:
             sales = self._catalog.sell([buys[at] for at in begun], within_s=within_s)
-            finished = self._log.write([(buys[at], sale) for at, sale in zip(begun, sales, strict=True)])
+            finished = self._finish([(buys[at], sale) for at, sale in zip(begun, sales, strict=True)])
             for at, receipt in zip(begun, finished, strict=True):
                 receipts[at] = receipt
         return [_placed(receipt) for receipt in receipts]
@@ -56,7 +56,11 @@ class Checkout:
         for start in range(0, len(buys), MAX_BATCH):
             batch = buys[start : start + MAX_BATCH]
             sales = self._catalog.sell(batch)
-            self._log.write(list(zip(batch, sales, strict=True)))
+            self._finish(list(zip(batch, sales, strict=True)))
+
+    def _finish(self, sales: Sequence[Step]) -> Sequence[Receipt | None]:
+        """Write down how each buy ended."""
+        return self._log.write(sales)
 
 
 def _placed(receipt: Receipt | None) -> Placed:

@@ -52,3 +52,9 @@ class Unavailable(StoreError):
     """No answer now. It says nothing about the buy: ask again with the same key."""
 
     message = "the store is busy, try again"
+
+
+class TooManyRefusals(Unavailable):
+    """A buy that could only be refused, at a time when too many are: it is not begun, and nothing of it is kept."""
+
+    message = "too many buys cannot be served now, try again later"

@@ -6,15 +6,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.errors import KeyReused, ProductNotFound, Refused
+from domain.errors import KeyReused, ProductNotFound, Refused, TooManyRefusals
 from domain.values import Buy, Order, Product, ProductPage, Sold
 
 # How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe:
 # a maybe is Unavailable, which is raised.
 Sale = Sold | Refused | KeyReused
 Receipt = Order | Refused | KeyReused
-# How a buy ended, as the front end hears of it: the order's number, or a no.
-Placed = int | Refused | KeyReused
+# How a buy ended, as the front end hears of it: the order's number, or a no; or that it has not even begun.
+Placed = int | Refused | KeyReused | TooManyRefusals
 # What a transaction of the order log does for one buy: with None it begins, with its sale it is finished.
 Step = tuple[Buy, Sale | None]
 
@@ -58,6 +58,9 @@ class OrderLog(Protocol):
         A buy that begins has a receipt when it is already in the log; otherwise None, and its intent is on disk.
         A buy that is finished is written down, once for its key, and its intent is dropped.
         """
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in the log or in doubt."""
 
     def intents(self, limit: int) -> list[Buy]:
         """The oldest buys in doubt."""

@@ -1,7 +1,9 @@
 """A connection as the worker sees it: what has come and is not read yet, and what is not sent yet."""
 
 import io
+import re
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,8 @@ MAX_HEAD_BYTES = 32 * 1024
 RECEIVE_BYTES = 64 * 1024
 
 _END_OF_HEAD = b"\r\n\r\n"
+# A head with a line that ends so is none, and would never end.
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class Inbox(Unreader):
@@ -65,7 +69,8 @@ class Connection:
         self.arrived = bytearray()  # and not given to the parser: it gets one request at a time
         self.outbox = bytearray()
         self.exchange: Exchange | None = None
-        self.deadline: float | None = None  # for what the client has to do next, by the monotonic clock
+        self.deadline: float | None = None  # for what the client has to do next, by the monotonic clock; see wait
+        self.waits_since = 0.0
         self.watched = 0  # the events for which the worker waits
         self.is_idle = True  # between requests
         self.ended = False  # the client sends no more
@@ -73,6 +78,20 @@ class Connection:
         self.parting = False  # our side is closed, the client's not yet
         self.closed = False
         self._searched = 0
+
+    def wait(self, timeout_s: float) -> None:
+        """From now on it is the client's turn, for so long."""
+        self.waits_since = time.monotonic()
+        self.deadline = self.waits_since + timeout_s
+
+    def has_let_us_wait(self, since: float) -> bool:
+        """Whether it has been the client's turn since then. It is ours as long as we have a request of it."""
+        return self.deadline is not None and self.waits_since < since
+
+    @property
+    def expendability(self) -> tuple[bool, float]:
+        """The least goes first: between two requests rather than within one, and waited for the longest time."""
+        return (bool(self.outbox) or not self.is_idle, self.waits_since)
 
     def sendall(self, data: bytes) -> None:
         self.outbox += data
@@ -97,11 +116,12 @@ class Connection:
         return True
 
     def take_head(self) -> bool:
-        """Give the parser the head of the next request, when it is whole or too long. Whether it was."""
+        """Give the parser the head of the next request, when it is whole, or has no hope to be one. Whether it was."""
         if self.arrived.startswith(b"\r\n"):
             del self.arrived[:2]  # some clients end a body so
         found = self.arrived.find(_END_OF_HEAD, self._searched)
-        if found < 0 and len(self.arrived) <= MAX_HEAD_BYTES:
+        broken = found < 0 and _BARE_LINE_FEED.search(self.arrived, self._searched) is not None
+        if found < 0 and not broken and len(self.arrived) <= MAX_HEAD_BYTES:
             self._searched = max(0, len(self.arrived) - len(_END_OF_HEAD) + 1)
             return False
         self._searched = 0

@@ -6,6 +6,7 @@ calls the app and writes, for all connections. An answer that must be waited for
 by a thread that works for many; its connection costs nothing meanwhile. Nor does one whose client dawdles.
 """
 
+import heapq
 import os
 import selectors
 import socket
@@ -36,6 +37,12 @@ NOTIFY_EVERY_S = 1.0
 OFFER_S = 0.001
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
+# Which a worker keeps for other uses when it runs out of them.
+SPARE_FILES = 16
+# For which a client that has just come, or has just been answered, may keep its connection whoever else wants to come.
+SPARED_S = 0.1
+# How often the clients are looked at whose time may be over.
+LOOK_EVERY_S = 0.1
 
 
 class _LastingQueue(PollableMethodQueue):
@@ -62,7 +69,7 @@ class StoreWorker(ThreadWorker):
         self._connections: set[Connection] = set()
         self._answered: deque[Connection] = deque()
         self._wake_sent = False
-        self._notify_at = 0.0
+        self._notify_at = self._look_at = 0.0
         self._crowd = crowd_of_this_tier()
         self._offer_ends = 0.0
         # gunicorn's settings look themselves up at each use.
@@ -87,10 +94,10 @@ class StoreWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):
             return  # a neighbour was faster, or it has gone again
         except OSError as error:
-            # No file descriptor is left, say. The listener would call again at once, and in vain: until one of them
-            # closes, these connections are all that this worker can have.
-            self.log.error("cannot accept more than %d connections: %s", self.nr_conns, error)
-            self.worker_connections = max(1, self.nr_conns)
+            # No file descriptor is left, say. This worker can have no more connections, and rather fewer: its threads
+            # need files too, for databases and the tiers behind.
+            self.worker_connections = max(1, self.nr_conns - SPARE_FILES)
+            self.log.error("no more than %d connections from now on: %s", self.worker_connections, error)
             return
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self.cfg)
@@ -115,10 +122,27 @@ class StoreWorker(ThreadWorker):
         """Connections, requests, answers: whatever has come."""
         for key, _ in self.poller.select(timeout):
             key.data(key.fileobj)
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """For one more connection, by closing those whose clients have let us wait for the longest time.
+
+        Else a client with enough of them, and nothing to say, would keep all others out. One that has a request in our
+        hands is never closed.
+        """
+        came_before = time.monotonic() - SPARED_S
+        waiting = [connection for connection in self._connections if connection.has_let_us_wait(came_before)]
+        too_many = self.nr_conns - self.worker_connections + 1
+        for connection in heapq.nsmallest(too_many, waiting, key=lambda connection: connection.expendability):
+            self._close(connection)
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Give up the clients whose time is over; all if forced."""
         now = time.monotonic()
+        if now < self._look_at and not force:
+            return  # gthread calls at each turn of the loop, and there may be a thousand of them
+        self._look_at = now + LOOK_EVERY_S
         for connection in list(self._connections):
             if force:
                 self._close(connection)
@@ -129,7 +153,7 @@ class StoreWorker(ThreadWorker):
         """This worker is to stop: the idle connections have little time left."""
         for connection in self._connections:
             if connection.is_idle and not connection.outbox and not connection.parting:
-                connection.deadline = time.monotonic() + LAST_REQUEST_TIMEOUT_S
+                connection.wait(LAST_REQUEST_TIMEOUT_S)
 
     def is_parent_alive(self) -> bool:
         """Whether the master lives. When it was killed, its successor needs the port at once.
@@ -158,11 +182,11 @@ class StoreWorker(ThreadWorker):
     # The way of a request: it comes, the app is called, the answer comes, the response leaves.
 
     def _await_first_request(self, connection: Connection) -> None:
-        connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+        connection.wait(REQUEST_TIMEOUT_S)
         self._watch(connection, selectors.EVENT_READ)
 
     def _await_request(self, connection: Connection) -> None:
-        connection.deadline = time.monotonic() + (self._keepalive_s if self.alive else LAST_REQUEST_TIMEOUT_S)
+        connection.wait(self._keepalive_s if self.alive else LAST_REQUEST_TIMEOUT_S)
         self._watch(connection, selectors.EVENT_READ)
 
     def _on_event(self, connection: Connection) -> None:
@@ -199,7 +223,7 @@ class StoreWorker(ThreadWorker):
         if connection.arrived or connection.exchange is not None:
             if connection.is_idle:
                 connection.is_idle = False
-                connection.deadline = time.monotonic() + REQUEST_TIMEOUT_S
+                connection.wait(REQUEST_TIMEOUT_S)
         elif connection.deadline is None:
             self._await_request(connection)
         self._watch(connection, selectors.EVENT_READ)
@@ -234,7 +258,7 @@ class StoreWorker(ThreadWorker):
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        if self.nr_conns > self.max_keepalived or not connection.body_is_whole:
+        if not connection.body_is_whole:
             exchange.response.force_close()
         try:
             exchange.answer = self.wsgi(exchange.environ, exchange.response.start_response)
@@ -293,7 +317,7 @@ class StoreWorker(ThreadWorker):
         """As much as the client takes; then the next request, or the end."""
         if not connection.transmit():
             if connection.exchange is None:
-                connection.deadline = time.monotonic() + RESPONSE_TIMEOUT_S
+                connection.wait(RESPONSE_TIMEOUT_S)
             self._watch(connection, selectors.EVENT_WRITE)
         elif connection.closing:
             self._part(connection)
@@ -325,7 +349,7 @@ class StoreWorker(ThreadWorker):
     def _part(self, connection: Connection) -> None:
         """End our side. To close the other before the client has read our last words could take them from it."""
         connection.parting = True
-        connection.deadline = time.monotonic() + PARTING_TIMEOUT_S
+        connection.wait(PARTING_TIMEOUT_S)
         connection.sock.shutdown(socket.SHUT_WR)
         self._watch(connection, selectors.EVENT_READ)
         if connection.ended:

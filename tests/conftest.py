@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
@@ -36,3 +37,9 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """The two together, in one process."""
     return Checkout(orders, catalog)
+
+
+# What Hypothesis tries is the same in each run of CI; --hypothesis-profile=long looks for more, at random.
+settings.register_profile("steady", max_examples=300, derandomize=True, deadline=None)
+settings.register_profile("long", max_examples=20_000, deadline=None)
+settings.load_profile("steady")

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of the store."""
-    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "p", "GUNICORN")
+    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "p", "GUNICORN")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 

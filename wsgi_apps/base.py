@@ -47,7 +47,12 @@ class Request(WerkzeugRequest):
     def idempotency_key(self) -> str:
         """The client's key, or one made here. Raises Invalid."""
         text = self.headers.get("Idempotency-Key")
-        return uuid.uuid4().hex if text is None else parse_key(text)
+        if text is None:
+            return uuid.uuid4().hex
+        # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two is meant?
+        if "," in text:
+            raise Invalid("the Idempotency-Key stands twice or has a comma")
+        return parse_key(text)
 
     def buy(self, name: str, quantity: str) -> Buy:
         """The buy that this request asks for. Raises Invalid."""
@@ -112,7 +117,7 @@ class App:
         request = Request(environ)
 
         def respond(reply: Reply) -> Iterable[bytes]:
-            response = _json_response(reply)
+            response = json_response(reply)
             # The key goes back whatever came of the buy: the client needs it to ask again.
             if "idempotency_key" in vars(request):
                 response.headers["Idempotency-Key"] = request.idempotency_key
@@ -183,6 +188,6 @@ def _http_error_reply(error: HTTPException) -> Reply:
     return _error_reply(status, error.name.lower())
 
 
-def _json_response(reply: Reply) -> Response:
+def json_response(reply: Reply) -> Response:
     body = _to_json(reply.body).encode()
     return Response(body, reply.status, reply.headers, content_type="application/json")

@@ -1,6 +1,7 @@
 """The catalog tier: products, their stock, and the only place where a piece leaves it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from werkzeug.routing import Rule
 
@@ -11,8 +12,12 @@ from domain.errors import Refused, StoreError
 from domain.values import parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
+from wsgi_apps.guarded import guarded
 from wsgi_apps.reply import Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class CatalogApp(App):
@@ -60,8 +65,12 @@ class CatalogApp(App):
         return Reply({"message": "order has been placed"})
 
 
-def create_app() -> CatalogApp:
+def create_guarded_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
+    return guarded(create_app(), load().secrets)
+
+
+def create_app() -> CatalogApp:
     settings = load()
     return CatalogApp(_store(settings), settings.catalog.threads)
 

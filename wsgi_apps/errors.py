@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
+from domain.errors import (
+    Invalid,
+    KeyReused,
+    OrderNotFound,
+    OutOfStock,
+    ProductNotFound,
+    StoreError,
+    TooManyRefusals,
+    Unavailable,
+)
 
 STATUS: dict[type[StoreError], int] = {
     Invalid: 400,
@@ -10,6 +19,7 @@ STATUS: dict[type[StoreError], int] = {
     OutOfStock: 404,
     OrderNotFound: 404,
     KeyReused: 422,
+    TooManyRefusals: 429,
     Unavailable: 503,
 }
 

@@ -62,6 +62,6 @@ class FrontEndApp(App):
 def create_app() -> FrontEndApp:
     """The tier as gunicorn serves it."""
     settings = load()
-    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S)
-    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S)
+    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
+    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
     return FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from werkzeug.routing import Rule
 
@@ -10,14 +11,19 @@ from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
 from domain.protocols import Placed
+from domain.refusals import Allowance, LimitedCheckout
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog, Peer
+from wsgi_apps.guarded import guarded
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
 DEADLINE_S = 2.0
@@ -62,9 +68,16 @@ class OrderApp(App):
         return queries.order(self._checkout, number)
 
 
-def create_app() -> OrderApp:
+def create_guarded_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
-    return OrderApp(_checkout(load()))
+    return guarded(create_app(), load().secrets)
+
+
+def create_app() -> OrderApp:
+    settings = load()
+    # Each worker has its share of what may be refused: they know nothing of each other.
+    allowance = Allowance(settings.refused_per_s / settings.order.workers)
+    return OrderApp(LimitedCheckout(_store(settings), HttpCatalog(_catalog(settings)), allowance))
 
 
 def prepare(settings: Settings) -> None:
@@ -84,11 +97,7 @@ def prepare(settings: Settings) -> None:
 
 def start_recovery(settings: Settings) -> None:
     """In a worker: start the thread that settles what is left in doubt from now on."""
-    Recovery(_checkout(settings)).start()
-
-
-def _checkout(settings: Settings) -> Checkout:
-    return Checkout(_store(settings), HttpCatalog(_catalog(settings)))
+    Recovery(Checkout(_store(settings), HttpCatalog(_catalog(settings)))).start()
 
 
 def _store(settings: Settings) -> OrderStore:
@@ -96,4 +105,4 @@ def _store(settings: Settings) -> OrderStore:
 
 
 def _catalog(settings: Settings) -> Peer:
-    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S)
+    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from domain.checkout import MAX_BATCH
-from domain.errors import Invalid, KeyReused, ProductNotFound, Refused
+from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, TooManyRefusals
 from domain.protocols import Placed, Sale
 from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
@@ -108,12 +108,19 @@ def placed_in_batch_json(placed: Placed) -> dict[str, Any]:
 
 
 def placed_in_batch_of(value: Any) -> Placed:
-    """How one buy ended. Raises ValueError for anything but a definite answer."""
-    return int(value["order_number"]) if "order_number" in value else _no_of(value)
+    """How one buy ended, or that it was put off. Raises ValueError for anything else."""
+    if "order_number" in value:
+        return int(value["order_number"])
+    error = _error_of(value)
+    return error if isinstance(error, TooManyRefusals) else _no_of(value)
 
 
 def _no_of(value: Any) -> Refused | KeyReused:
-    error = error_of(value["error"]["code"], value["error"]["message"])
+    error = _error_of(value)
     if not isinstance(error, Refused | KeyReused):
         raise ValueError(f"not a definite answer: {value!r}")
     return error
+
+
+def _error_of(value: Any) -> StoreError | None:
+    return error_of(value["error"]["code"], value["error"]["message"])

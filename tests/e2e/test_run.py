@@ -121,8 +121,12 @@ def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     store.environment["ORDER_BIND"] = store.environment["CATALOG_BIND"]
     ended = run(store.environment)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert "order cannot listen on" in ended.stderr
+    address = f"127.0.0.1:{store.ports['catalog']}"
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert (
+        ended.stderr
+        == f"toy store: catalog and order cannot both listen on {address}: see CATALOG_BIND and ORDER_BIND\n"
+    )
 
 
 def test_the_state_stays_across_runs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from conf.settings import TIERS
 from tests.books import Books, query
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
 
@@ -94,7 +95,7 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
 
 
 def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = clean_environment() | {f"{tier.upper()}_BIND": f"127.0.0.1:{free_port()}"} | settings
+    environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
     return subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
         cwd=ROOT,
@@ -157,8 +158,10 @@ def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
     ).stdout
     config = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     config = {name.strip(): value.strip() for name, value in config.items()}
-    assert config["wsgi_app"] == f"wsgi_apps.{tier}:create_app()"
+    create = "create_app" if tier == "front_end" else "create_guarded_app"
+    assert config["wsgi_app"] == f"wsgi_apps.{tier}:{create}()"
     assert config["worker_class"] == "server.worker.StoreWorker"
+    assert config["worker_connections"] == "1000"
     assert config["preload_app"] == "False"
     assert config["control_socket_disable"] == "True"
     assert int(config["keepalive"]) >= 30

@@ -1,15 +1,18 @@
 """The client of a tier against a tier that misbehaves on purpose."""
 
 import json
+import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from conf.secret import Secrets
 from conf.settings import Address
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
@@ -27,13 +30,13 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def tier(answer: Callable[[Request], Response]) -> Iterator[Peer]:
+def tier(answer: Callable[[Request], Response], secrets: Secrets | None = None) -> Iterator[Peer]:
     """A peer with a deadline of one second, in front of a server that answers so."""
     app = Request.application(answer)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0)
+    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0, secrets=secrets)
     try:
         yield peer
     finally:
@@ -199,3 +202,93 @@ def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
     with tier(answer) as peer:
         assert HttpOrders(peer).place_all([BUY]) == [7]
         released.set()
+
+
+@pytest.mark.parametrize("slow", ["head", "body", "accept"])
+def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
+    """A socket's timeout starts anew with each byte; the deadline does not."""
+    ending = threading.Event()
+    head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" " * 1000
+
+    def trickle(server: socket.socket) -> None:
+        with server, suppress(OSError):
+            while not ending.is_set():
+                connection, _ = server.accept()
+                threading.Thread(target=drip, args=(connection,)).start()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            if slow == "body":
+                connection.sendall(head)
+            for byte in {"head": head * 100, "body": body, "accept": b""}[slow]:
+                if ending.wait(0.02):
+                    return
+                connection.sendall(bytes([byte]))
+            ending.wait(20)
+
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(20)
+    thread = threading.Thread(target=trickle, args=(server,))
+    thread.start()
+    peer = Peer("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=1.0)
+    try:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match="the catalog does not answer"):
+            HttpCatalog(peer).lookup(["Tux"])
+        assert 0.9 < time.monotonic() - begun < 5.0, "all the bytes would take 20 s"
+    finally:
+        ending.set()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_response_that_ends_its_connection_is_read_whole() -> None:
+    def answer(request: Request) -> Response:
+        response = says(200, {"data": [None] * 240})(request)
+        response.headers["Connection"] = "close"
+        return response
+
+    with tier(answer) as peer:
+        names = [f"n{number}" for number in range(240)]
+        for _ in range(3):
+            assert HttpCatalog(peer).lookup(names) == [ProductNotFound()] * 240
+
+
+SECRETS = Secrets(("new-" * 8, "old-" * 8))
+
+
+def test_the_first_secret_is_sent() -> None:
+    seen: list[str | None] = []
+
+    def answer(request: Request) -> Response:
+        seen.append(request.headers.get("Authorization"))
+        return says(200, {"data": [None]})(request)
+
+    with tier(answer, SECRETS) as peer:
+        HttpCatalog(peer).lookup(["Tux"])
+    with tier(answer) as peer:
+        HttpCatalog(peer).lookup(["Tux"])
+    assert seen == [f"Bearer {'new-' * 8}", None]
+
+
+def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_why_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = iter([401, 401, 401, 200, 401, 401])
+
+    def answer(request: Request) -> Response:
+        status = next(answers)
+        return says(status, {"data": [None]} if status == 200 else {"error": {"code": 401, "message": "no"}})(request)
+
+    why = "the catalog does not accept this tier: is TIER_SECRET the same for both?"
+    with tier(answer, SECRETS) as peer, caplog.at_level(logging.INFO):
+        for told in (1, 1, 1):
+            with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
+                HttpCatalog(peer).lookup(["Tux"])
+            assert caplog.messages == [why] * told
+        assert HttpCatalog(peer).lookup(["Tux"]) == [ProductNotFound()]
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                HttpCatalog(peer).sell([BUY])
+    assert caplog.messages == [why] * 2, "again, for it had been accepted meanwhile"
+    assert next(answers, None) is None, "it was asked once each time"

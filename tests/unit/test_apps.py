@@ -157,7 +157,7 @@ def test_a_bad_buy_at_the_order_tier_is_told_its_problem(tiers: Tiers, path: str
         assert problem in error_of(response)
 
 
-@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "\xe9"])
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129, "\xe9", "k,k", "k, k", ","])
 def test_a_bad_key_is_refused(tiers: Tiers, catalog: CatalogStore, key: str) -> None:
     response = tiers.front_end.post("/Tux/1", environ_overrides={"HTTP_IDEMPOTENCY_KEY": key})
     assert response.status_code == 400

@@ -1,0 +1,160 @@
+"""Every hostile request at every tier of a store that is whole: refused, answered or left, and nothing is bought."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.books import Books
+from tests.hostile import CORPUS, SMUGGLED, Hostile
+from tests.tiers import NAMES, Tiers, running
+
+ANSWERS_WITHIN_S = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came back until the tier closed, or `stuck`, when it neither answered nor closed in time."""
+
+    reply: bytes
+    stuck: bool
+
+
+@dataclass(frozen=True)
+class Siege:
+    """A store that has been sent the whole corpus, at all tiers at once."""
+
+    tiers: Tiers
+    before: Books
+    outcomes: dict[tuple[str, str], Outcome]
+
+
+@pytest.fixture(scope="module")
+def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+    with running(tmp_path_factory.mktemp("siege") / "data") as tiers, ThreadPoolExecutor(64) as pool:
+        before = Books.read(tiers.data_dir)
+        sent = {
+            (tier, hostile.name): pool.submit(send, tiers.ports[tier], hostile.request)
+            for tier in NAMES
+            for hostile in sorted(CORPUS, key=lambda hostile: 408 in hostile.statuses, reverse=True)
+        }
+        yield Siege(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
+
+
+def send(port: int, request: bytes) -> Outcome:
+    """Send all of it, and say no more; read until the tier closes, or its first reply is whole."""
+    deadline = time.monotonic() + ANSWERS_WITHIN_S
+    reply = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWERS_WITHIN_S) as connection:
+        try:
+            connection.sendall(request)
+            while not is_whole(reply):
+                connection.settimeout(max(0.01, deadline - time.monotonic()))
+                if not (received := connection.recv(65536)):
+                    break
+                reply += received
+        except TimeoutError:
+            return Outcome(reply, stuck=True)
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # it has closed, before it had read what we sent
+    return Outcome(reply, stuck=False)
+
+
+def is_whole(reply: bytes) -> bool:
+    """Whether the first response is here."""
+    head, _, content = reply.partition(b"\r\n\r\n")
+    return b"\r\n\r\n" in reply and len(content) >= length_of(head)
+
+
+def length_of(head: bytes) -> int:
+    [length] = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return int(length)
+
+
+def test_the_corpus_is_large_and_each_case_has_a_name() -> None:
+    assert len(CORPUS) >= 60
+    assert len({hostile.name for hostile in CORPUS}) == len(CORPUS)
+
+
+@pytest.mark.parametrize("tier", NAMES)
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+def test_a_hostile_request_is_answered_in_the_stores_form_or_left(siege: Siege, hostile: Hostile, tier: str) -> None:
+    outcome = siege.outcomes[tier, hostile.name]
+    assert not outcome.stuck, f"neither an answer nor an end within {ANSWERS_WITHIN_S} s: {outcome.reply!r}"
+    if not outcome.reply:
+        assert None in hostile.statuses, "it was left without a word"
+        return
+    head, _, content = outcome.reply.partition(b"\r\n\r\n")
+    status = int(head.split()[1])
+    assert status in hostile.statuses, outcome.reply
+    assert b"\r\ncontent-type: application/json\r\n" in head.lower() + b"\r\n"
+    reply = json.loads(content[: length_of(head)])
+    if status != 200:
+        assert list(reply) == ["error"]
+        assert (reply["error"]["code"], type(reply["error"]["message"])) == (status, str)
+
+
+def test_no_hostile_request_changed_anything(siege: Siege) -> None:
+    after = Books.read(siege.tiers.data_dir)
+    assert after == siege.before
+
+
+def test_every_tier_goes_on(siege: Siege) -> None:
+    url = siege.tiers.url
+    assert requests.get(url("front_end") + "/products/Tux", timeout=10).json()["data"]["quantity"] == 80
+    assert requests.get(url("catalog") + "/products/Tux", timeout=10).status_code == 200
+    assert requests.post(url("front_end") + "/Whale/1", timeout=10).json() == {"data": {"order_number": "0"}}
+    assert requests.get(url("order") + "/orders/0", timeout=10).json()["data"]["name"] == "Whale"
+    log = siege.tiers.log.read_text()
+    assert "Traceback" not in log
+    assert not re.search("request [0-9a-f]{32}", log), "a mistake of ours is told so"
+
+
+@pytest.mark.parametrize("tier", NAMES)
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"POST /x/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999\r\n\r\n",
+    ],
+    ids=["a bad header", "bare line feeds", "chunks", "too large a body"],
+)
+def test_nothing_behind_a_request_that_is_refused_is_answered(siege: Siege, tier: str, bad: bytes) -> None:
+    """Where it would begin, nobody knows."""
+    before = Books.read(siege.tiers.data_dir)
+    with socket.create_connection(("127.0.0.1", siege.tiers.ports[tier]), timeout=10) as connection:
+        connection.sendall(bad + SMUGGLED)
+        reply = b""
+        while received := connection.recv(65536):
+            reply += received
+    assert reply.startswith(b"HTTP/1.1 4")
+    assert reply.count(b"HTTP/1.1 ") == 1
+    assert Books.read(siege.tiers.data_dir) == before
+
+
+def test_a_head_with_a_bare_line_feed_is_refused_at_once(siege: Siege) -> None:
+    begun = time.monotonic()
+    for request in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n"):
+        for tier in NAMES:
+            assert send(siege.tiers.ports[tier], request).reply.startswith(b"HTTP/1.1 400 ")
+    assert time.monotonic() - begun < 4.0, "before it could have been given up as one that does not come"
+
+
+def test_a_key_that_stands_twice_buys_nothing(siege: Siege, tmp_path: Path) -> None:
+    """gunicorn joins the two to one that nobody has sent."""
+    before = Books.read(siege.tiers.data_dir)
+    keys = b"Idempotency-Key: k\r\nIdempotency-Key: k\r\n"
+    for tier, path in (("front_end", b"/Tux/1"), ("order", b"/products/Tux/1"), ("catalog", b"/Tux/1")):
+        reply = send(siege.tiers.ports[tier], b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + keys + b"\r\n").reply
+        assert reply.startswith(b"HTTP/1.1 400 ")
+        assert b"the Idempotency-Key stands twice" in reply
+    assert Books.read(siege.tiers.data_dir) == before

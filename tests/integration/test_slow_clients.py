@@ -1,0 +1,183 @@
+"""Clients who take their time, or say nothing at all, and the shoppers who want to be served meanwhile."""
+
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.books import Books
+from tests.integration.test_worker import sqlite_lock
+from tests.shoppers import Shoppers
+from tests.tiers import NAMES, ROOT, Tiers, clean_environment, running
+
+SLOW = 200
+SILENT = 1_200
+GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+# The usual soft limit, which is hardly more than the connections of a worker.
+USUAL_FILES = 1_024
+
+
+@contextmanager
+def open_files(most: int) -> Iterator[None]:
+    """Let this process, and those that it starts, open so many files."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def connect(tiers: Tiers, tier: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=20)
+
+
+def worst_wait_s(tiers: Tiers, name: str) -> float:
+    """Of 4 shoppers who place 200 buys."""
+    shoppers = Shoppers(tiers.url("front_end"))
+    shoppers.share([(f"{name}-{number}", "Tux", 1) for number in range(200)], 4, meanwhile=lambda: None)
+    assert (shoppers.statuses, shoppers.resets) == ({200}, 0)
+    return shoppers.worst_s
+
+
+def test_200_slow_clients_at_each_tier_hold_no_shopper_up_for_a_second(tmp_path: Path) -> None:
+    (tmp_path / "products.txt").write_text("Tux 1.50 1000\n")
+    with running(tmp_path / "data", PRODUCTS=str(tmp_path / "products.txt")) as tiers, ExitStack() as ending:
+        usual_s = worst_wait_s(tiers, "alone")  # on a machine that may be busy
+        slow = [ending.enter_context(connect(tiers, tier)) for tier in NAMES for _ in range(SLOW)]
+        for number, connection in enumerate(slow):
+            # Half a head, half a body, or nothing.
+            connection.sendall(
+                [GET[:20], b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", b""][number % 3]
+            )
+        assert worst_wait_s(tiers, "beside") < usual_s + 1.0
+        books = Books.read(tiers.data_dir)
+    books.check()
+    assert books.products == {"Tux": 600}, "half a buy is none"
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the tier has ended this connection, on which it owes nothing."""
+    connection.setblocking(False)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A store whose front end has one worker, started by somebody who may open few files."""
+    with open_files(USUAL_FILES):
+        tiers = Tiers(tmp_path_factory.mktemp("silent") / "data", FRONT_WORKERS="1")
+        try:
+            tiers.start()
+            yield tiers
+        finally:
+            tiers.stop()
+
+
+@pytest.mark.parametrize("tier", NAMES)
+def test_a_thousand_silent_connections_make_room_for_who_has_something_to_say(tiers: Tiers, tier: str) -> None:
+    path = "/orders/0" if tier == "order" else "/products/Tux"
+    with open_files(SILENT + USUAL_FILES), ExitStack() as ending:
+        silent = []
+        for number in range(SILENT):
+            silent.append(ending.enter_context(connect(tiers, tier)))
+            if number % 2:  # kept alive, for 75 s; the others may be silent for 5 s
+                silent[-1].sendall(GET)
+                assert silent[-1].recv(1000).startswith(b"HTTP/1.1 200")
+        begun = time.monotonic()
+        for _ in range(5):
+            assert requests.get(tiers.url(tier) + path, timeout=20).status_code in (200, 404)
+        assert time.monotonic() - begun < 4.0, "before the first of them had to say something"
+        closed = [is_closed(connection) for connection in silent]
+        assert all(closed[:200]), "those that have been silent for the longest time"
+        assert not any(closed[-700:]), "and no others"
+
+
+def test_a_request_under_way_keeps_its_connection(tiers: Tiers) -> None:
+    with open_files(SILENT + USUAL_FILES), ExitStack() as ending:
+        slow = ending.enter_context(connect(tiers, "front_end"))
+        slow.sendall(GET[:-2])
+        for _ in range(SILENT):
+            last = ending.enter_context(connect(tiers, "front_end"))
+        last.sendall(GET)
+        assert last.recv(1000).startswith(b"HTTP/1.1 200"), "all of them have been accepted"
+        slow.sendall(GET[-2:])
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+BUY = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_who_waits_for_an_answer_keeps_its_connection_and_who_comes_is_heard(tmp_path: Path) -> None:
+    """A worker with room for 20, and 19 buys in its hands that wait for the disk."""
+    tiers = Tiers(tmp_path / "data", GUNICORN_CMD_ARGS="--worker-connections 20")
+    try:
+        tiers.start("catalog")
+        with ExitStack() as ending, sqlite_lock(tiers.data_dir / "catalog.db") as release:
+            buyers = [ending.enter_context(connect(tiers, "catalog")) for _ in range(19)]
+            for buyer in buyers:
+                buyer.sendall(BUY)
+            time.sleep(0.2)
+            for _ in range(5):
+                with connect(tiers, "catalog") as new:
+                    new.sendall(GET)
+                    assert new.recv(1000).startswith(b"HTTP/1.1 200")
+            release()
+            assert [buyer.recv(1000)[:12] for buyer in buyers] == [b"HTTP/1.1 200"] * 19
+    finally:
+        tiers.stop()
+
+
+def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data")
+    try:
+        tiers.start("catalog")
+        url = tiers.url("catalog")
+        assert requests.get(url + "/products/Tux", timeout=10).status_code == 200
+        [worker] = tiers.workers("catalog")
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (100, 100))
+        with ExitStack() as ending:
+            for _ in range(150):
+                ending.enter_context(connect(tiers, "catalog"))
+            begun = time.monotonic()
+            for _ in range(5):
+                assert requests.get(url + "/products/Tux", timeout=20).status_code == 200
+                assert requests.post(url + "/Tux/1", timeout=20).status_code == 200
+            assert time.monotonic() - begun < 4.0
+        told = [line for line in tiers.log.read_text().splitlines() if "connections from now on" in line]
+        assert len(told) == 1, told
+        assert "Too many open files" in told[0]
+        assert "Traceback" not in tiers.log.read_text()
+    finally:
+        tiers.stop()
+
+
+@pytest.mark.parametrize(("soft", "allowed"), [(256, "1384"), (5_000, "5000")])
+def test_a_tier_lets_itself_open_the_files_that_it_needs(soft: int, allowed: str) -> None:
+    script = (
+        "import resource as r; _, hard = r.getrlimit(r.RLIMIT_NOFILE); "
+        f"r.setrlimit(r.RLIMIT_NOFILE, ({soft}, hard)); "
+        "import conf.common; print(r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    ).stdout
+    assert printed == f"{allowed}\n"

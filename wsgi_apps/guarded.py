@@ -1,0 +1,36 @@
+"""Who may ask a tier behind: the tiers before it, by the secret that they share."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from conf.secret import Secrets
+from wsgi_apps.base import json_response
+from wsgi_apps.errors import error_json
+from wsgi_apps.reply import Reply
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class Guarded:
+    """The same app, for those who know one of the secrets.
+
+    /health answers everybody: it tells nothing but that the tier serves, and whoever watches over a tier, such as a
+    container's health check or a load balancer, need not be able to sell its stock.
+    """
+
+    def __init__(self, app: "WSGIApplication", secrets: Secrets) -> None:
+        self._app = app
+        self._secrets = secrets
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/health" or self._secrets.accept(environ.get("HTTP_AUTHORIZATION", "")):
+            return self._app(environ, start_response)
+        headers = {"WWW-Authenticate": 'Bearer realm="toy store"'}
+        refusal = Reply(error_json(401, "this tier answers to the store's other tiers alone"), 401, headers)
+        return json_response(refusal)(environ, start_response)
+
+
+def guarded(app: "WSGIApplication", secrets: Secrets | None) -> "WSGIApplication":
+    """The app as it is served: guarded if there are secrets."""
+    return app if secrets is None else Guarded(app, secrets)
