@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,5 +142,6 @@ class Database:
         except TROUBLE as error:
             _log.error("%s: %s", self.path, error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
-            self.close()
+            with suppress(*TROUBLE):  # the last connection of a file checkpoints as it closes, which may fail again
+                self.close()
             raise Unavailable("the store cannot reach its data, try again") from error

@@ -17,7 +17,7 @@ from tests.faults.power_loss import Disk
 from tests.faults.recording_disk import recording
 from tests.faults.trace import Answered, Asked, Created, Event, Killed, Synced
 
-SHOPPERS = 6
+SHOPPERS = 4
 BUYS_A_DAY = 100
 # The store's own is 1,000. So few, so that many checkpoints happen, most of them while others write.
 CHECKPOINT_PAGES = 40
