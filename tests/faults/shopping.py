@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -56,6 +56,14 @@ def seconds_until_buys_go_on(shoppers: Shoppers) -> float:
     begun = time.monotonic()
     shoppers.wait_until_answered(len(shoppers.replies) + CLIENTS + 1)
     return time.monotonic() - begun
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once it holds. A machine with much else to do is slow, but not for a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def check_books_at_rest(tiers: Tiers, shoppers: Shoppers) -> Books:
