@@ -20,7 +20,7 @@ CLIENTS = 8
 PAUSE_S = 0.01
 # After the end of a fault: until buys are answered, and until none is in doubt.
 RECOVERS_WITHIN_S = 10.0
-TICKETS = 200
+TICKETS = 50
 
 
 def products_file(folder: Path) -> str:
