@@ -8,8 +8,8 @@ this process: closing one of its descriptors drops the locks of the other.
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +46,23 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(busy_timeout_ms)
-    _switch_to_wal(connection, busy_timeout_ms / 1000)
+    timeout_s = busy_timeout_ms / 1000
+    _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), timeout_s)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
+    # A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
+    # it is safe from a power loss, and a checkpoint syncs the log first.
+    _patiently(connection.wal_checkpoint, timeout_s)
     # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
     connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     return connection
 
 
-def _switch_to_wal(connection: apsw.Connection, timeout_s: float) -> None:
-    """The switch of a new file, unlike all else, fails at once when another process does the same: try again."""
+def _patiently(step: Callable[[], object], timeout_s: float) -> None:
+    """The switch to WAL and a checkpoint, unlike all else, fail at once when another does the same: try again."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            step()
             return
         except apsw.BusyError:
             if time.monotonic() > deadline:
@@ -138,5 +142,6 @@ class Database:
         except TROUBLE as error:
             _log.error("%s: %s", self.path, error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
-            self.close()
+            with suppress(*TROUBLE):  # the last connection of a file checkpoints as it closes, which may fail again
+                self.close()
             raise Unavailable("the store cannot reach its data, try again") from error

@@ -6,6 +6,8 @@ while the others wait. `application_id` tells our files from others.
 """
 
 import contextlib
+import shutil
+import tempfile
 from pathlib import Path
 
 import apsw
@@ -35,16 +37,37 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
     """Look before the first write, even before the switch to WAL mode: a file that is not ours stays as it is."""
     if not path.exists() or path.stat().st_size == 0:
         return
-    with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+    try:
+        owner, version, tables = _describe(path, apsw.SQLITE_OPEN_READONLY)
+    except apsw.ReadOnlyError:
+        owner, version, tables = _describe_after_rollback(path)
+    if owner != application_id and (owner or version or tables):
+        raise StartRefused(f"{path} is not a database of this tier; set DATA_DIR to another folder")
+    if version > newest:
+        raise StartRefused(f"{path} has schema {version}, newer than this code's {newest}; run the newer release")
+
+
+def _describe(path: Path, flags: int) -> tuple[int, int, int]:
+    """application_id, user_version, and how many tables and the like there are."""
+    with contextlib.closing(apsw.Connection(str(path), flags=flags)) as connection:
         connection.set_busy_timeout(_WAIT_MS)
         with connection:  # one snapshot: another process may be migrating
             owner = connection.pragma("application_id")
             version = connection.pragma("user_version")
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if owner != application_id and (owner or version or tables):
-            raise StartRefused(f"{path} is not a database of this tier; set DATA_DIR to another folder")
-        if version > newest:
-            raise StartRefused(f"{path} has schema {version}, newer than this code's {newest}; run the newer release")
+        return owner, version, tables
+
+
+def _describe_after_rollback(path: Path) -> tuple[int, int, int]:
+    """The same, of a file whose transaction a crash cut off: only who may write can roll it back, so in a copy.
+
+    The switch to WAL of a new file is such a transaction, so this may well be ours.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copyfile(path, Path(folder, path.name))
+        with contextlib.suppress(FileNotFoundError):  # another process has just rolled it back
+            shutil.copyfile(f"{path}-journal", Path(folder, f"{path.name}-journal"))
+        return _describe(Path(folder, path.name), apsw.SQLITE_OPEN_READWRITE)
 
 
 def _upgrade(connection: apsw.Connection, scripts: list[Path], application_id: int) -> None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -32,13 +32,17 @@ def clean_environment() -> dict[str, str]:
 
 
 class Tiers:
-    """The processes of one store. `log` is what all of them print."""
+    """The processes of one store. `log` is what all of them print.
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    `gunicorn_files` has the settings files of tiers that are not to start with their own.
+    """
+
+    def __init__(self, data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> None:
         self.data_dir = data_dir
         self.ports = {name: free_port() for name in NAMES}
         binds = {f"{TIERS[name].prefix}_BIND": f"127.0.0.1:{port}" for name, port in self.ports.items()}
         self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | binds | settings
+        self._gunicorn_files = {name: f"conf/{name}.py" for name in NAMES} | dict(gunicorn_files or {})
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -50,7 +54,7 @@ class Tiers:
         names = names or NAMES
         with self.log.open("ab") as log:
             for name in names:
-                command = [sys.executable, "-m", "gunicorn", "-c", f"conf/{name}.py"]
+                command = [sys.executable, "-m", "gunicorn", "-c", self._gunicorn_files[name]]
                 self._processes[name] = subprocess.Popen(
                     command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
@@ -90,9 +94,9 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(data_dir: Path, **settings: str) -> Iterator[Tiers]:
+def running(data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> Iterator[Tiers]:
     """A whole store, gone at the end whatever happens."""
-    tiers = Tiers(data_dir, **settings)
+    tiers = Tiers(data_dir, gunicorn_files, **settings)
     try:
         tiers.start()
         yield tiers

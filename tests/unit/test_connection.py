@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from db.connection import Database
 from domain.errors import Unavailable
 from tests.books import query
+from tests.tiers import ROOT
 
 
 @pytest.fixture
@@ -81,6 +84,37 @@ def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(datab
         assert transaction is not first
         transaction.execute("INSERT INTO t VALUES (2)")
     assert query(database.path, "SELECT * FROM t") == [(2,)]
+
+
+def test_a_disk_that_fails_again_at_the_closing_is_unavailable_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(_self: Database) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    monkeypatch.setattr(Database, "close", close)
+    with pytest.raises(Unavailable), database.read():
+        raise apsw.IOError("disk I/O error")
+
+
+def test_what_a_killed_process_has_written_is_synced_before_it_is_read(tmp_path: Path) -> None:
+    killed = """
+import os, sys
+from pathlib import Path
+from db.connection import Database
+with Database(Path(sys.argv[1])).write() as transaction:
+    transaction.execute("CREATE TABLE t (x); INSERT INTO t VALUES (1)").fetchall()
+os._exit(0)
+"""
+    path = tmp_path / "t.db"
+    subprocess.run([sys.executable, "-c", killed, path], cwd=ROOT, check=True)
+    database = Database(path)
+    with database.read():
+        # The log is synced by a checkpoint, so all of it stands in the database by now. The copy is another program's
+        # work: a file that this one closes would lose its locks.
+        subprocess.run(["cp", path, tmp_path / "alone.db"], check=True)
+    database.close()
+    assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
 
 
 def test_a_full_disk_is_unavailable(database: Database) -> None:

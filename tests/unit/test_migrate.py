@@ -170,6 +170,24 @@ os._exit(0)
     assert [file.read_bytes() for file in files] == before
 
 
+def test_a_strangers_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+    path = tmp_path / "t.db"
+    stranger = f"""
+import apsw, os
+other = apsw.Connection({str(path)!r})
+other.execute("CREATE TABLE theirs (x); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN")
+other.execute("INSERT INTO theirs VALUES (randomblob(99000))")
+os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", stranger], check=True)
+    files = (path, path.with_name("t.db-journal"))
+    before = [file.read_bytes() for file in files]
+    assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal is to be rolled back"
+    with pytest.raises(StartRefused, match="not a database of this tier"):
+        migrate(path, scripts, MINE)
+    assert [file.read_bytes() for file in files] == before
+
+
 def test_processes_that_start_on_a_new_folder_at_once_all_start(tmp_path: Path) -> None:
     """Processes and not threads: only between them does SQLite fail the switch to WAL at once."""
     start = """

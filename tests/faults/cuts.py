@@ -1,0 +1,69 @@
+"""Power cuts: one image of both databases for each, and what a store that starts on it says."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.faults.days import three_days, write_image
+from tests.faults.power_loss import Disk
+from tests.faults.trace import Answered, Event, Killed
+from tests.faults.verdict import broken_promise
+
+# Then a new trace is recorded.
+IMAGES_A_TRACE = 250
+# Answers right after the kill may repeat what the killed had written and not synced.
+FIRST_ANSWERS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One power loss. `at` is the event before which the power went; `broken` is the promise that did not hold."""
+
+    trace: int
+    at: int
+    answered: int
+    after_kill: bool
+    uncertain: bool
+    broken: str | None
+
+
+def cut_power(images: int, seed: int, synchronous: str | None = None) -> Iterator[Cut]:
+    """So many cuts, spread over as many traces as it takes. See `three_days` for `synchronous`."""
+    for trace_number, first in enumerate(range(0, images, IMAGES_A_TRACE)):
+        chance = Random(f"{seed}-{trace_number}")
+        with memory_folder() as folder:
+            trace = three_days(folder, chance, synchronous)
+        yield from _cut(trace, trace_number, min(IMAGES_A_TRACE, images - first), chance)
+
+
+def _cut(trace: Sequence[Event], number: int, images: int, chance: Random) -> Iterator[Cut]:
+    killed = trace.index(Killed())
+    disk = Disk()
+    for at in sorted(_moments(trace, killed, images, chance)):
+        disk.follow(trace, at)
+        # The extremes weigh as much as all between: nothing that was not synced has survived, or everything has.
+        survival = chance.choice([0.0, 1.0, chance.random()])
+        with memory_folder() as folder:
+            write_image(folder / "data", disk.after_power_loss(chance, survival))
+            broken = broken_promise(folder / "data", trace[:at])
+        answered = sum(isinstance(event, Answered) for event in trace[:at])
+        yield Cut(number, at, answered, at > killed, disk.uncertain, broken)
+
+
+def _moments(trace: Sequence[Event], killed: int, images: int, chance: Random) -> list[int]:
+    """Of three kinds alike: any, right after an answer, and right after one of the first answers behind the kill."""
+    answers = [at + 1 for at, event in enumerate(trace) if isinstance(event, Answered)]
+    first = [at for at in answers if at > killed][:FIRST_ANSWERS]
+    return [chance.choice(chance.choice([range(len(trace) + 1), answers, first])) for _ in range(images)]
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder where a sync costs nothing, if there is one: what is durable, the model says and not this machine."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="toystore-", dir=memory) as folder:
+        yield Path(folder)

@@ -1,0 +1,45 @@
+"""The whole store in this process, for disks that only exist in this process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import StoreError, Unavailable
+from domain.values import Buy, Product
+from wsgi_apps.recovery import MAX_INTENTS
+
+PRODUCTS = [Product("Ticket", 5_000, 60), Product("Tux", 2_599, 10_000)]
+
+
+class LocalStore:
+    """Both databases of a folder, and the checkout over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._catalog = CatalogStore(folder / "catalog.db")
+        self._orders = OrderStore(folder / "order.db")
+        self.checkout = Checkout(self._orders, self._catalog)
+
+    def prepare(self) -> None:
+        """As the tiers do before they serve: schema, first products, and buys in doubt brought to their end."""
+        self._catalog.migrate()
+        if self._catalog.is_empty():
+            self._catalog.load(PRODUCTS)
+        self._orders.migrate()
+        self.checkout.settle(self.checkout.intents(MAX_INTENTS))
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        self._catalog.close()
+        self._orders.close()
+
+
+def answers(checkout: Checkout, buys: Sequence[Buy]) -> list[str]:
+    """What a patient shopper reads in the end: each order's number, or the refusal."""
+    while True:
+        try:
+            placed = checkout.place_all(buys)
+        except Unavailable:
+            continue
+        return [answer.message if isinstance(answer, StoreError) else str(answer) for answer in placed]

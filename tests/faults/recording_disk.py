@@ -1,0 +1,93 @@
+"""A disk that writes down what SQLite asks of it, and is its default while in use: the store knows nothing of it."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written, names_after
+
+# SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.
+_JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
+
+
+class RecordingDisk(apsw.VFS):
+    """Continues a trace. All files are told apart by their names, so they must stand in one folder."""
+
+    def __init__(self, trace: list[Event]) -> None:
+        self.trace = trace
+        self._files = names_after(trace)
+        self._next_file = 1 + max((event.file for event in trace if isinstance(event, Created)), default=0)
+        self._names = threading.Lock()
+        super().__init__("recording", "unix", makedefault=True)
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        if path is None:  # a temporary file: nothing of it matters after a power loss
+            return apsw.VFSFile("unix", name, flags)
+        with self._names:
+            is_new = not os.path.exists(path)
+            file = _RecordedFile(self, name, flags)
+            if is_new:
+                self._files[os.path.basename(path)] = self._next_file
+                self.trace.append(Created(os.path.basename(path), self._next_file))
+                self._next_file += 1
+            file.number = self._files[os.path.basename(path)]
+        return file
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:
+        with self._names:
+            upto = len(self.trace)
+            super().xDelete(filename, False)
+            del self._files[os.path.basename(filename)]
+            self.trace.append(Deleted(os.path.basename(filename)))
+            if syncdir:
+                self.trace.append(FolderSynced(upto + 1))
+
+
+class _RecordedFile(apsw.VFSFile):
+    """Each step is written down once it is done: a sync that another thread began before does not cover it."""
+
+    number: int
+
+    def __init__(self, disk: RecordingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__("unix", name, flags)
+        self._trace = disk.trace
+        self._syncs_folder = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & _JOURNALS)
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        super().xWrite(data, offset)
+        self._trace.append(Written(self.number, offset, bytes(data)))
+
+    def xTruncate(self, newsize: int) -> None:
+        super().xTruncate(newsize)
+        self._trace.append(Truncated(self.number, newsize))
+
+    def xSync(self, flags: int) -> None:
+        """Only says so: what would be on the disk is for the reader of the trace to decide."""
+        upto = len(self._trace)
+        self._trace.append(Synced(self.number, upto))
+        if self._syncs_folder:
+            self._syncs_folder = False
+            self._trace.append(FolderSynced(upto))
+
+
+@contextmanager
+def recording(trace: list[Event], checkpoint_pages: int) -> Iterator[None]:
+    """Record all that SQLite does in this process, with a checkpoint whenever the WAL has so many pages.
+
+    All connections that are opened meanwhile must be closed meanwhile.
+    """
+
+    def check_often(connection: apsw.Connection) -> None:
+        connection.wal_autocheckpoint(checkpoint_pages)
+
+    disk = RecordingDisk(trace)
+    apsw.connection_hooks.append(check_often)
+    try:
+        yield
+    finally:
+        apsw.connection_hooks.remove(check_often)
+        disk.unregister()

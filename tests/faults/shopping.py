@@ -1,0 +1,87 @@
+"""Shoppers who buy from real tiers while something goes wrong, and what must hold afterwards.
+
+They print figures: `pytest tests/faults -rP` shows them.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from tests.books import Books, query
+from tests.shoppers import Shoppers, session
+from tests.tiers import Tiers
+
+CLIENTS = 8
+# Between an answer and the next buy of a shopper. A crowd without pauses would tell no more, and write a longer log.
+PAUSE_S = 0.01
+# After the end of a fault: until buys are answered, and until none is in doubt.
+RECOVERS_WITHIN_S = 10.0
+TICKETS = 50
+
+
+def products_file(folder: Path) -> str:
+    """A product that runs out, and one that does not; for the setting PRODUCTS."""
+    path = folder / "products.txt"
+    path.write_text(f"Ticket 50 {TICKETS}\nTux 25.99 1000000\n")
+    return str(path)
+
+
+@contextmanager
+def shopping(tiers: Tiers) -> Iterator[Shoppers]:
+    """Shoppers who buy all the time; at the end each waits for its last answer. Raises the first failure."""
+    shoppers = Shoppers(tiers.url("front_end"))
+    closing = threading.Event()
+
+    def shop(number: int) -> None:
+        with session() as shop:
+            for turn in count():
+                if closing.wait(PAUSE_S):
+                    return
+                shoppers.buy(shop, f"{number}-{turn}", "Ticket" if turn % 2 else "Tux", 1)
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        done = [pool.submit(shop, number) for number in range(CLIENTS)]
+        try:
+            shoppers.wait_until_answered(10 * CLIENTS)
+            yield shoppers
+        finally:
+            closing.set()
+        for each in done:
+            each.result()
+
+
+def check_recovery(shoppers: Shoppers) -> None:
+    """Asserts that somebody who asks only now is answered soon."""
+    begun = time.monotonic()
+    shoppers.wait_until_answered(len(shoppers.replies) + CLIENTS + 1)
+    seconds = time.monotonic() - begun
+    print(f"buys went on after {seconds:.2f} s; the longest wait so far was {shoppers.worst_s:.2f} s")
+    assert seconds < RECOVERS_WITHIN_S
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return once it holds. A machine with much else to do is slow, but not for a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def check_books_at_rest(tiers: Tiers, shoppers: Shoppers) -> Books:
+    """Asserts that trouble was never called a no, and that all promises hold once no buy is in doubt."""
+    assert shoppers.statuses <= {200, 404, 503}
+    deadline = time.monotonic() + RECOVERS_WITHIN_S
+    while query(tiers.data_dir / "order.db", "SELECT 1 FROM intents"):
+        assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
+        time.sleep(0.1)
+    books = Books.read(tiers.data_dir)
+    books.check()
+    books.check_replies(shoppers.replies)
+    print(f"{len(books.orders)} orders, {len(books.refused)} refusals, statuses {sorted(shoppers.statuses)}")
+    sold = sum(product == "Ticket" for _, _, product, _ in books.orders)
+    assert sold == TICKETS or not books.refused, "nobody is refused before the last ticket is sold"
+    return books

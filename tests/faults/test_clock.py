@@ -1,0 +1,66 @@
+"""A wall clock that jumps by hours under running tiers. It takes a C compiler, for the clock is a preloaded library.
+
+Not libfaketime: the 0.9.10 of Debian 12 breaks time.sleep of Python 3.11 (https://github.com/wolfcw/libfaketime/issues/426).
+"""
+
+import shutil
+import struct
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.books import query
+from tests.faults.shopping import check_books_at_rest, check_recovery, products_file, shopping
+from tests.tiers import NAMES, Tiers, running
+
+SOURCE = Path(__file__).with_name("jumping_clock.c")
+BETWEEN_JUMPS_S = 1.0
+
+
+class Clock:
+    """The wall clock of programs that run in `environment`."""
+
+    def __init__(self, folder: Path) -> None:
+        compiler = shutil.which("cc")
+        if compiler is None:
+            pytest.skip("CLOCK JUMPS NOT TESTED, there is no C compiler here: apt install gcc")
+        library, self._file = folder / "jumping_clock.so", folder / "clock"
+        warnings = ["-Wall", "-Wextra", "-Werror"]
+        subprocess.run([compiler, *warnings, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+        self._file.write_bytes(bytes(8))
+        self.environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._file)}
+
+    def set_ahead(self, ahead: timedelta) -> None:
+        """Let it jump to so much before the true time."""
+        with self._file.open("r+b") as file:
+            file.write(struct.pack("q", int(ahead.total_seconds())))
+
+
+def test_a_clock_that_jumps_by_hours_changes_times_and_nothing_else(tmp_path: Path) -> None:
+    clock = Clock(tmp_path)
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path), **clock.environment) as tiers:
+        workers = workers_of(tiers)
+        with shopping(tiers) as shoppers:
+            for ahead in (timedelta(hours=5), timedelta(hours=-7), timedelta(0), timedelta(days=400)):
+                clock.set_ahead(ahead)
+                check_recovery(shoppers)
+                time.sleep(BETWEEN_JUMPS_S)
+                measured = time_of_last_order(tiers) - datetime.now(UTC)
+                assert abs(measured - ahead) < timedelta(minutes=5), "the jump was felt"
+        assert shoppers.statuses <= {200, 404}
+        assert workers <= workers_of(tiers), "no worker was taken for dead"
+        check_books_at_rest(tiers, shoppers)
+
+
+def workers_of(tiers: Tiers) -> set[int]:
+    """The process ids of all workers."""
+    return {worker for name in NAMES for worker in tiers.workers(name)}
+
+
+def time_of_last_order(tiers: Tiers) -> datetime:
+    """By the clock of the order tier."""
+    [(time,)] = query(tiers.data_dir / "order.db", "SELECT time FROM orders ORDER BY number DESC LIMIT 1")
+    return datetime.fromisoformat(time)

@@ -1,0 +1,48 @@
+"""Writes and syncs that fail in the running tiers, one database after the other, while shoppers buy."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faulty_disk import Fault
+from tests.faults.shopping import (
+    check_books_at_rest,
+    check_recovery,
+    products_file,
+    shopping,
+)
+from tests.tiers import running
+
+ON_A_FAULTY_DISK = {tier: f"tests/faults/gunicorn_{tier}.py" for tier in ("catalog", "order")}
+LASTS_S = 1.0
+
+
+@pytest.mark.parametrize("fault", list(Fault))
+def test_a_disk_that_fails_for_a_while_costs_time_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
+    switch = tmp_path / "fault"
+    with running(
+        tmp_path / "data", ON_A_FAULTY_DISK, PRODUCTS=products_file(tmp_path), FAULT_SWITCH=str(switch)
+    ) as tiers:
+        with shopping(tiers) as shoppers:
+            for database in ("catalog.db", "order.db"):
+                troubles = tiers.log.read_text().count(f"{database}: ")
+                with failing(switch, fault, database):
+                    time.sleep(LASTS_S)
+                check_recovery(shoppers)
+                assert tiers.log.read_text().count(f"{database}: ") > troubles, "the fault was felt"
+        check_books_at_rest(tiers, shoppers)
+
+
+@contextmanager
+def failing(switch: Path, fault: Fault, database: str) -> Iterator[None]:
+    """The database and its log fail in this way."""
+    new = switch.with_suffix(".new")
+    new.write_text(f"{fault} {database}")
+    new.replace(switch)  # at once, for the tiers read it all the time
+    try:
+        yield
+    finally:
+        switch.unlink()

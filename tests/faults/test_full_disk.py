@@ -1,0 +1,69 @@
+"""A disk without room under one of the databases, while shoppers buy. It takes root: the disk is a small tmpfs."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.faults.shopping import (
+    check_books_at_rest,
+    check_recovery,
+    products_file,
+    shopping,
+    wait_until,
+)
+from tests.tiers import running
+from wsgi_apps.front_end import DEADLINE_S
+
+DISK_BYTES = 8_000_000
+
+
+@pytest.mark.parametrize(("database", "lasts_s"), [("catalog.db", 1.5), ("order.db", DEADLINE_S + 0.5)])
+def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, database: str, lasts_s: float) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    with small_disk(tmp_path / "disk") as disk:
+        # SQLite follows the link, and writes the log beside the file that it leads to.
+        (data / database).symlink_to(disk / database)
+        with running(data, PRODUCTS=products_file(tmp_path)) as tiers:
+            with shopping(tiers) as shoppers:
+                with filled(disk):
+                    wait_until(lambda: "is full" in tiers.log.read_text())
+                    time.sleep(lasts_s)
+                assert 503 in shoppers.statuses or lasts_s < DEADLINE_S
+                check_recovery(shoppers)
+            check_books_at_rest(tiers, shoppers)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of its own. Where none can be mounted, the test is skipped and says so."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
+    refused = "this user is not root" if os.geteuid() else subprocess.run(mount, capture_output=True, text=True).stderr
+    if refused:
+        pytest.skip(f"FULL DISK NOT TESTED, no tmpfs can be mounted here: {refused}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@contextmanager
+def filled(disk: Path) -> Iterator[None]:
+    """Something else has taken all the room."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass  # no room is left
+    try:
+        yield
+    finally:
+        filler.unlink()

@@ -1,0 +1,81 @@
+"""The power goes under both databases at once. `python -m tests.faults.power` makes many more cuts."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from domain.values import Buy
+from tests.faults.cuts import cut_power, memory_folder
+from tests.faults.days import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
+from tests.faults.local_store import LocalStore
+from tests.faults.power_loss import Disk
+from tests.faults.recording_disk import recording
+from tests.faults.trace import Answered, Asked, Event
+from tests.faults.verdict import broken_promise
+
+
+def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:
+    cuts = list(cut_power(300, seed=1))
+    assert [cut for cut in cuts if cut.broken] == []
+    assert sum(cut.uncertain for cut in cuts) > 30, "the power went between writes and their sync"
+    assert sum(cut.after_kill for cut in cuts) > 30
+    assert sum(cut.answered for cut in cuts) > 3_000
+
+
+def test_the_same_cuts_find_what_a_store_loses_that_does_not_sync_each_commit() -> None:
+    broken = {cut.broken.split(":")[0] for cut in cut_power(60, seed=1, synchronous="NORMAL") if cut.broken}
+    assert "I5" in broken, "acknowledged orders are gone"
+    assert "I1, I3" in broken, "pieces are sold that nobody has ordered"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with memory_folder() as folder:
+        yield folder
+
+
+def test_a_first_start_may_end_at_any_moment(folder: Path) -> None:
+    trace: list[Event] = []
+    with recording(trace, CHECKPOINT_PAGES):
+        LocalStore(folder / "first").prepare()
+    disk, chance = Disk(), Random(1)
+    for at in range(len(trace) + 1):
+        disk.follow(trace, at)
+        for survival in (0.0, 0.3, 0.7, 1.0):
+            left = folder / f"{at}-{survival}"
+            write_image(left, disk.after_power_loss(chance, survival))
+            assert broken_promise(left, []) is None, f"event {at}, survival {survival}"
+
+
+def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe(folder: Path) -> None:
+    before: list[Event] = []
+    with recording(before, CHECKPOINT_PAGES):
+        LocalStore(folder / "first").prepare()
+        shop(folder / "first", [Buy(f"key-{number}", "Tux", 1) for number in range(3)], before, shoppers=1)
+    opened = next(at for at, event in enumerate(before) if isinstance(event, Asked))
+    repeated = 0
+    for at in log_syncs(before):
+        if at < opened:
+            continue
+        trace = list(before)
+        kill(trace, at, folder / f"killed-{at}")
+        with recording(trace, CHECKPOINT_PAGES):
+            shop(folder / f"killed-{at}", in_doubt(trace), trace, shoppers=1)
+        for broken in _after_each_answer(trace, at, folder):
+            assert broken is None, f"killed at event {at}"
+            repeated += 1
+    assert repeated > 6
+
+
+def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list[str | None]:
+    """The promises that break when the power goes right after an answer, and all that was not synced is gone."""
+    disk, found = Disk(), []
+    for at in range(start, len(trace)):
+        if isinstance(trace[at], Answered):
+            disk.follow(trace, at + 1)
+            image = folder / f"cut-{start}-{at}"
+            write_image(image, disk.after_power_loss(Random(), survival=0.0))
+            found.append(broken_promise(image, trace[: at + 1]))
+    return found

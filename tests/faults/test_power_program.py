@@ -1,0 +1,40 @@
+"""The program around the power cuts: what it says, and its exit codes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults import power
+from tests.faults.cuts import Cut
+
+
+def test_it_tells_what_came_of_the_cuts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert power.main(["--images", "5"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("5 images of 1 traces")
+    assert "0 broke a promise" in said.out
+    assert "5 of 5 images" in said.err
+
+
+def test_a_broken_promise_is_told_and_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert power.main(["--images", "20", "--synchronous", "NORMAL"]) == 1
+    assert "I5: key-" in capsys.readouterr().out
+
+
+def test_a_ctrl_c_tells_what_came_of_the_cuts_so_far(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(images: int, seed: int, synchronous: str | None) -> Iterator[Cut]:
+        yield Cut(0, at=7, answered=3, after_kill=False, uncertain=True, broken=None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(power, "cut_power", interrupted)
+    assert power.main([]) == 130
+    assert capsys.readouterr().out.startswith("1 images of 1 traces")
+
+
+@pytest.mark.parametrize("wrong", [["--images", "0"], ["--images", "many"], ["--synchronous", "SOMETIMES"], ["--what"]])
+def test_wrong_usage_is_exit_code_2(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        power.main(wrong)
+    assert end.value.code == 2
