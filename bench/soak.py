@@ -161,7 +161,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="soak-") as folder:
         products = Path(folder, "products.txt")
         products.write_text("Ticket 50 5000\nTux 25.99 1000000000\n")
-        with Store(Path(folder) / "data", PRODUCTS=str(products)) as store:
+        with Store(Path(folder) / "data", PRODUCTS=str(products), REFUSED_PER_S="1000") as store:
             soak = Soak(store, options.minutes * 60)
             books = soak.run()
     return report(soak, books)

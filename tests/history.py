@@ -7,7 +7,7 @@ together with its key. The checks are those of Jepsen's set-full and of a linear
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
@@ -74,6 +74,14 @@ class History:
         books.check()
         wrong = list(violations(self.keys(), books))
         assert not wrong, f"{len(wrong)} violations:\n" + "\n".join(wrong[:20])
+
+
+def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
+    """Asserts I5 alone, of answers whose times nobody noted: each key was told what the log says."""
+    numbers = {key: str(number) for number, key, *_ in books.orders}
+    for key, answers in replies.items():
+        logged = numbers.get(key, books.refused.get(key))
+        assert set(answers) == {logged}, f"I5: {key} was told {sorted(answers)}, the log says {logged!r}"
 
 
 def violations(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:

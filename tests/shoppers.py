@@ -27,7 +27,7 @@ class Shoppers:
         self._lock = threading.Lock()
 
     def buy(self, session: requests.Session, key: str, product: str, quantity: int) -> None:
-        """Buy, patiently: repeat the key after a reset or a 503."""
+        """Buy, patiently: repeat the key after a reset, and when there is no answer now."""
         begun = time.monotonic()
         while not self._try(session, key, product, quantity):
             waited = time.monotonic() - begun
@@ -48,7 +48,7 @@ class Shoppers:
                 self.statuses.add(response.status_code)
             if response.status_code == 200:
                 answer = str(response.json()["data"]["order_number"])
-            elif response.status_code != 503:
+            elif response.status_code not in (429, 503):
                 answer = str(response.json()["error"]["message"])
         except (requests.ConnectionError, requests.Timeout):
             with self._lock:

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 import urllib3
 
+from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
 from wsgi_apps.clients import Peer
@@ -15,8 +16,8 @@ from wsgi_apps.clients import Peer
 class RequestsPeer(Peer):
     """On a `requests` session that looks for no proxy."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float) -> None:
-        super().__init__(name, address, deadline_s=deadline_s)
+    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
+        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
         self._url = f"http://{address}"
         self._session = requests.Session()
         self._session.trust_env = False
@@ -34,8 +35,8 @@ class RequestsPeer(Peer):
 class Urllib3Peer(Peer):
     """On urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float) -> None:
-        super().__init__(name, address, deadline_s=deadline_s)
+    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
+        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(

@@ -17,6 +17,7 @@ from tests.faults.days import shop
 from tests.faults.faulty_disk import Fault, FaultyDisk, Strikes
 from tests.faults.local_store import LocalStore
 from tests.faults.trace import Answered, Event
+from tests.history import assert_told
 
 FIRST = Buy("first", "Tux", 1)
 TOGETHER = [Buy("sold", "Tux", 2), Buy("refused", "Tux", 100_000)]
@@ -93,7 +94,7 @@ def _buy_on_a_disk_that_fails(strikes: Once) -> bool:
         for name in ("data", "killed"):
             books = Books.read(folder / name)
             books.check()
-            books.check_replies({"first": {"0"}, "sold": {"1"}, "refused": {"out of stock"}})
+            assert_told(books, {"first": {"0"}, "sold": {"1"}, "refused": {"out of stock"}})
     return strikes.struck
 
 
@@ -124,6 +125,6 @@ def test_shoppers_get_every_order_right_from_a_disk_that_fails_now_and_then() ->
         books = Books.read(folder)
     assert sum(often.seen.values()) == 150 and set(often.seen) == set(Fault)
     books.check()
-    books.check_replies({event.key: {event.answer} for event in trace if isinstance(event, Answered)})
+    assert_told(books, {event.key: {event.answer} for event in trace if isinstance(event, Answered)})
     assert len(books.orders) == 80 + 60, "all of the Tux, and tickets while there were any"
     assert len(books.refused) == 100

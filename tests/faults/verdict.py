@@ -11,6 +11,7 @@ from tests.books import Books, query
 from tests.faults.days import in_doubt
 from tests.faults.local_store import LocalStore, answers
 from tests.faults.trace import Answered, Event
+from tests.history import assert_told
 
 
 def broken_promise(folder: Path, history: Sequence[Event]) -> str | None:
@@ -40,6 +41,6 @@ def _check(folder: Path, history: Sequence[Event]) -> None:
         assert query(folder / name, "PRAGMA integrity_check") == [("ok",)], f"{name} is sound"
     books = Books.read(folder)
     books.check()
-    books.check_replies(replies)
+    assert_told(books, replies)
     # A key that nobody asked for is in nobody's books.
     assert {key for _, key, *_ in books.orders} | books.refused.keys() == replies.keys(), "each key asked has its end"

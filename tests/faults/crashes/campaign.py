@@ -37,7 +37,7 @@ class CrashingStore(Store):
         folder.mkdir(parents=True, exist_ok=True)
         products = folder / "products.txt"
         products.write_text("".join(f"{name} 10 {stock}\n" for name, stock in PRODUCTS.items()))
-        super().__init__(folder / "data", PRODUCTS=str(products), CRASH_DIR=str(folder))
+        super().__init__(folder / "data", PRODUCTS=str(products), CRASH_DIR=str(folder), REFUSED_PER_S="1000")
         self.crash_dir = folder
 
 
