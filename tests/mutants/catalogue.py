@@ -157,10 +157,10 @@ MUTANTS = (
         "a call is repeated under a new key",
         "I3: a reply that was lost is a second buy",
         "wsgi_apps/clients.py",
-        "            answer = self._ask(method, path, headers or {}, body, timeout_s",
+        "            answer = self._ask(method, path, headers, body, timeout_s",
         "            if body and pause_s > _FIRST_PAUSE_S:\n"
         '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
-        "            answer = self._ask(method, path, headers or {}, body, timeout_s",
+        "            answer = self._ask(method, path, headers, body, timeout_s",
     ),
     Mutant(
         "a 5xx of the tier behind is an answer",
