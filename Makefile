@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e faults-short faults mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test install client lint types unit integration e2e audit backup faults-short faults mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -39,8 +39,16 @@ e2e: .venv/dev ## Three real tiers
 faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
 	$(BIN)/pytest tests/faults
 
-faults: .venv/dev ## 10,000 buys through 1,000 kill -9, each crash point 25 times, in about 25 minutes
+audit: .venv/run ## Check the promises in both databases, also beside the running store
+	@$(BIN)/python -m db audit
+
+backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
+	@$(BIN)/python -m db backup "$(DIR)"
+
+faults: .venv/dev ## 10,000 buys through 1,000 kill -9, tiers that stand still, 2,000 power cuts, in about 20 minutes
 	$(BIN)/python -m tests.faults.crashes $(ARGS)
+	STANDS_STILL_S=15 $(BIN)/pytest tests/faults/test_network.py
+	$(BIN)/python -m tests.faults.power --images 2000
 
 mutants: .venv/dev ## Seeded bugs: each must turn the tests red; writes docs/mutants.md, in about 20 minutes
 	$(BIN)/python -m tests.mutants $(ARGS)

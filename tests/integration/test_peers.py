@@ -126,7 +126,7 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     def answer(request: Request) -> Response:
         keys.extend(sale["key"] for sale in request.json["sales"])
         if len(keys) < 3:
-            return Response(status=500)
+            return says(503, {"error": {"code": 503, "message": Unavailable.message}})(request)
         return says(200, {"data": [{"order_number": "0"}]})(request)
 
     with tier(answer) as peer:
