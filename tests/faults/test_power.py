@@ -25,9 +25,9 @@ def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:
 
 
 def test_the_same_cuts_find_what_a_store_loses_that_does_not_sync_each_commit() -> None:
-    broken = {cut.broken.split(":")[0] for cut in cut_power(60, seed=1, synchronous="NORMAL") if cut.broken}
-    assert "I5" in broken, "acknowledged orders are gone"
-    assert "I1, I3" in broken, "pieces are sold that nobody has ordered"
+    broken = [cut.broken for cut in cut_power(60, seed=1, synchronous="NORMAL") if cut.broken]
+    assert len(broken) > 10
+    assert any(what.startswith("I5") for what in broken), "acknowledged orders are gone"
 
 
 @pytest.fixture
