@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import cycle, product
 from pathlib import Path
@@ -75,7 +75,7 @@ class Soak:
                 shopping = [pool.submit(self._shop, number) for number in range(SHOPPERS)]
                 killing = pool.submit(self._kill)
                 try:
-                    self._watch()
+                    self._watch([*shopping, killing])
                 finally:
                     self.over.set()
                 for one in [*shopping, killing]:
@@ -123,9 +123,12 @@ class Soak:
             self.store.kill(tier, victim)
             self.kills += 1
 
-    def _watch(self) -> None:
+    def _watch(self, others: Sequence["Future[None]"]) -> None:
         audit_at_s = AUDIT_EVERY_S
         while (passed_s := time.monotonic() - self.begun) < self.seconds:
+            for other in others:
+                if other.done():
+                    other.result()  # it has failed, and the rest of the time would prove nothing
             if (sample := self._sample(passed_s)) is not None:
                 self.samples.append(sample)
             if passed_s >= audit_at_s:
@@ -227,7 +230,9 @@ def report(soak: Soak, books: Books) -> int:
     about = "; ".join(f"{fact}: {value:,}" for fact, value in facts.items())
     text = "\n".join([*lines, "", f"{about}.", "", verdict, "", machine.line() + "."]) + "\n"
     print(text)
-    (RESULTS / "soak.md").write_text("# Hours of shopping with a kill every minute (`make soak`)\n\n" + text)
+    (RESULTS / "soak.md").write_text(
+        f"# {facts['minutes']:.0f} minutes of shopping with a kill every minute (`make soak`)\n\n" + text
+    )
     content = {"about": machine.about(), **facts, "growing": growing, "samples": [asdict(one) for one in soak.samples]}
     (RESULTS / "soak.json").write_text(json.dumps(content, indent=1) + "\n")
     plots.save(draw(soak), RESULTS / "soak")

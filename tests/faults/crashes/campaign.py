@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Campaign:
                 for lane in lanes:
                     lane.result()
                 self._kill_at_random(at_random)
-                self._wait_for_buys(buys)
+                self._wait_for_buys(buys, shopping)
             finally:
                 self._finished.set()
             for shopper in shopping:
@@ -138,7 +138,10 @@ class Campaign:
         if self.kills.total() % 20 == 0:
             self._say(f"{self.kills.total()} kills, the last: {point}")
 
-    def _wait_for_buys(self, buys: int) -> None:
+    def _wait_for_buys(self, buys: int, shopping: Sequence["Future[None]"]) -> None:
         while len(self.shoppers.answered) < buys:
+            for shopper in shopping:
+                if shopper.done():
+                    shopper.result()  # it has failed: whoever waits for it would wait for ever
             self._say(f"{len(self.shoppers.answered)} of {buys} buys")
             time.sleep(1)
