@@ -230,7 +230,8 @@ def report(soak: Soak, books: Books) -> int:
     about = "; ".join(f"{fact}: {value:,}" for fact, value in facts.items())
     text = "\n".join([*lines, "", f"{about}.", "", verdict, "", machine.line() + "."]) + "\n"
     print(text)
-    (RESULTS / "soak.md").write_text(
+    title = f"# {facts['minutes']:.0f} minutes of shopping with a kill every minute (`make soak`)"
+    (RESULTS / "soak.md").write_text(f"{title}\n\n{text}")
         f"# {facts['minutes']:.0f} minutes of shopping with a kill every minute (`make soak`)\n\n" + text
     )
     content = {"about": machine.about(), **facts, "growing": growing, "samples": [asdict(one) for one in soak.samples]}
