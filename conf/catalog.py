@@ -6,7 +6,7 @@ from conf.common import *
 from conf.common import announce, closed_bind_of, settings
 from wsgi_apps.catalog import prepare
 
-wsgi_app = "wsgi_apps.catalog:create_guarded_app()"
+wsgi_app = "wsgi_apps.catalog:create_app()"
 proc_name = "toystore catalog"
 bind = closed_bind_of(settings.catalog)
 workers = settings.catalog.workers

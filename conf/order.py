@@ -6,7 +6,7 @@ from conf.common import *
 from conf.common import announce, closed_bind_of, settings
 from wsgi_apps.order import prepare, start_recovery
 
-wsgi_app = "wsgi_apps.order:create_guarded_app()"
+wsgi_app = "wsgi_apps.order:create_app()"
 proc_name = "toystore order"
 bind = closed_bind_of(settings.order)
 workers = settings.order.workers

@@ -65,14 +65,10 @@ class CatalogApp(App):
         return Reply({"message": "order has been placed"})
 
 
-def create_guarded_app() -> "WSGIApplication":
+def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
-    return guarded(create_app(), load().secrets)
-
-
-def create_app() -> CatalogApp:
     settings = load()
-    return CatalogApp(_store(settings), settings.catalog.threads)
+    return guarded(CatalogApp(_store(settings), settings.catalog.threads), settings.secrets)
 
 
 def prepare(settings: Settings) -> None:

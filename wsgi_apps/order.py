@@ -68,16 +68,13 @@ class OrderApp(App):
         return queries.order(self._checkout, number)
 
 
-def create_guarded_app() -> "WSGIApplication":
+def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
-    return guarded(create_app(), load().secrets)
-
-
-def create_app() -> OrderApp:
     settings = load()
     # Each worker has its share of what may be refused: they know nothing of each other.
     allowance = Allowance(settings.refused_per_s / settings.order.workers)
-    return OrderApp(LimitedCheckout(_store(settings), HttpCatalog(_catalog(settings)), allowance))
+    checkout = LimitedCheckout(_store(settings), HttpCatalog(_catalog(settings)), allowance)
+    return guarded(OrderApp(checkout), settings.secrets)
 
 
 def prepare(settings: Settings) -> None:

@@ -3,10 +3,13 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from domain.errors import Unavailable
 from wsgi_apps import front_end, order
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -43,7 +46,7 @@ def create_front_end() -> front_end.FrontEndApp:
     return front_end.create_app()
 
 
-def create_order() -> order.OrderApp:
+def create_order() -> "WSGIApplication":
     """The order tier as gunicorn serves it, unjoined."""
     vars(order)["Together"] = Apart
     return order.create_app()

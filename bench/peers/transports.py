@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
@@ -11,6 +11,9 @@ from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
 from wsgi_apps.clients import Peer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class RequestsPeer(Peer):
@@ -59,11 +62,11 @@ def front_end_over_urllib3() -> front_end.FrontEndApp:
     return _front_end(Urllib3Peer)
 
 
-def order_over_requests() -> order.OrderApp:
+def order_over_requests() -> "WSGIApplication":
     return _order(RequestsPeer)
 
 
-def order_over_urllib3() -> order.OrderApp:
+def order_over_urllib3() -> "WSGIApplication":
     return _order(Urllib3Peer)
 
 
@@ -73,6 +76,6 @@ def _front_end(peer: type[Peer]) -> front_end.FrontEndApp:
     return front_end.create_app()
 
 
-def _order(peer: type[Peer]) -> order.OrderApp:
+def _order(peer: type[Peer]) -> "WSGIApplication":
     vars(order)["Peer"] = peer
     return order.create_app()
