@@ -9,17 +9,35 @@ _ORDERS = """
 _ENTRIES = """
     SELECT entry, key, product, delta, price_cents FROM catalog.stock_ledger
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
+_CHANGES = """
+    SELECT entry, key, product, what, price_cents FROM catalog.product_history
+    WHERE entry > :after ORDER BY entry LIMIT :limit"""
+# They are kept by key, not in the order of time, and are never taken out: a number says whether any is missing.
+_REFUSED = "SELECT count(*) FROM log.refused"
 
 
 def compare(store: Snapshots, backup: Snapshots) -> str:
     """In words: all of the store's history is in the backup, or where the two part."""
-    for file, rows, what in ((LOG, _ORDERS, "order"), (CATALOG, _ENTRIES, "ledger entry")):
+    for file, rows, what in (
+        (LOG, _ORDERS, "order"),
+        (CATALOG, _ENTRIES, "ledger entry"),
+        (CATALOG, _CHANGES, "product history entry"),
+    ):
         if parts := _first_difference(store, backup, file, rows):
             number, is_newer = parts
             if is_newer:
                 return f"and the backup ends before its {what} {number}: what is newer would be lost"
             return f"and its {what} {number} is another one than the backup's"
+    missing = _refused(store) - _refused(backup)
+    if missing > 0:
+        return f"and the backup lacks its last {missing} refused buys: what is newer would be lost"
     return "all of which is in the backup"
+
+
+def _refused(store: Snapshots) -> int:
+    with store.look(LOG) as connection:
+        [(count,)] = run(connection, _REFUSED, {})
+    return int(count)
 
 
 def _first_difference(store: Snapshots, backup: Snapshots, file: File, rows: str) -> tuple[int, bool] | None:

@@ -6,6 +6,7 @@ this process: closing one of its descriptors drops the locks of the other.
 """
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,8 @@ from domain.errors import Unavailable
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
+# The first query of a worker waits for it in the one thread that serves all connections.
+SYNC_PATIENCE_S = 0.05
 
 # The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
 TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
@@ -49,12 +52,23 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     timeout_s = busy_timeout_ms / 1000
     _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), timeout_s)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-    # A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
-    # it is safe from a power loss, and a checkpoint syncs the log first.
-    _patiently(connection.wal_checkpoint, timeout_s)
+    sync_log(connection, path)
     # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
     connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     return connection
+
+
+def sync_log(connection: apsw.Connection, path: Path) -> None:
+    """A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
+    it is safe from a power loss. A checkpoint syncs the log before it does anything else."""
+    try:
+        _patiently(connection.wal_checkpoint, SYNC_PATIENCE_S)
+    except apsw.FullError:
+        pass  # the log is synced; what has no room is the database, and reading needs none
+    except apsw.BusyError:
+        # Another one checkpoints, or waits to. The log has none of SQLite's locks, which closing it would drop.
+        with path.with_name(f"{path.name}-wal").open("rb") as log:
+            os.fsync(log.fileno())
 
 
 def _patiently(step: Callable[[], object], timeout_s: float) -> None:

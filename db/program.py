@@ -84,7 +84,7 @@ def _backup(given: argparse.Namespace, settings: Settings) -> int:
 
 def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
-    if given.into is None:
+    if folder.resolve() == settings.data_dir.resolve():
         # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
         for tier in (settings.catalog, settings.order):
             if is_healthy(tier.here):

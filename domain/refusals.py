@@ -51,7 +51,8 @@ class Allowance:
     def take(self, refusals: int) -> None:
         """So many were."""
         with self._mutex:
-            self._left -= refusals
+            # A debt is paid back, but not for longer than what a calm time may save up.
+            self._left = max(-self._most, self._left - refusals)
 
 
 class LimitedCheckout(Checkout):
@@ -66,15 +67,23 @@ class LimitedCheckout(Checkout):
         """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
         left = self._allowance.left()
         if len(buys) <= left:  # nothing to look up, were all of them refused
-            return super().place_all(buys, within_s)
+            return self._place(buys, within_s)
         begun = time.monotonic()
         put_off = self._beyond(left, buys, within_s)
         if within_s is not None:
             within_s -= time.monotonic() - begun
             if within_s <= 0:
                 raise Unavailable
-        placed = iter(super().place_all([buy for buy in buys if buy not in put_off], within_s))
+        placed = iter(self._place([buy for buy in buys if buy not in put_off], within_s))
         return [TooManyRefusals() if buy in put_off else next(placed) for buy in buys]
+
+    def _place(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
+        try:
+            return super().place_all(buys, within_s)
+        except Unavailable:
+            # Their intents are on disk, and the recovery may have to refuse all of them.
+            self._allowance.take(len(buys))
+            raise
 
     def _beyond(self, left: int, buys: Sequence[Buy], within_s: float | None) -> set[Buy]:
         """Of the buys that would be refused, those behind the first `left`."""

@@ -6,6 +6,7 @@ calls the app and writes, for all connections. An answer that must be waited for
 by a thread that works for many; its connection costs nothing meanwhile. Nor does one whose client dawdles.
 """
 
+import errno
 import heapq
 import os
 import selectors
@@ -37,8 +38,10 @@ NOTIFY_EVERY_S = 1.0
 OFFER_S = 0.001
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
-# Which a worker keeps for other uses when it runs out of them.
+# File descriptors that a worker which has run out of them keeps free: its threads need some, too.
 SPARE_FILES = 16
+# After a connection that could not be taken; the listener calls again at once.
+SHORTAGE_PAUSE_S = 0.01
 # For which a client that has just come, or has just been answered, may keep its connection whoever else wants to come.
 SPARED_S = 0.1
 # How often the clients are looked at whose time may be over.
@@ -94,7 +97,12 @@ class StoreWorker(ThreadWorker):
         except (BlockingIOError, ConnectionAbortedError):
             return  # a neighbour was faster, or it has gone again
         except OSError as error:
-            # No file descriptor is left, say. This worker can have no more connections, and rather fewer: its threads
+            if error.errno != errno.EMFILE:
+                # The client's network, or a shortage of the whole machine: it passes.
+                self.log.error("a connection was not taken: %s", error)
+                time.sleep(SHORTAGE_PAUSE_S)
+                return
+            # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads
             # need files too, for databases and the tiers behind.
             self.worker_connections = max(1, self.nr_conns - SPARE_FILES)
             self.log.error("no more than %d connections from now on: %s", self.worker_connections, error)

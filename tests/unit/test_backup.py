@@ -17,7 +17,7 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.snapshots import File, Unreadable
 from domain.checkout import Checkout
-from domain.errors import Unavailable
+from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Product
 from tests.books import Books, query
 from tests.forger import forge, forge_schema
@@ -256,6 +256,8 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
         ("nothing", "holds a store, all of which is in the backup"),
         ("a new order", "the backup ends before its order 3: what is newer would be lost"),
         ("a restock", "the backup ends before its ledger entry 5: what is newer would be lost"),
+        ("a new price", "the backup ends before its product history entry 5: what is newer would be lost"),
+        ("a refused buy", "the backup lacks its last 1 refused buys: what is newer would be lost"),
         ("another history", "and its order 1 is another one than the backup's"),
         ("another stock", "and its ledger entry 2 is another one than the backup's"),
         ("no store", "is there already, and no empty folder"),
@@ -270,6 +272,11 @@ def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(
         checkout.place(Buy("new", "Tux", 1))
     elif change == "a restock":
         Assortment(data / "catalog.db").restock("Tux", 1, "more")
+    elif change == "a new price":
+        Assortment(data / "catalog.db").price("Tux", 1, "cheaper")
+    elif change == "a refused buy":
+        with pytest.raises(ProductNotFound):
+            checkout.place(Buy("refused now", "Unicorn", 1))
     elif change == "another history":
         forge(data / "order.db", "UPDATE orders SET quantity = 7 WHERE number = 1")
     elif change == "another stock":

@@ -1,12 +1,14 @@
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
-from db.connection import Database
+from db.connection import Database, connect, sync_log
 from domain.errors import Unavailable
 from tests.books import query
 from tests.tiers import ROOT
@@ -129,3 +131,33 @@ def test_a_full_disk_is_unavailable(database: Database) -> None:
 def test_a_mistake_of_ours_is_no_trouble_of_the_disk(database: Database) -> None:
     with pytest.raises(apsw.SQLError), database.write() as transaction:
         transaction.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("db.connection.os.fsync", synced.append)
+    reader, writer = connect(database.path), connect(database.path)
+    reader.execute("BEGIN; SELECT x FROM t").fetchall()
+    writer.execute("INSERT INTO t VALUES (2)").fetchall()
+    writer.set_busy_timeout(10_000)
+    checkpoint = threading.Thread(target=writer.wal_checkpoint, kwargs={"mode": apsw.SQLITE_CHECKPOINT_RESTART})
+    checkpoint.start()
+    time.sleep(0.2)
+    late = connect(database.path)
+    assert late.execute("SELECT count(*) FROM t").get == 1
+    assert checkpoint.is_alive(), "it still waits for the reader"
+    assert len(synced) == 1, "what is in the log was synced all the same"
+    reader.execute("COMMIT").fetchall()
+    checkpoint.join()
+    for connection in (reader, writer, late):
+        connection.close()
+
+
+def test_a_disk_without_room_for_a_checkpoint_can_be_read(tmp_path: Path) -> None:
+    class Full:
+        def wal_checkpoint(self) -> Any:
+            raise apsw.FullError
+
+    sync_log(Full(), tmp_path / "t.db")  # type: ignore[arg-type]

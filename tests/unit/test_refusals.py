@@ -221,3 +221,20 @@ def test_a_buy_that_was_put_off_travels_and_is_never_taken_for_a_sale() -> None:
         sale_of(as_json)
     with pytest.raises(StoreError):
         raise TooManyRefusals
+
+
+def test_buys_that_begin_while_the_catalog_is_away_count_until_they_end(
+    orders: OrderStore, catalog: CatalogStore, clock: Clock
+) -> None:
+    class Away(CatalogStore):
+        def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
+            raise Unavailable
+
+        def sell(self, buys: Sequence[Buy], within_s: float | None = None, **_options: object) -> list[Sale]:
+            raise Unavailable
+
+    checkout = LimitedCheckout(orders, Away(Path("nowhere")), Allowance(PER_S, clock))
+    for number in range(10 * BURST):
+        with pytest.raises(Unavailable):
+            checkout.place_all([unknown(number)])
+    assert len(orders.intents(1_000)) == BURST, "nobody fills the disk with intents either"
