@@ -20,7 +20,7 @@ install: .venv/bench ## Make .venv with all that running, testing and benchmarks
 
 test: lint types unit integration e2e faults-short ## What CI runs first: lint, types, unit, integration, e2e, a short fault run
 
-lint: .venv/dev
+lint: .venv/dev ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
@@ -43,7 +43,7 @@ audit: .venv/run ## Check the promises in both databases, also beside the runnin
 	@$(BIN)/python -m db audit
 
 backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
-	@$(BIN)/python -m db backup "$(DIR)"
+	@$(BIN)/python -m db backup "$(or $(DIR),$(error which folder? make backup DIR=backups/today))"
 
 faults: .venv/dev ## 10,000 buys through 1,000 kill -9, tiers that stand still, 2,000 power cuts, in about 20 minutes
 	$(BIN)/python -m tests.faults.crashes $(ARGS)

@@ -87,8 +87,11 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
     if folder.resolve() == settings.data_dir.resolve():
         # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
         for tier in (settings.catalog, settings.order):
-            if is_healthy(tier.here):
-                raise InTheWay(f"the {tier.name} tier runs at {tier.here}: stop the store, or restore --into a folder")
+            for address in {tier.here, tier.address}:
+                if is_healthy(address):
+                    raise InTheWay(
+                        f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder"
+                    )
     with watching("restore") as watch:
         found = restore(given.folder, folder, watch)
     return _report_copy(found, given, folder)

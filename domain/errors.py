@@ -57,4 +57,4 @@ class Unavailable(StoreError):
 class TooManyRefusals(Unavailable):
     """A buy that could only be refused, at a time when too many are: it is not begun, and nothing of it is kept."""
 
-    message = "too many buys cannot be served now, try again later"
+    message = "too many buys were refused lately, and this one could only be; ask again with the same key"

@@ -256,7 +256,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
         ("nothing", "holds a store, all of which is in the backup"),
         ("a new order", "the backup ends before its order 3: what is newer would be lost"),
         ("a restock", "the backup ends before its ledger entry 5: what is newer would be lost"),
-        ("a new price", "the backup ends before its product history entry 5: what is newer would be lost"),
+        ("a new price", "the backup ends before its product history entry 2: what is newer would be lost"),
         ("a refused buy", "the backup lacks its last 1 refused buys: what is newer would be lost"),
         ("another history", "and its order 1 is another one than the backup's"),
         ("another stock", "and its ledger entry 2 is another one than the backup's"),

@@ -140,19 +140,23 @@ def test_a_backup_of_wrong_books_has_exit_code_1(run: Run, tmp_path: Path) -> No
     assert "1 discrepancy" in out and "has 5 pieces in stock, but 98 by its ledger" in out
 
 
-@pytest.mark.parametrize("tier", ["catalog", "order"])
+@pytest.mark.parametrize("variable", ["CATALOG_BIND", "ORDER_BIND", "CATALOG", "ORDER"])
 def test_a_restore_is_refused_while_a_tier_runs(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tier: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
+    tier = variable.removesuffix("_BIND").lower()
     run("backup", str(tmp_path / "b"))
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "new"))
     server = http.server.HTTPServer(("127.0.0.1", 0), Healthy)
     threading.Thread(target=server.serve_forever, args=(0.01,)).start()
     address = f"127.0.0.1:{server.server_port}"
     try:
-        monkeypatch.setenv(f"{tier.upper()}_BIND", address)
+        monkeypatch.setenv(variable, address)
         code, _, err = run("restore", str(tmp_path / "b"))
         assert code == 2
+        assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "new"))[0] == 2, (
+            "it is DATA_DIR all the same"
+        )
         assert err == f"toy store: the {tier} tier runs at {address}: stop the store, or restore --into a folder\n"
         assert not (tmp_path / "new").exists()
         assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "look"))[0] == 0
