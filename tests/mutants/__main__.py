@@ -23,6 +23,7 @@ TABLE = ROOT / "docs" / "mutants.md"
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose name has this text")
+    parser.add_argument("--suites", nargs="+", metavar="PATH", default=SUITES, help=f"default: {' '.join(SUITES)}")
     options = parser.parse_args(arguments)
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
     if not chosen:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     # A shell that runs this in the background has it ignore Ctrl-C, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        caught = judge(chosen)
+        caught = judge(chosen, options.suites)
     except KeyboardInterrupt:
         print("mutants: interrupted", file=sys.stderr)
         return 130
@@ -46,19 +47,19 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if survivors else 0
 
 
-def judge(mutants: Sequence[Mutant]) -> dict[Mutant, str | None] | None:
+def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str | None] | None:
     """For each mutant the test that caught it, None for a survivor; nothing when the store itself fails."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder, "store")
         copy_store(copy)
         say("the store itself, which must pass")
-        if (failure := first_failure(copy)) is not None:
+        if (failure := first_failure(copy, suites)) is not None:
             say(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
         for mutant in mutants:
             begun = time.monotonic()
-            caught[mutant] = tried(mutant, copy)
+            caught[mutant] = tried(mutant, copy, suites)
             verdict = caught[mutant] or "SURVIVED"
             say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
@@ -76,21 +77,21 @@ def copy_store(copy: Path) -> None:
             shutil.copy2(ROOT / name, copy / name)
 
 
-def tried(mutant: Mutant, copy: Path) -> str | None:
+def tried(mutant: Mutant, copy: Path, suites: Sequence[str]) -> str | None:
     """The first test that fails with this mutant in the copy, which is whole again afterwards."""
     file = copy / mutant.file
     original = file.read_text()
     assert original.count(mutant.old) == 1, f"{mutant.name}: its old text is not once in {mutant.file}"
     file.write_text(original.replace(mutant.old, mutant.new))
     try:
-        return first_failure(copy)
+        return first_failure(copy, suites)
     finally:
         file.write_text(original)
 
 
-def first_failure(copy: Path) -> str | None:
+def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
     """The first test of the suites that fails, or the suite that hangs."""
-    for suite in SUITES:
+    for suite in suites:
         # Without the test of the catalogue itself, which misses what a mutant has replaced.
         options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--ignore", "tests/unit/test_mutants.py"]
         command = [sys.executable, "-m", "pytest", suite, *options]
