@@ -33,7 +33,8 @@ TIERS = {
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
-# Of usual ones 180 MB a day, of the longest 900 MB (measured), by somebody who means harm and never stops.
+# A refused buy is a row of at most a few hundred bytes, by the limits of name and key, in two files: some hundred MB a
+# day, by somebody who means harm and never stops.
 REFUSED_PER_S = 10
 
 # Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.

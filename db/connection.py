@@ -67,8 +67,11 @@ def sync_log(connection: apsw.Connection, path: Path) -> None:
         pass  # the log is synced; what has no room is the database, and reading needs none
     except apsw.BusyError:
         # Another one checkpoints, or waits to. The log has none of SQLite's locks, which closing it would drop.
-        with path.with_name(f"{path.name}-wal").open("rb") as log:
-            os.fsync(log.fileno())
+        try:
+            with path.with_name(f"{path.name}-wal").open("rb") as log:
+                os.fsync(log.fileno())
+        except OSError as error:
+            raise apsw.IOError(str(error)) from error
 
 
 def _patiently(step: Callable[[], object], timeout_s: float) -> None:

@@ -2,12 +2,12 @@
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import apsw
 
 from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written, names_after
+from tests.faults.vfs import in_use
 
 # SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
@@ -74,20 +74,6 @@ class _RecordedFile(apsw.VFSFile):
             self._trace.append(FolderSynced(upto))
 
 
-@contextmanager
-def recording(trace: list[Event], checkpoint_pages: int) -> Iterator[None]:
-    """Record all that SQLite does in this process, with a checkpoint whenever the WAL has so many pages.
-
-    All connections that are opened meanwhile must be closed meanwhile.
-    """
-
-    def check_often(connection: apsw.Connection) -> None:
-        connection.wal_autocheckpoint(checkpoint_pages)
-
-    disk = RecordingDisk(trace)
-    apsw.connection_hooks.append(check_often)
-    try:
-        yield
-    finally:
-        apsw.connection_hooks.remove(check_often)
-        disk.unregister()
+def recording(trace: list[Event], checkpoint_pages: int) -> AbstractContextManager[None]:
+    """Record all that SQLite does in this process until the end of the block, see `in_use`."""
+    return in_use(RecordingDisk(trace), checkpoint_pages)

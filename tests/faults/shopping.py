@@ -37,11 +37,11 @@ def shopping(tiers: Tiers) -> Iterator[Shoppers]:
     closing = threading.Event()
 
     def shop(number: int) -> None:
-        with session() as shop:
+        with session() as connection:
             for turn in count():
                 if closing.wait(PAUSE_S):
                     return
-                shoppers.buy(shop, f"{number}-{turn}", "Ticket" if turn % 2 else "Tux", 1)
+                shoppers.buy(connection, f"{number}-{turn}", "Ticket" if turn % 2 else "Tux", 1)
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         done = [pool.submit(shop, number) for number in range(CLIENTS)]
@@ -63,11 +63,11 @@ def check_recovery(shoppers: Shoppers) -> None:
     assert seconds < RECOVERS_WITHIN_S
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(what: str, holds: Callable[[], bool]) -> None:
     """Return once it holds. A machine with much else to do is slow, but not for a minute."""
     deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
+    while not holds():
+        assert time.monotonic() < deadline, f"after a minute it still does not hold: {what}"
         time.sleep(0.02)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
-import apsw
 import pytest
 
 from domain.errors import OutOfStock, Unavailable
@@ -17,6 +16,7 @@ from tests.faults.days import shop
 from tests.faults.faulty_disk import Fault, FaultyDisk, Strikes
 from tests.faults.local_store import LocalStore
 from tests.faults.trace import Answered, Event
+from tests.faults.vfs import in_use
 from tests.history import assert_told
 
 FIRST = Buy("first", "Tux", 1)
@@ -43,18 +43,10 @@ class Once:
 
 @contextmanager
 def disk(strikes: Strikes, checkpoint_pages: int = 1) -> Iterator[FaultyDisk]:
-    """A faulty disk as SQLite's default; all connections made meanwhile must be closed meanwhile."""
-
-    def check_often(connection: apsw.Connection) -> None:
-        connection.wal_autocheckpoint(checkpoint_pages)
-
+    """A faulty disk as SQLite's default, see `in_use`."""
     faulty = FaultyDisk(strikes)
-    apsw.connection_hooks.append(check_often)
-    try:
+    with in_use(faulty, checkpoint_pages):
         yield faulty
-    finally:
-        apsw.connection_hooks.remove(check_often)
-        faulty.unregister()
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])

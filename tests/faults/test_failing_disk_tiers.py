@@ -16,7 +16,7 @@ from tests.faults.shopping import (
 )
 from tests.tiers import running
 
-ON_A_FAULTY_DISK = {tier: f"tests/faults/gunicorn_{tier}.py" for tier in ("catalog", "order")}
+ON_A_FAULTY_DISK = {tier: f"tests/faults/disks/conf/{tier}.py" for tier in ("catalog", "order")}
 LASTS_S = 1.0
 
 

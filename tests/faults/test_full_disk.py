@@ -32,7 +32,7 @@ def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, database: str, 
         with running(data, PRODUCTS=products_file(tmp_path)) as tiers:
             with shopping(tiers) as shoppers:
                 with filled(disk):
-                    wait_until(lambda: "is full" in tiers.log.read_text())
+                    wait_until("the disk is full", lambda: "is full" in tiers.log.read_text())
                     time.sleep(lasts_s)
                 assert 503 in shoppers.statuses or lasts_s < DEADLINE_S
                 check_recovery(shoppers)

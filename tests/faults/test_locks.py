@@ -45,11 +45,11 @@ def test_a_long_reader_stops_no_buy_and_its_log_is_taken_in_afterwards(tmp_path:
         with shopping(tiers) as shoppers:
             with shell(orders, "BEGIN; SELECT count(*) FROM orders;"):
                 rounds, answered, ends = rounds_of(log), len(shoppers.answered), time.monotonic() + READS_FOR_S
-                wait_until(lambda: log.stat().st_size > LONG_LOG_BYTES and time.monotonic() > ends)
+                wait_until("the log is long", lambda: log.stat().st_size > LONG_LOG_BYTES and time.monotonic() > ends)
                 assert rounds_of(log) == rounds, "while it reads, the log can only grow"
                 assert len(shoppers.answered) > answered
             check_recovery(shoppers)
-            wait_until(lambda: rounds_of(log) > rounds)
+            wait_until("the log begins anew", lambda: rounds_of(log) > rounds)
         assert shoppers.statuses <= {200, 404}
         check_books_at_rest(tiers, shoppers)
 

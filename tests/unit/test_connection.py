@@ -161,3 +161,16 @@ def test_a_disk_without_room_for_a_checkpoint_can_be_read(tmp_path: Path) -> Non
             raise apsw.FullError
 
     sync_log(Full(), tmp_path / "t.db")  # type: ignore[arg-type]
+
+
+def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy:
+        def wal_checkpoint(self) -> Any:
+            raise apsw.BusyError
+
+    def fail(_descriptor: int) -> None:
+        raise OSError("Input/output error")
+
+    monkeypatch.setattr("db.connection.os.fsync", fail)
+    with database.read(), pytest.raises(apsw.IOError, match="Input/output error"):
+        sync_log(Busy(), database.path)  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
 """Shoppers who buy all the while, and kills at every point of the protocol, then at random."""
 
+import itertools
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 
 from db.order import OrderStore
@@ -91,7 +91,7 @@ class Campaign:
                 self._finished.wait(dice.uniform(0, PAUSE_S))
 
     def _kill_at(self, points: Sequence[str], each: int) -> None:
-        for turn, (at, point) in product(range(each), enumerate(points)):
+        for turn, (at, point) in itertools.product(range(each), enumerate(points)):
             if self._finished.is_set():  # another lane has failed
                 return
             self._kill_once(point, "worker" if (turn + at) % 2 else "master")

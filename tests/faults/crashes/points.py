@@ -7,10 +7,10 @@ the file, so each arming kills once.
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Literal, TypeVar
 
 Victim = Literal["worker", "master"]
 T = TypeVar("T")
@@ -86,26 +86,11 @@ def crash_in_transaction(at: str) -> None:
         crash(f"{_thread.transaction}.{at}")
 
 
-class HalfWay(Sequence[T]):
+class HalfWay(list[T]):
     """A batch with a point behind its first half."""
 
-    def __init__(self, items: Sequence[T]) -> None:
-        self._items = items
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @overload
-    def __getitem__(self, at: int) -> T: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[T]: ...
-
-    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
-        return self._items[at]
-
     def __iter__(self) -> Iterator[T]:
-        for at, item in enumerate(self._items):
+        for at, item in enumerate(super().__iter__()):
             yield item
-            if at == (len(self._items) - 1) // 2:
+            if at == (len(self) - 1) // 2:
                 crash_in_transaction("half")
