@@ -33,8 +33,8 @@ TIERS = {
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
 
-# A refused buy is a row of at most a few hundred bytes, by the limits of name and key, in two files: some hundred MB a
-# day, by somebody who means harm and never stops.
+# Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody
+# who means harm and never stops.
 REFUSED_PER_S = 10
 
 # Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.
