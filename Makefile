@@ -86,11 +86,11 @@ bench-transports: .venv/bench ## The tiers' calls over http.client, urllib3 and 
 	$(BIN)/python -m bench.peers --only store store-urllib3 store-requests --name transports $(ARGS)
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet \
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements-dev.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements-bench.txt
 
 clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
