@@ -44,9 +44,14 @@ class Asked:
 
 @dataclass
 class History:
-    """Attempts of any number of threads: list.append is atomic."""
+    """Attempts of any number of threads: list.append is atomic.
+
+    The owner's changes stand beside them: when a restock was done, by its key, and when a product's retirement began.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
+    restocked_s: dict[str, float] = field(default_factory=dict)
+    retired_s: dict[str, float] = field(default_factory=dict)
 
     def buy(self, checkout: Checkout, buy: Buy) -> str:
         """Place a buy without a network between; the answer. Asked again while the store is busy, as a tier does."""
@@ -72,7 +77,7 @@ class History:
     def check(self, books: Books) -> None:
         """Asserts that the books at rest keep I1 to I6, and could have led to every answer at the time it was given."""
         books.check()
-        wrong = list(violations(self.keys(), books))
+        wrong = list(violations(self, books))
         assert not wrong, f"{len(wrong)} violations:\n" + "\n".join(wrong[:20])
 
 
@@ -84,11 +89,13 @@ def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
         assert set(answers) == {logged}, f"I5: {key} was told {sorted(answers)}, the log says {logged!r}"
 
 
-def violations(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
+def violations(history: History, books: Books) -> Iterator[str]:
     """One line for each thing that cannot be."""
+    asked = history.keys()
     yield from _answers(asked, books)
     yield from _order_in_time(asked, books)
-    yield from _refusals(asked, books)
+    yield from _not_found(asked, history.retired_s, books)
+    yield from _out_of_stock(asked, history.restocked_s, books)
 
 
 def _together(attempts: list[Attempt]) -> Asked:
@@ -130,27 +137,44 @@ def _order_in_time(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
             latest = buy
 
 
-def _refusals(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
+def _not_found(asked: Mapping[str, Asked], retired_s: Mapping[str, float], books: Books) -> Iterator[str]:
+    """I5: who was told that there is no such product had the answer after its retirement had begun."""
+    for buy in asked.values():
+        if ProductNotFound.message in buy.answers and buy.product in books.products:
+            assert buy.answered_s is not None
+            # Nobody noted when a product was retired: then it may have been at any time.
+            gone_s = retired_s.get(buy.product, -inf) if buy.product in books.retired else inf
+            if buy.answered_s < gone_s:
+                yield f"{buy.key} was told that there is no {buy.product}, which there is"
+
+
+def _out_of_stock(asked: Mapping[str, Asked], restocked_s: Mapping[str, float], books: Books) -> Iterator[str]:
     """I5: who was told that it is out of stock asked at a time at which the stock could have been short.
 
-    Could: every buy that had begun by then, and is in the log, may have taken its pieces already.
+    Could: every buy that had begun when the answer came, and is in the log, may have taken its pieces already, and no
+    restock need be there but those that were done when the refused buy began.
     """
-    first_stock: dict[str, int] = defaultdict(int)
-    for product, delta, _, reason, _ in books.ledger:
-        first_stock[product] += delta if reason == "initial" else 0
-    taken = _taken_by(asked, books)
+    taken, brought = _taken_by(asked, books), _brought_by(restocked_s, books)
     for buy in asked.values():
-        if ProductNotFound.message in buy.answers and buy.product in books.products.keys() - books.retired:
-            yield f"{buy.key} was told that there is no {buy.product}, which there is"
         if OutOfStock.message in buy.answers:
             assert buy.answered_s is not None
-            begun = bisect_right(taken[buy.product], (buy.answered_s, inf))
-            left = first_stock[buy.product] - (taken[buy.product][begun - 1][1] if begun else 0)
+            left = _sum_at(brought[buy.product], buy.begun_s) - _sum_at(taken[buy.product], buy.answered_s)
             if left >= buy.quantity:
                 yield f"{buy.key} was told 'out of stock' while at least {left} pieces of {buy.product} were there"
 
 
-def _taken_by(asked: Mapping[str, Asked], books: Books) -> dict[str, list[tuple[float, float]]]:
+def _brought_by(restocked_s: Mapping[str, float], books: Books) -> dict[str, list[tuple[float, int]]]:
+    """For each product, when each delivery was there for certain, and how many pieces all up to it brought."""
+    brought: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for product, delta, _, reason, key in books.ledger:
+        if reason == "initial":
+            brought[product].append((-inf, delta))
+        elif reason == "restock" and key in restocked_s:
+            brought[product].append((restocked_s[key], delta))
+    return _summed(brought)
+
+
+def _taken_by(asked: Mapping[str, Asked], books: Books) -> dict[str, list[tuple[float, int]]]:
     """For each product, when each buy in the log began, and how many pieces all up to it took."""
     took: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for _, key, product, quantity in books.orders:
@@ -159,8 +183,18 @@ def _taken_by(asked: Mapping[str, Asked], books: Books) -> dict[str, list[tuple[
     for product, delta, _, reason, _ in books.ledger:
         if reason == "decrement":
             took[product].append((0.0, -delta))
-    sums: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for product, buys in took.items():
-        buys.sort()
-        sums[product] = list(zip((begun_s for begun_s, _ in buys), accumulate(q for _, q in buys), strict=True))
+    return _summed(took)
+
+
+def _summed(moved: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
+    """For each product, its moves in the order of time, each with the sum of all up to it."""
+    sums: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    for product, moves in moved.items():
+        moves.sort()
+        sums[product] = list(zip((at_s for at_s, _ in moves), accumulate(pieces for _, pieces in moves), strict=True))
     return sums
+
+
+def _sum_at(sums: list[tuple[float, int]], at_s: float) -> int:
+    moves = bisect_right(sums, (at_s, inf))
+    return sums[moves - 1][1] if moves else 0

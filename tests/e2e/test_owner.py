@@ -1,5 +1,6 @@
 """The owner at work on a store that runs: shoppers see each change at their next question."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,10 @@ def work(shoppers: Shoppers) -> None:
         shoppers.wait_until_answered(turn * 50)
         for _ in range(2):
             owner("restock", "Ticket", "30", "--key", f"restock-{turn}")
+        shoppers.history.restocked_s[f"restock-{turn}"] = time.monotonic()
         owner("price", "Ticket", str(50 + turn), "--key", f"price-{turn}")
         if turn % 5 == 0:
             owner("audit")
             owner("reconcile", "--apply")
+    shoppers.history.retired_s["Ticket"] = time.monotonic()
     owner("retire", "Ticket", "--key", "gone")

@@ -55,16 +55,38 @@ def test_a_buy_that_may_have_taken_the_last_piece_makes_a_refusal_possible() -> 
     History([A, slow, replace(C, begun_s=1.5, ended_s=1.9)]).check(BOOKS)
 
 
-def test_a_product_that_is_retired_may_not_be_found() -> None:
-    answers = [A, B, replace(C, answer="product not found")]
-    History(answers).check(
-        replace(
-            BOOKS,
-            refused={"c": "product not found"},
-            refused_by_catalog={"c": "product not found"},
-            retired=frozenset({"Tux"}),
-        )
-    )
+# Tux goes: c is not found.
+RETIRED = replace(
+    BOOKS,
+    refused={"c": "product not found"},
+    refused_by_catalog={"c": "product not found"},
+    retired=frozenset({"Tux"}),
+)
+NOT_FOUND = [A, B, replace(C, answer="product not found")]
+
+
+@pytest.mark.parametrize("retired_s", [{}, {"Tux": 2.7}])
+def test_a_product_that_is_retired_may_not_be_found(retired_s: dict[str, float]) -> None:
+    History(NOT_FOUND, retired_s=retired_s).check(RETIRED)
+
+
+def test_a_product_is_found_until_it_is_retired() -> None:
+    with pytest.raises(AssertionError, match="c was told that there is no Tux"):
+        History(NOT_FOUND, retired_s={"Tux": 2.9}).check(RETIRED)
+
+
+# The owner brings two more pieces of Tux, which nobody buys.
+RESTOCKED = replace(BOOKS, products={"Tux": 2}, ledger=[*BOOKS.ledger, ("Tux", 2, 2, "restock", "owner's")])
+
+
+def test_a_refusal_after_a_restock_is_named() -> None:
+    with pytest.raises(AssertionError, match="c was told 'out of stock' while at least 2 pieces"):
+        History([A, B, C], restocked_s={"owner's": 2.4}).check(RESTOCKED)
+
+
+@pytest.mark.parametrize("restocked_s", [{}, {"owner's": 2.6}])
+def test_a_refusal_that_a_restock_may_have_missed_is_possible(restocked_s: dict[str, float]) -> None:
+    History([A, B, C], restocked_s=restocked_s).check(RESTOCKED)
 
 
 def test_a_key_without_an_answer_may_have_ended_either_way() -> None:
