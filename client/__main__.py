@@ -12,3 +12,6 @@ except KeyboardInterrupt:  # the second Ctrl-C: do not wait for the requests und
     os._exit(130)
 except BrokenPipeError:  # who read the report has gone
     os._exit(1)
+except OSError as error:  # a full disk behind the report, say; what is still unwritten must not be tried again
+    print(f"client: the report cannot be written: {error.strerror}", file=sys.stderr)
+    os._exit(1)

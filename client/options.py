@@ -46,6 +46,8 @@ def from_command_line(arguments: list[str], default_p: float | None) -> Options:
     """The options, asked for when there is no --mode. Ends the program with exit code 2 on wrong usage."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    if given.mode is None and given.json:
+        parser.error("--json needs --mode: questions would stand in the JSON")
     if given.mode is None:
         asked = _ask(default_p)
         return Options(**asked, clients=given.clients, seed=given.seed, json=given.json)
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--clients", type=argument(_parse_clients), default=1, metavar="N", help="shoppers at once (default 1)")
     add("--p", type=argument(parse_probability), metavar="P", help="mode 1: probability of a buy (default: $p)")
     add("--seed", type=int, metavar="N", help="makes the random choices the same in each run")
-    add("--json", action="store_true", help="the result as JSON, and no progress bar")
+    add("--json", action="store_true", help="the result as JSON, and no progress bar; needs --mode")
     return parser
 
 

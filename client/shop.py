@@ -20,7 +20,7 @@ _PAUSE_S = 0.2
 
 
 class StoreDown(Exception):
-    """The store gave no answer; the message says where it was asked and what to do."""
+    """The store gave no answer, or none that serves; the message says where it was asked and what to do."""
 
 
 class Shop:
@@ -52,7 +52,7 @@ class Shop:
         response = self._ask("GET", f"/products/{quote(name, safe='')}")
         if response.status_code == 200:
             return "found", self._read(response, lambda body: int(body["data"]["quantity"]))
-        return _message(response), 0
+        return self._message(response), 0
 
     def buy(self, name: str, quantity: int) -> str:
         """What came of it, `bought` at best. One key a buy, however often it has to be sent. Raises StoreDown."""
@@ -61,11 +61,15 @@ class Shop:
         if response.status_code == 200:
             self._read(response, lambda body: int(body["data"]["order_number"]))
             return "bought"
-        return _message(response)
+        return self._message(response)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def _message(self, response: requests.Response) -> str:
+        """The reason in a reply that is an error. Raises StoreDown like _read."""
+        return self._read(response, _error_message)
 
     def _read(self, response: requests.Response, form: Callable[[Any], T]) -> T:
         """The value in a reply. Raises StoreDown when something else than this store answers at its address."""
@@ -84,7 +88,7 @@ class Shop:
         """A reply below 500, or StoreDown when none came in time or the series is stopped."""
         begun = time.monotonic()
         while True:
-            left_s = max(0.1, begun + PATIENCE_S - time.monotonic())
+            left_s, patience_s = max(0.1, begun + PATIENCE_S - time.monotonic()), PATIENCE_S
             try:
                 response = self._session.request(
                     method, self._url + path, params=parameters, headers=headers, timeout=left_s
@@ -92,19 +96,26 @@ class Shop:
                 self._met = True
                 if response.status_code < 500:
                     return response
-                why = _message(response)
+                why, advice = f"answers: {_trouble(response)}", "try again later"
             except requests.RequestException as error:
-                why = _in_a_word(error)
-            patience_s = FIRST_PATIENCE_S if why == REFUSED and not self._met else PATIENCE_S
+                word = _in_a_word(error)
+                why, advice = f"does not answer ({word})", "is `make run` running?"
+                if word == REFUSED and not self._met:
+                    patience_s = FIRST_PATIENCE_S
             if time.monotonic() + _PAUSE_S > begun + patience_s or self._stop.wait(_PAUSE_S):
-                raise StoreDown(f"the store at {self._url} does not answer ({why}); is `make run` running?")
+                raise StoreDown(f"the store at {self._url} {why}; {advice}")
 
 
-def _message(response: requests.Response) -> str:
+def _error_message(body: Any) -> str:
+    return str(body["error"]["message"])
+
+
+def _trouble(response: requests.Response) -> str:
+    """The reason in a reply from 500 on, which need not be of this store: a proxy before it may speak for it."""
     try:
-        return str(response.json()["error"]["message"])
+        return _error_message(response.json())
     except (ValueError, LookupError, TypeError):
-        return f"HTTP {response.status_code}, not an answer of this store"
+        return f"HTTP {response.status_code}"
 
 
 def _in_a_word(error: requests.RequestException) -> str:

@@ -28,9 +28,9 @@ def migrate(path: Path, migrations: Path, application_id: int) -> None:
         with contextlib.closing(connect(path, _WAIT_MS)) as connection:
             _upgrade(connection, scripts, application_id)
     except (apsw.BusyError, *TROUBLE) as error:
-        raise StartPostponed(f"{path}: {error}") from error
+        raise StartPostponed(f"{path} (DATA_DIR): {error}") from error
     except (apsw.Error, OSError) as error:
-        raise StartRefused(f"{path}: {error}") from error
+        raise StartRefused(f"{path} (DATA_DIR): {error}") from error
 
 
 def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:

@@ -13,7 +13,7 @@ def read_products(path: Path) -> list[Product]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise StartRefused(f"cannot read the products file {path}: {error}") from error
+        raise StartRefused(f"cannot read the products file {path} (PRODUCTS): {error}") from error
     products: dict[str, Product] = {}
     # Split at line feeds alone: str.splitlines would also cut at characters that may stand in a name.
     for number, line in enumerate(text.split("\n"), start=1):

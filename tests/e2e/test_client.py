@@ -231,6 +231,22 @@ def test_a_reader_who_goes_away_leaves_no_traceback(tiers: Tiers) -> None:
     assert b"BrokenPipe" not in ended.stderr
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, form: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", *form],
+            cwd=ROOT,
+            env=tiers.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "client: the report cannot be written: No space left on device\n")
+
+
 class BusyAtFirst(BaseHTTPRequestHandler):
     """Answers 503 to the first try of each key. `keys` are all that it has seen."""
 
@@ -245,6 +261,55 @@ class BusyAtFirst(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """What stands at the store's address, and is none: status and body are the subclass's."""
+
+    status: ClassVar[int]
+    body: ClassVar[bytes]
+
+    def do_POST(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class Busy(Stranger):
+    status = 503
+    body = b'{"error": {"code": 503, "message": "the catalog does not answer, try again"}}'
+
+
+class Proxy(Stranger):
+    status = 502
+    body = b"<h1>Bad Gateway</h1>"
+
+
+class Elsewhere(Stranger):
+    status = 404
+    body = b"<h1>Not Found</h1>"
+
+
+@pytest.mark.parametrize(
+    ("stranger", "line"),
+    [
+        (Busy, "client: the store at {url} answers: the catalog does not answer, try again; try again later\n"),
+        (Proxy, "client: the store at {url} answers: HTTP 502; try again later\n"),
+        (Elsewhere, "client: what answers at {url} is not this store\n"),
+    ],
+)
+def test_what_answers_and_does_not_serve_is_named(tiers: Tiers, stranger: type[Stranger], line: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), stranger) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_port}"
+        ended = client(tiers, "--mode", "3", "--product", "Tux", "--quantity", "1", "--json", FRONT=address)
+        server.shutdown()
+        thread.join()
+    assert (ended.returncode, ended.stderr) == (1, line.format(url=f"http://{address}"))
 
 
 def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:

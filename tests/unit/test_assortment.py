@@ -118,6 +118,12 @@ def test_the_same_change_again_under_its_key_is_done_already(owner: Assortment, 
     assert rows(tmp_path) == before
 
 
+def test_a_change_stays_done_when_a_shopper_buys_under_its_key(owner: Assortment, catalog: CatalogStore) -> None:
+    owner.price("Tux", 160, "k")
+    assert catalog.sell([Buy("k", "Tux", 1)]) == [Sold(160)]
+    assert owner.price("Tux", 160, "k") is False
+
+
 def test_a_key_that_stands_for_anything_else_changes_nothing(
     owner: Assortment, catalog: CatalogStore, tmp_path: Path
 ) -> None:

@@ -49,6 +49,14 @@ def test_the_variable_p_is_the_default_of_the_flag() -> None:
     assert from_command_line(["--mode", "1", "--p", "0"], 0.25).p == 0.0
 
 
+def test_json_without_a_mode_is_refused_before_a_question(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        from_command_line(["--json"], None)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "--json needs --mode" in printed.err
+
+
 def test_without_a_mode_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["7", "1", "2", "0.5", "none", "3"])
     monkeypatch.setattr("builtins.input", lambda _question: next(answers))

@@ -1,0 +1,39 @@
+"""What the documents point at is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/*.md")])
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors of a document's headings, as GitHub and GitLab make them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
+    for link in links:
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), f"{link} is not there"
+        assert not anchor or anchor in anchors(target), f"{link}: {path} has no such heading"
+
+
+def test_there_are_documents_with_links() -> None:
+    assert ROOT / "README.md" in DOCUMENTS
+    assert "](docs/" in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_named_exist(document: Path) -> None:
+    """`tests/history.py` and the like, in backquotes."""
+    for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
+        assert (ROOT / name).exists(), f"{name} is not there"
