@@ -169,7 +169,7 @@ def _brought_by(restocked_s: Mapping[str, float], books: Books) -> dict[str, lis
     for product, delta, _, reason, key in books.ledger:
         if reason == "initial":
             brought[product].append((-inf, delta))
-        elif reason == "restock" and key in restocked_s:
+        elif reason == "restock" and key is not None and key in restocked_s:
             brought[product].append((restocked_s[key], delta))
     return _summed(brought)
 
