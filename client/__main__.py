@@ -13,5 +13,5 @@ except KeyboardInterrupt:  # the second Ctrl-C: do not wait for the requests und
 except BrokenPipeError:  # who read the report has gone
     os._exit(1)
 except OSError as error:  # a full disk behind the report, say; what is still unwritten must not be tried again
-    print(f"client: the report cannot be written: {error.strerror}", file=sys.stderr)
+    print(f"client: {error}", file=sys.stderr)
     os._exit(1)

@@ -14,5 +14,5 @@ except KeyboardInterrupt:
 except BrokenPipeError:  # who read the report has gone
     os._exit(1)
 except OSError as error:  # a full disk behind the report, say; what is still unwritten must not be tried again
-    print(f"toy store: the report cannot be written: {error.strerror}", file=sys.stderr)
+    print(f"toy store: {error}", file=sys.stderr)
     os._exit(2)

@@ -1,5 +1,7 @@
 """The owner at work on a store that runs: shoppers see each change at their next question."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import requests
 from db.program import main
 from tests.books import Books
 from tests.shoppers import Shoppers, session
-from tests.tiers import running
+from tests.tiers import ROOT, running
 
 
 def owner(*arguments: str) -> None:
@@ -43,6 +45,18 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         assert ask(shop, "POST", f"{url}/Cat/1", "first") == (200, {"order_number": "0"})
         assert ask(shop, "POST", f"{url}/Cat/1", "second") == (404, "out of stock")
         owner("audit")
+        with open("/dev/full", "w") as full:
+            ended = subprocess.run(
+                [sys.executable, "-m", "db", "status"],
+                cwd=ROOT,
+                env=tiers.environment,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert (ended.returncode, ended.stderr) == (2, "toy store: [Errno 28] No space left on device\n")
     books = Books.read(tmp_path / "data")
     books.check()
     assert books.products["Cat"] == 3
