@@ -12,7 +12,8 @@ from domain.protocols import Catalog, Orders, Placed
 from domain.values import Buy, Product, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
-from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
+from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.peer import Peer
 from wsgi_apps.reply import Later, Reply, in_thread
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import MAX_NAMES, placed_json, product_json

@@ -15,8 +15,9 @@ from domain.refusals import Allowance, LimitedCheckout
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
-from wsgi_apps.clients import HttpCatalog, Peer
+from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.peer import Peer
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
 from wsgi_apps.together import Together, only

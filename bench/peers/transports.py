@@ -1,4 +1,4 @@
-"""The calls between the tiers on other HTTP clients than `wsgi_apps.clients.Peer`, which is on http.client."""
+"""The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import urllib3
 from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.clients import Peer
+from wsgi_apps.peer import Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -17,7 +18,8 @@ from conf.settings import Address
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
 from tests.tiers import free_port
-from wsgi_apps.clients import HttpCatalog, HttpOrders, Peer
+from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.peer import Peer
 
 BUY = Buy("k", "a b&\u00fc", 2)
 
@@ -30,13 +32,15 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def tier(answer: Callable[[Request], Response], secrets: Secrets | None = None) -> Iterator[Peer]:
+def tier(
+    answer: Callable[[Request], Response], *, secrets: Secrets | None = None, host: str = "127.0.0.1"
+) -> Iterator[Peer]:
     """A peer with a deadline of one second, in front of a server that answers so."""
     app = Request.application(answer)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    peer = Peer("catalog", Address("127.0.0.1", server.server_port), deadline_s=1.0, secrets=secrets)
+    peer = Peer("catalog", Address(host, server.server_port), deadline_s=1.0, secrets=secrets)
     try:
         yield peer
     finally:
@@ -44,6 +48,13 @@ def tier(answer: Callable[[Request], Response], secrets: Secrets | None = None) 
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port that does not even refuse: its line of connections is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
+        yield server.getsockname()[1]
 
 
 def says(status: int, body: object) -> Callable[[Request], Response]:
@@ -157,6 +168,31 @@ def test_the_deadline_is_kept(case: str) -> None:
     assert 0.9 < waited < 5.0
 
 
+@pytest.mark.parametrize("is_one_alive", [True, False])
+def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve, of which one at most answers: were each given half of the deadline, they would take six seconds."""
+    real = socket.getaddrinfo
+    with deaf_port() as deaf, tier(says(200, {"data": [None]}), host="catalog.test") as peer:
+
+        def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
+            if host != "catalog.test":
+                return real(host, port, **options)
+            ports = [*[deaf] * 11, port if is_one_alive else deaf]
+            return [address for port in ports for address in real("127.0.0.1", port, type=socket.SOCK_STREAM)]
+
+        def lookup() -> object:
+            return HttpCatalog(peer).lookup(["Tux"])
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        begun = time.monotonic()
+        if is_one_alive:
+            assert lookup() == [ProductNotFound()]
+        else:
+            with pytest.raises(Unavailable):
+                lookup()
+        assert time.monotonic() - begun < 4.0
+
+
 def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with tier(says(200, {"data": [None]})) as peer:
@@ -264,7 +300,7 @@ def test_the_first_secret_is_sent() -> None:
         seen.append(request.headers.get("Authorization"))
         return says(200, {"data": [None]})(request)
 
-    with tier(answer, SECRETS) as peer:
+    with tier(answer, secrets=SECRETS) as peer:
         HttpCatalog(peer).lookup(["Tux"])
     with tier(answer) as peer:
         HttpCatalog(peer).lookup(["Tux"])
@@ -281,7 +317,7 @@ def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_
         return says(status, {"data": [None]} if status == 200 else {"error": {"code": 401, "message": "no"}})(request)
 
     why = "the catalog does not accept this tier: is TIER_SECRET the same for both?"
-    with tier(answer, SECRETS) as peer, caplog.at_level(logging.INFO):
+    with tier(answer, secrets=SECRETS) as peer, caplog.at_level(logging.INFO):
         for told in (1, 1, 1):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
                 HttpCatalog(peer).lookup(["Tux"])

@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "a call is repeated under a new key",
         "I3: a reply that was lost is a second buy",
-        "wsgi_apps/clients.py",
+        "wsgi_apps/peer.py",
         "            answer = self._ask(method, path, headers, body, timeout_s",
         "            if body and pause_s > _FIRST_PAUSE_S:\n"
         '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
@@ -165,7 +165,7 @@ MUTANTS = (
     Mutant(
         "a 5xx of the tier behind is an answer",
         "I5: a passing trouble becomes an error that shoppers see",
-        "wsgi_apps/clients.py",
+        "wsgi_apps/peer.py",
         "if response.status < 500 else None",
         "if response.status < 600 else None",
     ),
