@@ -10,7 +10,7 @@ try:
     sys.exit(code)
 except KeyboardInterrupt:
     print(file=sys.stderr)
-    sys.exit(130)
+    os._exit(130)  # at once: a second Ctrl-C while Python ends would be a death by signal
 except BrokenPipeError:  # who read the report has gone
     os._exit(1)
 except OSError as error:  # a full disk behind the report, say; what is still unwritten must not be tried again

@@ -9,7 +9,6 @@ The pages are copied by SQLite's backup API, from connections that stay at their
 INTO takes about as long, but it begins a transaction of its own, so its moment could not be fixed under that lock.
 """
 
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ import apsw
 from db.audit import HISTORY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import TROUBLE, Database
+from db.connection import TROUBLE, Database, sync
 from db.order import OrderStore
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, version_of
 
@@ -145,17 +144,9 @@ def _unfinished(target: Path) -> Iterator[Path]:
     try:
         yield folder
         for path in (*folder.iterdir(), folder):
-            _sync(path)
+            sync(path)
         folder.rename(target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

@@ -21,7 +21,7 @@ from domain.errors import Unavailable
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
 # The first query of a worker waits for it in the one thread that serves all connections.
-SYNC_PATIENCE_S = 0.05
+SETTLE_PATIENCE_S = 0.05
 
 # The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
 TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
@@ -48,30 +48,53 @@ def require_safe_sqlite(version: str | None = None) -> None:
 def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
     """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
     connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(busy_timeout_ms)
-    timeout_s = busy_timeout_ms / 1000
-    _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), timeout_s)
-    connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-    sync_log(connection, path)
-    # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
-    connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
+    try:
+        connection.set_busy_timeout(busy_timeout_ms)
+        _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), busy_timeout_ms / 1000)
+        connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
+        settle_log(connection, path)
+        connection.set_busy_timeout(busy_timeout_ms)
+        # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
+        connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
+    except BaseException:
+        give_up(connection)
+        raise
     return connection
 
 
-def sync_log(connection: apsw.Connection, path: Path) -> None:
+def give_up(connection: apsw.Connection) -> None:
+    """Close it, whatever the disk says. The last connection of a file checkpoints as it closes, which may fail."""
+    with suppress(*TROUBLE):
+        connection.close(True)
+
+
+def settle_log(connection: apsw.Connection, path: Path) -> None:
     """A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
-    it is safe from a power loss. A checkpoint syncs the log before it does anything else."""
+    it is safe from a power loss.
+
+    To sync the log is not enough. A disk reports a failed sync once: what that should have covered is still read, and
+    may be lost all the same, and the next sync says nothing of it. After a power loss the log could then end in the
+    middle, and hide what is newer in the database. So the log goes into the database, and is emptied.
+    """
+    connection.set_busy_timeout(0)  # it would keep the writers out while it waits for readers
+    with suppress(apsw.BusyError, apsw.FullError):  # others are at work on it, or there is no room in the database
+        _patiently(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), SETTLE_PATIENCE_S)
+    # SQLite syncs neither that the log is empty nor that an older one is deleted. The log has none of SQLite's locks,
+    # which closing it would drop.
     try:
-        _patiently(connection.wal_checkpoint, SYNC_PATIENCE_S)
-    except apsw.FullError:
-        pass  # the log is synced; what has no room is the database, and reading needs none
-    except apsw.BusyError:
-        # Another one checkpoints, or waits to. The log has none of SQLite's locks, which closing it would drop.
-        try:
-            with path.with_name(f"{path.name}-wal").open("rb") as log:
-                os.fsync(log.fileno())
-        except OSError as error:
-            raise apsw.IOError(str(error)) from error
+        sync(path.with_name(f"{path.name}-wal"))
+        sync(path.parent)
+    except OSError as error:
+        raise apsw.IOError(str(error)) from error
+
+
+def sync(path: Path) -> None:
+    """Wait until this file or folder is on the disk. Never for a database in use: closing it drops its locks."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _patiently(step: Callable[[], object], timeout_s: float) -> None:
@@ -143,7 +166,7 @@ class Database:
         """Close this thread's connection. It opens again at the next use."""
         connection, self._thread.connection = self._thread.connection, None
         if connection is not None:
-            connection.close(True)
+            give_up(connection)
 
     def _connection(self) -> apsw.Connection:
         if self._thread.connection is None:
@@ -159,6 +182,5 @@ class Database:
         except TROUBLE as error:
             _log.error("%s: %s", self.path, error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
-            with suppress(*TROUBLE):  # the last connection of a file checkpoints as it closes, which may fail again
-                self.close()
+            self.close()
             raise Unavailable("the store cannot reach its data, try again") from error

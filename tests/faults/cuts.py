@@ -10,11 +10,12 @@ from random import Random
 
 from tests.faults.days import three_days, write_image
 from tests.faults.power_loss import Disk
-from tests.faults.trace import Answered, Event, Killed
+from tests.faults.trace import Answered, Event, Killed, SyncFailed
 from tests.faults.verdict import broken_promise
 
-# Then a new trace is recorded.
+# Then a new trace is recorded. With failing syncs it matters more what was recorded than where it is cut.
 IMAGES_A_TRACE = 250
+IMAGES_A_FAILING_TRACE = 40
 # Answers right after the kill may repeat what the killed had written and not synced.
 FIRST_ANSWERS = 12
 
@@ -27,22 +28,24 @@ class Cut:
     at: int
     answered: int
     after_kill: bool
+    failed_syncs: int
     uncertain: bool
     broken: str | None
 
 
-def cut_power(images: int, seed: int, synchronous: str | None = None) -> Iterator[Cut]:
-    """So many cuts, spread over as many traces as it takes. See `three_days` for `synchronous`."""
-    for trace_number, first in enumerate(range(0, images, IMAGES_A_TRACE)):
+def cut_power(images: int, seed: int, synchronous: str | None = None, failing_syncs: float = 0.0) -> Iterator[Cut]:
+    """So many cuts, spread over as many traces as it takes. See `three_days` for the rest."""
+    images_a_trace = IMAGES_A_FAILING_TRACE if failing_syncs else IMAGES_A_TRACE
+    for trace_number, first in enumerate(range(0, images, images_a_trace)):
         chance = Random(f"{seed}-{trace_number}")
         with memory_folder() as folder:
-            trace = three_days(folder, chance, synchronous)
-        yield from _cut(trace, trace_number, min(IMAGES_A_TRACE, images - first), chance)
+            trace = three_days(folder, chance, synchronous, failing_syncs)
+        yield from _cut(trace, trace_number, min(images_a_trace, images - first), chance)
 
 
 def _cut(trace: Sequence[Event], number: int, images: int, chance: Random) -> Iterator[Cut]:
     killed = trace.index(Killed())
-    disk = Disk()
+    disk = Disk(luck=chance)
     for at in sorted(_moments(trace, killed, images, chance)):
         disk.follow(trace, at)
         # The extremes weigh as much as all between: nothing that was not synced has survived, or everything has.
@@ -51,7 +54,8 @@ def _cut(trace: Sequence[Event], number: int, images: int, chance: Random) -> It
             write_image(folder / "data", disk.after_power_loss(chance, survival))
             broken = broken_promise(folder / "data", trace[:at])
         answered = sum(isinstance(event, Answered) for event in trace[:at])
-        yield Cut(number, at, answered, at > killed, disk.uncertain, broken)
+        failed = sum(isinstance(event, SyncFailed) for event in trace[:at])
+        yield Cut(number, at, answered, at > killed, failed, disk.uncertain, broken)
 
 
 def _moments(trace: Sequence[Event], killed: int, images: int, chance: Random) -> list[int]:

@@ -16,7 +16,7 @@ from domain.values import Buy
 from tests.faults.local_store import LocalStore, answers
 from tests.faults.power_loss import Disk
 from tests.faults.recording_disk import recording
-from tests.faults.trace import Answered, Asked, Created, Event, Killed, Synced
+from tests.faults.trace import Answered, Asked, Created, Event, Killed, Synced, SyncFailed
 
 SHOPPERS = 3
 BUYS_A_DAY = 100
@@ -26,21 +26,28 @@ PAUSE_S = 0.005
 CHECKPOINT_PAGES = 40
 
 
-def three_days(folder: Path, chance: Random, synchronous: str | None = None) -> list[Event]:
+def three_days(folder: Path, chance: Random, synchronous: str | None = None, failing_syncs: float = 0.0) -> list[Event]:
     """A trace: a day with a clean end, one that a kill ends in the middle of a commit, and one that goes on from there.
 
-    `synchronous` takes the place of what the store itself asks of SQLite.
+    `synchronous` takes the place of what the store itself asks of SQLite. After the first start, syncs of a write-ahead
+    log fail with the probability `failing_syncs`.
     """
+    luck = Random(chance.random())  # of its own: which of the shoppers' threads asks for it, only the machine knows
+
+    def fails(name: str) -> bool:
+        return name.endswith("-wal") and luck.random() < failing_syncs
+
     wishes = _wishes(chance)
     trace: list[Event] = []
     first, second = folder / "first", folder / "second"
     with recording(trace, CHECKPOINT_PAGES), weakened(synchronous):
         LocalStore(first).prepare()
+    with recording(trace, CHECKPOINT_PAGES, fails), weakened(synchronous):
         shop(first, list(islice(wishes, BUYS_A_DAY)), trace)
         begun = len(trace)
         shop(first, list(islice(wishes, BUYS_A_DAY)), trace)
-    kill(trace, chance.choice([at for at in log_syncs(trace) if at > begun]), second)
-    with recording(trace, CHECKPOINT_PAGES), weakened(synchronous):
+    kill(trace, chance.choice([at for at in _ends_of_commits(trace) if at > begun]), second)
+    with recording(trace, CHECKPOINT_PAGES, fails), weakened(synchronous):
         # Nothing prepares this day: gunicorn's master, which does, outlives a killed worker.
         shop(second, in_doubt(trace) + list(islice(wishes, BUYS_A_DAY)), trace)
     return trace
@@ -68,7 +75,7 @@ def shop(folder: Path, buys: Sequence[Buy], trace: list[Event], shoppers: int = 
 def kill(trace: list[Event], at: int, folder: Path) -> None:
     """Forget what happened from `at` on; what running programs saw of the disk then stands in `folder` afterwards."""
     del trace[at:]
-    disk = Disk()
+    disk = Disk(luck=Random())
     disk.follow(trace, len(trace))
     write_image(folder, disk.page_cache())
     trace.append(Killed())
@@ -81,9 +88,16 @@ def write_image(folder: Path, image: dict[str, bytes]) -> None:
 
 
 def log_syncs(trace: Sequence[Event]) -> list[int]:
-    """Where a commit is written and not yet synced: the events that sync a write-ahead log."""
+    """Where a commit is written and not yet synced: the events that sync a write-ahead log, or fail to."""
     logs = {event.file for event in trace if isinstance(event, Created) and event.name.endswith("-wal")}
-    return [at for at, event in enumerate(trace) if isinstance(event, Synced) and event.file in logs]
+    return [at for at, event in enumerate(trace) if isinstance(event, Synced | SyncFailed) and event.file in logs]
+
+
+def _ends_of_commits(trace: Sequence[Event]) -> list[int]:
+    """Where a kill leaves a commit that is written and not synced, half of them behind a failed sync, if there are."""
+    syncs = log_syncs(trace)
+    failed = [at + 1 for at in syncs if isinstance(trace[at], SyncFailed)]
+    return syncs + failed * (len(syncs) // max(1, len(failed)))
 
 
 def in_doubt(trace: Sequence[Event]) -> list[Buy]:

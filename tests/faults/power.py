@@ -12,6 +12,7 @@ Shoppers buy on a disk that records what SQLite does to it. Then the power goes 
 time under both databases at once: what was synced is left, and of the rest whatever chance leaves, sector by sector. A
 store starts on each such image and is held to all that its shoppers had been told by then.
 
+With --failing-syncs 0.04 4 of 100 syncs of a log fail, and leave of what they should have covered what chance wants.
 With --synchronous NORMAL in place of the store's own FULL, the same cuts must lose orders: else they prove nothing.
 Exit code: 0 no promise was broken, 1 some were, 2 wrong usage, 130 interrupted."""
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     begun = time.monotonic()
     interrupted = False
     try:
-        for cut in cut_power(given.images, given.seed, given.synchronous):
+        for cut in cut_power(given.images, given.seed, given.synchronous, given.failing_syncs):
             cuts.append(cut)
             if len(cuts) % PROGRESS_EVERY == 0 or len(cuts) == given.images:
                 _show_progress(cuts, given.images)
@@ -45,6 +46,7 @@ def summary(cuts: list[Cut], seconds: float) -> str:
         f"{len(cuts):,} images of {len({cut.trace for cut in cuts})} traces in {seconds:.0f} s",
         f"  {sum(cut.uncertain for cut in cuts):,} with something written and not synced when the power went",
         f"  {sum(cut.after_kill for cut in cuts):,} after a kill -9 in the middle of a commit, and a restart",
+        f"  {sum(cut.failed_syncs > 0 for cut in cuts):,} after a sync that failed",
         f"  {sum(cut.answered for cut in cuts):,} answers that had to hold",
         f"  {sum(broken.values()):,} broke a promise" + "".join(f"; {count} {what}" for what, count in broken.items()),
     ]
@@ -66,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=_count, default=2_000, help="power cuts to make (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the buys and the cuts (default: %(default)s)")
     parser.add_argument("--synchronous", choices=("FULL", "NORMAL", "OFF"), help="instead of what the store asks for")
+    parser.add_argument(
+        "--failing-syncs",
+        type=_probability,
+        default=0.0,
+        metavar="P",
+        help="that the sync of a log fails (default: %(default)s)",
+    )
     return parser
 
 
@@ -73,6 +82,16 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def _probability(text: str) -> float:
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = -1.0
+    if not 0.0 <= probability < 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a probability from 0 up to 1")
+    return probability
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, TypeVar
 
-from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written
+from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, SyncFailed, Truncated, Written
 
 SECTOR_BYTES = 512
 
@@ -32,6 +32,7 @@ class _Pending(Generic[C]):
 
 @dataclass(slots=True)
 class _File:
+    seen: bytearray = field(default_factory=bytearray)  # by running programs
     certain: bytearray = field(default_factory=bytearray)
     pending: _Pending[Written | Truncated] = field(default_factory=_Pending)
 
@@ -41,9 +42,13 @@ class Disk:
 
     What is assumed of the hardware is what SQLite assumes: a synced byte stays, also when a write next to it in its
     sector is torn (SQLITE_IOCAP_POWERSAFE_OVERWRITE), and a file that grows past bytes never written has zeros there.
+    A failed sync is reported once, as Linux does: programs go on to read what it should have covered, and no later sync
+    writes it again, so each sector of it is on the disk or not, for good.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, luck: Random) -> None:
+        """`luck` decides what failed syncs have left: none, half or all of it, by its `choice`."""
+        self._luck = luck
         self._at = 0
         self._files: dict[int, _File] = {}
         self._names: dict[str, int] = {}
@@ -57,7 +62,10 @@ class Disk:
 
     def page_cache(self) -> dict[str, bytes]:
         """What running programs see, and what is left when they are killed while the power stays on."""
-        return self.after_power_loss(Random(), survival=1.0)
+        names = dict(self._names)
+        for renaming in self._pending_names:
+            _rename(names, renaming)
+        return {name: bytes(self._files[number].seen) for name, number in names.items()}
 
     def after_power_loss(self, chance: Random, survival: float) -> dict[str, bytes]:
         """One of the images that a power loss may leave here: the bytes of each file by its name.
@@ -86,11 +94,17 @@ class Disk:
             case Deleted():
                 self._pending_names.add(at, event)
             case Written() | Truncated():
-                self._files[event.file].pending.add(at, event)
+                file = self._files[event.file]
+                _change(file.seen, event)
+                file.pending.add(at, event)
             case Synced():
                 file = self._files[event.file]
                 for change in file.pending.take(event.upto):
                     _change(file.certain, change)
+            case SyncFailed():
+                file = self._files[event.file]
+                for change in file.pending.take(event.upto):
+                    _change_by_chance(file.certain, change, self._luck, self._luck.choice([0.0, 0.5, 1.0]))
             case FolderSynced():
                 for renaming in self._pending_names.take(event.upto):
                     _rename(self._names, renaming)
@@ -100,10 +114,14 @@ def _survivor(file: _File, chance: Random, survival: float) -> bytes:
     """The certain bytes, and of each sector of each later change the luck of one throw."""
     content = bytearray(file.certain)
     for change in file.pending:
-        for part in _sectors(change):
-            if chance.random() < survival:
-                _change(content, part)
+        _change_by_chance(content, change, chance, survival)
     return bytes(content)
+
+
+def _change_by_chance(content: bytearray, change: Written | Truncated, chance: Random, survival: float) -> None:
+    for part in _sectors(change):
+        if chance.random() < survival:
+            _change(content, part)
 
 
 def _sectors(change: Written | Truncated) -> Iterator[Written | Truncated]:

@@ -1,23 +1,46 @@
 """A disk that writes down what SQLite asks of it, and is its default while in use: the store knows nothing of it."""
 
+import errno
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from unittest.mock import patch
 
 import apsw
 
-from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written, names_after
+from tests.faults.trace import (
+    Created,
+    Deleted,
+    Event,
+    FolderSynced,
+    Synced,
+    SyncFailed,
+    Truncated,
+    Written,
+    names_after,
+)
 from tests.faults.vfs import in_use
 
 # SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 
 
+# Asked before each sync of a file, by its name: whether it is to fail.
+Fails = Callable[[str], bool]
+
+
+def never(_name: str) -> bool:
+    return False
+
+
 class RecordingDisk(apsw.VFS):
     """Continues a trace. All files are told apart by their names, so they must stand in one folder."""
 
-    def __init__(self, trace: list[Event]) -> None:
+    def __init__(self, trace: list[Event], fails: Fails) -> None:
         self.trace = trace
+        self.fails = fails
         self._files = names_after(trace)
         self._next_file = 1 + max((event.file for event in trace if isinstance(event, Created)), default=0)
         self._names = threading.Lock()
@@ -37,6 +60,18 @@ class RecordingDisk(apsw.VFS):
             file.number = self._files[os.path.basename(path)]
         return file
 
+    def fsync(self, descriptor: int) -> None:
+        """The store's own sync, of one of the files or of their folder, in the place of `os.fsync`."""
+        upto = len(self.trace)
+        name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if name not in self._files:
+            self.trace.append(FolderSynced(upto))
+        elif self.fails(name):
+            self.trace.append(SyncFailed(self._files[name], upto))
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        else:
+            self.trace.append(Synced(self._files[name], upto))
+
     def xDelete(self, filename: str, syncdir: bool) -> None:
         with self._names:
             upto = len(self.trace)
@@ -55,6 +90,8 @@ class _RecordedFile(apsw.VFSFile):
     def __init__(self, disk: RecordingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__("unix", name, flags)
         self._trace = disk.trace
+        path = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self._fails = partial(disk.fails, os.path.basename(path))
         self._syncs_folder = bool(flags[0] & apsw.SQLITE_OPEN_CREATE and flags[0] & _JOURNALS)
 
     def xWrite(self, data: bytes, offset: int) -> None:
@@ -68,12 +105,18 @@ class _RecordedFile(apsw.VFSFile):
     def xSync(self, flags: int) -> None:
         """Only says so: what would be on the disk is for the reader of the trace to decide."""
         upto = len(self._trace)
+        if self._fails():
+            self._trace.append(SyncFailed(self.number, upto))
+            raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         self._trace.append(Synced(self.number, upto))
         if self._syncs_folder:
             self._syncs_folder = False
             self._trace.append(FolderSynced(upto))
 
 
-def recording(trace: list[Event], checkpoint_pages: int) -> AbstractContextManager[None]:
-    """Record all that SQLite does in this process until the end of the block, see `in_use`."""
-    return in_use(RecordingDisk(trace), checkpoint_pages)
+@contextmanager
+def recording(trace: list[Event], checkpoint_pages: int, fails: Fails = never) -> Iterator[None]:
+    """Record all that SQLite and the store do to the disk, see `in_use` and `RecordingDisk`."""
+    disk = RecordingDisk(trace, fails)
+    with patch("os.fsync", disk.fsync), in_use(disk, checkpoint_pages):
+        yield

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.faults.days import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop,
 from tests.faults.local_store import LocalStore
 from tests.faults.power_loss import Disk
 from tests.faults.recording_disk import recording
-from tests.faults.trace import Answered, Asked, Event
+from tests.faults.trace import Answered, Asked, Event, Synced, SyncFailed
 from tests.faults.verdict import broken_promise
 
 
@@ -22,6 +23,12 @@ def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:
     assert sum(cut.uncertain for cut in cuts) > 30, "the power went between writes and their sync"
     assert sum(cut.after_kill for cut in cuts) > 30
     assert sum(cut.answered for cut in cuts) > 3_000
+
+
+def test_a_disk_that_fails_to_sync_takes_nothing_away_either() -> None:
+    cuts = list(cut_power(200, seed=1, failing_syncs=0.04))
+    assert [cut for cut in cuts if cut.broken] == []
+    assert sum(cut.failed_syncs > 0 for cut in cuts) > 100
 
 
 def test_the_same_cuts_find_what_a_store_loses_that_does_not_sync_each_commit() -> None:
@@ -40,7 +47,7 @@ def test_a_first_start_may_end_at_any_moment(folder: Path) -> None:
     trace: list[Event] = []
     with recording(trace, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
-    disk, chance = Disk(), Random(1)
+    disk, chance = Disk(luck=Random(1)), Random(1)
     for at in range(len(trace) + 1):
         disk.follow(trace, at)
         for survival in (0.0, 0.3, 0.7, 1.0):
@@ -49,7 +56,8 @@ def test_a_first_start_may_end_at_any_moment(folder: Path) -> None:
             assert broken_promise(left, []) is None, f"event {at}, survival {survival}"
 
 
-def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe(folder: Path) -> None:
+@pytest.mark.parametrize("fails", [False, True], ids=["", "behind a failed sync"])
+def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe(folder: Path, fails: bool) -> None:
     before: list[Event] = []
     with recording(before, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
@@ -60,7 +68,10 @@ def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe
         if at < opened:
             continue
         trace = list(before)
-        kill(trace, at, folder / f"killed-{at}")
+        match trace[at]:
+            case Synced(file, upto) if fails:
+                trace[at] = SyncFailed(file, upto)
+        kill(trace, at + 1 if fails else at, folder / f"killed-{at}")
         with recording(trace, CHECKPOINT_PAGES):
             shop(folder / f"killed-{at}", in_doubt(trace), trace, shoppers=1)
         for broken in _after_each_answer(trace, at, folder):
@@ -69,9 +80,16 @@ def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe
     assert repeated > 6
 
 
+class Worst(Random):
+    """The luck that leaves nothing."""
+
+    def choice(self, seq: Any) -> Any:
+        return min(seq)
+
+
 def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list[str | None]:
     """The promises that break when the power goes right after an answer, and all that was not synced is gone."""
-    disk, found = Disk(), []
+    disk, found = Disk(luck=Worst()), []
     for at in range(start, len(trace)):
         if isinstance(trace[at], Answered):
             disk.follow(trace, at + 1)

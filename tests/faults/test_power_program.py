@@ -24,8 +24,8 @@ def test_a_broken_promise_is_told_and_is_exit_code_1(capsys: pytest.CaptureFixtu
 def test_a_ctrl_c_tells_what_came_of_the_cuts_so_far(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(images: int, seed: int, synchronous: str | None) -> Iterator[Cut]:
-        yield Cut(0, at=7, answered=3, after_kill=False, uncertain=True, broken=None)
+    def interrupted(*_: object) -> Iterator[Cut]:
+        yield Cut(0, at=7, answered=3, after_kill=False, failed_syncs=0, uncertain=True, broken=None)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(power, "cut_power", interrupted)
@@ -33,7 +33,10 @@ def test_a_ctrl_c_tells_what_came_of_the_cuts_so_far(
     assert capsys.readouterr().out.startswith("1 images of 1 traces")
 
 
-@pytest.mark.parametrize("wrong", [["--images", "0"], ["--images", "many"], ["--synchronous", "SOMETIMES"], ["--what"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["--images", "0"], ["--images", "many"], ["--synchronous", "SOMETIMES"], ["--failing-syncs", "1.5"], ["--what"]],
+)
 def test_wrong_usage_is_exit_code_2(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         power.main(wrong)

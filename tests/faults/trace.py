@@ -41,6 +41,14 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncFailed:
+    """What the trace had of this file before `upto` is on the disk or not, and no later sync changes that."""
+
+    file: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
 class FolderSynced:
     """What the trace had of names before `upto` is on the disk."""
 
@@ -65,7 +73,7 @@ class Killed:
     """All programs ended by kill -9: whatever was under way stays as it is, and the power stays on."""
 
 
-Event = Created | Deleted | Written | Truncated | Synced | FolderSynced | Asked | Answered | Killed
+Event = Created | Deleted | Written | Truncated | Synced | SyncFailed | FolderSynced | Asked | Answered | Killed
 
 
 def names_after(trace: Sequence[Event]) -> dict[str, int]:

@@ -85,6 +85,13 @@ MUTANTS = (
         "PRAGMA synchronous = NORMAL",
     ),
     Mutant(
+        "what a killed worker left is synced, and stays in the log",
+        "I1, I5: a sync that failed before hides a hole in the log from this one, until the power goes",
+        "db/connection.py",
+        "mode=apsw.SQLITE_CHECKPOINT_TRUNCATE",
+        "mode=apsw.SQLITE_CHECKPOINT_PASSIVE",
+    ),
+    Mutant(
         "the guard is dropped from the UPDATE",
         "I2: only the CHECK stands between the last piece and an oversell, and its error is no answer",
         "db/catalog.py",

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ from typing import Any
 import apsw
 import pytest
 
-from db.connection import Database, connect, sync_log
+from db.connection import Database, connect
 from domain.errors import Unavailable
 from tests.books import query
 from tests.tiers import ROOT
@@ -20,6 +21,16 @@ def database(tmp_path: Path) -> Database:
     with database.write() as transaction:
         transaction.execute("CREATE TABLE t (x)")
     return database
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that the store, and not SQLite, has synced."""
+    paths: list[str] = []
+    monkeypatch.setattr(
+        "db.connection.os.fsync", lambda descriptor: paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    )
+    return paths
 
 
 def test_a_connection_is_fully_durable(database: Database) -> None:
@@ -91,15 +102,18 @@ def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(datab
 def test_a_disk_that_fails_again_at_the_closing_is_unavailable_all_the_same(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def close(_self: Database) -> None:
-        raise apsw.IOError("disk I/O error")
+    class Failing(apsw.Connection):
+        def close(self, force: bool = False) -> None:
+            super().close(force)
+            raise apsw.IOError("disk I/O error")
 
-    monkeypatch.setattr(Database, "close", close)
+    database.close()
+    monkeypatch.setattr(apsw, "Connection", Failing)
     with pytest.raises(Unavailable), database.read():
         raise apsw.IOError("disk I/O error")
 
 
-def test_what_a_killed_process_has_written_is_synced_before_it_is_read(tmp_path: Path) -> None:
+def test_what_a_killed_process_has_written_is_settled_before_it_is_read(tmp_path: Path, synced: list[str]) -> None:
     killed = """
 import os, sys
 from pathlib import Path
@@ -110,10 +124,13 @@ os._exit(0)
 """
     path = tmp_path / "t.db"
     subprocess.run([sys.executable, "-c", killed, path], cwd=ROOT, check=True)
+    log = path.with_name("t.db-wal")
+    assert log.stat().st_size > 0
     database = Database(path)
     with database.read():
-        # The log is synced by a checkpoint, so all of it stands in the database by now. The copy is another program's
-        # work: a file that this one closes would lose its locks.
+        assert log.stat().st_size == 0, "no older part of it can come back and hide what is newer"
+        assert synced[-2:] == [str(log), str(tmp_path)]
+        # The copy is another program's work: a file that this one closes would lose its locks.
         subprocess.run(["cp", path, tmp_path / "alone.db"], check=True)
     database.close()
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
@@ -133,11 +150,7 @@ def test_a_mistake_of_ours_is_no_trouble_of_the_disk(database: Database) -> None
         transaction.execute("INSERT INTO nowhere VALUES (1)")
 
 
-def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr("db.connection.os.fsync", synced.append)
+def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(database: Database, synced: list[str]) -> None:
     reader, writer = connect(database.path), connect(database.path)
     reader.execute("BEGIN; SELECT x FROM t").fetchall()
     writer.execute("INSERT INTO t VALUES (2)").fetchall()
@@ -145,32 +158,35 @@ def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(
     checkpoint = threading.Thread(target=writer.wal_checkpoint, kwargs={"mode": apsw.SQLITE_CHECKPOINT_RESTART})
     checkpoint.start()
     time.sleep(0.2)
+    synced.clear()
     late = connect(database.path)
     assert late.execute("SELECT count(*) FROM t").get == 1
     assert checkpoint.is_alive(), "it still waits for the reader"
-    assert len(synced) == 1, "what is in the log was synced all the same"
+    assert f"{database.path}-wal" in synced, "what is in the log was synced all the same"
     reader.execute("COMMIT").fetchall()
     checkpoint.join()
     for connection in (reader, writer, late):
         connection.close()
 
 
-def test_a_disk_without_room_for_a_checkpoint_can_be_read(tmp_path: Path) -> None:
-    class Full:
-        def wal_checkpoint(self) -> Any:
+def test_a_disk_without_room_for_a_checkpoint_can_be_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(apsw.Connection):
+        def wal_checkpoint(self, *_: Any, **__: Any) -> Any:
             raise apsw.FullError
 
-    sync_log(Full(), tmp_path / "t.db")  # type: ignore[arg-type]
+    database.close()
+    monkeypatch.setattr(apsw, "Connection", Full)
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM t").get == 0
 
 
 def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Busy:
-        def wal_checkpoint(self) -> Any:
-            raise apsw.BusyError
-
     def fail(_descriptor: int) -> None:
         raise OSError("Input/output error")
 
+    database.close()
     monkeypatch.setattr("db.connection.os.fsync", fail)
-    with database.read(), pytest.raises(apsw.IOError, match="Input/output error"):
-        sync_log(Busy(), database.path)  # type: ignore[arg-type]
+    with pytest.raises(apsw.IOError, match="Input/output error"):
+        connect(database.path)
+    with pytest.raises(Unavailable), database.read():
+        pass
