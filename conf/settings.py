@@ -227,6 +227,8 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
     text, file = environ.get("TIER_SECRET"), environ.get("TIER_SECRET_FILE")
     if text is not None and file is not None:
         raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
+    if file == "":
+        raise SettingsError("TIER_SECRET_FILE is empty; it names a file")
     variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
     if file is not None:
         try:

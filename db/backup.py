@@ -9,6 +9,7 @@ The pages are copied by SQLite's backup API, from connections that stay at their
 INTO takes about as long, but it begins a transaction of its own, so its moment could not be fixed under that lock.
 """
 
+import errno
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +44,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
 
     Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then there is no `target`.
     """
-    if _has_content(target):
+    if _is_taken(target):
         raise InTheWay(f"{target} is there already, and no empty folder; name a new one for the backup")
     with _unfinished(target) as folder:
         with Snapshots(data_dir):
@@ -51,7 +52,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
-                _fix(sources)
+                _begin_to_read(sources)
             _copy(sources, folder, watch)
         with Snapshots(folder) as copy:
             return audit(copy, HISTORY, watch)
@@ -66,13 +67,15 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
     for file in FILES:
         if not (source / file.name).is_file():
             raise Unreadable(f"{source} is no backup: it has no {file.name}")
-    if _has_content(target):
+    if source.resolve() == target.resolve():
+        raise InTheWay(f"{source} cannot be restored onto itself; name the folder of a backup")
+    if _is_taken(target):
         raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
     with _unfinished(target) as folder:
         with _opened(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
-            _fix(sources)
+            _begin_to_read(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
             catalog.migrate()
@@ -103,7 +106,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         yield sources
 
 
-def _fix(sources: Mapping[File, apsw.Connection]) -> None:
+def _begin_to_read(sources: Mapping[File, apsw.Connection]) -> None:
     """From now on each connection sees its database as it stands now."""
     for connection in sources.values():
         connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
@@ -130,7 +133,7 @@ def _copy_file(source: apsw.Connection, path: Path) -> None:
         copy.pragma("journal_mode", "delete")
 
 
-def _has_content(folder: Path) -> bool:
+def _is_taken(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
@@ -145,7 +148,12 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield folder
         for path in (*folder.iterdir(), folder):
             sync(path)
-        folder.rename(target)
+        try:
+            folder.rename(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise InTheWay(f"another has made {target} meanwhile; name a new one") from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -8,7 +8,7 @@ from typing import Any
 
 from conf.arguments import argument
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_price, parse_stock
+from domain.values import MAX_STOCK, parse_key, parse_name, parse_new_name, parse_price, parse_stock, parse_whole_number
 
 _DESCRIPTION = """\
 The books of the toy store: look at them, prove them, copy them, and change what the store sells.
@@ -83,7 +83,8 @@ def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None
     change_price = command("price", "change the price of a product, for the buys from now on")
     retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
     for change in (add, restock, change_price, retire):
-        change.add_argument("name", type=argument(parse_name), metavar="NAME", help="the product")
+        parse = parse_new_name if change is add else parse_name
+        change.add_argument("name", type=argument(parse), metavar="NAME", help="the product")
     add.add_argument("price_cents", **price)
     add.add_argument("quantity", type=argument(parse_stock), metavar="QUANTITY", help="pieces in stock, 0 or more")
     restock.add_argument("quantity", type=argument(_parse_restock), metavar="QUANTITY", help="pieces, 1 or more")
@@ -93,7 +94,7 @@ def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None
 
 
 def _parse_restock(text: str) -> int:
-    quantity = parse_stock(text)
-    if quantity < 1:
-        raise Invalid("the quantity is below 1")
+    quantity = parse_whole_number(text)
+    if quantity is None or not 1 <= quantity <= MAX_STOCK:
+        raise Invalid(f"the quantity {text!r} is not a whole number from 1 to {MAX_STOCK:,}")
     return quantity

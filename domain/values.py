@@ -76,6 +76,16 @@ def parse_name(text: str) -> str:
     return name
 
 
+def parse_new_name(text: str) -> str:
+    """Text from outside as the name of a product to come. Raises Invalid for what nobody could ask for, or see."""
+    name = parse_name(text)
+    if name != name.strip():
+        raise Invalid(f"the product name {name!r} begins or ends with a blank")
+    if name in (".", ".."):
+        raise Invalid(f"the product name {name!r} is one that browsers and curl take out of a path")
+    return name
+
+
 def parse_quantity(text: str) -> int:
     """Text from outside as a number of pieces, 1 to MAX_QUANTITY. Raises Invalid."""
     number = parse_whole_number(text)
@@ -103,7 +113,7 @@ def parse_price(text: str) -> int:
     """Text from outside such as 25.99 as a price in cents. Raises Invalid."""
     match = _PRICE.fullmatch(text)
     if match is None:
-        raise Invalid(f"the price {text!r} is not a number such as 25.99")
+        raise Invalid(f"the price {text!r} is not a number such as 25.99, without a third decimal")
     price_cents = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
     if price_cents > MAX_PRICE_CENTS:
         raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
@@ -122,4 +132,7 @@ def parse_key(text: str) -> str:
     """Text from outside as an idempotency key. Raises Invalid."""
     if not 1 <= len(text) <= MAX_KEY_CHARACTERS or not _VISIBLE_ASCII.fullmatch(text):
         raise Invalid(f"the Idempotency-Key is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters")
+    # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two is meant?
+    if "," in text:
+        raise Invalid("the Idempotency-Key stands twice or has a comma")
     return text

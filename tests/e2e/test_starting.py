@@ -24,6 +24,23 @@ def test_no_start_order_is_needed(tmp_path: Path, order: tuple[str, ...]) -> Non
         tiers.stop()
 
 
+@pytest.mark.parametrize(
+    ("argument", "code", "text"), [("--help", 0, "usage: python -m conf.run"), ("--port", 2, "unrecognized arguments")]
+)
+def test_who_asks_how_to_start_does_not_start_anything(argument: str, code: int, text: str, tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "conf.run", argument],
+        cwd=ROOT,
+        env=clean_environment() | {"DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert process.returncode == code
+    assert text in process.stdout + process.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_without_the_tiers_behind_the_answer_is_503_and_with_them_all_is_well(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data")
     headers = {"Idempotency-Key": "patient"}

@@ -11,11 +11,11 @@ import pytest
 
 from db import backup as module
 from db.assortment import Assortment
-from db.audit import Audit
+from db.audit import Audit, audit
 from db.backup import InTheWay, backup, restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import File, Unreadable
+from db.snapshots import File, Snapshots, Unreadable
 from domain.checkout import Checkout
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Product
@@ -87,21 +87,42 @@ def test_a_backup_writes_over_nothing(checkout: Checkout, data: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
+def test_of_two_backups_to_one_folder_one_is_there_and_the_other_says_so(
+    checkout: Checkout, data: Path, tmp_path: Path
+) -> None:
+    def overtaken(step: str) -> None:
+        if not (tmp_path / "b").exists():
+            backed_up(data, tmp_path / "b")
+
+    with pytest.raises(InTheWay, match=r"another has made .*b meanwhile; name a new one"):
+        backup(data, tmp_path / "b", overtaken)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+    with Snapshots(tmp_path / "b") as copy:
+        assert audit(copy).is_clean
+
+
+def test_a_store_is_not_restored_onto_itself(checkout: Checkout, data: Path) -> None:
+    before = sorted(path.name for path in data.iterdir())
+    with pytest.raises(InTheWay, match="data cannot be restored onto itself; name the folder of a backup"):
+        restore(data, data.parent / "x" / ".." / "data", no_watch)
+    assert sorted(path.name for path in data.iterdir()) == before
+
+
 def test_no_buy_comes_between_the_moments_of_the_two_files(
     checkout: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a buy could be sold in the copy of the catalog, and in the copy of the log neither ordered nor begun."""
     shopper = threading.Thread(target=lambda: checkout.place(Buy("between", "Tux", 1)))
-    fix = module._fix
+    begin = module._begin_to_read
 
-    def fix_slowly(sources: Mapping[File, apsw.Connection]) -> None:
+    def begin_slowly(sources: Mapping[File, apsw.Connection]) -> None:
         order, catalog = sorted(sources, key=lambda file: file.name, reverse=True)
-        fix({order: sources[order]})
+        begin({order: sources[order]})
         shopper.start()
         shopper.join(timeout=0.3)
-        fix({catalog: sources[catalog]})
+        begin({catalog: sources[catalog]})
 
-    monkeypatch.setattr(module, "_fix", fix_slowly)
+    monkeypatch.setattr(module, "_begin_to_read", begin_slowly)
     assert backed_up(data, tmp_path / "b").discrepancies == ()
     shopper.join()
     assert len(Books.read(tmp_path / "b").orders) == 3

@@ -220,10 +220,14 @@ def test_a_no_is_one_line_and_exit_code_1(run: Run, tmp_path: Path, arguments: t
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("restock", "Tux", "0"), "the quantity is below 1"),
-        (("restock", "Tux", "1000000001"), "the quantity '1000000001' is not a whole number from 0"),
+        (("restock", "Tux", "0"), "the quantity '0' is not a whole number from 1 to 1,000,000,000"),
+        (("restock", "Tux", "1000000001"), "the quantity '1000000001' is not a whole number from 1"),
+        (("restock", "Tux", "-5"), "the quantity '-5' is not a whole number from 1"),
         (("price", "Tux", "1,5"), "the price '1,5' is not a number such as 25.99"),
+        (("price", "Tux", "1.999"), "the price '1.999' is not a number such as 25.99, without a third decimal"),
         (("add", "a/b", "1", "1"), "the product name has a '/'"),
+        (("add", " Nix", "1", "1"), "the product name ' Nix' begins or ends with a blank"),
+        (("retire", "Tux", "--key", "a,b"), "the Idempotency-Key stands twice or has a comma"),
         (("retire", "Tux", "--key", "a b"), "the Idempotency-Key is not"),
         (("melt",), "invalid choice: 'melt'"),
         ((), "the following arguments are required: COMMAND"),

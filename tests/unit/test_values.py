@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_quantity
+from domain.values import parse_key, parse_name, parse_new_name, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,14 @@ def test_a_bad_name_is_told_its_problem(text: str, problem: str) -> None:
         parse_name(text)
 
 
+@pytest.mark.parametrize("text", [" Tux", "Tux ", "\u00a0Tux", ".", ".."])
+def test_a_new_name_is_one_that_can_be_seen_and_asked_for(text: str) -> None:
+    assert parse_name(text) == text, "a shopper may ask, and is told that there is none"
+    with pytest.raises(Invalid, match="the product name"):
+        parse_new_name(text)
+    assert parse_new_name("a . b") == "a . b"
+
+
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("1000000", 1_000_000), ("007", 7), ("0" * 5000 + "1", 1)])
 def test_a_quantity_is_a_whole_number(text: str, number: int) -> None:
     assert parse_quantity(text) == number
@@ -56,7 +64,7 @@ def test_a_key_is_visible_ascii(text: str) -> None:
     assert parse_key(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "\xe9", "a\n", "\x7f"])
+@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "\xe9", "a\n", "\x7f", "a,b"])
 def test_a_bad_key_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="Idempotency-Key"):
         parse_key(text)
