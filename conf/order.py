@@ -10,7 +10,6 @@ wsgi_app = "wsgi_apps.order:create_app()"
 proc_name = "toystore order"
 bind = closed_bind_of(settings.order)
 workers = settings.order.workers
-threads = settings.order.threads
 
 
 def when_ready(server: Any) -> None:

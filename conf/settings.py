@@ -15,7 +15,7 @@ from conf.secret import Secrets, parse_secrets
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The prefix of a tier's variables, and what holds where none of them is set."""
+    """The prefix of a tier's variables, and what holds where none of them is set. No threads means that none can be set."""
 
     prefix: str
     port: int
@@ -26,12 +26,26 @@ class Defaults:
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
 # the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
 # for what does not travel together: in the front end pages of products and single orders, in the catalog pages and
-# writes. The order tier needs none.
+# writes. The order tier takes all steps of many buys together and needs none.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=8),
-    "order": Defaults("ORDER", port=10010, workers=1, threads=1),
+    "order": Defaults("ORDER", port=10010, workers=1, threads=0),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
 }
+
+# What may stand behind each prefix and a "_".
+_SUFFIXES = {
+    **{tier.prefix: ["BIND", "WORKERS", *(["THREADS"] if tier.threads else [])] for tier in TIERS.values()},
+    "TIER": ["SECRET", "SECRET_FILE"],
+    "TRUST": ["NETWORK"],
+    "REFUSED": ["PER_S"],
+}
+_VARIABLES = [
+    *(tier.prefix for tier in TIERS.values()),
+    *(f"{prefix}_{suffix}" for prefix, suffixes in _SUFFIXES.items() for suffix in suffixes),
+    "DATA_DIR",
+    "PRODUCTS",
+]
 
 # Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody
 # who means harm and never stops.
@@ -51,7 +65,7 @@ Settings (environment variables)
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
-  ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
+  ORDER_WORKERS               likewise, without threads               default: {order.workers}
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
@@ -134,9 +148,8 @@ class Settings:
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in `environ`. Raises SettingsError."""
+    _refuse_misspelt(environ)
     catalog, order, front_end = (_tier(name, environ) for name in TIERS)
-    for prefix, known in (("TIER", ["SECRET", "SECRET_FILE"]), ("TRUST", ["NETWORK"]), ("REFUSED", ["PER_S"])):
-        _refuse_misspelt(prefix, known, environ)
     return Settings(
         catalog=catalog,
         order=order,
@@ -209,14 +222,13 @@ def _is_ipv6(text: str) -> bool:
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "WORKERS", "THREADS"], environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
-        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
     )
     reach = environ.get(prefix)
     return replace(tier, address=parse_address(prefix, reach, port) if reach else tier.here)
@@ -228,6 +240,8 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
     if text is not None and file is not None:
         raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
     variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
+    if file == "":
+        raise SettingsError(f"{variable} is empty; name the file that has the secret, or unset it")
     if file is not None:
         try:
             text = Path(file).read_text("utf-8")
@@ -242,12 +256,27 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
         raise SettingsError(f"{variable} {error}") from None
 
 
-def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
+def _refuse_misspelt(environ: Mapping[str, str]) -> None:
     """CATALOG_WORKER would be ignored in silence. Others' variables, such as CATALOG_PORT, do not look like ours."""
     for variable in environ:
-        suffix = variable.removeprefix(f"{prefix}_")
-        if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
+        if variable in _VARIABLES:
+            continue
+        if variable == "ORDER_THREADS":
+            raise SettingsError(f"{variable} is not a setting any more: the order tier needs no threads; unset it")
+        prefix, _, suffix = variable.partition("_")
+        if close := difflib.get_close_matches(suffix, _SUFFIXES.get(prefix, []), 1, 0.65):
             raise SettingsError(f"{variable} is not a setting; did you mean {prefix}_{close[0]}?")
+        for meant in _VARIABLES:
+            # Whoever has set the right one as well has not misspelt it: the other is another program's.
+            if _letters(variable) == _letters(meant) and meant not in environ:
+                others = f"if it is another program's, set {meant} as well"
+                raise SettingsError(f"{variable} is not a setting; did you mean {meant}? ({others})")
+
+
+def _letters(variable: str) -> list[str]:
+    """What stays the same when an underscore, the S of a plural, or the order of letters is wrong. What is further
+    from a setting may well be another program's."""
+    return sorted(variable.replace("_", "").removesuffix("S"))
 
 
 def _count(variable: str, environ: Mapping[str, str], default: int, most: int) -> int:

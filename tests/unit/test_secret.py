@@ -102,9 +102,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
-    for path in (str(file), str(tmp_path), "a\0b", ""):
+    for path in (str(file), str(tmp_path), "a\0b"):
         with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE=.* cannot be read: ."):
             load({"TIER_SECRET_FILE": path})
+
+
+@pytest.mark.parametrize("variable", ["TIER_SECRET", "TIER_SECRET_FILE"])
+def test_an_empty_variable_is_named(variable: str) -> None:
+    """For the other settings it is as if unset; but whoever sets this one means to be protected."""
+    with pytest.raises(SettingsError, match=f"^{variable} is empty"):
+        load({variable: ""})
 
 
 @pytest.mark.parametrize("variable", ["TIER_SECRETS", "TIER_SECRET_FIL", "TRUST_NETWORKS", "REFUSED_PER_SEC"])

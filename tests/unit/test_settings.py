@@ -51,7 +51,7 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("CATALOG_BIND", "127.0.0.1:0"),
         ("CATALOG_WORKERS", "0"),
         ("CATALOG_WORKERS", "two"),
-        ("ORDER_THREADS", "-1"),
+        ("CATALOG_THREADS", "-1"),
         ("FRONT_THREADS", "\u0661"),
     ],
 )
@@ -72,8 +72,41 @@ def test_a_misspelt_name_is_named() -> None:
         load({"CATALOG_WORKER": "2"})
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("DATADIR", "DATA_DIR"),
+        ("DATA_DRI", "DATA_DIR"),
+        ("PRODUCT", "PRODUCTS"),
+        ("PRODUTCS", "PRODUCTS"),
+        ("TIERSECRET", "TIER_SECRET"),
+        ("TIERSECRETS", "TIER_SECRET"),
+        ("TEIR_SECRET", "TIER_SECRET"),
+        ("TIER_SECRETFILE", "TIER_SECRET_FILE"),
+        ("CATALOGBIND", "CATALOG_BIND"),
+        ("ORDERS", "ORDER"),
+        ("TRUSTNETWORK", "TRUST_NETWORK"),
+        ("REFUSEDPERS", "REFUSED_PER_S"),
+    ],
+)
+def test_a_name_that_is_almost_a_setting_is_named(variable: str, meant: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} is not a setting; did you mean {meant}[?]"):
+        load({variable: "x"})
+
+
+def test_a_name_that_is_almost_a_setting_is_anothers_where_the_setting_is_set_too() -> None:
+    assert str(load({"PRODUCT": "x", "PRODUCTS": "y"}).products) == "y"
+
+
+def test_the_order_tier_has_no_threads_to_set() -> None:
+    with pytest.raises(SettingsError, match=r"ORDER_THREADS is not a setting any more: .*; unset it"):
+        load({"ORDER_THREADS": "1"})
+    assert load({}).order.threads == 0
+
+
 def test_variables_of_others_are_none_of_our_business() -> None:
     load({"CATALOG_PORT": "tcp://10.0.0.1:80", "ORDER_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"})
+    load(dict.fromkeys(("PORT", "FRONT_PORT", "PGDATA", "XDG_DATA_DIRS", "PRODUCT_NAME", "SECRET", "data_dir"), "x"))
 
 
 def test_every_setting_is_described() -> None:
