@@ -15,7 +15,7 @@ from conf.secret import Secrets, parse_secrets
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The prefix of a tier's variables, and what holds where none of them is set. No threads means that none can be set."""
+    """The prefix of a tier's variables, and what holds where none is set. With no threads, none can be set."""
 
     prefix: str
     port: int

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from db.connection import StartRefused
 from domain.errors import Invalid
-from domain.values import Product, parse_name, parse_price, parse_stock, parse_whole_number
+from domain.values import Product, parse_new_name, parse_price, parse_stock, parse_whole_number
 
 
 def read_products(path: Path) -> list[Product]:
@@ -44,4 +44,4 @@ def _parse(fields: list[str]) -> Product:
     if len(fields) != 3:
         raise Invalid('a line is: name price quantity, with "quotes" around a name with spaces')
     name, price, quantity = fields
-    return Product(parse_name(name), parse_price(price), parse_stock(quantity))
+    return Product(parse_new_name(name), parse_price(price), parse_stock(quantity))

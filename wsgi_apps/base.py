@@ -49,8 +49,7 @@ class Request(WerkzeugRequest):
         text = self.headers.get("Idempotency-Key")
         if text is None:
             return uuid.uuid4().hex
-        # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two is meant?
-        if "," in text:
+        if "," in text:  # no key has one, but here it is a likely sign of two
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 
