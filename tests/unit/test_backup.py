@@ -87,6 +87,35 @@ def test_a_backup_writes_over_nothing(checkout: Checkout, data: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
+@pytest.mark.parametrize("what", ["a backup", "a file"])
+def test_of_two_backups_at_once_to_one_folder_the_later_gives_up(
+    checkout: Checkout, data: Path, tmp_path: Path, what: str
+) -> None:
+    target = tmp_path / "b"
+
+    def meanwhile(step: str) -> None:
+        if step != "copy of order.db":
+            return
+        if what == "a backup":
+            backed_up(data, target)
+        else:
+            target.write_text("dear diary")
+
+    with pytest.raises(InTheWay, match=r"another one has made .*/b meanwhile, and it stays as it is; name a new one"):
+        backup(data, target, meanwhile)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+    if what == "a backup":
+        assert content(target) == content(data)
+
+
+def test_a_backup_is_not_restored_onto_itself(checkout: Checkout, data: Path, tmp_path: Path) -> None:
+    backed_up(data, tmp_path / "b")
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    with pytest.raises(InTheWay, match="b is both the backup and the folder to make; name another one with --into"):
+        restore(tmp_path / "b", tmp_path / "link", no_watch)
+    assert content(tmp_path / "b") == content(data)
+
+
 def test_no_buy_comes_between_the_moments_of_the_two_files(
     checkout: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -133,6 +133,17 @@ def test_a_backup_and_the_way_back(run: Run, tmp_path: Path) -> None:
     assert (json.loads(out)["folder"], json.loads(out)["clean"]) == (f"{tmp_path}/r", True)
 
 
+@pytest.mark.parametrize("into", ["", "elsewhere"])
+def test_the_stores_own_folder_is_no_backup(run: Run, tmp_path: Path, into: str) -> None:
+    before = Books.read(tmp_path)
+    code, out, err = run("restore", f"{tmp_path}/.", *(["--into", str(tmp_path / into)] if into else []))
+    assert (code, out) == (2, "")
+    assert err == (
+        f"toy store: {tmp_path} is the store's own folder (DATA_DIR) and no backup; name one that backup has made\n"
+    )
+    assert Books.read(tmp_path) == before and not (tmp_path / "elsewhere").exists()
+
+
 def test_a_backup_of_wrong_books_has_exit_code_1(run: Run, tmp_path: Path) -> None:
     forge(tmp_path / "catalog.db", "UPDATE products SET quantity = 5 WHERE name = 'Bird'")
     code, out, _ = run("backup", str(tmp_path / "b"))
