@@ -1,9 +1,15 @@
 """gunicorn's settings for the front end: gunicorn -c conf/front_end.py"""
 
+import sys
 from typing import Any
 
-from conf.common import *
-from conf.common import announce, bind_of, pin, settings
+try:
+    from conf.common import *
+    from conf.common import announce, bind_of, pin, settings
+except ModuleNotFoundError as error:
+    if error.name != "conf":
+        raise
+    sys.exit("toy store: run gunicorn in the root of the repository, where the folder conf is")
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"

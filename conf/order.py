@@ -1,10 +1,16 @@
 """gunicorn's settings for the order tier: gunicorn -c conf/order.py"""
 
+import sys
 from typing import Any
 
-from conf.common import *
-from conf.common import announce, closed_bind_of, settings
-from wsgi_apps.order import prepare, start_recovery
+try:
+    from conf.common import *
+    from conf.common import announce, closed_bind_of, settings
+    from wsgi_apps.order import prepare, start_recovery
+except ModuleNotFoundError as error:
+    if error.name != "conf":
+        raise
+    sys.exit("toy store: run gunicorn in the root of the repository, where the folder conf is")
 
 wsgi_app = "wsgi_apps.order:create_app()"
 proc_name = "toystore order"

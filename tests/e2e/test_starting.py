@@ -94,11 +94,11 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
         assert requests.post(tiers.url("front_end") + "/Cat/1", timeout=10).json()["data"]["order_number"] == "1"
 
 
-def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def start_badly(tier: str, cwd: Path = ROOT, /, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
     return subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
-        cwd=ROOT,
+        [sys.executable, "-m", "gunicorn", "-c", f"{ROOT}/conf/{tier}.py"],
+        cwd=cwd,
         env=environment,
         capture_output=True,
         text=True,
@@ -142,6 +142,47 @@ def test_a_strange_database_stops_the_start(tmp_path: Path, tier: str) -> None:
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert f"{tier}.db" in line
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_folder_that_cannot_be_made_names_its_setting(tmp_path: Path, tier: str) -> None:
+    (tmp_path / "data").write_text("my diary")
+    ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: {tier}: {tmp_path}/data/{tier}.db (DATA_DIR): ")
+    assert (tmp_path / "data").read_text() == "my diary"
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_database_that_cannot_be_opened_names_its_setting(tmp_path: Path, tier: str) -> None:
+    (tmp_path / f"{tier}.db").mkdir()
+    ended = start_badly(tier, DATA_DIR=str(tmp_path))
+    assert ended.returncode == 1, "it may be mended while supervisord tries again"
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: {tier}: {tmp_path}/{tier}.db (DATA_DIR): ")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_products_file_that_cannot_be_read_names_its_setting(tmp_path: Path, content: bytes | None) -> None:
+    products = tmp_path / "products.txt"
+    if content is not None:
+        products.write_bytes(content)
+    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: catalog: cannot read the products file {products} (PRODUCTS): ")
+    assert query(tmp_path / "catalog.db", "SELECT * FROM products") == []
+
+
+@pytest.mark.parametrize("tier", NAMES)
+def test_a_start_from_another_folder_is_one_line(tmp_path: Path, tier: str) -> None:
+    ended = start_badly(tier, tmp_path, PYTHONPATH="", PYTHONSAFEPATH="")
+    assert ended.returncode == 1
+    assert ended.stdout + ended.stderr == (
+        "toy store: run gunicorn in the root of the repository, where the folder conf is\n"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("tier", NAMES)
