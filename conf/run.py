@@ -4,6 +4,7 @@ This process only looks after the start: it refuses busy ports, waits for the ti
 end of the run along. Keeping the tiers alive is supervisord's work.
 """
 
+import argparse
 import contextlib
 import itertools
 import os
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 import xmlrpc.client
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
 from conf.health import is_healthy
-from conf.settings import TIERS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
+from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
 READY_WITHIN_S = 60.0
@@ -43,7 +45,9 @@ class StartFailed(Exception):
         self.exit_code = exit_code
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run the store until a signal ends it; the exit code. All is set by the environment, and an argument starts nothing."""
+    _parser().parse_args(arguments)
     try:
         settings = load_or_exit()
         require_closed(settings, settings.catalog, settings.order)
@@ -60,6 +64,16 @@ def main() -> int:
         return failure.exit_code
     except KeyboardInterrupt:  # before the tiers were started
         return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog="python -m conf.run",
+        description="Start the three tiers of the toy store and keep them alive. Ctrl-C ends it; the state stays.",
+        epilog=describe(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
 
 
 def _run(settings: Settings, run_dir: str) -> int:
@@ -205,4 +219,4 @@ def _box(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
