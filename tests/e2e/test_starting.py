@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from conf.settings import TIERS
+from db.program import main
 from tests.books import Books, query
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
 
@@ -92,6 +94,42 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
         cat = requests.get(tiers.url("front_end") + "/products/Cat", timeout=10).json()["data"]
         assert cat == {"name": "Cat", "price": 1.5, "quantity": 5}
         assert requests.post(tiers.url("front_end") + "/Cat/1", timeout=10).json()["data"]["order_number"] == "1"
+
+
+def test_a_file_without_products_is_an_empty_shop_and_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("# the owner adds them\n")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    warning = f"{products} (PRODUCTS) has no product, so the shop is empty: python -m db add adds some"
+    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+        url = tiers.url("front_end") + "/products"
+        assert requests.get(url, timeout=10).json() == {"data": [], "next": None}
+        assert tiers.log.read_text().count(warning) == 1
+        assert main(["add", "Cat", "1.50", "7"]) == 0
+        assert [product["name"] for product in requests.get(url, timeout=10).json()["data"]] == ["Cat"]
+        tiers.stop("catalog")
+        tiers.start("catalog")
+        assert tiers.log.read_text().count(warning) == 1, "there is a product now"
+
+
+def test_two_stores_on_one_folder_are_one_store(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as one, running(tmp_path / "data") as other:
+        urls = [tiers.url("front_end") for tiers in (one, other)]
+
+        def buy(turn: int) -> str:
+            headers = {"Idempotency-Key": f"key-{turn // 2}"}  # each key at both
+            reply = requests.post(f"{urls[turn % 2]}/Tux/1", headers=headers, timeout=10)
+            return str(reply.json()["data"]["order_number"])
+
+        with ThreadPoolExecutor(8) as pool:
+            numbers = list(pool.map(buy, range(100)))
+    assert numbers[::2] == numbers[1::2]
+    assert sorted(map(int, numbers[::2])) == list(range(50))
+    books = Books.read(tmp_path / "data")
+    books.check()
+    assert books.products["Tux"] == 30
 
 
 def start_badly(tier: str, cwd: Path = ROOT, /, **settings: str) -> subprocess.CompletedProcess[str]:
