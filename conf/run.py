@@ -46,7 +46,7 @@ class StartFailed(Exception):
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run the store until a signal ends it; the exit code. All is set by the environment, and an argument starts nothing."""
+    """Run the store until a signal ends it; the exit code. With an argument nothing is started."""
     _parser().parse_args(arguments)
     try:
         settings = load_or_exit()

@@ -66,7 +66,7 @@ Settings (environment variables)
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
   ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
-  FRONT_WORKERS, _THREADS     as the catalog's                         default: {front_end.workers}, {front_end.threads}
+  FRONT_WORKERS, _THREADS     as the catalog's                        default: {front_end.workers}, {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
   TIER_SECRET                 what catalog and order want to hear from other tiers, the same for all three;
