@@ -268,7 +268,7 @@ def _refuse_misspelt(environ: Mapping[str, str]) -> None:
             raise SettingsError(f"{variable} is not a setting; did you mean {prefix}_{close[0]}?")
         for meant in _VARIABLES:
             # Whoever has set the right one as well has not misspelt it: the other is another program's.
-            if _letters(variable) == _letters(meant) and meant not in environ:
+            if _letters(variable) == _letters(meant) and not environ.get(meant):
                 others = f"if it is another program's, set {meant} as well"
                 raise SettingsError(f"{variable} is not a setting; did you mean {meant}? ({others})")
 

@@ -96,6 +96,8 @@ def test_a_name_that_is_almost_a_setting_is_named(variable: str, meant: str) -> 
 
 def test_a_name_that_is_almost_a_setting_is_anothers_where_the_setting_is_set_too() -> None:
     assert str(load({"PRODUCT": "x", "PRODUCTS": "y"}).products) == "y"
+    with pytest.raises(SettingsError, match="did you mean PRODUCTS"):
+        load({"PRODUCT": "x", "PRODUCTS": ""})
 
 
 def test_the_order_tier_has_no_threads_to_set() -> None:
