@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import xmlrpc.client
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,7 @@ from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
 from conf.health import is_healthy
-from conf.settings import (
-    TIERS,
-    Settings,
-    SettingsError,
-    Tier,
-    describe,
-    load_or_exit,
-    refuse_to_start,
-    require_closed,
-)
+from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
@@ -54,9 +46,12 @@ class StartFailed(Exception):
         self.exit_code = exit_code
 
 
-def main(configuration: Path = CONFIGURATION) -> int:
-    """Run the store until its end, with this configuration of supervisord; the exit code."""
-    _parser().parse_args()
+def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> int:
+    """Run the store, by this configuration of supervisord, until a signal ends it; the exit code.
+
+    With an argument nothing is started.
+    """
+    _parser().parse_args(arguments)
     try:
         settings = load_or_exit()
         require_closed(settings, settings.catalog, settings.order)
@@ -78,9 +73,10 @@ def main(configuration: Path = CONFIGURATION) -> int:
 def _parser() -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         prog="python -m conf.run",
-        description="Start the three tiers, keep them alive, and end them with Ctrl-C. `make run` is this.",
+        description="Start the three tiers of the toy store and keep them alive. Ctrl-C ends it; the state stays.",
         epilog=describe(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
 
 
@@ -228,4 +224,4 @@ def _box(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -59,7 +59,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
 
 
 def restore(source: Path, target: Path, watch: Watch) -> Audit:
-    """Make the folder `target` from a backup, upgraded to this code's schema; what its audit found.
+    """Make the folder `target` from the backup in `source`, upgraded to this code's schema; what its audit found.
 
     `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, Unreadable
     for what is no backup or one of a newer release, StartRefused, CopyFailed and OSError; then `target` is as it was.
@@ -68,7 +68,7 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
         if not (source / file.name).is_file():
             raise Unreadable(f"{source} is no backup: it has no {file.name}")
     if source.resolve() == target.resolve():
-        raise InTheWay(f"{source} cannot be restored onto itself; name the folder of a backup")
+        raise InTheWay(f"{source} is both the backup and the folder to make; name another one with --into")
     if _is_taken(target):
         raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
     with _unfinished(target) as folder:
@@ -148,13 +148,17 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield folder
         for path in (*folder.iterdir(), folder):
             sync(path)
-        try:
-            folder.rename(target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            raise InTheWay(f"another has made {target} meanwhile; name a new one") from error
+        _name(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     sync(target.parent)
+
+
+def _name(folder: Path, target: Path) -> None:
+    try:
+        folder.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise InTheWay(f"another one has made {target} meanwhile, and it stays as it is; name a new one") from error

@@ -1,14 +1,14 @@
 """What the keeper of the books is told on the command line."""
 
 import argparse
+import functools
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from conf.arguments import argument
-from domain.errors import Invalid
-from domain.values import MAX_STOCK, parse_key, parse_name, parse_new_name, parse_price, parse_stock, parse_whole_number
+from domain.values import parse_key, parse_name, parse_new_name, parse_price, parse_stock
 
 _DESCRIPTION = """\
 The books of the toy store: look at them, prove them, copy them, and change what the store sells.
@@ -82,19 +82,20 @@ def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None
     restock = command("restock", "put more pieces of a product in stock")
     change_price = command("price", "change the price of a product, for the buys from now on")
     retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
-    for change in (add, restock, change_price, retire):
-        parse = parse_new_name if change is add else parse_name
+    for change, parse in (
+        (add, parse_new_name),
+        (restock, parse_name),
+        (change_price, parse_name),
+        (retire, parse_name),
+    ):
         change.add_argument("name", type=argument(parse), metavar="NAME", help="the product")
     add.add_argument("price_cents", **price)
     add.add_argument("quantity", type=argument(parse_stock), metavar="QUANTITY", help="pieces in stock, 0 or more")
-    restock.add_argument("quantity", type=argument(_parse_restock), metavar="QUANTITY", help="pieces, 1 or more")
+    restock.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
     change_price.add_argument("price_cents", **price)
     for change in (add, restock, change_price, retire):
-        change.add_argument("--key", type=argument(parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
+        change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
 
 
-def _parse_restock(text: str) -> int:
-    quantity = parse_whole_number(text)
-    if quantity is None or not 1 <= quantity <= MAX_STOCK:
-        raise Invalid(f"the quantity {text!r} is not a whole number from 1 to {MAX_STOCK:,}")
-    return quantity
+_parse_key = functools.partial(parse_key, called="the key")
+_parse_pieces = functools.partial(parse_stock, least=1)

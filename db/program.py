@@ -84,6 +84,11 @@ def _backup(given: argparse.Namespace, settings: Settings) -> int:
 
 def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
+    if given.folder.resolve() == settings.data_dir.resolve():
+        # It may be in use, and then its two files are not of one moment.
+        raise InTheWay(
+            f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
+        )
     if folder.resolve() == settings.data_dir.resolve():
         # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
         for tier in (settings.catalog, settings.order):

@@ -13,8 +13,8 @@ MAX_PRICE_CENTS = 100_000_000_000
 MAX_STOCK = 1_000_000_000
 
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
-_PRICE = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
-_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_PRICE = re.compile(r"0*([0-9]+)(?:\.([0-9]+))?")
+_VISIBLE_ASCII_BUT_A_COMMA = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,13 @@ def parse_name(text: str) -> str:
 
 
 def parse_new_name(text: str) -> str:
-    """Text from outside as the name of a product to come. Raises Invalid for what nobody could ask for, or see."""
+    """`parse_name` for a product that is to be sold from now on. Raises Invalid."""
     name = parse_name(text)
     if name != name.strip():
+        # Nobody sees it, and nobody who types the name finds the product.
         raise Invalid(f"the product name {name!r} begins or ends with a blank")
     if name in (".", ".."):
-        raise Invalid(f"the product name {name!r} is one that browsers and curl take out of a path")
+        raise Invalid(f"the product name {name!r} is what browsers and curl take out of a path")
     return name
 
 
@@ -111,28 +112,33 @@ def parse_whole_number(text: str) -> int | None:
 
 def parse_price(text: str) -> int:
     """Text from outside such as 25.99 as a price in cents. Raises Invalid."""
-    match = _PRICE.fullmatch(text)
+    match = _PRICE.fullmatch(text.removeprefix("-"))
     if match is None:
-        raise Invalid(f"the price {text!r} is not a number such as 25.99, without a third decimal")
-    price_cents = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
-    if price_cents > MAX_PRICE_CENTS:
+        raise Invalid(f"the price {text!r} is not a number such as 25.99")
+    whole, cents = match[1], match[2] or ""
+    if text.startswith("-"):
+        raise Invalid(f"the price {text!r} is below 0")
+    if len(cents) > 2:
+        raise Invalid(f"the price {text!r} has more than 2 digits after the point")
+    # The length first: Python does not turn more than some thousand digits into a number.
+    if len(whole) > 10 or (price_cents := int(whole) * 100 + int(cents.ljust(2, "0"))) > MAX_PRICE_CENTS:
         raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
     return price_cents
 
 
-def parse_stock(text: str) -> int:
-    """Text from outside as the stock of a product, 0 to MAX_STOCK pieces. Raises Invalid."""
+def parse_stock(text: str, least: int = 0) -> int:
+    """Text from outside as pieces in stock, `least` to MAX_STOCK. Raises Invalid."""
     quantity = parse_whole_number(text)
-    if quantity is None or quantity > MAX_STOCK:
-        raise Invalid(f"the quantity {text!r} is not a whole number from 0 to {MAX_STOCK:,}")
+    if quantity is None or not least <= quantity <= MAX_STOCK:
+        raise Invalid(f"the quantity {text!r} is not a whole number from {least} to {MAX_STOCK:,}")
     return quantity
 
 
-def parse_key(text: str) -> str:
-    """Text from outside as an idempotency key. Raises Invalid."""
-    if not 1 <= len(text) <= MAX_KEY_CHARACTERS or not _VISIBLE_ASCII.fullmatch(text):
-        raise Invalid(f"the Idempotency-Key is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters")
-    # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two is meant?
-    if "," in text:
-        raise Invalid("the Idempotency-Key stands twice or has a comma")
+def parse_key(text: str, called: str = "the Idempotency-Key") -> str:
+    """Text from outside as an idempotency key, which is `called` so where it comes from. Raises Invalid."""
+    if not text:
+        raise Invalid(f"{called} is empty")
+    # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two would be meant?
+    if len(text) > MAX_KEY_CHARACTERS or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
+        raise Invalid(f"{called} is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters without a comma")
     return text

@@ -47,7 +47,11 @@ class Request(WerkzeugRequest):
     def idempotency_key(self) -> str:
         """The client's key, or one made here. Raises Invalid."""
         text = self.headers.get("Idempotency-Key")
-        return uuid.uuid4().hex if text is None else parse_key(text)
+        if text is None:
+            return uuid.uuid4().hex
+        if "," in text:  # no key has one, but here it is a likely sign of two
+            raise Invalid("the Idempotency-Key stands twice or has a comma")
+        return parse_key(text)
 
     def buy(self, name: str, quantity: str) -> Buy:
         """The buy that this request asks for. Raises Invalid."""

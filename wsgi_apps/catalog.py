@@ -1,5 +1,6 @@
 """The catalog tier: products, their stock, and the only place where a piece leaves it."""
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_jso
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+_log = logging.getLogger(__name__)
 
 
 class CatalogApp(App):
@@ -77,7 +80,12 @@ def prepare(settings: Settings) -> None:
     store.migrate()
     try:
         if store.is_empty():
-            store.load(read_products(settings.products))
+            products = read_products(settings.products)
+            if not products:  # on purpose, where the owner adds them all by hand
+                _log.warning(
+                    "%s (PRODUCTS) has no product, so the shop is empty: python -m db add adds some", settings.products
+                )
+            store.load(products)
     finally:
         store.close()
 

@@ -68,9 +68,9 @@ def masters(store: Store, tier: str) -> list[int]:
         return []
 
 
-def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "conf.run"],
+        [sys.executable, "-m", "conf.run", *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -78,6 +78,22 @@ def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def test_help_tells_the_settings_and_starts_nothing(tmp_path: Path) -> None:
+    ended = run(Store(tmp_path / "data").environment, "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: python -m conf.run [-h]\n")
+    assert "DATA_DIR" in ended.stdout
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("argument", ["catalog", "--port=1"])
+def test_an_unknown_argument_starts_nothing(tmp_path: Path, argument: str) -> None:
+    ended = run(Store(tmp_path / "data").environment, argument)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"error: unrecognized arguments: {argument}\n")
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
 from conf.settings import TIERS
+from db.program import main
 from tests.books import Books, query
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
 
@@ -22,23 +24,6 @@ def test_no_start_order_is_needed(tmp_path: Path, order: tuple[str, ...]) -> Non
         assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
     finally:
         tiers.stop()
-
-
-@pytest.mark.parametrize(
-    ("argument", "code", "text"), [("--help", 0, "usage: python -m conf.run"), ("--port", 2, "unrecognized arguments")]
-)
-def test_who_asks_how_to_start_does_not_start_anything(argument: str, code: int, text: str, tmp_path: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-m", "conf.run", argument],
-        cwd=ROOT,
-        env=clean_environment() | {"DATA_DIR": str(tmp_path / "data")},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert process.returncode == code
-    assert text in process.stdout + process.stderr
-    assert not (tmp_path / "data").exists()
 
 
 def test_without_the_tiers_behind_the_answer_is_503_and_with_them_all_is_well(tmp_path: Path) -> None:
@@ -111,6 +96,42 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
         assert requests.post(tiers.url("front_end") + "/Cat/1", timeout=10).json()["data"]["order_number"] == "1"
 
 
+def test_a_file_without_products_is_an_empty_shop_and_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("# the owner adds them\n")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    warning = f"{products} (PRODUCTS) has no product, so the shop is empty: python -m db add adds some"
+    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+        url = tiers.url("front_end") + "/products"
+        assert requests.get(url, timeout=10).json() == {"data": [], "next": None}
+        assert tiers.log.read_text().count(warning) == 1
+        assert main(["add", "Cat", "1.50", "7"]) == 0
+        assert [product["name"] for product in requests.get(url, timeout=10).json()["data"]] == ["Cat"]
+        tiers.stop("catalog")
+        tiers.start("catalog")
+        assert tiers.log.read_text().count(warning) == 1, "there is a product now"
+
+
+def test_two_stores_on_one_folder_are_one_store(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as one, running(tmp_path / "data") as other:
+        urls = [tiers.url("front_end") for tiers in (one, other)]
+
+        def buy(turn: int) -> str:
+            headers = {"Idempotency-Key": f"key-{turn // 2}"}  # each key at both
+            reply = requests.post(f"{urls[turn % 2]}/Tux/1", headers=headers, timeout=10)
+            return str(reply.json()["data"]["order_number"])
+
+        with ThreadPoolExecutor(8) as pool:
+            numbers = list(pool.map(buy, range(100)))
+    assert numbers[::2] == numbers[1::2]
+    assert sorted(map(int, numbers[::2])) == list(range(50))
+    books = Books.read(tmp_path / "data")
+    books.check()
+    assert books.products["Tux"] == 30
+
+
 def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
     return subprocess.run(
@@ -159,6 +180,37 @@ def test_a_strange_database_stops_the_start(tmp_path: Path, tier: str) -> None:
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert f"{tier}.db" in line
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_folder_that_cannot_be_made_names_its_setting(tmp_path: Path, tier: str) -> None:
+    (tmp_path / "data").write_text("my diary")
+    ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: {tier}: {tmp_path}/data/{tier}.db (DATA_DIR): ")
+    assert (tmp_path / "data").read_text() == "my diary"
+
+
+@pytest.mark.parametrize("tier", ["catalog", "order"])
+def test_a_database_that_cannot_be_opened_names_its_setting(tmp_path: Path, tier: str) -> None:
+    (tmp_path / f"{tier}.db").mkdir()
+    ended = start_badly(tier, DATA_DIR=str(tmp_path))
+    assert ended.returncode == 1, "it may be mended while supervisord tries again"
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: {tier}: {tmp_path}/{tier}.db (DATA_DIR): ")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff"])
+def test_a_products_file_that_cannot_be_read_names_its_setting(tmp_path: Path, content: bytes | None) -> None:
+    products = tmp_path / "products.txt"
+    if content is not None:
+        products.write_bytes(content)
+    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
+    assert ended.returncode == 2
+    [line] = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith(f"toy store: catalog: cannot read the products file {products} (PRODUCTS): ")
+    assert query(tmp_path / "catalog.db", "SELECT * FROM products") == []
 
 
 @pytest.mark.parametrize("tier", NAMES)

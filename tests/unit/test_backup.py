@@ -11,11 +11,11 @@ import pytest
 
 from db import backup as module
 from db.assortment import Assortment
-from db.audit import Audit, audit
+from db.audit import Audit
 from db.backup import InTheWay, backup, restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import File, Snapshots, Unreadable
+from db.snapshots import File, Unreadable
 from domain.checkout import Checkout
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Product
@@ -87,25 +87,33 @@ def test_a_backup_writes_over_nothing(checkout: Checkout, data: Path, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
-def test_of_two_backups_to_one_folder_one_is_there_and_the_other_says_so(
-    checkout: Checkout, data: Path, tmp_path: Path
+@pytest.mark.parametrize("what", ["a backup", "a file"])
+def test_of_two_backups_at_once_to_one_folder_the_later_gives_up(
+    checkout: Checkout, data: Path, tmp_path: Path, what: str
 ) -> None:
-    def overtaken(step: str) -> None:
-        if not (tmp_path / "b").exists():
-            backed_up(data, tmp_path / "b")
+    target = tmp_path / "b"
 
-    with pytest.raises(InTheWay, match=r"another has made .*b meanwhile; name a new one"):
-        backup(data, tmp_path / "b", overtaken)
+    def meanwhile(step: str) -> None:
+        if step != "copy of order.db":
+            return
+        if what == "a backup":
+            backed_up(data, target)
+        else:
+            target.write_text("dear diary")
+
+    with pytest.raises(InTheWay, match=r"another one has made .*/b meanwhile, and it stays as it is; name a new one"):
+        backup(data, target, meanwhile)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
-    with Snapshots(tmp_path / "b") as copy:
-        assert audit(copy).is_clean
+    if what == "a backup":
+        assert content(target) == content(data)
 
 
-def test_a_store_is_not_restored_onto_itself(checkout: Checkout, data: Path) -> None:
-    before = sorted(path.name for path in data.iterdir())
-    with pytest.raises(InTheWay, match="data cannot be restored onto itself; name the folder of a backup"):
-        restore(data, data.parent / "x" / ".." / "data", no_watch)
-    assert sorted(path.name for path in data.iterdir()) == before
+def test_a_backup_is_not_restored_onto_itself(checkout: Checkout, data: Path, tmp_path: Path) -> None:
+    backed_up(data, tmp_path / "b")
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    with pytest.raises(InTheWay, match="b is both the backup and the folder to make; name another one with --into"):
+        restore(tmp_path / "b", tmp_path / "link", no_watch)
+    assert content(tmp_path / "b") == content(data)
 
 
 def test_no_buy_comes_between_the_moments_of_the_two_files(

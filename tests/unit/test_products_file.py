@@ -60,6 +60,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         ".. 1 1",
         "a/b 1 1",
         '"" 1 1',
+        '" Cat" 1 1',
         '"Tux 1 1',
         "Bird 1 1",
     ],

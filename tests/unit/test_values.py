@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_new_name, parse_quantity
+from domain.values import parse_key, parse_name, parse_new_name, parse_price, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -37,12 +37,54 @@ def test_a_bad_name_is_told_its_problem(text: str, problem: str) -> None:
         parse_name(text)
 
 
-@pytest.mark.parametrize("text", [" Tux", "Tux ", "\u00a0Tux", ".", ".."])
-def test_a_new_name_is_one_that_can_be_seen_and_asked_for(text: str) -> None:
-    assert parse_name(text) == text, "a shopper may ask, and is told that there is none"
-    with pytest.raises(Invalid, match="the product name"):
+@pytest.mark.parametrize("text", [" Cat", "Cat ", "Cat\u00a0", " "])
+def test_a_blank_at_an_end_of_a_new_name_is_refused(text: str) -> None:
+    """Products that have one already are still found by it."""
+    assert parse_name(text) == text
+    with pytest.raises(Invalid, match="begins or ends with a blank"):
         parse_new_name(text)
+
+
+@pytest.mark.parametrize("text", [".", ".."])
+def test_a_new_name_can_be_asked_for(text: str) -> None:
+    assert parse_name(text) == text
+    with pytest.raises(Invalid, match="browsers and curl take out of a path"):
+        parse_new_name(text)
+
+
+def test_a_new_name_may_have_blanks_and_dots_within() -> None:
     assert parse_new_name("a . b") == "a . b"
+    assert parse_new_name("Blue Whale") == "Blue Whale"
+
+
+@pytest.mark.parametrize(
+    ("text", "price_cents"),
+    [("25.99", 2599), ("25.9", 2590), ("0", 0), ("007", 700), ("0" * 5000 + "1", 100), ("1000000000", 100_000_000_000)],
+)
+def test_a_price_is_a_number_with_at_most_two_decimals(text: str, price_cents: int) -> None:
+    assert parse_price(text) == price_cents
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not a number such as"),
+        ("1,5", "not a number such as"),
+        ("1.", "not a number such as"),
+        (".5", "not a number such as"),
+        ("--1", "not a number such as"),
+        ("\uff11", "not a number such as"),
+        ("-1", "below 0"),
+        ("-0.50", "below 0"),
+        ("1.999", "more than 2 digits after the point"),
+        ("1000000000.01", "above 1,000,000,000"),
+        ("12345678901", "above 1,000,000,000"),
+        ("9" * 5000, "above 1,000,000,000"),
+    ],
+)
+def test_a_bad_price_is_told_its_problem(text: str, problem: str) -> None:
+    with pytest.raises(Invalid, match=f"the price .* {problem}"):
+        parse_price(text)
 
 
 @pytest.mark.parametrize(("text", "number"), [("1", 1), ("1000000", 1_000_000), ("007", 7), ("0" * 5000 + "1", 1)])
@@ -64,7 +106,7 @@ def test_a_key_is_visible_ascii(text: str) -> None:
     assert parse_key(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "\xe9", "a\n", "\x7f", "a,b"])
+@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "\xe9", "a\n", "\x7f", "a,b", ","])
 def test_a_bad_key_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="Idempotency-Key"):
+    with pytest.raises(Invalid, match="the Idempotency-Key is"):
         parse_key(text)

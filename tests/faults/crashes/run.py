@@ -10,7 +10,7 @@ from conf import run
 def main() -> int:
     ours = Path(os.environ["CRASH_DIR"], "supervisord.conf")
     ours.write_text(run.CONFIGURATION.read_text().replace("-c conf/", "-c tests/faults/crashes/conf/"))
-    return run.main(ours)
+    return run.main(configuration=ours)
 
 
 if __name__ == "__main__":
