@@ -52,7 +52,7 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         connection.set_busy_timeout(busy_timeout_ms)
         _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-        settle_log(connection, path)
+        settle_log(connection)
         connection.set_busy_timeout(busy_timeout_ms)
         # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
         connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
@@ -68,7 +68,7 @@ def give_up(connection: apsw.Connection) -> None:
         connection.close(True)
 
 
-def settle_log(connection: apsw.Connection, path: Path) -> None:
+def settle_log(connection: apsw.Connection) -> None:
     """A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
     it is safe from a power loss.
 
@@ -81,9 +81,10 @@ def settle_log(connection: apsw.Connection, path: Path) -> None:
         _patiently(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), SETTLE_PATIENCE_S)
     # SQLite syncs neither that the log is empty nor that an older one is deleted. The log has none of SQLite's locks,
     # which closing it would drop.
+    log = Path(connection.filename_wal)
     try:
-        sync(path.with_name(f"{path.name}-wal"))
-        sync(path.parent)
+        sync(log)
+        sync(log.parent)
     except OSError as error:
         raise apsw.IOError(str(error)) from error
 

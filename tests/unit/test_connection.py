@@ -136,6 +136,13 @@ os._exit(0)
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
 
 
+def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "t.db").symlink_to(tmp_path / "disk" / "t.db")
+    connect(tmp_path / "t.db").close()
+    assert synced == [str(tmp_path / "disk" / "t.db-wal"), str(tmp_path / "disk")]
+
+
 def test_a_full_disk_is_unavailable(database: Database) -> None:
     with database.read() as connection:
         connection.pragma("max_page_count", connection.pragma("page_count"))
