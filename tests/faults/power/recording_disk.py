@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 import apsw
 
-from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written, names_after
+from tests.faults.power.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written, names_after
 from tests.faults.vfs import in_use
 
 # SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.

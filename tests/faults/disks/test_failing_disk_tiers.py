@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.faulty_disk import Fault
+from tests.faults.disks.faulty_disk import Fault
 from tests.faults.shopping import (
     check_books_at_rest,
     check_recovery,
