@@ -14,6 +14,7 @@ from bench.program import RESULTS, run
 from bench.soak.measure import Soak
 from bench.soak.report import report
 from tests.store import Store
+from tests.tiers import products_file
 
 
 def main() -> int:
@@ -24,9 +25,8 @@ def main() -> int:
         parser.error("--minutes is at least 1")
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="soak-") as folder:
-        products = Path(folder, "products.txt")
-        products.write_text("Ticket 50 5000\nTux 25.99 1000000000\n")
-        with Store(Path(folder) / "data", PRODUCTS=str(products), REFUSED_PER_S="1000") as store:
+        products = products_file(Path(folder), "Ticket 50 5000", "Tux 25.99 1000000000")
+        with Store(Path(folder) / "data", PRODUCTS=products, REFUSED_PER_S="1000") as store:
             soak = Soak(store, options.minutes * 60)
             books = soak.run()
     return report(soak, books)

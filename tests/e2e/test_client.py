@@ -16,15 +16,13 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.books import Books
-from tests.tiers import ROOT, Tiers, running
+from tests.tiers import ROOT, Tiers, products_file, running
 
 
 @pytest.fixture(scope="module")
 def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     folder = tmp_path_factory.mktemp("client")
-    products = folder / "products.txt"
-    products.write_text("Tux 25.99 500\nWhale 34.99 10\n")
-    with running(folder / "data", PRODUCTS=str(products)) as tiers:
+    with running(folder / "data", PRODUCTS=products_file(folder, "Tux 25.99 500", "Whale 34.99 10")) as tiers:
         yield tiers
 
 
