@@ -18,7 +18,7 @@ from pathlib import Path
 
 import apsw
 
-from db.audit import HISTORY, Audit, audit
+from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import TROUBLE, Database
@@ -44,7 +44,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
 
     Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then there is no `target`.
     """
-    if _has_content(target):
+    if _is_taken(target):
         raise InTheWay(f"{target} is there already, and no empty folder; name a new one for the backup")
     with _unfinished(target) as folder:
         with Snapshots(data_dir):
@@ -52,10 +52,10 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
-                _fix(sources)
+                _fix_moments(sources)
             _copy(sources, folder, watch)
         with Snapshots(folder) as copy:
-            return audit(copy, HISTORY, watch)
+            return audit(copy, CHECKS_OF_A_COPY, watch)
 
 
 def restore(source: Path, target: Path, watch: Watch) -> Audit:
@@ -67,19 +67,19 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
     for file in FILES:
         if not (source / file.name).is_file():
             raise Unreadable(f"{source} is no backup: it has no {file.name}")
-    if _has_content(target):
+    if _is_taken(target):
         raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
     with _unfinished(target) as folder:
         with _opened(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
-            _fix(sources)
+            _fix_moments(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
             catalog.migrate()
             log.migrate()
         with Snapshots(folder) as copy:
-            return audit(copy, HISTORY, watch)
+            return audit(copy, CHECKS_OF_A_COPY, watch)
 
 
 def _in_the_way(target: Path, source: Path) -> str:
@@ -104,7 +104,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         yield sources
 
 
-def _fix(sources: Mapping[File, apsw.Connection]) -> None:
+def _fix_moments(sources: Mapping[File, apsw.Connection]) -> None:
     """From now on each connection sees its database as it stands now."""
     for connection in sources.values():
         connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
@@ -131,7 +131,7 @@ def _copy_file(source: apsw.Connection, path: Path) -> None:
         copy.pragma("journal_mode", "delete")
 
 
-def _has_content(folder: Path) -> bool:
+def _is_taken(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 

@@ -59,7 +59,7 @@ class _Reader(io.RawIOBase):
         self._raw.close()
 
 
-class _Until:
+class _SocketWithDeadline:
     """What http.client wants of a socket, to read one response from it."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -90,7 +90,7 @@ class _Connection(http.client.HTTPConnection):
         return super().getresponse()
 
     def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        return http.client.HTTPResponse(_Until(sock, self.deadline), **options)  # type: ignore[arg-type]
+        return http.client.HTTPResponse(_SocketWithDeadline(sock, self.deadline), **options)  # type: ignore[arg-type]
 
 
 def _left_s(deadline: float) -> float:
@@ -138,15 +138,16 @@ class Peer:
             # Half of the time at most for one try: a connection that died in silence must not take it all.
             answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2))
             if answer is not None:
-                self._note(is_refused=answer[0] == 401)
+                self._require_acceptance(answer[0])
                 return answer
             # A random part keeps the callers of a tier that comes back from coming all at once.
             time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         raise Unavailable(f"the {self._name} does not answer, try again")
 
-    def _note(self, *, is_refused: bool) -> None:
-        """Tell the log, once, when the tier stops to accept us. Raises Unavailable as long as it does not."""
+    def _require_acceptance(self, status: int) -> None:
+        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
+        is_refused = status == 401
         if is_refused and not self._is_refused:
             _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
         self._is_refused = is_refused
