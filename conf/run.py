@@ -27,6 +27,7 @@ from conf.health import is_healthy
 from conf.settings import TIERS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
+PROGRAMS = ROOT / "conf" / "supervisord.conf"
 READY_WITHIN_S = 60.0
 # A tier whose master was killed leaves workers that hold the port for up to a second.
 PORT_FREE_WITHIN_S = 1.5
@@ -43,7 +44,8 @@ class StartFailed(Exception):
         self.exit_code = exit_code
 
 
-def main() -> int:
+def main(programs: Path = PROGRAMS) -> int:
+    """Run what `programs`, a file for supervisord, says; the exit code."""
     try:
         settings = load_or_exit()
         require_closed(settings, settings.catalog, settings.order)
@@ -51,7 +53,7 @@ def main() -> int:
         # A Unix socket's path is at most about 100 bytes long.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
-            return _run(settings, run_dir)
+            return _run(settings, programs, run_dir)
     except SettingsError as error:
         refuse_to_start(str(error))
     except StartFailed as failure:
@@ -62,13 +64,15 @@ def main() -> int:
         return 130
 
 
-def _run(settings: Settings, run_dir: str) -> int:
+def _run(settings: Settings, programs: Path, run_dir: str) -> int:
     """Start the tiers and wait for the end of the run. Raises StartFailed; then nothing is left running."""
     stopping = Stopping()
     # In a terminal, Ctrl-C reaches supervisord as well; being told twice does it no harm.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stopping.ask)
-    run = subprocess.Popen(_supervisord(), cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        _supervisord(programs), cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True
+    )
     serving: set[str] = set()
     lines = threading.Thread(target=_pass_along, args=(run, serving), daemon=True)
     lines.start()
@@ -124,8 +128,8 @@ def _listen(tier: Tier) -> socket.socket:
         time.sleep(0.1)
 
 
-def _supervisord() -> list[str]:
-    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", "conf/supervisord.conf"]
+def _supervisord(programs: Path) -> list[str]:
+    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(programs)]
     # Without being told that root is meant, supervisord warns of it.
     return [*command, "--user", "root"] if os.getuid() == 0 else command
 
