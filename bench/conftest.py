@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiers import Tiers, running
+from tests.tiers import Tiers, products_file, running
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     folder: Path = tmp_path_factory.mktemp("bench")
-    products = folder / "products.txt"
-    products.write_text("Tux 25.99 1000000000\n")
-    with running(folder / "data", PRODUCTS=str(products)) as tiers:
+    with running(folder / "data", PRODUCTS=products_file(folder, "Tux 25.99 1000000000")) as tiers:
         yield tiers

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import apsw
 
-from db.audit import HISTORY, Audit, audit
+from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import TROUBLE, Database, sync
@@ -52,10 +52,10 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
-                _begin_to_read(sources)
+                _fix_moments(sources)
             _copy(sources, folder, watch)
         with Snapshots(folder) as copy:
-            return audit(copy, HISTORY, watch)
+            return audit(copy, CHECKS_OF_A_COPY, watch)
 
 
 def restore(source: Path, target: Path, watch: Watch) -> Audit:
@@ -75,13 +75,13 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
         with _opened(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
-            _begin_to_read(sources)
+            _fix_moments(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
             catalog.migrate()
             log.migrate()
         with Snapshots(folder) as copy:
-            return audit(copy, HISTORY, watch)
+            return audit(copy, CHECKS_OF_A_COPY, watch)
 
 
 def _in_the_way(target: Path, source: Path) -> str:
@@ -106,7 +106,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         yield sources
 
 
-def _begin_to_read(sources: Mapping[File, apsw.Connection]) -> None:
+def _fix_moments(sources: Mapping[File, apsw.Connection]) -> None:
     """From now on each connection sees its database as it stands now."""
     for connection in sources.values():
         connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()

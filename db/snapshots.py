@@ -45,7 +45,7 @@ FILES = (CATALOG, LOG)
 
 _ATTACH = {CATALOG: "ATTACH :uri AS catalog", LOG: "ATTACH :uri AS log"}
 # Reading anything of a file fixes the moment at which a transaction sees it.
-_FIX = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
+_FIX_MOMENT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
 
 
 class Snapshots:
@@ -69,7 +69,7 @@ class Snapshots:
         try:
             self._connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
             # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
-            crashed = any(_has_content(path.with_name(f"{path.name}-wal")) for path in paths.values())
+            crashed = any(_is_not_empty(path.with_name(f"{path.name}-wal")) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
             for file, path in paths.items():
                 self._attach(file, path)
@@ -90,7 +90,7 @@ class Snapshots:
         self._connection.execute("BEGIN")
         try:
             for file in files:
-                self._connection.execute(_FIX[file]).fetchall()
+                self._connection.execute(_FIX_MOMENT[file]).fetchall()
             yield self._connection
         finally:
             if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
@@ -128,5 +128,5 @@ def _trouble_is_unreadable(path: Path) -> Iterator[None]:
         raise Unreadable(f"{path} cannot be read: {error}") from error
 
 
-def _has_content(path: Path) -> bool:
+def _is_not_empty(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0

@@ -1,6 +1,5 @@
 """Reads both databases, as an auditor would, and checks the promises I1 to I4 and I6 of docs/architecture.md."""
 
-import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import apsw
 
 from db.audit import audit
 from db.snapshots import Snapshots
+from tests.waiting import wait_until
 
 # How long after the last fault, or restart, buys may stay in doubt.
 DRAINS_WITHIN_S = 10.0
@@ -53,10 +53,12 @@ class Books:
     @classmethod
     def at_rest(cls, data_dir: Path) -> "Books":
         """The books once no buy is in doubt. Raises AssertionError when that takes longer than DRAINS_WITHIN_S."""
-        deadline = time.monotonic() + DRAINS_WITHIN_S
-        while query(data_dir / "order.db", "SELECT 1 FROM intents"):
-            assert time.monotonic() < deadline, "I6: buys in doubt drain by themselves"
-            time.sleep(0.1)
+        wait_until(
+            "I6: buys in doubt drain by themselves",
+            lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents"),
+            within_s=DRAINS_WITHIN_S,
+            every_s=0.1,
+        )
         return cls.read(data_dir)
 
     def check(self) -> None:

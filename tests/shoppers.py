@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import requests
 
 from tests.history import Attempt, History
+from tests.waiting import wait_until
 
 PATIENCE_S = 10.0
 
@@ -66,10 +67,12 @@ class Shoppers:
 
     def wait_until_answered(self, keys: int) -> None:
         """Return once so many keys have an answer."""
-        deadline = time.monotonic() + 60
-        while len(self.answered) < keys:
-            assert time.monotonic() < deadline, f"only {len(self.answered)} keys have an answer"
-            time.sleep(0.002)
+        wait_until(
+            f"{keys} keys have an answer",
+            lambda: len(self.answered) >= keys,
+            every_s=0.002,
+            details=lambda: f"{len(self.answered)} have one",
+        )
 
     def _one(self, buys: list[tuple[str, str, int]]) -> None:
         with session() as shop:

@@ -12,6 +12,7 @@ from typing import Self
 from conf.health import is_healthy
 from conf.settings import Address
 from tests.tiers import ROOT, Tiers, children
+from tests.waiting import wait_until
 
 READY_WITHIN_S = 30.0
 
@@ -55,16 +56,17 @@ class Store:
         return self.log.read_text()
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_WITHIN_S
-        while "toy store" not in self.output():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.output()
-            time.sleep(0.05)
+        def has_begun() -> bool:
+            assert self.process.poll() is None, self.output()
+            return "toy store" in self.output()
+
+        wait_until("the store is ready", has_begun, within_s=READY_WITHIN_S, every_s=0.05, details=self.output)
 
     def wait_until_all_answer(self) -> None:
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not all(is_healthy(Address("127.0.0.1", port)) for port in self.ports.values()):
-            assert time.monotonic() < deadline, f"a killed tier did not come back: {self.output()}"
-            time.sleep(0.05)
+        def all_answer() -> bool:
+            return all(is_healthy(Address("127.0.0.1", port)) for port in self.ports.values())
+
+        wait_until("a killed tier comes back", all_answer, within_s=READY_WITHIN_S, every_s=0.05, details=self.output)
 
     def kill(self, tier: str, victim: str) -> None:
         """kill -9 of a tier's master, or of one of its workers, as soon as there is one."""

@@ -5,13 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from conf.health import is_healthy
 from conf.settings import TIERS, Address
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 NAMES = tuple(TIERS)
@@ -29,6 +29,13 @@ def clean_environment() -> dict[str, str]:
     """The environment without any setting of the store."""
     ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "p", "GUNICORN")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+def products_file(folder: Path, *lines: str) -> str:
+    """A file of first products, for the setting PRODUCTS."""
+    path = folder / "products.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
 
 
 class Tiers:
@@ -62,11 +69,11 @@ class Tiers:
             self.wait_until_it_answers(name)
 
     def wait_until_it_answers(self, name: str) -> None:
-        deadline = time.monotonic() + STARTS_WITHIN_S
-        while not is_healthy(Address("127.0.0.1", self.ports[name])):
+        def answers() -> bool:
             assert self._processes[name].poll() is None, f"{name} ended: {self.log.read_text()}"
-            assert time.monotonic() < deadline, f"{name} does not answer: {self.log.read_text()}"
-            time.sleep(0.05)
+            return is_healthy(Address("127.0.0.1", self.ports[name]))
+
+        wait_until(f"{name} answers", answers, within_s=STARTS_WITHIN_S, every_s=0.05, details=self.log.read_text)
 
     def master(self, name: str) -> int:
         """The process id of the tier's gunicorn master."""

@@ -137,15 +137,16 @@ class Peer:
             # Half of the time at most for one try: a connection that died in silence must not take it all.
             answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2))
             if answer is not None:
-                self._require_accepted(is_refused=answer[0] == 401)
+                self._require_acceptance(answer[0])
                 return answer
             # A random part keeps the callers of a tier that comes back from coming all at once.
             time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         raise Unavailable(f"the {self._name} does not answer, try again")
 
-    def _require_accepted(self, *, is_refused: bool) -> None:
-        """Tell the log, once, when the tier stops to accept us. Raises Unavailable as long as it does not."""
+    def _require_acceptance(self, status: int) -> None:
+        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
+        is_refused = status == 401
         if is_refused and not self._is_refused:
             _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
         self._is_refused = is_refused

@@ -5,7 +5,7 @@ from pathlib import Path
 from bench import seed
 from bench.peers.store_like import StoreLike
 from bench.peers.system import PRICE, all_products, first_stock, product_name
-from tests.tiers import NAMES, Tiers
+from tests.tiers import NAMES, Tiers, products_file
 
 
 class Store(StoreLike):
@@ -21,10 +21,8 @@ class Store(StoreLike):
 
     def _prepare(self, folder: Path) -> Tiers:
         """The tiers, not started yet, with the products that all systems sell."""
-        products = folder / "products.txt"
-        lines = [f"{product_name(number)} {PRICE} {first_stock(number)}\n" for number in all_products()]
-        products.write_text("".join(lines))
-        self._tiers.append(Tiers(folder / "data", PRODUCTS=str(products)))
+        lines = [f"{product_name(number)} {PRICE} {first_stock(number)}" for number in all_products()]
+        self._tiers.append(Tiers(folder / "data", PRODUCTS=products_file(folder, *lines)))
         return self._tiers[0]
 
     @property

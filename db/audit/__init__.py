@@ -13,13 +13,13 @@ from db.audit import files, intents, orders, refusals, stock
 from db.audit.discrepancy import Discrepancy
 from db.snapshots import Snapshots
 
-__all__ = ["ALL", "HISTORY", "Audit", "Discrepancy", "audit"]
+__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Audit", "Discrepancy", "audit"]
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
 # What holds of a copy too. The buys in doubt in it wait for a tier that settles them.
-HISTORY: tuple[Check, ...] = (files.check, stock.check, orders.check, refusals.check)
-ALL: tuple[Check, ...] = (*HISTORY, intents.check)
+CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, stock.check, orders.check, refusals.check)
+ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Audit:
 
 
 def audit(
-    snapshots: Snapshots, checks: Sequence[Check] = ALL, watch: Callable[[str], None] = lambda _check: None
+    snapshots: Snapshots, checks: Sequence[Check] = ALL_CHECKS, watch: Callable[[str], None] = lambda _check: None
 ) -> Audit:
     """What the `checks` find. `watch` hears the name of each check before it begins.
 

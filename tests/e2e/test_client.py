@@ -6,25 +6,23 @@ import pty
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from werkzeug.wrappers import Request, Response
 
+from tests.answering import answering
 from tests.books import Books
-from tests.tiers import ROOT, Tiers, running
+from tests.tiers import ROOT, Tiers, products_file, running
 
 
 @pytest.fixture(scope="module")
 def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     folder = tmp_path_factory.mktemp("client")
-    products = folder / "products.txt"
-    products.write_text("Tux 25.99 500\nWhale 34.99 10\n")
-    with running(folder / "data", PRODUCTS=str(products)) as tiers:
+    with running(folder / "data", PRODUCTS=products_file(folder, "Tux 25.99 500", "Whale 34.99 10")) as tiers:
         yield tiers
 
 
@@ -181,28 +179,12 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
     assert b"/300" in shown
 
 
-class AnotherServer(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"<h1>hello</h1>")
-
-    do_POST = do_GET
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     "arguments", ["--mode 1 --p 1", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1"]
 )
 def test_another_server_is_one_line(tiers: Tiers, arguments: str) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), AnotherServer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        ended = client(tiers, *arguments.split(), FRONT=f"127.0.0.1:{server.server_port}")
-        server.shutdown()
-        thread.join()
+    with answering(lambda _request: Response("<h1>hello</h1>")) as port:
+        ended = client(tiers, *arguments.split(), FRONT=f"127.0.0.1:{port}")
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert "is not this store" in line
@@ -247,80 +229,40 @@ def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, form: list[st
     assert (ended.returncode, ended.stderr) == (1, "client: [Errno 28] No space left on device\n")
 
 
-class BusyAtFirst(BaseHTTPRequestHandler):
-    """Answers 503 to the first try of each key. `keys` are all that it has seen."""
-
-    keys: ClassVar[list[str]] = []
-
-    def do_POST(self) -> None:
-        key = self.headers["Idempotency-Key"]
-        self.send_response(200 if key in self.keys else 503)
-        self.keys.append(key)
-        self.end_headers()
-        self.wfile.write(b'{"data": {"order_number": "0"}}')
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Stranger(BaseHTTPRequestHandler):
-    """What stands at the store's address, and is none: status and body are the subclass's."""
-
-    status: ClassVar[int]
-    body: ClassVar[bytes]
-
-    def do_POST(self) -> None:
-        self.send_response(self.status)
-        self.end_headers()
-        self.wfile.write(self.body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-class Busy(Stranger):
-    status = 503
-    body = b'{"error": {"code": 503, "message": "the catalog does not answer, try again"}}'
-
-
-class Proxy(Stranger):
-    status = 502
-    body = b"<h1>Bad Gateway</h1>"
-
-
-class Elsewhere(Stranger):
-    status = 404
-    body = b"<h1>Not Found</h1>"
-
-
 @pytest.mark.parametrize(
-    ("stranger", "line"),
+    ("status", "body", "line"),
     [
-        (Busy, "client: the store at {url} answers: the catalog does not answer, try again; try again later\n"),
-        (Proxy, "client: the store at {url} answers: HTTP 502; try again later\n"),
-        (Elsewhere, "client: what answers at {url} is not this store\n"),
+        (
+            503,
+            '{"error": {"code": 503, "message": "the catalog does not answer, try again"}}',
+            "client: the store at {url} answers: the catalog does not answer, try again; try again later\n",
+        ),
+        (502, "<h1>Bad Gateway</h1>", "client: the store at {url} answers: HTTP 502; try again later\n"),
+        (404, "<h1>Not Found</h1>", "client: what answers at {url} is not this store\n"),
     ],
+    ids=["busy", "proxy", "elsewhere"],
 )
-def test_what_answers_and_does_not_serve_is_named(tiers: Tiers, stranger: type[Stranger], line: str) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), stranger) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        address = f"127.0.0.1:{server.server_port}"
+def test_what_answers_and_does_not_serve_is_named(tiers: Tiers, status: int, body: str, line: str) -> None:
+    with answering(lambda _request: Response(body, status)) as port:
+        address = f"127.0.0.1:{port}"
         ended = client(tiers, "--mode", "3", "--product", "Tux", "--quantity", "1", "--json", FRONT=address)
-        server.shutdown()
-        thread.join()
     assert (ended.returncode, ended.stderr) == (1, line.format(url=f"http://{address}"))
 
 
 def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BusyAtFirst) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    keys: list[str] = []
+
+    def busy_at_first(request: Request) -> Response:
+        """503 to the first try of each key."""
+        key = request.headers["Idempotency-Key"]
+        status = 200 if key in keys else 503
+        keys.append(key)
+        return Response('{"data": {"order_number": "0"}}', status)
+
+    with answering(busy_at_first) as port:
         arguments = ["--mode", "3", "--product", "Tux", "--quantity", "1", "--count", "2", "--json"]
-        kinds = result(client(tiers, *arguments, FRONT=f"127.0.0.1:{server.server_port}"))
-        server.shutdown()
-        thread.join()
+        kinds = result(client(tiers, *arguments, FRONT=f"127.0.0.1:{port}"))
     assert kinds["buy"]["outcomes"] == {"bought": 2}
-    first, again, second, again_too = BusyAtFirst.keys
+    first, again, second, again_too = keys
     assert (first, second) == (again, again_too)
     assert first != second

@@ -12,7 +12,7 @@ import requests
 from db.program import main
 from tests.books import Books
 from tests.shoppers import Shoppers, session
-from tests.tiers import ROOT, running
+from tests.tiers import ROOT, products_file, running
 
 
 def owner(*arguments: str) -> None:
@@ -64,9 +64,8 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
 
 def test_the_owner_at_work_costs_the_shoppers_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    products = tmp_path / "products.txt"
-    products.write_text("Ticket 50 100\nTux 25.99 0\n")
-    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+    products = products_file(tmp_path, "Ticket 50 100", "Tux 25.99 0")
+    with running(tmp_path / "data", PRODUCTS=products) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         buys = [(f"key-{number}", "Ticket" if number % 4 else "Tux", 1) for number in range(1_200)]
         shoppers.share(buys, 8, meanwhile=lambda: work(shoppers))

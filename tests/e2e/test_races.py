@@ -4,16 +4,15 @@ from pathlib import Path
 
 from tests.books import Books
 from tests.shoppers import Shoppers
-from tests.tiers import running
+from tests.tiers import products_file, running
 
 CLIENTS = 64
 
 
 def test_64_shoppers_buy_exactly_1000_of_1000_pieces(tmp_path: Path) -> None:
-    products = tmp_path / "products.txt"
-    products.write_text("Ticket 50 1000\n")
+    products = products_file(tmp_path, "Ticket 50 1000")
     workers = {"CATALOG_WORKERS": "2", "ORDER_WORKERS": "2", "FRONT_WORKERS": "2"}
-    with running(tmp_path / "data", PRODUCTS=str(products), **workers) as tiers:
+    with running(tmp_path / "data", PRODUCTS=products, **workers) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         buys = [(f"key-{number}", "Ticket", 1) for number in range(1_100)]
         shoppers.share(buys, CLIENTS, meanwhile=lambda: None)

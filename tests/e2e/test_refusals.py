@@ -8,7 +8,7 @@ from domain.refusals import BURST_S
 from tests.books import Books
 from tests.history import assert_told
 from tests.shoppers import Shoppers, session
-from tests.tiers import Tiers, running
+from tests.tiers import Tiers, products_file, running
 
 FLOOD = 1_500
 PER_S = 1
@@ -28,8 +28,7 @@ def refused_buys(tiers: Tiers, strangers: range) -> list[int]:
 
 
 def test_a_flood_of_refused_buys_fills_no_disk_and_holds_up_no_shopper(tmp_path: Path) -> None:
-    (tmp_path / "products.txt").write_text("Tux 1.50 10000\n")
-    settings = {"PRODUCTS": str(tmp_path / "products.txt"), "REFUSED_PER_S": str(PER_S)}
+    settings = {"PRODUCTS": products_file(tmp_path, "Tux 1.50 10000"), "REFUSED_PER_S": str(PER_S)}
     with running(tmp_path / "data", **settings) as tiers, ThreadPoolExecutor(8) as pool:
         begun = time.monotonic()
         shoppers = Shoppers(tiers.url("front_end"))

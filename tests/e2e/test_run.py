@@ -15,15 +15,11 @@ import requests
 from tests.shoppers import session
 from tests.store import Store
 from tests.tiers import NAMES, ROOT, children
+from tests.waiting import wait_until
 
 
-def gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
+def wait_until_gone(pids: list[int]) -> None:
+    wait_until("its processes are gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), within_s=5)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -42,7 +38,7 @@ def test_the_box_tells_what_to_try_and_the_end_leaves_nothing(tmp_path: Path, nu
         pids = store.processes()
         assert len(pids) >= 8, "conf.run, supervisord, three masters and their workers"
         assert store.end(number) == 0
-        assert gone(pids)
+        wait_until_gone(pids)
         assert "Traceback" not in store.output()
 
 
@@ -54,18 +50,19 @@ def test_a_killed_tier_comes_back_by_itself_in_seconds(tmp_path: Path) -> None:
             before = store.master(tier)
             store.kill(tier, "master")
             killed = time.monotonic()
-            while masters(store, tier) in ([], [before]):
-                assert time.monotonic() - killed < 10
-                time.sleep(0.05)
+            wait_until_another_master(store, tier, before)
             store.wait_until_all_answer()
             assert time.monotonic() - killed < 5.0, "the documented second, and room for a busy machine"
 
 
-def masters(store: Store, tier: str) -> list[int]:
-    try:
-        return [store.master(tier)]
-    except (ValueError, OSError):  # between its end and its return
-        return []
+def wait_until_another_master(store: Store, tier: str, before: int) -> None:
+    def there_is_another() -> bool:
+        try:
+            return store.master(tier) != before
+        except (ValueError, OSError):  # between its end and its return
+            return False
+
+    wait_until(f"{tier} has another master", there_is_another, within_s=10)
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -168,7 +165,7 @@ def test_an_early_term_leaves_nothing(tmp_path: Path, after_s: float) -> None:
     process.terminate()
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, b"")
-    assert gone(pids)
+    wait_until_gone(pids)
 
 
 def test_a_ctrl_c_while_it_waits_for_a_busy_port_is_no_traceback(tmp_path: Path) -> None:
@@ -229,7 +226,7 @@ def test_many_signals_at_once_end_the_store_once(tmp_path: Path) -> None:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 20:
                 store.process.send_signal(number)
             assert store.process.wait(timeout=30) == 0
-            assert gone(pids)
+            wait_until_gone(pids)
 
 
 def test_a_tier_that_could_not_start_comes_back_once_it_can(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ import itertools
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import requests
 from conf.settings import TIERS
 from db.program import main
 from tests.books import Books, query
-from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, running
+from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(NAMES)), ids="-".join)
@@ -55,10 +54,7 @@ def test_buys_in_doubt_settle_by_themselves(tmp_path: Path) -> None:
         )
         assert response.status_code == 503
         tiers.start("catalog")
-        deadline = time.monotonic() + 10
-        while query(tiers.data_dir / "order.db", "SELECT * FROM intents") and time.monotonic() < deadline:
-            time.sleep(0.1)
-        books = Books.read(tiers.data_dir)
+        books = Books.at_rest(tiers.data_dir)
         books.check()
         assert [key for _, key, *_ in books.orders] == ["doubt"]
 
@@ -84,12 +80,10 @@ def test_a_restart_of_a_tier_behind_is_a_slow_answer(tmp_path: Path) -> None:
 
 
 def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path) -> None:
-    products = tmp_path / "products.txt"
-    products.write_text("Cat 1.50 7\n")
-    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, "Cat 1.50 7")) as tiers:
         requests.post(tiers.url("front_end") + "/Cat/2", timeout=10)
         tiers.stop()
-        products.write_text("this is no product line\n")
+        products_file(tmp_path, "this is no product line")
         tiers.start()
         cat = requests.get(tiers.url("front_end") + "/products/Cat", timeout=10).json()["data"]
         assert cat == {"name": "Cat", "price": 1.5, "quantity": 5}
@@ -164,9 +158,8 @@ def test_an_impossible_setting_stops_the_start(tmp_path: Path, settings: dict[st
 
 
 def test_a_malformed_products_file_stops_the_start_and_loads_nothing(tmp_path: Path) -> None:
-    products = tmp_path / "products.txt"
-    products.write_text("Cat 1.50 7\nDog 1.50\n")
-    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
+    products = products_file(tmp_path, "Cat 1.50 7", "Dog 1.50")
+    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=products)
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert "products.txt, line 2:" in line

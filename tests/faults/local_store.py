@@ -1,6 +1,9 @@
-"""The whole store in this process, for disks that only exist in this process."""
+"""The whole store in this process, for disks that only exist in this process, and a folder for it."""
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from db.catalog import CatalogStore
@@ -43,3 +46,11 @@ def answers(checkout: Checkout, buys: Sequence[Buy]) -> list[str]:
         except Unavailable:
             continue
         return [answer.message if isinstance(answer, StoreError) else str(answer) for answer in placed]
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder where a sync costs nothing, if there is one: what is durable, the model says and not this machine."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="toystore-", dir=memory) as folder:
+        yield Path(folder)

@@ -5,11 +5,10 @@ They print figures: `pytest tests/faults -rP` shows them.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
-from pathlib import Path
 
 from tests.books import Books, assert_audit_is_clean
 from tests.shoppers import Shoppers, session
@@ -21,13 +20,8 @@ PAUSE_S = 0.01
 # After the end of a fault: until buys are answered, and until none is in doubt.
 RECOVERS_WITHIN_S = 10.0
 TICKETS = 50
-
-
-def products_file(folder: Path) -> str:
-    """A product that runs out, and one that does not; for the setting PRODUCTS."""
-    path = folder / "products.txt"
-    path.write_text(f"Ticket 50 {TICKETS}\nTux 25.99 1000000\n")
-    return str(path)
+# One runs out, and one does not.
+PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
 
 
 @contextmanager
@@ -61,14 +55,6 @@ def check_recovery(shoppers: Shoppers) -> None:
     seconds = time.monotonic() - begun
     print(f"buys went on after {seconds:.2f} s; the longest wait so far was {shoppers.worst_s:.2f} s")
     assert seconds < RECOVERS_WITHIN_S
-
-
-def wait_until(what: str, holds: Callable[[], bool]) -> None:
-    """Return once it holds. A machine with much else to do is slow, but not for a minute."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, f"after a minute it still does not hold: {what}"
-        time.sleep(0.02)
 
 
 def check_books_at_rest(tiers: Tiers, shoppers: Shoppers) -> Books:

@@ -19,7 +19,7 @@ from db.program import main
 from domain.checkout import Checkout
 from tests.books import Books
 from tests.shoppers import Shoppers, session
-from tests.tiers import ROOT, Tiers, running
+from tests.tiers import ROOT, Tiers, products_file, running
 
 BACKUPS = 20
 CLIENTS = 12
@@ -49,9 +49,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 def test_20_backups_of_a_store_that_is_selling_are_whole(tmp_path: Path, command: Command) -> None:
-    products = tmp_path / "products.txt"
-    products.write_text("Ticket 50 1000000\nTux 25.99 1000000\nRare 9 50\n")
-    with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
+    products = products_file(tmp_path, "Ticket 50 1000000", "Tux 25.99 1000000", "Rare 9 50")
+    with running(tmp_path / "data", PRODUCTS=products) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         with shopping(shoppers):
             taken = [take(tiers, shoppers, tmp_path / f"backup-{number}") for number in range(BACKUPS)]

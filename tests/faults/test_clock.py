@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.books import query
-from tests.faults.shopping import check_books_at_rest, check_recovery, products_file, shopping
-from tests.tiers import NAMES, Tiers, running
+from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
+from tests.tiers import NAMES, Tiers, products_file, running
 
 SOURCE = Path(__file__).with_name("jumping_clock.c")
 BETWEEN_JUMPS_S = 1.0
@@ -41,7 +41,7 @@ class Clock:
 
 def test_a_clock_that_jumps_by_hours_changes_times_and_nothing_else(tmp_path: Path) -> None:
     clock = Clock(tmp_path)
-    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path), **clock.environment) as tiers:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS), **clock.environment) as tiers:
         workers = workers_of(tiers)
         with shopping(tiers) as shoppers:
             for ahead in (timedelta(hours=5), timedelta(hours=-7), timedelta(0), timedelta(days=400)):

@@ -8,14 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.shopping import (
-    check_books_at_rest,
-    check_recovery,
-    products_file,
-    shopping,
-    wait_until,
-)
-from tests.tiers import running
+from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
+from tests.tiers import products_file, running
+from tests.waiting import wait_until
 
 SQLITE3 = shutil.which("sqlite3")
 # apsw's shell understands the same.
@@ -26,7 +21,7 @@ LONG_LOG_BYTES = 1_500 * 4_120
 
 
 def test_a_write_lock_that_another_keeps_costs_time_and_nothing_else(tmp_path: Path) -> None:
-    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path)) as tiers:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS)) as tiers:
         with shopping(tiers) as shoppers:
             for held_s in (0.5, 3.0):
                 for database in ("catalog.db", "order.db"):
@@ -39,7 +34,7 @@ def test_a_write_lock_that_another_keeps_costs_time_and_nothing_else(tmp_path: P
 
 
 def test_a_long_reader_stops_no_buy_and_its_log_is_taken_in_afterwards(tmp_path: Path) -> None:
-    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path)) as tiers:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS)) as tiers:
         orders = tiers.data_dir / "order.db"
         log = tiers.data_dir / "order.db-wal"
         with shopping(tiers) as shoppers:

@@ -12,21 +12,16 @@ import pytest
 from tests.books import Books, assert_audit_is_clean
 from tests.faults.proxy import BAD_NETWORK, Proxy
 from tests.shoppers import Shoppers, session
-from tests.tiers import NAMES, Tiers
+from tests.tiers import NAMES, Tiers, products_file
 
 CLIENTS = 16
 PATIENCE_S = 120.0
 BAD_NETWORK_BUYS = 256
+PRODUCTS = ("Ticket 50 40", "Tux 25.99 10000")
 # How long after a fault until all is as before.
 RECOVERS_WITHIN_S = 10.0
 # Longer than the deadlines of order and front end, 2 s and 6 s.
 LATE_FOR_ORDER_S, LATE_FOR_FRONT_END_S = 2.5, 6.5
-
-
-def write_products(folder: Path) -> str:
-    products = folder / "products.txt"
-    products.write_text("Ticket 50 40\nTux 25.99 10000\n")
-    return str(products)
 
 
 def buys_of(count: int) -> list[tuple[str, str, int]]:
@@ -47,7 +42,7 @@ def check_recovery(tiers: Tiers, shoppers: Shoppers) -> Books:
 
 
 def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_nothing(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data", PRODUCTS=write_products(tmp_path))
+    tiers = Tiers(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS))
     with (
         Proxy(tiers.ports["catalog"], late_s=LATE_FOR_ORDER_S, seed=1) as to_catalog,
         Proxy(tiers.ports["order"], late_s=LATE_FOR_FRONT_END_S, seed=2) as to_order,
@@ -87,7 +82,7 @@ def standing_still(tiers: Tiers, tier: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_tier_that_stands_still_loses_repeats_and_refuses_nothing(tier: str, tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data", PRODUCTS=write_products(tmp_path))
+    tiers = Tiers(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS))
     buys = buys_of(600)
     answered_before = answered_meanwhile = 0
 

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -10,6 +9,7 @@ import pytest
 import requests
 
 from tests.tiers import Tiers
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +102,8 @@ def test_connections_are_kept_alive(catalog: Tiers) -> None:
 
 
 def test_several_workers_sell_a_key_once(catalog: Tiers) -> None:
-    deadline = time.monotonic() + 10
-    while len(catalog.workers("catalog")) < 2:  # gunicorn starts them one after the other
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    # gunicorn starts them one after the other.
+    wait_until("there are two workers", lambda: len(catalog.workers("catalog")) >= 2, within_s=10)
     before = requests.get(catalog.url("catalog") + "/products/Whale", timeout=10).json()["data"]["quantity"]
     for _ in range(20):  # a new connection each: some for either worker
         response = requests.post(catalog.url("catalog") + "/Whale/1", headers={"Idempotency-Key": "once"}, timeout=10)

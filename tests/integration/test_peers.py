@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from conf.secret import Secrets
 from conf.settings import Address
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
+from tests.answering import answering
 from tests.tiers import free_port
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.peer import Peer
@@ -24,30 +24,17 @@ from wsgi_apps.peer import Peer
 BUY = Buy("k", "a b&\u00fc", 2)
 
 
-class Quiet(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        pass
-
-
 @contextmanager
 def tier(
     answer: Callable[[Request], Response], *, secrets: Secrets | None = None, host: str = "127.0.0.1"
 ) -> Iterator[Peer]:
     """A peer with a deadline of one second, in front of a server that answers so."""
-    app = Request.application(answer)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    peer = Peer("catalog", Address(host, server.server_port), deadline_s=1.0, secrets=secrets)
-    try:
-        yield peer
-    finally:
-        peer.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(answer) as port:
+        peer = Peer("catalog", Address(host, port), deadline_s=1.0, secrets=secrets)
+        try:
+            yield peer
+        finally:
+            peer.close()
 
 
 @contextmanager

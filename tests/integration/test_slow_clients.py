@@ -15,7 +15,7 @@ import requests
 from tests.books import Books
 from tests.integration.test_worker import sqlite_lock
 from tests.shoppers import Shoppers
-from tests.tiers import NAMES, ROOT, Tiers, clean_environment, running
+from tests.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
 
 SLOW = 200
 SILENT = 1_200
@@ -48,8 +48,7 @@ def worst_wait_s(tiers: Tiers, name: str) -> float:
 
 
 def test_200_slow_clients_at_each_tier_hold_no_shopper_up_for_a_second(tmp_path: Path) -> None:
-    (tmp_path / "products.txt").write_text("Tux 1.50 1000\n")
-    with running(tmp_path / "data", PRODUCTS=str(tmp_path / "products.txt")) as tiers, ExitStack() as ending:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, "Tux 1.50 1000")) as tiers, ExitStack() as ending:
         usual_s = worst_wait_s(tiers, "alone")  # on a machine that may be busy
         slow = [ending.enter_context(connect(tiers, tier)) for tier in NAMES for _ in range(SLOW)]
         for number, connection in enumerate(slow):

@@ -18,7 +18,8 @@ import pytest
 import requests
 
 import server.worker
-from tests.tiers import ROOT, Tiers, free_port
+from tests.tiers import ROOT, Tiers, free_port, products_file
+from tests.waiting import wait_until
 
 GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
 PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -27,10 +28,8 @@ PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     folder = tmp_path_factory.mktemp("worker")
-    (folder / "products.txt").write_text(
-        "".join(f"{name} 1.50 1000\n" for name in ("Tux", "Bird", "Elephant", "Whale"))
-    )
-    tiers = Tiers(folder / "data", PRODUCTS=str(folder / "products.txt"))
+    products = products_file(folder, *(f"{name} 1.50 1000" for name in ("Tux", "Bird", "Elephant", "Whale")))
+    tiers = Tiers(folder / "data", PRODUCTS=products)
     try:
         tiers.start("catalog")
         yield tiers
@@ -320,9 +319,8 @@ def open_sockets(pid: int) -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
-@contextmanager
-def shares(tiers: Tiers, connections: int) -> Iterator[list[int]]:
-    """How many of so many new connections each front-end worker has taken; they end with the block."""
+def shares(tiers: Tiers, connections: int) -> list[int]:
+    """How many of so many new connections each front-end worker takes. At the return they have ended."""
     before = {worker: open_sockets(worker) for worker in tiers.workers("front_end")}
     with ExitStack() as ending:
         shoppers = [
@@ -333,29 +331,27 @@ def shares(tiers: Tiers, connections: int) -> Iterator[list[int]]:
             shopper.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         for shopper in shoppers:
             assert shopper.recv(1000).startswith(b"HTTP/1.1 200")
-        yield sorted(open_sockets(worker) - sockets for worker, sockets in before.items())
-    deadline = time.monotonic() + 5
-    while any(open_sockets(worker) > sockets for worker, sockets in before.items()):
-        assert time.monotonic() < deadline, "connections are still open"
-        time.sleep(0.01)
+        taken = sorted(open_sockets(worker) - sockets for worker, sockets in before.items())
+    wait_until(
+        "all connections are closed",
+        lambda: all(open_sockets(worker) <= sockets for worker, sockets in before.items()),
+        within_s=5,
+    )
+    return taken
 
 
 def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
     try:
         tiers.start("front_end")
-        started_by = time.monotonic() + 20
-        taken = [0]
-        while taken != [2, 2]:  # the first worker answers before the second has started
-            assert time.monotonic() < started_by, taken
-            with shares(tiers, 4) as taken:
-                pass
+        # The first worker answers before the second has started.
+        wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2], within_s=20)
         # A machine that is busy with other things may hold a worker up, but not for ever: so often in a row only luck,
         # or the intention, shares evenly.
-        in_a_row, even_by = 0, time.monotonic() + 60
+        in_a_row, taken, even_by = 0, [0], time.monotonic() + 60
         while in_a_row < 20:
             assert time.monotonic() < even_by, taken
-            with shares(tiers, 32) as taken:
-                in_a_row = in_a_row + 1 if taken[0] >= 14 else 0
+            taken = shares(tiers, 32)
+            in_a_row = in_a_row + 1 if taken[0] >= 14 else 0
     finally:
         tiers.stop()

@@ -121,7 +121,7 @@ def test_no_buy_comes_between_the_moments_of_the_two_files(
 ) -> None:
     """Else a buy could be sold in the copy of the catalog, and in the copy of the log neither ordered nor begun."""
     shopper = threading.Thread(target=lambda: checkout.place(Buy("between", "Tux", 1)))
-    begin = module._begin_to_read
+    begin = module._fix_moments
 
     def begin_slowly(sources: Mapping[File, apsw.Connection]) -> None:
         order, catalog = sorted(sources, key=lambda file: file.name, reverse=True)
@@ -130,7 +130,7 @@ def test_no_buy_comes_between_the_moments_of_the_two_files(
         shopper.join(timeout=0.3)
         begin({catalog: sources[catalog]})
 
-    monkeypatch.setattr(module, "_begin_to_read", begin_slowly)
+    monkeypatch.setattr(module, "_fix_moments", begin_slowly)
     assert backed_up(data, tmp_path / "b").discrepancies == ()
     shopper.join()
     assert len(Books.read(tmp_path / "b").orders) == 3

@@ -25,6 +25,7 @@ from domain.values import Buy
 from tests.books import Books
 from tests.forger import forge
 from tests.tiers import ROOT, free_port
+from tests.waiting import wait_until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -328,8 +329,7 @@ def test_a_ctrl_c_is_no_traceback(run: Run, tmp_path: Path) -> None:
     other = apsw.Connection(str(tmp_path / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")  # so that the command waits
     process = begin("restock", "Tux", "1")
-    while not any(name.endswith("catalog.db") for name in open_files(process.pid)):
-        time.sleep(0.01)
+    wait_until("it waits", lambda: any(name.endswith("catalog.db") for name in open_files(process.pid)))
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)

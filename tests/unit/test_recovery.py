@@ -1,5 +1,4 @@
 import logging
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.steps import begin
+from tests.waiting import wait_until
 from wsgi_apps import recovery
 from wsgi_apps.recovery import OVERDUE_S, Recovery
 
@@ -71,10 +71,9 @@ def test_the_thread_settles_by_itself(
     begin(orders, [BUY])
     thread = Recovery(checkout)
     thread.start()
-    deadline = time.monotonic() + 10
-    while orders.intents(1) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    thread.stop()
-    thread.join(timeout=10)
-    assert orders.intents(1) == []
+    try:
+        wait_until("no buy is in doubt", lambda: not orders.intents(1), within_s=10)
+    finally:
+        thread.stop()
+        thread.join(timeout=10)
     assert catalog.product("Tux").quantity == 79

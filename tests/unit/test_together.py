@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from domain.errors import Unavailable
+from tests.waiting import wait_until
 from wsgi_apps import together
 from wsgi_apps.together import Together
 
@@ -235,8 +236,7 @@ def test_who_has_time_left_is_asked_for_again_when_another_has_none() -> None:
 
     calls = joined(slow_at_first, timeout_s=0.5)
     first = calls.ask([0])
-    while not calls_made:
-        time.sleep(0.001)
+    wait_until("the first call is under way", lambda: bool(calls_made), every_s=0.001)
     hasty = calls.ask([1])
     time.sleep(0.15)
     patient = calls.ask([2])

@@ -17,6 +17,8 @@ from tests.faults.crashes.points import POINTS, RECOVERY_POINTS, Victim, arm, ha
 from tests.history import Attempt
 from tests.shoppers import Shoppers, session
 from tests.store import Store
+from tests.tiers import products_file
+from tests.waiting import wait_until
 
 CLIENTS = 16
 PAUSE_S = 0.5  # of a shopper between two buys, at most
@@ -35,9 +37,8 @@ class CrashingStore(Store):
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        products = folder / "products.txt"
-        products.write_text("".join(f"{name} 10 {stock}\n" for name, stock in PRODUCTS.items()))
-        super().__init__(folder / "data", PRODUCTS=str(products), CRASH_DIR=str(folder), REFUSED_PER_S="1000")
+        products = products_file(folder, *(f"{name} 10 {stock}" for name, stock in PRODUCTS.items()))
+        super().__init__(folder / "data", PRODUCTS=products, CRASH_DIR=str(folder), REFUSED_PER_S="1000")
         self.crash_dir = folder
 
 
@@ -104,10 +105,13 @@ class Campaign:
             if victim == "master":  # it settles before it serves; its workers do so seconds later
                 self._store.kill("order", "master")
                 self._count("at random")
-        deadline = time.monotonic() + FIRES_WITHIN_S
-        while not has_fired(folder, point):
-            assert time.monotonic() < deadline, f"nothing came to {point}: {self._store.output()[-2000:]}"
-            time.sleep(0.01)
+        wait_until(
+            f"somebody comes to {point}",
+            lambda: has_fired(folder, point),
+            within_s=FIRES_WITHIN_S,
+            every_s=0.01,
+            details=lambda: self._store.output()[-2000:],
+        )
         self._count(point)
         self._store.wait_until_all_answer()
 

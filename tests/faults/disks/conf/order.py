@@ -1,6 +1,6 @@
 """gunicorn's settings for a tier on a disk that fails when told to."""
 
 from conf.order import *
-from tests.faults.faulty_disk import fail_in_this_process
+from tests.faults.disks.faulty_disk import fail_in_this_process
 
 fail_in_this_process()

@@ -11,11 +11,10 @@ import pytest
 from domain.errors import OutOfStock, Unavailable
 from domain.values import Buy
 from tests.books import Books
-from tests.faults.cuts import memory_folder
-from tests.faults.days import shop
-from tests.faults.faulty_disk import Fault, FaultyDisk, Strikes
-from tests.faults.local_store import LocalStore
-from tests.faults.trace import Answered, Event
+from tests.faults.disks.faulty_disk import Fault, FaultyDisk, Strikes
+from tests.faults.local_store import LocalStore, memory_folder
+from tests.faults.power.days import shop
+from tests.faults.power.trace import Answered, Event
 from tests.faults.vfs import in_use
 from tests.history import assert_told
 

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.faulty_disk import Fault
-from tests.faults.shopping import (
-    check_books_at_rest,
-    check_recovery,
-    products_file,
-    shopping,
-)
-from tests.tiers import running
+from tests.faults.disks.faulty_disk import Fault
+from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
+from tests.tiers import products_file, running
 
 ON_A_FAULTY_DISK = {tier: f"tests/faults/disks/conf/{tier}.py" for tier in ("catalog", "order")}
 LASTS_S = 1.0
@@ -24,7 +19,7 @@ LASTS_S = 1.0
 def test_a_disk_that_fails_for_a_while_costs_time_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
     switch = tmp_path / "fault"
     with running(
-        tmp_path / "data", ON_A_FAULTY_DISK, PRODUCTS=products_file(tmp_path), FAULT_SWITCH=str(switch)
+        tmp_path / "data", ON_A_FAULTY_DISK, PRODUCTS=products_file(tmp_path, *PRODUCTS), FAULT_SWITCH=str(switch)
     ) as tiers:
         with shopping(tiers) as shoppers:
             for database in ("catalog.db", "order.db"):

@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 
-from tests.faults.cuts import Cut, cut_power
+from tests.faults.power.cuts import Cut, cut_power
 
 _DESCRIPTION = """\
 Shoppers buy on a disk that records what SQLite does to it. Then the power goes at many instants of that record, each

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults import power
-from tests.faults.cuts import Cut
+from tests.faults.power import __main__ as power
+from tests.faults.power.cuts import Cut
 
 
 def test_it_tells_what_came_of_the_cuts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,14 @@
 """Power cuts: one image of both databases for each, and what a store that starts on it says."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
-from tests.faults.days import three_days, write_image
-from tests.faults.power_loss import Disk
-from tests.faults.trace import Answered, Event, Killed, SyncFailed
-from tests.faults.verdict import broken_promise
+from tests.faults.local_store import memory_folder
+from tests.faults.power.days import three_days, write_image
+from tests.faults.power.power_loss import Disk
+from tests.faults.power.trace import Answered, Event, Killed, SyncFailed
+from tests.faults.power.verdict import broken_promise
 
 # Then a new trace is recorded. With failing syncs it matters more what was recorded than where it is cut.
 IMAGES_A_TRACE = 250
@@ -63,11 +60,3 @@ def _moments(trace: Sequence[Event], killed: int, images: int, chance: Random) -
     answers = [at + 1 for at, event in enumerate(trace) if isinstance(event, Answered)]
     first = [at for at in answers if at > killed][:FIRST_ANSWERS]
     return [chance.choice(chance.choice([range(len(trace) + 1), answers, first])) for _ in range(images)]
-
-
-@contextmanager
-def memory_folder() -> Iterator[Path]:
-    """A folder where a sync costs nothing, if there is one: what is durable, the model says and not this machine."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="toystore-", dir=memory) as folder:
-        yield Path(folder)

@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.shopping import (
-    check_books_at_rest,
-    check_recovery,
-    products_file,
-    shopping,
-    wait_until,
-)
-from tests.tiers import running
+from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
+from tests.tiers import products_file, running
+from tests.waiting import wait_until
 from wsgi_apps.front_end import DEADLINE_S
 
 DISK_BYTES = 8_000_000
@@ -29,7 +24,7 @@ def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, database: str, 
     with small_disk(tmp_path / "disk") as disk:
         # SQLite follows the link, and writes the log beside the file that it leads to.
         (data / database).symlink_to(disk / database)
-        with running(data, PRODUCTS=products_file(tmp_path)) as tiers:
+        with running(data, PRODUCTS=products_file(tmp_path, *PRODUCTS)) as tiers:
             with shopping(tiers) as shoppers:
                 with filled(disk):
                     wait_until("the disk is full", lambda: "is full" in tiers.log.read_text())

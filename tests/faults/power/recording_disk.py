@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import apsw
 
-from tests.faults.trace import (
+from tests.faults.power.trace import (
     Created,
     Deleted,
     Event,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, TypeVar
 
-from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, SyncFailed, Truncated, Written
+from tests.faults.power.trace import Created, Deleted, Event, FolderSynced, Synced, SyncFailed, Truncated, Written
 
 SECTOR_BYTES = 512
 

@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from tests.faults.power_loss import SECTOR_BYTES, Disk
-from tests.faults.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written
+from tests.faults.power.power_loss import SECTOR_BYTES, Disk
+from tests.faults.power.trace import Created, Deleted, Event, FolderSynced, Synced, Truncated, Written
 
 NEW: list[Event] = [Created("a", 1), FolderSynced(upto=1)]
 

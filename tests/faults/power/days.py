@@ -14,9 +14,9 @@ import apsw
 from db import connection
 from domain.values import Buy
 from tests.faults.local_store import LocalStore, answers
-from tests.faults.power_loss import Disk
-from tests.faults.recording_disk import recording
-from tests.faults.trace import Answered, Asked, Created, Event, Killed, Synced, SyncFailed
+from tests.faults.power.power_loss import Disk
+from tests.faults.power.recording_disk import recording
+from tests.faults.power.trace import Answered, Asked, Created, Event, Killed, Synced, SyncFailed
 
 SHOPPERS = 3
 BUYS_A_DAY = 100

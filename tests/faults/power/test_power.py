@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from domain.values import Buy
-from tests.faults.cuts import cut_power, memory_folder
-from tests.faults.days import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
-from tests.faults.local_store import LocalStore
-from tests.faults.power_loss import Disk
-from tests.faults.recording_disk import recording
-from tests.faults.trace import Answered, Asked, Event, Synced, SyncFailed
-from tests.faults.verdict import broken_promise
+from tests.faults.local_store import LocalStore, memory_folder
+from tests.faults.power.cuts import cut_power
+from tests.faults.power.days import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
+from tests.faults.power.power_loss import Disk
+from tests.faults.power.recording_disk import recording
+from tests.faults.power.trace import Answered, Asked, Event, Synced, SyncFailed
+from tests.faults.power.verdict import broken_promise
 
 
 def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:

@@ -8,9 +8,9 @@ import apsw
 from db.connection import StartRefused
 from domain.errors import Unavailable
 from tests.books import Books, query
-from tests.faults.days import in_doubt
 from tests.faults.local_store import LocalStore, answers
-from tests.faults.trace import Answered, Event
+from tests.faults.power.days import in_doubt
+from tests.faults.power.trace import Answered, Event
 from tests.history import assert_told
 
 

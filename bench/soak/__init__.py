@@ -1,0 +1,1 @@
+"""Hours of shopping, and kills, under which nothing may grow."""

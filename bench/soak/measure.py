@@ -1,0 +1,137 @@
+"""Shop, kill and audit for so long, and note what is seen of the store."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import cycle, product
+from threading import Event
+
+import requests
+
+from bench.program import say
+from bench.seed import BrokenPromise
+from bench.workers import Holding, holding
+from tests.books import Books, assert_audit_is_clean
+from tests.shoppers import Shoppers, session
+from tests.store import Store
+from tests.tiers import NAMES, children
+
+SHOPPERS = 8
+PAUSE_S = 0.1  # of a shopper between two requests, at most
+QUERIES_A_BUY = 2
+SAMPLE_EVERY_S = 5.0
+KILL_EVERY_S = 60.0
+AUDIT_EVERY_S = 60.0
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One moment, in seconds since the start: what the workers of each tier hold, and both write-ahead logs."""
+
+    at_s: float
+    tiers: Mapping[str, Holding]
+    wal_bytes: Mapping[str, int]
+
+
+@dataclass
+class Soak:
+    """A store under load, and what was seen of it."""
+
+    store: Store
+    seconds: float
+    samples: list[Sample] = field(default_factory=list)
+    queries: list[tuple[float, float]] = field(default_factory=list)  # when, and how long it took, both in seconds
+    kills: int = 0
+    over: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self.shoppers = Shoppers(self.store.url("front_end"), patience_s=PATIENCE_S)
+        self.begun = time.monotonic()
+
+    def run(self) -> Books:
+        """All of it; the books at rest. Raises BrokenPromise."""
+        try:
+            with ThreadPoolExecutor(SHOPPERS + 1) as pool:
+                shopping = [pool.submit(self._shop, number) for number in range(SHOPPERS)]
+                killing = pool.submit(self._kill)
+                try:
+                    self._watch([*shopping, killing])
+                finally:
+                    self.over.set()
+                for one in [*shopping, killing]:
+                    one.result()
+            self.store.wait_until_all_answer()
+            books = Books.at_rest(self.store.data_dir)
+            self.shoppers.history.check(books)
+            assert_audit_is_clean(self.store.data_dir)
+        except AssertionError as broken:
+            raise BrokenPromise(str(broken)) from broken
+        return books
+
+    def buys(self) -> list[tuple[float, float]]:
+        """When each answered request for a buy began, and how long it took, both in seconds."""
+        return [
+            (attempt.begun_s - self.begun, attempt.ended_s - attempt.begun_s)
+            for attempt in self.shoppers.history.attempts
+            if attempt.answer is not None
+        ]
+
+    def _shop(self, number: int) -> None:
+        dice = random.Random(number)
+        turn = 0
+        with session() as shop:
+            while not self.over.is_set():
+                for _ in range(QUERIES_A_BUY):
+                    self._query(shop, dice.choice(("Ticket", "Tux")))
+                    self.over.wait(dice.uniform(0, PAUSE_S))
+                self.shoppers.buy(shop, f"{number}-{turn}", dice.choice(("Ticket", "Tux")), 1)
+                turn += 1
+                self.over.wait(dice.uniform(0, PAUSE_S))
+
+    def _query(self, shop: requests.Session, name: str) -> None:
+        begun = time.monotonic()
+        try:
+            if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=PATIENCE_S).status_code == 200:
+                self.queries.append((begun - self.begun, time.monotonic() - begun))
+        except requests.ConnectionError:
+            pass  # a killed front end; it comes back
+
+    def _kill(self) -> None:
+        for tier, victim in cycle(product(NAMES, ("worker", "master"))):
+            if self.over.wait(KILL_EVERY_S):
+                return
+            self.store.kill(tier, victim)
+            self.kills += 1
+
+    def _watch(self, others: Sequence["Future[None]"]) -> None:
+        audit_at_s = AUDIT_EVERY_S
+        while (passed_s := time.monotonic() - self.begun) < self.seconds:
+            for other in others:
+                if other.done():
+                    other.result()  # it has failed, and the rest of the time would prove nothing
+            if (sample := self._sample(passed_s)) is not None:
+                self.samples.append(sample)
+            if passed_s >= audit_at_s:
+                audit_at_s += AUDIT_EVERY_S
+                assert_audit_is_clean(self.store.data_dir)
+                answered = len(self.shoppers.answered)
+                say(f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills")
+            time.sleep(SAMPLE_EVERY_S)
+
+    def _sample(self, at_s: float) -> Sample | None:
+        """None while a killed tier is on its way back."""
+        try:
+            tiers = {name: self._tier(name) for name in NAMES}
+        except (OSError, ValueError):
+            return None
+        logs = [self.store.data_dir / f"{name}.db-wal" for name in ("catalog", "order")]
+        return Sample(at_s, tiers, {log.name: log.stat().st_size for log in logs if log.exists()})
+
+    def _tier(self, name: str) -> Holding:
+        held = [holding(pid) for pid in children(self.store.master(name))]
+        if not held:
+            raise ProcessLookupError(name)
+        return sum(held[1:], start=held[0])

@@ -1,0 +1,87 @@
+"""What came of a soak: its last quarter beside its second, for machines and for people."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from bench import machine, plots
+from bench.program import RESULTS
+from bench.soak.figures import draw
+from bench.soak.measure import Soak
+from bench.workers import MB, allowed
+from tests.books import Books
+from tests.tiers import NAMES
+
+MOST_WAL_BYTES = 64 * MB
+# A figure of the last quarter, of the same in the second. Others use the machine too.
+MOST_LATENCY_GROWTH = 2.0
+MOST_DESCRIPTOR_GROWTH = 1.2
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure that must stay as it is."""
+
+    what: str
+    settled: float  # in the second quarter
+    last: float  # in the last
+    most: float  # that the last may be
+
+    @property
+    def grows(self) -> bool:
+        return self.last > self.most
+
+
+def rows(soak: Soak) -> list[Row]:
+    """All figures, and how far each may go."""
+
+    def quarters(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        quarter = soak.seconds / 4
+        second = [value for at_s, value in points if quarter <= at_s < 2 * quarter]
+        last = [value for at_s, value in points if 3 * quarter <= at_s]
+        return statistics.median(second), statistics.median(last)
+
+    found = []
+    for name in NAMES:
+        settled, last = quarters([(one.at_s, one.tiers[name].memory) for one in soak.samples])
+        found.append(Row(f"{name}: memory of its workers, MB", settled / MB, last / MB, allowed(settled) / MB))
+        for what in ("threads", "descriptors"):
+            settled, last = quarters([(one.at_s, getattr(one.tiers[name], what)) for one in soak.samples])
+            found.append(Row(f"{name}: {what}", settled, last, settled * MOST_DESCRIPTOR_GROWTH))
+    for what, points in (("query", soak.queries), ("buy", soak.buys())):
+        settled, last = quarters([(at_s, took_s * 1000) for at_s, took_s in points])
+        found.append(Row(f"{what}: p50, ms", settled, last, settled * MOST_LATENCY_GROWTH))
+    for log in ("catalog.db-wal", "order.db-wal"):
+        most = max(one.wal_bytes.get(log, 0) for one in soak.samples) / MB
+        found.append(Row(f"{log}: largest, MB", most, most, MOST_WAL_BYTES / MB))
+    return found
+
+
+def report(soak: Soak, books: Books) -> int:
+    """Print the table, write soak.json, soak.md, soak.png and soak.svg; the exit code."""
+    table = rows(soak)
+    growing = [row.what for row in table if row.grows]
+    attempts = soak.shoppers.history.attempts
+    facts = {
+        "minutes": soak.seconds / 60,
+        "kills": soak.kills,
+        "buys answered": len(soak.shoppers.answered),
+        "orders": len(books.orders),
+        "refused": len(books.refused),
+        "queries": len(soak.queries),
+        "requests without an answer, repeated": sum(attempt.answer is None for attempt in attempts),
+        "longest wait for the answer to a buy, s": round(soak.shoppers.worst_s, 1),
+    }
+    lines = ["| what | second quarter | last quarter | most |", "|---|---:|---:|---:|"]
+    lines += [f"| {row.what} | {row.settled:.1f} | {row.last:.1f} | {row.most:.1f} |" for row in table]
+    verdict = f"Growing: {', '.join(growing)}." if growing else "Nothing grows; I1 to I6 and the history hold."
+    about = "; ".join(f"{fact}: {value:,}" for fact, value in facts.items())
+    text = "\n".join([*lines, "", f"{about}.", "", verdict, "", machine.line() + "."]) + "\n"
+    print(text)
+    title = f"# {facts['minutes']:.0f} minutes of shopping with a kill every minute (`make soak`)"
+    (RESULTS / "soak.md").write_text(f"{title}\n\n{text}")
+    content = {"about": machine.about(), **facts, "growing": growing, "samples": [asdict(one) for one in soak.samples]}
+    (RESULTS / "soak.json").write_text(json.dumps(content, indent=1) + "\n")
+    plots.save(draw(soak), RESULTS / "soak")
+    return 1 if growing else 0
