@@ -30,7 +30,7 @@ def compare(store: Snapshots, backup: Snapshots) -> str:
             return f"and its {what} {number} is another one than the backup's"
     missing = _refused(store) - _refused(backup)
     if missing > 0:
-        return f"and the backup lacks its last {missing} refused buys: what is newer would be lost"
+        return f"and the backup lacks the last refused buys, {missing:,} in all: what is newer would be lost"
     return "all of which is in the backup"
 
 

@@ -109,14 +109,18 @@ def _found(found: Audit) -> dict[str, Any]:
 
 
 def _verdict(found: Audit, state: Status | None) -> str:
-    count = len(found.discrepancies)
-    verdict = "Clean" if not count else "1 discrepancy" if count == 1 else f"{count:,} discrepancies"
+    verdict = "Clean" if found.is_clean else _counted(len(found.discrepancies), "discrepancy", "discrepancies")
     if state is None:
         return verdict
     return (
-        f"{verdict}: {state.orders:,} orders, {state.refused:,} refused buys, "
-        f"{state.ledger_entries:,} ledger entries of {state.products:,} products; buys in doubt: {_in_doubt(state)}"
+        f"{verdict}: {_counted(state.orders, 'order')}, {_counted(state.refused, 'refused buy')}, "
+        f"{_counted(state.ledger_entries, 'ledger entry', 'ledger entries')} of {_counted(state.products, 'product')}; "
+        f"buys in doubt: {_in_doubt(state)}"
     )
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def _in_doubt(state: Status) -> str:

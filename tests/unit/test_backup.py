@@ -287,7 +287,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
         ("a new order", "the backup ends before its order 3: what is newer would be lost"),
         ("a restock", "the backup ends before its ledger entry 5: what is newer would be lost"),
         ("a new price", "the backup ends before its product history entry 2: what is newer would be lost"),
-        ("a refused buy", "the backup lacks its last 1 refused buys: what is newer would be lost"),
+        ("a refused buy", "the backup lacks the last refused buys, 1 in all: what is newer would be lost"),
         ("another history", "and its order 1 is another one than the backup's"),
         ("another stock", "and its ledger entry 2 is another one than the backup's"),
         ("no store", "is there already, and no empty folder"),

@@ -73,7 +73,7 @@ def test_status_counts_what_is_for_sale(run: Run, tmp_path: Path) -> None:
 def test_a_clean_audit_says_what_it_has_seen(run: Run) -> None:
     code, out, err = run("audit")
     assert (code, err) == (0, "")
-    assert out.startswith("Clean: 2 orders, 1 refused buys, 6 ledger entries of 4 products; buys in doubt: none; ")
+    assert out.startswith("Clean: 2 orders, 1 refused buy, 6 ledger entries of 4 products; buys in doubt: none; ")
     code, out, _ = run("audit", "--json")
     assert code == 0
     assert json.loads(out)["clean"] is True
