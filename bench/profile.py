@@ -54,7 +54,7 @@ LAYERS = tuple(
         (r"wsgi_apps/(clients|peer)\.py:|http/client\.py:", "HTTP to the tier behind"),
         (r"wsgi_apps/recovery\.py:", "the recovery of buys in doubt"),
         (r"wsgi_apps/(?!wire\.py|json_body\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
-        (r"db/connection\.py:(transaction|_switch_to_wal)$", "SQLite: begin and commit"),
+        (r"db/connection\.py:transaction$", "SQLite: begin and commit"),
         (r"db/", "SQLite: statements"),
     )
 )

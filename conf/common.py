@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from conf.settings import TIERS, Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
+from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 
@@ -50,12 +50,12 @@ def child_exit(_server: Any, worker: Any) -> None:
 
 def bind_of(tier: Tier) -> str:
     """gunicorn's `bind`. A host that is not this machine ends the start at once; gunicorn would try it five times."""
-    family = socket.AF_INET6 if ":" in tier.bind.host else socket.AF_INET
+    family = tier.bind.family
     try:
         with socket.socket(family) as probe:
             probe.bind((tier.bind.host, 0))
     except OSError as error:
-        refuse_to_start(f"{TIERS[tier.name].prefix}_BIND: cannot listen on {tier.bind.host}: {error.strerror}")
+        refuse_to_start(f"{tier.bind_variable}: cannot listen on {tier.bind.host}: {error.strerror}")
     return str(tier.bind)
 
 

@@ -47,9 +47,9 @@ class StartFailed(Exception):
 
 
 def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> int:
-    """Run the store, by this configuration of supervisord, until a signal ends it; the exit code.
+    """Run the store until a signal ends it; the exit code. `configuration` is supervisord's file.
 
-    With an argument nothing is started.
+    Any of `arguments` (there is only --help) ends the program instead.
     """
     _parser().parse_args(arguments)
     try:
@@ -122,7 +122,7 @@ def require_free_ports(settings: Settings) -> None:
     """Raises StartFailed when a tier cannot listen on its address, or two of them would on the same."""
     for one, other in itertools.combinations(settings.tiers, 2):
         if one.bind == other.bind:
-            variables = " and ".join(f"{TIERS[tier.name].prefix}_BIND" for tier in (one, other))
+            variables = f"{one.bind_variable} and {other.bind_variable}"
             raise StartFailed(f"{one.name} and {other.name} cannot both listen on {one.bind}: see {variables}", REFUSED)
     with contextlib.ExitStack() as listening:
         for tier in settings.tiers:
@@ -130,16 +130,14 @@ def require_free_ports(settings: Settings) -> None:
 
 
 def _listen(tier: Tier) -> socket.socket:
-    family = socket.AF_INET6 if ":" in tier.bind.host else socket.AF_INET
     deadline = time.monotonic() + PORT_FREE_WITHIN_S
     while True:
         try:
-            return socket.create_server((tier.bind.host, tier.bind.port), family=family)
+            return socket.create_server((tier.bind.host, tier.bind.port), family=tier.bind.family)
         except OSError as error:
             if time.monotonic() > deadline:
                 why = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else str(error)
-                setting = f"{TIERS[tier.name].prefix}_BIND"
-                raise StartFailed(f"{tier.name} cannot listen on {tier.bind} ({setting}): {why}") from error
+                raise StartFailed(f"{tier.name} cannot listen on {tier.bind} ({tier.bind_variable}): {why}") from error
         time.sleep(0.1)
 
 

@@ -4,6 +4,7 @@ import difflib
 import ipaddress
 import os
 import re
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -82,6 +83,10 @@ class Address:
         return f"{host}:{self.port}"
 
     @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+    @property
     def url(self) -> str:
         return f"http://{self}"
 
@@ -95,6 +100,11 @@ class Tier:
     address: Address
     workers: int
     threads: int
+
+    @property
+    def bind_variable(self) -> str:
+        """The setting that says where it listens."""
+        return f"{TIERS[self.name].prefix}_BIND"
 
     @property
     def is_on_loopback(self) -> bool:
@@ -168,7 +178,7 @@ def require_closed(settings: Settings, *behind: Tier) -> None:
     for tier in behind:
         if not (tier.is_on_loopback or settings.secrets or settings.trust_network):
             raise SettingsError(
-                f"{TIERS[tier.name].prefix}_BIND: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
+                f"{tier.bind_variable}: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
                 "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
             )
 
@@ -228,7 +238,7 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
     if text is not None and file is not None:
         raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
     if file == "":
-        raise SettingsError("TIER_SECRET_FILE is empty; it names a file")
+        raise SettingsError("TIER_SECRET_FILE is empty; set it to the name of a file, or unset it")
     variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
     if file is not None:
         try:

@@ -23,7 +23,7 @@ from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import TROUBLE, Database, sync
 from db.order import OrderStore
-from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, version_of
+from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable, version_of
 
 _PAGES_A_STEP = 4_096
 _BUSY_TIMEOUT_MS = 5_000
@@ -32,7 +32,7 @@ Watch = Callable[[str], None]
 
 
 class InTheWay(Exception):
-    """There is something where a folder was to be made; the message says what, and what to do."""
+    """A folder, or a running tier, is in the way of a backup or a restore; the message says which, and what to do."""
 
 
 class CopyFailed(Exception):
@@ -45,10 +45,9 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then there is no `target`.
     """
     if _is_taken(target):
-        raise InTheWay(f"{target} is there already, and no empty folder; name a new one for the backup")
+        raise InTheWay(f"{target} is there already and is not an empty folder; name a new one for the backup")
     with _unfinished(target) as folder:
-        with Snapshots(data_dir):
-            pass  # these are books that this code can read, and so can those who will restore the copy
+        require_readable(data_dir)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
@@ -90,7 +89,7 @@ def _in_the_way(target: Path, source: Path) -> str:
         with Snapshots(target) as there, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(there, copy)}"
     except (Unreadable, apsw.Error):
-        return f"{target} is there already, and no empty folder"
+        return f"{target} is there already and is not an empty folder"
 
 
 @contextmanager
@@ -148,14 +147,15 @@ def _unfinished(target: Path) -> Iterator[Path]:
         yield folder
         for path in (*folder.iterdir(), folder):
             sync(path)
-        _name(folder, target)
+        _give_name(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     sync(target.parent)
 
 
-def _name(folder: Path, target: Path) -> None:
+def _give_name(folder: Path, target: Path) -> None:
+    """Rename the finished `folder`. Raises InTheWay when another one has made `target` meanwhile."""
     try:
         folder.rename(target)
     except OSError as error:

@@ -27,10 +27,10 @@ def compare(store: Snapshots, backup: Snapshots) -> str:
             number, is_newer = parts
             if is_newer:
                 return f"and the backup ends before its {what} {number}: what is newer would be lost"
-            return f"and its {what} {number} is another one than the backup's"
+            return f"and its {what} {number} differs from the backup's"
     missing = _refused(store) - _refused(backup)
     if missing > 0:
-        return f"and the backup lacks the last refused buys, {missing:,} in all: what is newer would be lost"
+        return f"and the backup lacks {missing:,} of its refused buys: what is newer would be lost"
     return "all of which is in the backup"
 
 

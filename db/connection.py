@@ -52,6 +52,7 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         connection.set_busy_timeout(busy_timeout_ms)
         _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
+        connection.set_busy_timeout(0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
         connection.set_busy_timeout(busy_timeout_ms)
         # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
@@ -69,14 +70,14 @@ def give_up(connection: apsw.Connection) -> None:
 
 
 def settle_log(connection: apsw.Connection) -> None:
-    """A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before
-    it is safe from a power loss.
+    """Bring what the write-ahead log has into the database, synced, and empty the log, if nobody is at work on it.
 
-    To sync the log is not enough. A disk reports a failed sync once: what that should have covered is still read, and
-    may be lost all the same, and the next sync says nothing of it. After a power loss the log could then end in the
-    middle, and hide what is newer in the database. So the log goes into the database, and is emptied.
+    A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before it is
+    safe from a power loss. To sync the log is not enough: a disk reports a failed sync once, and what that should have
+    covered is still read, and may be lost all the same, while the next sync says nothing of it. After a power loss the
+    log could then end in the middle, and hide what is newer in the database. So to sync it is only what is left when it
+    cannot be emptied.
     """
-    connection.set_busy_timeout(0)  # it would keep the writers out while it waits for readers
     with suppress(apsw.BusyError, apsw.FullError):  # others are at work on it, or there is no room in the database
         _patiently(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), SETTLE_PATIENCE_S)
     # SQLite syncs neither that the log is empty nor that an older one is deleted. The log has none of SQLite's locks,

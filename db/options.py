@@ -82,19 +82,14 @@ def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None
     restock = command("restock", "put more pieces of a product in stock")
     change_price = command("price", "change the price of a product, for the buys from now on")
     retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
-    for change, parse in (
-        (add, parse_new_name),
-        (restock, parse_name),
-        (change_price, parse_name),
-        (retire, parse_name),
-    ):
+    for change in (add, restock, change_price, retire):
+        parse = parse_new_name if change is add else parse_name
         change.add_argument("name", type=argument(parse), metavar="NAME", help="the product")
+        change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
     add.add_argument("price_cents", **price)
     add.add_argument("quantity", type=argument(parse_stock), metavar="QUANTITY", help="pieces in stock, 0 or more")
     restock.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
     change_price.add_argument("price_cents", **price)
-    for change in (add, restock, change_price, retire):
-        change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
 
 
 _parse_key = functools.partial(parse_key, called="the key")

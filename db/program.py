@@ -19,7 +19,7 @@ from db.connection import StartRefused
 from db.options import options
 from db.reconcile import reconcile
 from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
-from db.snapshots import CATALOG, Snapshots, Unreadable
+from db.snapshots import CATALOG, Snapshots, Unreadable, require_readable
 from db.status import Status, status
 from domain.errors import StoreError, Unavailable
 from domain.values import Product
@@ -122,8 +122,7 @@ def _code(found: Audit) -> int:
 
 def _change(given: argparse.Namespace, settings: Settings) -> int:
     """One of the owner's changes. The same one again under its key is done already, and as good."""
-    with Snapshots(settings.data_dir):
-        pass  # these are the books, and none is made where they are not
+    require_readable(settings.data_dir)  # no books are made where there are none
     path = settings.data_dir / CATALOG.name
     with closing(Assortment(path)) as assortment, closing(CatalogStore(path)) as catalog:
         match given.command:

@@ -105,6 +105,12 @@ class Snapshots:
             raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
 
 
+def require_readable(data_dir: Path) -> None:
+    """Raises Unreadable for files that are missing, not this store's, or of another schema."""
+    with Snapshots(data_dir):
+        pass
+
+
 def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: str = "main") -> int:
     """The version of the schema of a database. Raises Unreadable when it is not this file of a store, or is newer."""
     with _trouble_is_unreadable(path):

@@ -13,7 +13,7 @@ MAX_PRICE_CENTS = 100_000_000_000
 MAX_STOCK = 1_000_000_000
 
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
-_PRICE = re.compile(r"0*([0-9]+)(?:\.([0-9]+))?")
+_PRICE = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
 _VISIBLE_ASCII_BUT_A_COMMA = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 
 
@@ -83,7 +83,7 @@ def parse_new_name(text: str) -> str:
         # Nobody sees it, and nobody who types the name finds the product.
         raise Invalid(f"the product name {name!r} begins or ends with a blank")
     if name in (".", ".."):
-        raise Invalid(f"the product name {name!r} is what browsers and curl take out of a path")
+        raise Invalid(f"the product name {name!r} cannot be asked for: browsers and curl take it out of a path")
     return name
 
 
@@ -112,11 +112,11 @@ def parse_whole_number(text: str) -> int | None:
 
 def parse_price(text: str) -> int:
     """Text from outside such as 25.99 as a price in cents. Raises Invalid."""
-    match = _PRICE.fullmatch(text.removeprefix("-"))
+    match = _PRICE.fullmatch(text)
     if match is None:
         raise Invalid(f"the price {text!r} is not a number such as 25.99")
-    whole, cents = match[1], match[2] or ""
-    if text.startswith("-"):
+    sign, whole, cents = match.groups(default="")
+    if sign:
         raise Invalid(f"the price {text!r} is below 0")
     if len(cents) > 2:
         raise Invalid(f"the price {text!r} has more than 2 digits after the point")
@@ -135,10 +135,10 @@ def parse_stock(text: str, least: int = 0) -> int:
 
 
 def parse_key(text: str, called: str = "the Idempotency-Key") -> str:
-    """Text from outside as an idempotency key, which is `called` so where it comes from. Raises Invalid."""
+    """Text from outside as an idempotency key; errors name it as `called`. Raises Invalid."""
     if not text:
         raise Invalid(f"{called} is empty")
-    # A server, or a proxy on the way, joins a header that stands twice by a comma: which of the two would be meant?
+    # No comma: it joins a header that stands twice, and then nobody knows which of the two was meant.
     if len(text) > MAX_KEY_CHARACTERS or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
         raise Invalid(f"{called} is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters without a comma")
     return text

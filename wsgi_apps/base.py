@@ -49,7 +49,7 @@ class Request(WerkzeugRequest):
         text = self.headers.get("Idempotency-Key")
         if text is None:
             return uuid.uuid4().hex
-        if "," in text:  # no key has one, but here it is a likely sign of two
+        if "," in text:  # a server, or a proxy on the way, joins a header that stands twice so
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 

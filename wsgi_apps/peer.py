@@ -41,7 +41,7 @@ class _Reader(io.RawIOBase):
         self._raw.close()
 
 
-class _ReadUntil:
+class _SocketWithDeadline:
     """What http.client wants of a socket, to read one response from it by a deadline."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
@@ -89,7 +89,7 @@ class _Connection(http.client.HTTPConnection):
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        return http.client.HTTPResponse(_ReadUntil(sock, self.deadline), **options)  # type: ignore[arg-type]
+        return http.client.HTTPResponse(_SocketWithDeadline(sock, self.deadline), **options)  # type: ignore[arg-type]
 
 
 def _left_s(deadline: float) -> float:

@@ -79,7 +79,7 @@ def test_a_backup_writes_over_nothing(checkout: Checkout, data: Path, tmp_path: 
     target = tmp_path / "b"
     target.mkdir()
     (target / "diary").write_text("dear")
-    with pytest.raises(InTheWay, match="b is there already, and no empty folder"):
+    with pytest.raises(InTheWay, match="b is there already and is not an empty folder"):
         backed_up(data, target)
     with pytest.raises(InTheWay, match="diary is there already"):
         backed_up(data, target / "diary")
@@ -287,10 +287,10 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
         ("a new order", "the backup ends before its order 3: what is newer would be lost"),
         ("a restock", "the backup ends before its ledger entry 5: what is newer would be lost"),
         ("a new price", "the backup ends before its product history entry 2: what is newer would be lost"),
-        ("a refused buy", "the backup lacks the last refused buys, 1 in all: what is newer would be lost"),
-        ("another history", "and its order 1 is another one than the backup's"),
-        ("another stock", "and its ledger entry 2 is another one than the backup's"),
-        ("no store", "is there already, and no empty folder"),
+        ("a refused buy", "the backup lacks 1 of its refused buys: what is newer would be lost"),
+        ("another history", "and its order 1 differs from the backup's"),
+        ("another stock", "and its ledger entry 2 differs from the backup's"),
+        ("no store", "is there already and is not an empty folder"),
     ],
 )
 def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(

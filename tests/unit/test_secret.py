@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     for path in (str(file), str(tmp_path), "a\0b"):
         with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE=.* cannot be read: ."):
             load({"TIER_SECRET_FILE": path})
-    with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE is empty; it names a file$"):
+    with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE is empty; set it to the name of a file"):
         load({"TIER_SECRET_FILE": ""})
 
 

@@ -48,7 +48,7 @@ def test_a_blank_at_an_end_of_a_new_name_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", [".", ".."])
 def test_a_new_name_can_be_asked_for(text: str) -> None:
     assert parse_name(text) == text
-    with pytest.raises(Invalid, match="browsers and curl take out of a path"):
+    with pytest.raises(Invalid, match="browsers and curl take it out of a path"):
         parse_new_name(text)
 
 
