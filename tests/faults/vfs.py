@@ -1,9 +1,22 @@
 """A VFS of the tests as SQLite's default, for a while."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
+
+
+class StandIn(apsw.VFS):
+    """SQLite's own disk as its default, for others to build on."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "unix", makedefault=True)
+
+    def xSleep(self, microseconds: int) -> int:
+        """The wait for a lock. apsw's own sleeps with the interpreter's lock, which who holds the other needs."""
+        time.sleep(microseconds / 1e6)
+        return microseconds
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from domain.checkout import Checkout
 from domain.protocols import Placed, Receipt, Sale, Step
 from domain.values import Buy
 from tests.faults.crashes.points import HalfWay, crash, crash_in_transaction, transaction
+from tests.faults.vfs import StandIn
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 
 
@@ -75,7 +76,7 @@ def wire_catalog() -> None:
 def wire_sqlite() -> None:
     """Points inside SQLite: before a commit writes, and when it has written and not synced."""
     apsw.connection_hooks.append(_watch_commits)
-    vfs = _CrashingVFS()
+    vfs = _CrashingDisk("crashing")
     _kept.append(vfs)  # SQLite has no reference of its own
 
 
@@ -90,13 +91,9 @@ def _watch_commits(connection: apsw.Connection) -> None:
     connection.set_commit_hook(before_commit)
 
 
-class _CrashingVFS(apsw.VFS):
-    def __init__(self) -> None:
-        self._base = apsw.vfs_names()[0]  # the default so far
-        super().__init__("crashing", self._base, makedefault=True)
-
+class _CrashingDisk(StandIn):
     def xOpen(self, name: Any, flags: list[int]) -> "_CrashingFile":
-        return _CrashingFile(self._base, name, flags)
+        return _CrashingFile("unix", name, flags)
 
 
 class _CrashingFile(apsw.VFSFile):

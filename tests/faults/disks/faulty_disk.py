@@ -7,6 +7,8 @@ from pathlib import Path
 
 import apsw
 
+from tests.faults.vfs import StandIn
+
 
 class Fault(StrEnum):
     """What goes wrong: the first at a sync, the others at a write."""
@@ -21,12 +23,12 @@ class Fault(StrEnum):
 Strikes = Callable[[Fault, str], bool]
 
 
-class FaultyDisk(apsw.VFS):
+class FaultyDisk(StandIn):
     """Lets `strikes` decide."""
 
     def __init__(self, strikes: Strikes) -> None:
         self.strikes = strikes
-        super().__init__("faulty", "unix", makedefault=True)
+        super().__init__("faulty")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         if name is None:

@@ -21,7 +21,7 @@ from tests.faults.power.trace import (
     Written,
     names_after,
 )
-from tests.faults.vfs import in_use
+from tests.faults.vfs import StandIn, in_use
 
 # SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
@@ -35,7 +35,7 @@ def never(_name: str) -> bool:
     return False
 
 
-class RecordingDisk(apsw.VFS):
+class RecordingDisk(StandIn):
     """Continues a trace. All files are told apart by their names, so they must stand in one folder."""
 
     def __init__(self, trace: list[Event], fails: Fails) -> None:
@@ -44,7 +44,7 @@ class RecordingDisk(apsw.VFS):
         self._files = names_after(trace)
         self._next_file = 1 + max((event.file for event in trace if isinstance(event, Created)), default=0)
         self._names = threading.Lock()
-        super().__init__("recording", "unix", makedefault=True)
+        super().__init__("recording")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
