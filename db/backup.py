@@ -23,6 +23,7 @@ from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import TROUBLE, Database, sync
 from db.order import OrderStore
+from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable, version_of
 
 _PAGES_A_STEP = 4_096
@@ -100,7 +101,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         for file in FILES:
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
             connection.pragma("query_only", True)
         yield sources
 

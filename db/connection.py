@@ -16,6 +16,7 @@ from typing import Any
 
 import apsw
 
+from db.patience import wait_for_locks
 from domain.errors import Unavailable
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
@@ -49,12 +50,12 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
     connection = apsw.Connection(str(path))
     try:
-        connection.set_busy_timeout(busy_timeout_ms)
+        wait_for_locks(connection, busy_timeout_ms)
         _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-        connection.set_busy_timeout(0)  # a checkpoint that waits for readers would keep the writers out
+        wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
-        connection.set_busy_timeout(busy_timeout_ms)
+        wait_for_locks(connection, busy_timeout_ms)
         # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
         connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     except BaseException:
