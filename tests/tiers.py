@@ -16,13 +16,24 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parents[1]
 NAMES = tuple(TIERS)
 STARTS_WITHIN_S = 20.0
+# Below those that a system gives to who connects, and to who asks for any port: 32,768 and more. One of these could be
+# taken before the tier that it was meant for has started.
+_PORTS = iter(range(20_000, 32_768))
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port on which nobody listens, and that no other test gets, nor one of another process, while this one runs."""
+    for port in _PORTS:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0toystore test port {port}")  # without a file, and free when this process ends
+            with socket.create_server(("127.0.0.1", port)):
+                _claims.append(claim)
+                return port
+        except OSError:  # somebody else has it
+            claim.close()
+    raise AssertionError("no port is free")
 
 
 def clean_environment() -> dict[str, str]:
