@@ -173,7 +173,7 @@ class Database:
 
     def _connection(self) -> apsw.Connection:
         if self._thread.connection is None:
-            self._thread.connection = connect(self.path)
+            self._thread.connection = connect(self.path, BUSY_TIMEOUT_MS)
         return self._thread.connection
 
     @contextmanager

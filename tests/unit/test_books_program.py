@@ -331,8 +331,7 @@ PATIENT = """
 import runpy
 import db.connection
 
-connect = db.connection.connect
-db.connection.connect = lambda path, *_: connect(path, 600_000)
+db.connection.BUSY_TIMEOUT_MS = 600_000
 runpy.run_module("db", run_name="__main__")
 """
 
