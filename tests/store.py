@@ -14,7 +14,7 @@ from conf.settings import Address
 from tests.tiers import ROOT, Tiers, children
 from tests.waiting import wait_until
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 
 
 class Store:
@@ -50,7 +50,7 @@ class Store:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """End the store as a terminal does; the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def output(self) -> str:
         return self.log.read_text()

@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 NAMES = tuple(TIERS)
-STARTS_WITHIN_S = 20.0
+STARTS_WITHIN_S = 60.0
 # Below those that a system gives to who connects, and to who asks for any port: 32,768 and more. One of these could be
 # taken before the tier that it was meant for has started.
 _PORTS = iter(range(20_000, 32_768))
@@ -101,9 +101,18 @@ class Tiers:
             process.terminate()
         for process in ending:
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=60)
             finally:
                 _kill_group(process.pid)
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open: paths, and sockets as `socket:[number]`."""
+    names = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(descriptor.readlink()))
+    return names
 
 
 def children(pid: int) -> list[int]:

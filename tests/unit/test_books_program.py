@@ -23,7 +23,7 @@ from domain.errors import OutOfStock
 from domain.values import Buy
 from tests.books import Books
 from tests.forger import forge
-from tests.tiers import ROOT, free_port
+from tests.tiers import ROOT, free_port, open_files
 from tests.waiting import wait_until
 
 Run = Callable[..., tuple[int, str, str]]
@@ -322,7 +322,7 @@ def test_a_reader_who_goes_away_is_no_traceback(run: Run, monkeypatch: pytest.Mo
     process = begin("audit", stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (1, b"")
 
 
@@ -355,14 +355,6 @@ def test_a_ctrl_c_ends_a_wait_at_once_changes_nothing_and_is_no_traceback(run: R
         assert (process.wait(), process.stderr.read().strip()) == (130, b"")
     other.close()
     assert Books.read(tmp_path) == before
-
-
-def open_files(pid: int) -> list[str]:
-    names = []
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            names.append(str(descriptor.readlink()))
-    return names
 
 
 def begin(*arguments: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":
