@@ -320,11 +320,16 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
     assert '"POST / HTTP/1.1" 200' in output
 
 
-def test_a_client_that_never_reads_is_left(catalog: Tiers) -> None:
+def test_a_client_that_never_reads_is_left(tmp_path: Path) -> None:
     """Else each would keep a connection, and its replies in memory, for ever."""
-    with with_little_room(catalog) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
-        while True:
-            connection.sendall(PAGE * 1_000)
+    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__RESPONSE_TIMEOUT_S=2.0))
+    try:
+        tiers.start("catalog")
+        with with_little_room(tiers) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+            while True:
+                connection.sendall(PAGE * 1_000)
+    finally:
+        tiers.stop()
 
 
 def open_sockets(pid: int) -> int:
