@@ -6,6 +6,9 @@ from pathlib import Path
 
 from conf.settings import TIERS
 
+# Of the front end and of the order tier: the time in which a busy machine starts a tier again.
+PATIENT = {"wsgi_apps__front_end__DEADLINE_S": 60.0, "wsgi_apps__order__DEADLINE_S": 30.0}
+
 
 def gunicorn_files(folder: Path, **constants: float) -> dict[str, str]:
     """gunicorn's settings file of each tier, in which these constants of our modules are changed.
