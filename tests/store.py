@@ -96,7 +96,7 @@ class Store:
     def master(self, tier: str) -> int:
         """The process id of the tier's gunicorn master."""
         [supervisord] = children(self.process.pid)
-        [master] = [pid for pid in children(supervisord) if f"conf/{tier}.py" in command_of(pid)]
+        [master] = [pid for pid in children(supervisord) if f"/{tier}.py" in command_of(pid)]
         return master
 
     def processes(self) -> list[int]:
