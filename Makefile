@@ -46,7 +46,7 @@ e2e: .venv/bench ## Three real tiers
 faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
 	$(PYTEST) --dist worksteal tests/faults
 
-exchanges: .venv/dev ## The 13 documented replies, asked of a store that runs: FRONT=host CATALOG=host ORDER=host
+exchanges: .venv/run ## The 13 documented replies, asked of a store that runs: FRONT=host CATALOG=host ORDER=host
 	@$(BIN)/python -m tests.exchanges
 
 audit: .venv/run ## Check the promises in both databases, also beside the running store
