@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from conf.addresses import reached_at
+from conf.settings import Address
 from tests.shoppers import session
 from tests.store import Store
-from tests.tiers import NAMES, ROOT, children
+from tests.tiers import NAMES, ROOT, children, free_port
 from tests.waiting import wait_until
 
 
@@ -248,3 +250,13 @@ def test_a_tier_that_could_not_start_comes_back_once_it_can(tmp_path: Path) -> N
         hidden.rename(database)
         store.wait_until_all_answer()
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
+
+
+def test_a_store_for_other_machines_tells_an_address_that_they_can_use(tmp_path: Path) -> None:
+    port = free_port()
+    [own] = reached_at(Address("0.0.0.0", port))
+    with Store(tmp_path / "data", FRONT_BIND=f"0.0.0.0:{port}") as store:
+        assert f"front_end serves {own.url}\n" in store.output()
+        assert re.search(rf"shop +http://127\.0\.0\.1:{port}(?:, {re.escape(own.url)})? ", store.output())
+        assert "0.0.0.0" not in store.output()
+        assert requests.get(f"{own.url}/products/Tux", timeout=10).status_code == 200
