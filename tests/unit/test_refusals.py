@@ -14,6 +14,7 @@ from domain.refusals import BURST_S, Allowance, LimitedCheckout
 from domain.values import Buy, Product
 from tests.books import Books
 from tests.steps import begin
+from wsgi_apps import order
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.wire import placed_in_batch_json, placed_in_batch_of, sale_of
@@ -238,3 +239,13 @@ def test_buys_that_begin_while_the_catalog_is_away_count_until_they_end(
         with pytest.raises(Unavailable):
             checkout.place_all([unknown(number)])
     assert len(orders.intents(1_000)) == BURST, "nobody fills the disk with intents either"
+
+
+def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They know nothing of each other, and all of them write into the same log."""
+    given: list[float] = []
+    monkeypatch.setattr("wsgi_apps.order.Allowance", lambda per_s, *_, **__: given.append(per_s))
+    for variable, value in (("REFUSED_PER_S", "12"), ("ORDER_WORKERS", "4"), ("DATA_DIR", str(tmp_path))):
+        monkeypatch.setenv(variable, value)
+    order.create_app()
+    assert given == [3.0]
