@@ -21,7 +21,8 @@ import apsw
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import TROUBLE, Database, sync
+from db.connection import Database, sync
+from db.errors import TROUBLE
 from db.order import OrderStore
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable, version_of
 

@@ -1,14 +1,16 @@
 """The catalog: products, their stock, and the ledger of every change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import apsw
 
 from db.connection import Database, run
+from db.identity import introduce
 from db.migrate import migrate
-from domain.errors import REFUSALS, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
 from domain.values import Buy, Product, ProductPage, Sold
 
@@ -28,8 +30,9 @@ _PRODUCTS = """
 class CatalogStore:
     """The catalog in one SQLite file. Each public method is one transaction; any thread may call it."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
+        """`require` is asked before the first use, see Database."""
+        self._database = Database(path, require)
 
     def migrate(self) -> None:
         """Bring the file to the newest schema. Raises StartRefused."""
@@ -55,10 +58,27 @@ class CatalogStore:
         page = tuple(Product(*row) for row in rows[:limit])
         return ProductPage(page, after=page[-1].name if len(rows) > limit else None)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None, *, reason: Reason = "sold") -> list[Sale]:
-        """Take each buy from the stock, once for its key; one answer for each, in their order."""
+    def sell(
+        self,
+        buys: Sequence[Buy],
+        within_s: float | None = None,
+        *,
+        reason: Reason = "sold",
+        log: LogMark | None = None,
+    ) -> list[Sale]:
+        """Take each buy from the stock, once for its key; one answer for each, in their order.
+
+        Raises AnotherStore, and has sold nothing, when the order `log` that asks is not this catalog's.
+        """
         with self._database.write() as transaction:
+            if log is not None and not _is_ours(transaction, log):
+                raise AnotherStore
             return [_sell(transaction, buy, reason) for buy in buys]
+
+    def introduce(self, last_order: str | None) -> Introduction:
+        """How the catalog tells of itself to an order log whose newest order has the key `last_order`."""
+        with self._database.read() as connection:
+            return introduce(connection, last_order)
 
     def is_empty(self) -> bool:
         """Whether there is no product yet."""
@@ -82,6 +102,16 @@ class CatalogStore:
 def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound:
     rows = run(connection, _PRODUCT, {"name": name})
     return Product(*rows[0]) if rows else ProductNotFound()
+
+
+_IS_OURS = """
+    SELECT id = :store AND (
+        :last_order IS NULL OR EXISTS (SELECT 1 FROM stock_ledger WHERE key = :last_order AND reason = 'sold'))
+    FROM store"""
+
+
+def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
+    return bool(run(transaction, _IS_OURS, {"store": log.store, "last_order": log.last_order})[0][0])
 
 
 _HOW_IT_ENDED = """

@@ -10,30 +10,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
-from db.connection import StartRefused, run
+from db.connection import StartPostponed, StartRefused, run
+from db.errors import explain, is_lasting
+from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
 _BUSY_TIMEOUT_MS = 5_000
 _WAY_OUT = "python -m db audit tells how the store stands, python -m db restore brings a backup back"
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a catalog tells of itself to an order log.
-
-    `id` is None in a file of before ids, `last_sold` is the key of the newest sale that an order log must have, and
-    `has_last_order` says whether the catalog has sold the newest order of the log that asks.
-    """
-
-    id: str | None
-    last_sold: str | None
-    has_last_order: bool
 
 
 def store_id(path: Path) -> str | None:
@@ -72,26 +60,29 @@ def require_whole(folder: Path, own: str) -> str | None:
     The other file may be on another machine, or not made yet. A warning when the other file is there and cannot be
     read, which is for its own tier to refuse.
     """
+    other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
+    _require_readable(folder / own)
     try:
         why = why_apart(folder)
     except (apsw.Error, OSError) as error:
-        return _unreadable(folder, own, error)
+        unreadable = f"{explain(other, error)}; {_WAY_OUT}"
+        if _is_new(folder / own):
+            raise StartRefused(f"{folder / own} is not made anew beside what cannot be read: {unreadable}") from error
+        return unreadable
     if why is not None:
         raise StartRefused(f"{why}; {_WAY_OUT}")
     return None
 
 
-def _unreadable(folder: Path, own: str, error: Exception) -> str | None:
-    other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
+def _require_readable(path: Path) -> None:
+    """Raises StartRefused, or StartPostponed for what may pass."""
     try:
-        is_new = _is_new(folder / own)
-        store_id(folder / own)
-    except (apsw.Error, OSError):
-        return None  # it is this tier's own file, which its migration names
-    why = f"{other} cannot be read ({error})"
-    if is_new:
-        raise StartRefused(f"{why}, so {folder / own} is not made anew beside it; {_WAY_OUT}") from error
-    return f"{why}; {_WAY_OUT}"
+        with peek(path) as connection:
+            if connection is not None:
+                introduce(connection, None), last_order(connection), _is_used(connection)
+    except (apsw.Error, OSError) as error:
+        kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
+        raise kind(explain(path, error)) from error
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import TROUBLE, StartPostponed, StartRefused, connect, require_safe_sqlite, transaction
+from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, transaction
+from db.errors import BUSY, TROUBLE, explain, is_lasting
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -25,12 +26,11 @@ def migrate(path: Path, migrations: Path, application_id: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _refuse_strangers(path, application_id, newest=len(scripts))
-        with contextlib.closing(connect(path, _WAIT_MS)) as connection:
+        with contextlib.closing(connect(path, _WAIT_MS, create=True)) as connection:
             _upgrade(connection, scripts, application_id)
-    except (apsw.BusyError, *TROUBLE) as error:
-        raise StartPostponed(f"{path} (DATA_DIR): {error}") from error
     except (apsw.Error, OSError) as error:
-        raise StartRefused(f"{path} (DATA_DIR): {error}") from error
+        may_pass = isinstance(error, (*BUSY, *TROUBLE)) and not is_lasting(path, error)
+        raise (StartPostponed if may_pass else StartRefused)(f"{explain(path, error)} (DATA_DIR)") from error
 
 
 def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:

@@ -9,7 +9,7 @@ from typing import Self
 import apsw
 
 from db import catalog, order
-from db.connection import TROUBLE
+from db.errors import TROUBLE
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000

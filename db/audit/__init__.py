@@ -38,7 +38,7 @@ def audit(
 ) -> Audit:
     """What the `checks` find. `watch` hears the name of each check before it begins.
 
-    Raises apsw.BusyError and the errors in db.connection.TROUBLE: then nothing is known.
+    Raises apsw.BusyError and the errors in db.errors.TROUBLE: then nothing is known.
     """
     found: list[Discrepancy] = []
     for check in checks:

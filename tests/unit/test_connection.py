@@ -17,6 +17,7 @@ from tests.tiers import ROOT
 
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
+    connect(tmp_path / "t.db", create=True).close()
     database = Database(tmp_path / "t.db")
     with database.write() as transaction:
         transaction.execute("CREATE TABLE t (x)")
@@ -117,7 +118,8 @@ def test_what_a_killed_process_has_written_is_settled_before_it_is_read(tmp_path
     killed = """
 import os, sys
 from pathlib import Path
-from db.connection import Database
+from db.connection import Database, connect
+opened = connect(Path(sys.argv[1]), create=True)
 with Database(Path(sys.argv[1])).write() as transaction:
     transaction.execute("CREATE TABLE t (x); INSERT INTO t VALUES (1)").fetchall()
 os._exit(0)
@@ -139,7 +141,7 @@ os._exit(0)
 def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: list[str]) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "t.db").symlink_to(tmp_path / "disk" / "t.db")
-    connect(tmp_path / "t.db").close()
+    connect(tmp_path / "t.db", create=True).close()
     assert synced == [str(tmp_path / "disk" / "t.db-wal"), str(tmp_path / "disk")]
 
 

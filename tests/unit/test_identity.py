@@ -35,9 +35,10 @@ def test_a_new_catalog_has_an_id_of_its_own_and_a_new_log_has_none(tmp_path: Pat
 )
 def test_the_id_of_a_file_stays(catalog: CatalogStore, tmp_path: Path, sql: str) -> None:
     before = store_id(tmp_path / "catalog.db")
-    with apsw.Connection(str(tmp_path / "catalog.db")) as shell:
-        with pytest.raises(apsw.ConstraintError, match="of one store for ever"):
-            shell.execute(sql).fetchall()
+    shell = apsw.Connection(str(tmp_path / "catalog.db"))
+    with pytest.raises(apsw.ConstraintError, match="of one store for ever"):
+        shell.execute(sql).fetchall()
+    shell.close()
     assert store_id(tmp_path / "catalog.db") == before
 
 
