@@ -78,8 +78,8 @@ def restore(source: Path, target: Path, watch: Watch) -> Audit:
             _fix_moments(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
-            catalog.migrate()
-            log.migrate()
+            catalog.migrate(keep_copy=False)  # the backup is one
+            log.migrate(keep_copy=False)
         with Snapshots(folder) as copy:
             return audit(copy, CHECKS_OF_A_COPY, watch)
 

@@ -34,9 +34,9 @@ class CatalogStore:
         """`require` is asked before the first use, see Database."""
         self._database = Database(path, require)
 
-    def migrate(self) -> None:
-        """Bring the file to the newest schema. Raises StartRefused."""
-        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+    def migrate(self, *, keep_copy: bool = True) -> None:
+        """Create the file, or bring it to the newest schema, see db/migrate.py. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def product(self, name: str) -> Product:
         """Raises ProductNotFound."""

@@ -270,5 +270,8 @@ class Database:
                 self._refuse(str(error), for_s=math.inf)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
-            trouble.begins(str(self.path), explain(self.path, error), writing=writing)
-            raise Unavailable(tell_shopper(self.path, error)) from error
+            why = explain(self.path, error)
+            trouble.begins(str(self.path), why, writing=writing)
+            unavailable = Unavailable(tell_shopper(self.path, error))
+            unavailable.add_note(why)  # for the owner: a stranger reads no paths
+            raise unavailable from error

@@ -57,11 +57,13 @@ def why_apart(folder: Path) -> str | None:
 def require_whole(folder: Path, own: str) -> str | None:
     """Before a tier starts on its file `own` in this folder. Raises StartRefused unless the folder has one whole store.
 
-    The other file may be on another machine, or not made yet. A warning when the other file is there and cannot be
-    read, which is for its own tier to refuse.
+    The other file may be missing, for it may be on another machine, where its own tier looks after it. A warning when
+    it is there and cannot be read.
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
+    if _is_new(folder / other) and not _is_new(folder / own):
+        return None
     try:
         why = why_apart(folder)
     except (apsw.Error, OSError) as error:

@@ -31,9 +31,9 @@ class OrderStore:
         self._database = Database(path, require)
         self._mark: LogMark | None = None
 
-    def migrate(self) -> None:
-        """Bring the file to the newest schema. Raises StartRefused."""
-        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+    def migrate(self, *, keep_copy: bool = True) -> None:
+        """Create the file, or bring it to the newest schema, see db/migrate.py. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def write(self, steps: Sequence[Step]) -> list[Receipt | None]:
         """One transaction for all steps; the receipt of each.

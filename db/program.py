@@ -1,6 +1,7 @@
 """The program of the books: one function a command, each with its exit code."""
 
 import argparse
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -12,14 +13,15 @@ import apsw
 from conf.health import is_healthy
 from conf.settings import Settings, load_or_exit
 from db.assortment import Assortment
-from db.audit import Audit, audit
+from db.audit import Audit, Discrepancy, audit
 from db.backup import CopyFailed, InTheWay, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
+from db.errors import DAMAGE
 from db.options import options
 from db.reconcile import reconcile
 from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
-from db.snapshots import CATALOG, Snapshots, Unreadable, require_readable
+from db.snapshots import CATALOG, Damaged, Snapshots, Unreadable, require_readable
 from db.status import Status, status
 from domain.errors import StoreError, Unavailable
 from domain.values import Product
@@ -32,17 +34,22 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     given = options(arguments)
+    logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
     settings = load_or_exit()
     try:
         return COMMANDS[given.command](given, settings)
     except BrokenPipeError:
         raise
     except Unavailable as error:
+        why = getattr(error, "__notes__", [])  # where somebody has to do something first
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(f"{error}{again}")
+        return _fail(f"{why[0]}; then try again{again}" if why else f"{error}{again}")
     except StoreError as no:
         print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
         return WRONG
+    except DAMAGE as error:
+        advice = "python -m db audit names the file, restore brings a backup back"
+        return _fail(f"{settings.data_dir}: a database is damaged ({error}); {advice}")
     except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
         return _fail(str(error))
 
@@ -60,8 +67,11 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
 
 def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
-    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
-        found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    try:
+        with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+            found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    except Damaged as damaged:
+        found, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
     print_audit(found, state, time.monotonic() - begun, given.json)
     return _code(found)
 

@@ -188,8 +188,8 @@ MUTANTS = (
         "the connection stays after a failed write",
         "SQLite may believe in pages that never reached the disk",
         "db/connection.py",
-        "            self.close()\n            raise Unavailable(",
-        "            raise Unavailable(",
+        "            self.close()\n            trouble.begins(",
+        "            trouble.begins(",
     ),
     Mutant(
         "the first order has number 1",
