@@ -45,11 +45,18 @@ class NoSharedMemory(apsw.Error):
 
 def is_lasting(path: Path, error: Exception) -> bool:
     """Whether no later try can mend it, until somebody has done something about this database."""
-    return isinstance(error, (*DAMAGE, NoSharedMemory)) or _lacks_shared_memory(error) or _is_read_only(path, error)
+    return (
+        isinstance(error, (*DAMAGE, NoSharedMemory))
+        or _lacks_shared_memory(error)
+        or _is_read_only(path, error)
+        or path.is_dir()
+    )
 
 
 def explain(path: Path, error: Exception) -> str:
     """One line: the database's file, how it fails, and what to do."""
+    if path.is_dir():
+        return f"{path}: it is a folder, and no database; move it away"
     if isinstance(error, DAMAGE):
         return f"{path}: damaged or no database ({error}); run python -m db audit, then bring a backup back (restore)"
     if isinstance(error, NoSharedMemory) or _lacks_shared_memory(error):

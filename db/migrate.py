@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: bool = True) -> None:
-    """Create or upgrade the database at `path`, and say so in the log. Raises StartRefused; then it has changed nothing.
+    """Create or upgrade the database at `path`, and say so in the log. Raises StartRefused; then nothing has changed.
 
     Before an upgrade it copies the database beside itself, unless there is another copy of it anyway.
     """

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from db.audit import Audit, Discrepancy
-from db.status import Status
+from db.connection import LARGE_LOG_BYTES
+from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
 
@@ -46,11 +47,13 @@ def print_status(state: Status, as_json: bool) -> None:
         ("buys in doubt", _in_doubt(state)),
         ("last order", f"{last.number}: {last.quantity} {last.product}, {last.time}" if last else "none"),
     ]
-    rows += [
-        (file.name, f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}, schema {file.schema}")
-        for file in state.files
-    ]
+    rows += [(file.name, _sizes(file)) for file in state.files]
     _print_table((), rows)
+
+
+def _sizes(file: FileStatus) -> str:
+    large = " (large: somebody keeps an old state of it open)" if file.wal_bytes > LARGE_LOG_BYTES else ""
+    return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
 
 def print_audit(found: Audit, state: Status | None, seconds: float, as_json: bool) -> None:

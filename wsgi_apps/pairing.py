@@ -39,16 +39,16 @@ class PairedCatalog:
         self._meeting = threading.Lock()
 
     def require(self) -> None:
-        """Before buys begin. Raises Unavailable when they must not: another's catalog, or none that is known yet.
+        """Before buys begin. Raises Unavailable when the catalog is known to be another's.
 
-        A log that knows its store goes on while its catalog is away: each sale is going to say whose it is.
+        While the catalog is away buys begin as ever, and are in doubt: each sale is going to say whose it is.
         """
         if self._has_met:
             return
         try:
             self.meet(MEETS_WITHIN_S)
         except Unavailable:
-            if self._is_foreign or self._log.mark() is None:
+            if self._is_foreign:
                 raise
 
     def meet(self, within_s: float | None = None) -> None:
@@ -77,8 +77,8 @@ class PairedCatalog:
         The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
         """
         mark = self._log.mark()
-        if mark is None:  # buys that were in doubt before there were ids
-            self.meet()
+        if mark is None:
+            self.meet(within_s)
             mark = self._log.mark()
         try:
             return self._catalog.sell(buys, within_s, log=mark)
@@ -97,5 +97,10 @@ class PairedCheckout(LimitedCheckout):
 
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """As LimitedCheckout's."""
+        begun = time.monotonic()
         self._paired.require()
+        if within_s is not None:
+            within_s -= time.monotonic() - begun
+            if within_s <= 0:
+                raise Unavailable
         return super().place_all(buys, within_s)
