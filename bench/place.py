@@ -27,7 +27,8 @@ def microseconds(call: Callable[[], object], calls: int) -> float:
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=".", prefix="bench-place-") as folder:
         path = Path(folder, "t.db")
-        connection = connect(path, create=True)
+        path.touch()
+        connection = connect(path)
         connection.execute("CREATE TABLE t (x)").fetchall()
         place, database = Place(connection, path), Database(path)
 

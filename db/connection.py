@@ -50,13 +50,12 @@ def require_safe_sqlite(version: str | None = None) -> None:
         raise StartRefused(f"SQLite {version} can lose data in WAL mode; this store needs {oldest} or newer")
 
 
-def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS, *, create: bool = False) -> apsw.Connection:
-    """A connection at full durability. A file that is missing stays so, unless it is to be created.
+def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
+    """A connection at full durability. A file that is missing stays so: only a migration makes one.
 
     The busy timeout comes first: the pragmas behind it may have to wait.
     """
-    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
-    connection = apsw.Connection(str(path), flags=flags)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("it can only be read")

@@ -16,6 +16,7 @@ import apsw
 
 from db.connection import StartPostponed, StartRefused, run
 from db.errors import explain, is_lasting
+from db.log_check import foreign_log
 from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
@@ -54,6 +55,17 @@ def why_apart(folder: Path) -> str | None:
         return None
 
 
+def other_store(folder: Path) -> str | None:
+    """Why the two files in this folder are of two stores, by their ids; None when they are of one, or lack an id.
+
+    Raises apsw.Error for a file that cannot be read.
+    """
+    catalog, log = store_id(folder / CATALOG_NAME), store_id(folder / LOG_NAME)
+    if None in (catalog, log) or catalog == log:
+        return None
+    return f"{folder / LOG_NAME} is of store {log}, {folder / CATALOG_NAME} is of store {catalog}"
+
+
 def require_whole(folder: Path, own: str) -> str | None:
     """Before a tier starts on its file `own` in this folder. Raises StartRefused unless the folder has one whole store.
 
@@ -78,6 +90,8 @@ def require_whole(folder: Path, own: str) -> str | None:
 
 def _require_readable(path: Path) -> None:
     """Raises StartRefused, or StartPostponed for what may pass."""
+    if why := foreign_log(path):
+        raise StartRefused(why)
     try:
         with peek(path) as connection:
             if connection is not None:

@@ -10,7 +10,6 @@ remove. There is at most one for each schema, the newest.
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -20,6 +19,8 @@ import apsw
 
 from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, sync, transaction
 from db.errors import BUSY, TROUBLE, explain, is_lasting
+from db.log_check import foreign_log, misfit
+from db.staging import PRIVATE_FOLDER, create_private
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -36,13 +37,26 @@ def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: boo
     require_safe_sqlite()
     scripts = sorted(migrations.glob("[0-9]*.sql"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _refuse_foreign_log(path)
         _refuse_strangers(path, application_id, newest=len(scripts))
-        with contextlib.closing(connect(path, _WAIT_MS, create=True)) as connection:
+        create_private(path.resolve())  # where a link leads
+        with contextlib.closing(connect(path, _WAIT_MS)) as connection:
             _upgrade(connection, path, scripts, application_id, keep_copy=keep_copy)
     except (apsw.Error, OSError) as error:
         may_pass = isinstance(error, (*BUSY, *TROUBLE)) and not is_lasting(path, error)
         raise (StartPostponed if may_pass else StartRefused)(f"{explain(path, error)} (DATA_DIR)") from error
+
+
+def _refuse_foreign_log(path: Path) -> None:
+    """Look before SQLite brings the log that stands beside the file into it."""
+    if why := foreign_log(path):
+        raise StartRefused(why)
+    if problem := misfit(path):
+        raise StartRefused(
+            f"{path} and its log do not fit together, or it is damaged ({problem}); `python -m db audit` tells more, "
+            "`python -m db restore` brings a backup back"
+        )
 
 
 def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
@@ -116,7 +130,7 @@ def _copy(path: Path, version: int) -> Path:
     copy = path.with_name(f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
     unfinished = path.with_name(f".{name}.unfinished")
     unfinished.unlink(missing_ok=True)
-    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL, 0o600))  # the keys of buys stand in it
+    create_private(unfinished)
     try:
         # From a connection of its own: the one that migrates is within its transaction, and has changed nothing yet.
         with (

@@ -10,6 +10,7 @@ import apsw
 
 from db import catalog, order
 from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
+from db.log_check import foreign_log
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -68,6 +69,7 @@ class Snapshots:
         """Raises Unreadable for files that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
         for file in FILES:
+            require_own_log(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 why = "is no file" if (data_dir / file.name).exists() else "does not exist"
                 raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
@@ -116,6 +118,12 @@ class Snapshots:
         version = version_of(self._connection, file, path, schema=file.schema)
         if version < file.newest:
             raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
+
+
+def require_own_log(path: Path) -> None:
+    """Raises Unreadable when the log beside a database is another file's, which SQLite would bring into it."""
+    if why := foreign_log(path):
+        raise Unreadable(why)
 
 
 def require_readable(data_dir: Path) -> None:

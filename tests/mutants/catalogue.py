@@ -188,8 +188,8 @@ MUTANTS = (
         "the connection stays after a failed write",
         "SQLite may believe in pages that never reached the disk",
         "db/connection.py",
-        "            self.close()\n            trouble.begins(",
-        "            trouble.begins(",
+        "            self.close()\n            why = explain(",
+        "            why = explain(",
     ),
     Mutant(
         "the first order has number 1",

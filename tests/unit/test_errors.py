@@ -169,9 +169,10 @@ def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch:
             statements = statements.replace("journal_mode = WAL", "journal_mode = DELETE")
             return super().execute(statements, *arguments, **options)  # type: ignore[arg-type]
 
+    (tmp_path / "t.db").touch()
     monkeypatch.setattr(apsw, "Connection", Without)
     with pytest.raises(NoSharedMemory, match="delete"):
-        connect(tmp_path / "t.db", create=True)
+        connect(tmp_path / "t.db")
 
 
 def damage(path: Path) -> None:

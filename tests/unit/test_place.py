@@ -20,7 +20,8 @@ Change = Callable[[Path], None]
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "data" / "t.db"
     path.parent.mkdir()
-    opened = connect(path, create=True)
+    path.touch()
+    opened = connect(path)
     opened.execute("CREATE TABLE t (x)").fetchall()
     opened.close()
     return path

@@ -112,10 +112,8 @@ def weakened(synchronous: str | None) -> Iterator[None]:
     """Connections of the store that sync less than it asks them to; none of it with None."""
     connect = connection.connect
 
-    def weaker(
-        path: Path, busy_timeout_ms: int = connection.BUSY_TIMEOUT_MS, *, create: bool = False
-    ) -> apsw.Connection:
-        opened = connect(path, busy_timeout_ms, create=create)
+    def weaker(path: Path, busy_timeout_ms: int = connection.BUSY_TIMEOUT_MS) -> apsw.Connection:
+        opened = connect(path, busy_timeout_ms)
         opened.pragma("synchronous", synchronous)
         return opened
 

@@ -179,14 +179,16 @@ def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
 def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
     (books / "order.db").write_bytes(content)
-    with pytest.raises(Unreadable, match=r"order\.db is not (a database|the order\.db of this store)"):
+    with pytest.raises(
+        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
+    ):
         Snapshots(books)
     assert (books / "order.db").read_bytes() == content
 
 
 def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
     (books / "catalog.db-wal").mkdir()
-    with pytest.raises(Unreadable, match=r"catalog\.db cannot be read: unable to open"):
+    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
         Snapshots(books)
 
 
