@@ -47,7 +47,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     if _is_taken(target):
         raise InTheWay(f"{target} is there already and is not an empty folder; name a new one for the backup")
     with _unfinished(target) as folder:
-        require_readable(data_dir)  # by this code, and so by those who will restore the copy
+        require_readable(data_dir, *FILES)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():

@@ -57,7 +57,7 @@ def print_audit(found: Audit, state: Status | None, seconds: float, as_json: boo
     if as_json:
         _print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
-    _print_discrepancies(found.discrepancies)
+    _print_found(found)
     print(f"{_verdict(found, state)}; {seconds:.1f} s.")
 
 
@@ -66,7 +66,7 @@ def print_copy(found: Audit, state: Status | None, folder: Path, as_json: bool) 
     if as_json:
         _print_json({"folder": str(folder), **_found(found), "status": state and asdict(state)})
         return
-    _print_discrepancies(found.discrepancies)
+    _print_found(found)
     print(f"{folder} is complete. {_verdict(found, state)}.")
 
 
@@ -100,16 +100,30 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
     print(f"{'Done' if is_new else 'Already done'}. {name}: {stands}. Key: {key}")
 
 
+def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
+    """What `accept` came to. `accepted` is None when the audit does not find it any more."""
+    if as_json:
+        discrepancy = accepted and _named(accepted)
+        _print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
+        return
+    what = f"{accepted.promise}, {accepted.where}: {accepted.what}" if accepted else "not found any more"
+    print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
+
+
 def _found(found: Audit) -> dict[str, Any]:
-    discrepancies = [
-        {"promise": one.promise, "where": one.where, "what": one.what, "repairable": one.repair is not None}
-        for one in found.discrepancies
-    ]
-    return {"clean": found.is_clean, "discrepancies": discrepancies}
+    discrepancies = [{**_named(one), "repairable": one.repair is not None} for one in found.discrepancies]
+    accepted = [{**_named(one.discrepancy), "note": one.note, "by": one.by, "time": one.time} for one in found.accepted]
+    return {"clean": found.is_clean, "discrepancies": discrepancies, "accepted": accepted}
+
+
+def _named(one: Discrepancy) -> dict[str, str]:
+    return {"promise": one.promise, "where": one.where, "what": one.what, "fingerprint": one.fingerprint}
 
 
 def _verdict(found: Audit, state: Status | None) -> str:
     verdict = "Clean" if found.is_clean else _counted(len(found.discrepancies), "discrepancy", "discrepancies")
+    if found.accepted:
+        verdict += f", {len(found.accepted):,} accepted"
     if state is None:
         return verdict
     return (
@@ -131,9 +145,20 @@ def _outcome(answer: Placed) -> str:
     return f"order {answer}" if isinstance(answer, int) else answer.message
 
 
+def _print_found(found: Audit) -> None:
+    _print_discrepancies(found.discrepancies)
+    if found.accepted:
+        rows = [
+            (one.discrepancy.promise, one.discrepancy.where, one.discrepancy.what, f"{one.note}, {one.by}, {one.time}")
+            for one in found.accepted
+        ]
+        _print_table(("promise", "where", "what", "accepted: reason, by, time"), rows)
+
+
 def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
     if discrepancies:
-        _print_table(("promise", "where", "what"), [(one.promise, one.where, one.what) for one in discrepancies])
+        rows = [(one.promise, one.where, one.what, one.fingerprint) for one in discrepancies]
+        _print_table(("promise", "where", "what", "fingerprint"), rows)
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
