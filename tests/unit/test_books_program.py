@@ -19,6 +19,7 @@ import apsw
 import pytest
 
 from db.program import COMMANDS, main
+from db.snapshots import CATALOG, LOG
 from domain.checkout import Checkout
 from domain.errors import OutOfStock
 from domain.values import Buy
@@ -51,13 +52,20 @@ def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
 def test_status_shows_how_the_store_stands(run: Run) -> None:
     code, out, _ = run("status")
     assert code == 0
-    for text in ("4, 0 of them retired", "356 pieces", "1: 2 Tux, 20", "schema 2", "catalog.db", "none"):
+    for text in (
+        "4, 0 of them retired",
+        "356 pieces",
+        "1: 2 Tux, 20",
+        f"schema {CATALOG.newest}",
+        "catalog.db",
+        "none",
+    ):
         assert text in out
     code, out, _ = run("status", "--json")
     state = json.loads(out)
     assert (state["orders"], state["refused"], state["intents"], state["ledger_entries"]) == (2, 1, 0, 6)
     assert state["last_order"]["number"] == 1
-    assert [file["schema"] for file in state["files"]] == [2, 1]
+    assert [file["schema"] for file in state["files"]] == [CATALOG.newest, LOG.newest]
     assert all(file["bytes"] > 0 and file["wal_bytes"] > 0 for file in state["files"])
 
 
@@ -91,7 +99,13 @@ def test_discrepancies_are_a_table_and_exit_code_1(run: Run, tmp_path: Path) -> 
     code, out, _ = run("audit", "--json")
     assert code == 1
     assert json.loads(out)["discrepancies"] == [
-        {"promise": "I3", "where": "order 2, key [bold]mine", "what": "ordered, but never sold", "repairable": False}
+        {
+            "promise": "I3",
+            "where": "order 2, key [bold]mine",
+            "what": "ordered, but never sold",
+            "fingerprint": "3736e13de227",
+            "repairable": False,
+        }
     ]
 
 
