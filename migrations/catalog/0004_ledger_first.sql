@@ -1,12 +1,13 @@
 -- From now on the books come first: an entry of the ledger or of the history brings its product along, and nothing else
 -- may. Prices in pieces of money are in the views, for some programs cannot read a database with generated columns.
 
-DROP VIEW low_stock;
-DROP TRIGGER stock_ledger_insert;
-DROP TRIGGER stock_ledger_update;
-DROP TRIGGER stock_ledger_delete;
-DROP TRIGGER refused_insert;
-DROP TRIGGER product_history_insert;
+-- Where one of them was dropped by hand, the audit had named it, and it is back at the end.
+DROP VIEW IF EXISTS low_stock;
+DROP TRIGGER IF EXISTS stock_ledger_insert;
+DROP TRIGGER IF EXISTS stock_ledger_update;
+DROP TRIGGER IF EXISTS stock_ledger_delete;
+DROP TRIGGER IF EXISTS refused_insert;
+DROP TRIGGER IF EXISTS product_history_insert;
 
 ALTER TABLE products DROP COLUMN price;
 ALTER TABLE product_history DROP COLUMN price;

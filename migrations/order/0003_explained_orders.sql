@@ -1,7 +1,7 @@
 -- Prices in pieces of money are in the view, for some programs cannot read a database with generated columns. And what
 -- is written into the log, or into the buys in doubt, by hand, and is no buy, is refused.
 
-DROP VIEW order_log;
+DROP VIEW IF EXISTS order_log;
 ALTER TABLE orders DROP COLUMN price;
 
 CREATE VIEW order_log AS
@@ -12,7 +12,7 @@ CREATE VIEW order_log AS
     SELECT -1, product, quantity, key, time, NULL, reason FROM refused
     ORDER BY time, order_number;
 
-DROP TRIGGER orders_insert;
+DROP TRIGGER IF EXISTS orders_insert;
 CREATE TRIGGER orders_insert BEFORE INSERT ON orders BEGIN
     SELECT RAISE(ABORT, 'the order log is append-only: this number exists')
         FROM orders WHERE number = NEW.number;
@@ -25,7 +25,7 @@ CREATE TRIGGER orders_insert BEFORE INSERT ON orders BEGIN
             WHERE key = NEW.key AND (product, quantity) = (NEW.product, NEW.quantity));
 END;
 
-DROP TRIGGER refused_insert;
+DROP TRIGGER IF EXISTS refused_insert;
 CREATE TRIGGER refused_insert BEFORE INSERT ON refused BEGIN
     SELECT RAISE(ABORT, 'refused buys are append-only: this key exists')
         FROM refused WHERE key = NEW.key;
