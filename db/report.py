@@ -166,8 +166,9 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*header, show_header=bool(header))
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    # Of the console and not of one print: that one's width is cut at the console's, which is 80 where no terminal is.
     console = Console()
-    console.print(table, width=None if console.is_terminal else _WIDE)
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def _print_json(value: Any) -> None:

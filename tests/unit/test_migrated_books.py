@@ -64,7 +64,8 @@ def without_triggers(sql: str, names: tuple[str, ...]) -> str:
     with apsw.Connection(":memory:") as connection:
         for script in CATALOG.scripts()[:2]:
             connection.execute(script.read_text()).fetchall()
-        triggers = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall())
+        rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    triggers = {str(name): str(trigger) for name, trigger in rows}
     drop = "".join(f"DROP TRIGGER {name};" for name in names)
     return f"{drop}{sql}{''.join(f'{triggers[name]};' for name in names)}"
 
