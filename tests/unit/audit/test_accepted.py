@@ -191,7 +191,7 @@ def test_a_backup_carries_what_was_accepted(books: Path, tmp_path: Path) -> None
     accept_all(books)
     copied = backup(books, tmp_path / "b", lambda _step: None)
     assert (copied.is_clean, len(copied.accepted)) == (True, 1)
-    restored = restore(tmp_path / "b", tmp_path / "r", lambda _step: None)
+    restored = restore(tmp_path / "b", tmp_path / "r", lambda _step: None).audit
     assert (restored.is_clean, len(restored.accepted)) == (True, 1)
 
 
