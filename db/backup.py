@@ -52,7 +52,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     if there := in_the_way(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
         raise InTheWay(f"{there[0]} is there already; name a new folder for the backup")
     with staged(target, names) as folder:
-        require_readable(data_dir)  # by this code, and so by those who will restore the copy
+        require_readable(data_dir, *FILES)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():

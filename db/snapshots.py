@@ -1,6 +1,6 @@
 """Both databases, to be read only: short looks at one moment of one file and at a later moment of the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,16 +65,16 @@ class Snapshots:
     intent is logged before it is sold, and it is sold before it is ordered.
     """
 
-    def __init__(self, data_dir: Path) -> None:
-        """Raises Unreadable for files that are missing, not this store's, or of another schema."""
+    def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:
+        """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
-        for file in FILES:
+        for file in files:
             require_own_log(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 why = "is no file" if (data_dir / file.name).exists() else "does not exist"
                 raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
         # Where a link leads, for there SQLite keeps the write-ahead log.
-        paths = {file: (data_dir / file.name).resolve() for file in FILES}
+        paths = {file: (data_dir / file.name).resolve() for file in files}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
@@ -126,9 +126,9 @@ def require_own_log(path: Path) -> None:
         raise Unreadable(why)
 
 
-def require_readable(data_dir: Path) -> None:
-    """Raises Unreadable for files that are missing, not this store's, or of another schema."""
-    with Snapshots(data_dir):
+def require_readable(data_dir: Path, *files: File) -> None:
+    """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
+    with Snapshots(data_dir, files):
         pass
 
 
