@@ -22,6 +22,7 @@ from db.compare import compare
 from db.connection import Database
 from db.errors import TROUBLE
 from db.order import OrderStore
+from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
@@ -126,7 +127,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
             require_own_log(folder / file.name)
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
             connection.pragma("query_only", True)
         yield sources
 

@@ -11,6 +11,7 @@ import apsw
 from db import catalog, order
 from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
 from db.log_check import foreign_log
+from db.patience import wait_for_locks
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -78,7 +79,7 @@ class Snapshots:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
-            self._connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
             # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
             crashed = any(_is_not_empty(path.with_name(f"{path.name}-wal")) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
