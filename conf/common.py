@@ -6,6 +6,7 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from conf.addresses import reached_at
@@ -82,7 +83,8 @@ def allow_files() -> None:
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        with suppress(OSError, ValueError):  # a sandbox may refuse it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 allow_files()

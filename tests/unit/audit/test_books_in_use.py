@@ -178,14 +178,16 @@ def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
 def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
     (books / "order.db").write_bytes(content)
-    with pytest.raises(Unreadable, match=r"order\.db is not (a database|the order\.db of this store)"):
+    with pytest.raises(
+        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
+    ):
         Snapshots(books)
     assert (books / "order.db").read_bytes() == content
 
 
 def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
     (books / "catalog.db-wal").mkdir()
-    with pytest.raises(Unreadable, match=r"catalog\.db cannot be read: unable to open"):
+    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
         Snapshots(books)
 
 
@@ -197,7 +199,10 @@ def test_exchanged_files_are_one_line(books: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "what_to_do"),
-    [(1, "older than this code's 2; start the store once"), (99, "newer than this code's 2; use the newer release")],
+    [
+        (1, f"older than this code's {CATALOG.newest}; start the store once"),
+        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
+    ],
 )
 def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
     forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
