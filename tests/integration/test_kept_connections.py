@@ -77,7 +77,15 @@ def test_calls_one_after_the_other_share_a_connection() -> None:
     assert len(server.connections) == 1
 
 
-def test_a_connection_is_nobody_elses_before_its_reply_is_read() -> None:
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client waited before it asked again, each time that it had to. It does not wait."""
+    pauses: list[float] = []
+    monkeypatch.setattr("wsgi_apps.peer.time.sleep", pauses.append)
+    return pauses
+
+
+def test_a_connection_is_nobody_elses_before_its_reply_is_read(pauses: list[float]) -> None:
     """Else the next call would get the rest of this one's reply."""
     server = Orders(held="/orders/1")
     with asked(server) as peer, ThreadPoolExecutor(1) as pool:
@@ -89,14 +97,13 @@ def test_a_connection_is_nobody_elses_before_its_reply_is_read() -> None:
             server.go_on.set()
         assert first.result().number == 1
         assert HttpOrders(peer).order(3).number == 3
-    assert server.asked == ["/orders/1", "/orders/2", "/orders/3"], "nobody had to ask twice"
+    assert server.asked == ["/orders/1", "/orders/2", "/orders/3"]
     assert len(server.connections) == 2
+    assert pauses == [], "nobody had to ask twice"
 
 
-def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_one_dead_connection_none_of_its_age_is_tried(pauses: list[float]) -> None:
     """A tier that was restarted has ended all of them, and each would cost a try and the pause behind it."""
-    pauses: list[float] = []
-    monkeypatch.setattr("wsgi_apps.peer.time.sleep", pauses.append)
     with asked(Orders()) as peer:
         for number in range(3):
             idle, peer._idle = peer._idle, []  # so that each call takes a new one

@@ -19,7 +19,9 @@ LONG_MS = 600_000
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[apsw.Connection]:
     """A connection that has the write lock of a new database."""
-    with_lock = connect(tmp_path / "t.db")
+    path = tmp_path / "t.db"
+    path.touch()  # an empty database
+    with_lock = connect(path)
     with_lock.execute("BEGIN IMMEDIATE")
     yield with_lock
     with_lock.close()
