@@ -10,7 +10,8 @@ from pathlib import Path
 import apsw
 
 from conf.health import is_healthy
-from conf.settings import Settings, load_or_exit
+from conf.output import exit_code, print_json, visible
+from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
 from db.audit import Audit, audit
 from db.backup import CopyFailed, InTheWay, backup, restore
@@ -32,24 +33,31 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     given = options(arguments)
-    settings = load_or_exit()
+    # What was changed or copied is done, whether or not anybody reads of it.
+    is_report = given.command in REPORTS and not ("apply" in given and given.apply)
+    return exit_code(_work(given), FAILED if is_report else None, "toy store")
+
+
+def _work(given: argparse.Namespace) -> int:
     try:
-        return COMMANDS[given.command](given, settings)
-    except BrokenPipeError:
-        raise
+        return COMMANDS[given.command](given, load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"])))
+    except SettingsError as error:
+        return _fail(given, FAILED, str(error))
     except Unavailable as error:
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(f"{error}{again}")
+        return _fail(given, FAILED, f"{error}{again}")
     except StoreError as no:
-        print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
-        return WRONG
+        return _fail(given, WRONG, f"{no}; nothing was changed", speaker=given.command)
     except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
-        return _fail(str(error))
+        return _fail(given, FAILED, str(error))
 
 
-def _fail(why: str) -> int:
-    print(f"toy store: {why}", file=sys.stderr)
-    return FAILED
+def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy store") -> int:
+    """Say it to people in a line, and to scripts as JSON as well."""
+    if given.json:
+        print_json({"error": why})
+    print(f"{speaker}: {visible(why)}", file=sys.stderr)
+    return code
 
 
 def _status(given: argparse.Namespace, settings: Settings) -> int:
@@ -138,6 +146,12 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
     print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
     return CLEAN
 
+
+# Only restore has to know where the tiers are: nothing else may run into a wrong address of theirs.
+SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
+
+# Their report is all of their work. `reconcile --apply` does more.
+REPORTS = ("status", "audit", "reconcile")
 
 COMMANDS: dict[str, Command] = {
     "status": _status,

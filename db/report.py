@@ -1,7 +1,5 @@
 """What the program of the books prints: tables and sentences for people, or JSON for scripts."""
 
-import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
 from db.status import Status
 from domain.protocols import Placed
@@ -30,12 +29,12 @@ def watching(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _step: None
         return
     with console.status(what) as line:
-        yield lambda step: line.update(Text(f"{what}: {step}"))
+        yield lambda step: line.update(Text(visible(f"{what}: {step}")))
 
 
 def print_status(state: Status, as_json: bool) -> None:
     if as_json:
-        _print_json(asdict(state))
+        print_json(asdict(state))
         return
     last = state.last_order
     rows = [
@@ -55,7 +54,7 @@ def print_status(state: Status, as_json: bool) -> None:
 
 def print_audit(found: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
     if as_json:
-        _print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
+        print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
     _print_discrepancies(found.discrepancies)
     print(f"{_verdict(found, state)}; {seconds:.1f} s.")
@@ -64,17 +63,17 @@ def print_audit(found: Audit, state: Status | None, seconds: float, as_json: boo
 def print_copy(found: Audit, state: Status | None, folder: Path, as_json: bool) -> None:
     """What a backup or a restore has made."""
     if as_json:
-        _print_json({"folder": str(folder), **_found(found), "status": state and asdict(state)})
+        print_json({"folder": str(folder), **_found(found), "status": state and asdict(state)})
         return
     _print_discrepancies(found.discrepancies)
-    print(f"{folder} is complete. {_verdict(found, state)}.")
+    print(f"{visible(str(folder))} is complete. {_verdict(found, state)}.")
 
 
 def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:
     """What was repaired, and what is left: of that the repairable comes first."""
     if as_json:
         repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
-        _print_json({"repaired": repaired, **_found(left)})
+        print_json({"repaired": repaired, **_found(left)})
         return
     if placed:
         rows = [(buy.key, f"{buy.quantity} {buy.product}", _outcome(answer)) for buy, answer in placed]
@@ -94,10 +93,10 @@ def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json:
 def print_change(name: str, product: Product | None, key: str, is_new: bool, as_json: bool) -> None:
     """What one of the owner's commands came to. `product` is None when it is not for sale."""
     if as_json:
-        _print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
+        print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
         return
     stands = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
-    print(f"{'Done' if is_new else 'Already done'}. {name}: {stands}. Key: {key}")
+    print(f"{'Done' if is_new else 'Already done'}. {visible(name)}: {stands}. Key: {key}")
 
 
 def _found(found: Audit) -> dict[str, Any]:
@@ -140,11 +139,6 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     # As Text, for in a name or a key a [bracket] is no markup.
     table = Table(*header, show_header=bool(header))
     for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
     console = Console()
     console.print(table, width=None if console.is_terminal else _WIDE)
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()
