@@ -46,14 +46,14 @@ def summary(options: Options, series: Series, error: str | None = None) -> dict[
         }
     if orders := _orders(series):
         result["orders"] = {"first": min(orders), "last": max(orders)}
-    if options.is_single and orders and series.price_cents is not None:
-        price_cents = series.price_cents
+    if options.is_single and orders:
+        cents = series.price_cents
         result["order"] = {
             "number": orders[0],
             "name": options.product,
             "quantity": options.quantity,
-            "price": price_cents / 100,
-            "total": price_cents * options.quantity / 100,
+            "price": None if cents is None else cents / 100,
+            "total": None if cents is None else cents * options.quantity / 100,
         }
     return result
 
@@ -92,7 +92,8 @@ def print_report(options: Options, series: Series, error: str | None) -> None:
         _print(console, "No request was answered.")
         return
     table = _table(result["kinds"])
-    if Measurement.get(console, console.options, table).maximum > console.width:
+    # How wide it would be where there is room.
+    if Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum > console.width:
         table = _narrow_table(result["kinds"])
     console.print(table)
     _print(console, f"{result['seconds']} s, {result['requests_per_second']} requests/s")

@@ -7,6 +7,7 @@ import apsw
 from db.catalog import add, enter
 from db.connection import Database, run
 from domain.errors import Invalid, KeyReused, ProductNotFound
+from domain.names import looks
 from domain.values import MAX_STOCK, Product
 
 
@@ -21,14 +22,27 @@ class Assortment:
         self._database = Database(path)
 
     def add(self, product: Product, key: str) -> bool:
-        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever."""
+        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever.
+
+        So is a name that people cannot tell from another one.
+        """
+        alike = self._alike(product.name)  # before the transaction, in which buys would wait for it
         with self._database.write() as transaction:
             if _is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents)):
                 return False
             if run(transaction, _KNOWN, {"name": product.name}):
                 raise Invalid(f"there is or was a {product.name!r} already")
+            if alike is not None:
+                raise Invalid(f"{product.name!a} looks like {alike!a}, which is or was sold already")
             add(transaction, product, key)
             return True
+
+    def _alike(self, name: str) -> str | None:
+        """Another name that looks like this one, retired or not."""
+        with self._database.read() as connection:
+            names = [row[0] for row in run(connection, _NAMES, {})]
+        look = looks(name)
+        return next((other for other in names if other != name and looks(other) == look), None)
 
     def restock(self, name: str, quantity: int, key: str) -> bool:
         """More pieces. Raises ProductNotFound, and Invalid when the stock would be more than MAX_STOCK."""
@@ -74,6 +88,7 @@ _RETIRE = "UPDATE products SET retired = 1 WHERE name = :name"
 _NOTE = """
     INSERT INTO product_history (product, what, price_cents, key)
     SELECT name, :what, price_cents, :key FROM products WHERE name = :name"""
+_NAMES = "SELECT name FROM products"
 _KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
 
 

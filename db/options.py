@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conf.arguments import Parser, argument, folder
-from domain.values import parse_key, parse_name, parse_new_name, parse_price, parse_stock
+from domain.names import parse_new_name
+from domain.values import parse_key, parse_name, parse_price, parse_stock
 
 _DESCRIPTION = """\
 The books of the toy store: look at them, prove them, copy them, and change what the store sells.
