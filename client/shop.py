@@ -67,8 +67,8 @@ class Shop:
         self._met = False
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy between a shopper and this store
-        if url.startswith("https:"):
-            self._session.mount("https:", _SystemCertificates())
+        if url.startswith("https://"):
+            self._session.mount("https://", _SystemCertificates())
 
     def products(self, limit: int = PAGE_LIMIT) -> Iterator[Product]:
         """All products by name, asked for in pages of `limit`, 1 to 1000, as they are needed. Raises StoreDown."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from conf.output import open_streams
+from conf.output import exit_code, open_streams
 from conf.secret import Secrets, parse_secrets
 
 T = TypeVar("T")
@@ -347,3 +347,4 @@ if __name__ == "__main__":
     open_streams()
     print(describe())
     load_or_exit()
+    sys.exit(exit_code(0, 2, "toy store"))
