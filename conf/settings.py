@@ -233,10 +233,10 @@ def parse_path(text: str) -> Path:
     """A path, of which a `~` in front is a home, as in a shell. Raises ValueError."""
     if "\0" in text:
         raise ValueError("has a NUL")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("begins with the home of nobody known; put ./ before a name that does begin with ~") from None
+    path = os.path.expanduser(text)
+    if text.startswith("~") and path == text:
+        raise ValueError("begins with the home of nobody known; put ./ before a name that does begin with ~")
+    return Path(path)
 
 
 def parse_folder(text: str) -> Path:

@@ -124,6 +124,7 @@ def test_wrong_usage_is_exit_code_2(tiers: Tiers, arguments: str) -> None:
     assert ended.returncode == 2
     assert "client: error:" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert json.loads(client(tiers, *arguments.split(), "--json").stdout)["error"] in ended.stderr
 
 
 def test_help_tells_modes_and_exit_codes(tiers: Tiers) -> None:
