@@ -17,7 +17,8 @@ The variable DATA_DIR says where catalog.db and order.db are (default: data)."""
 
 _EXIT_CODES = """\
 exit code: 0 done, nothing is wrong; 1 something is wrong, or the answer is no, and the output says what;
-2 it could not be done or known; 130 interrupted"""
+2 it could not be done or known; 130 interrupted. A change that was made is done, also when its report cannot be
+printed. With --json a failure is JSON too: {"error": "..."}"""
 
 _AUDIT = """\
 Check the promises I1 to I6 in both databases, to read only, and name each discrepancy with its key, product or number.
