@@ -16,7 +16,7 @@ The toy store's shopper. Without --mode it asks for all it needs, and shows the 
   mode 2   query PRODUCT, COUNT times
   mode 3   buy QUANTITY of PRODUCT, COUNT times
 
-FRONT says where the store is; a store at https://… must have a certificate that this machine trusts (SSL_CERT_FILE
+FRONT says where the store is; a store at https://host must have a certificate that this machine trusts (SSL_CERT_FILE
 names others). A request without an answer is repeated for 10 s (2 s where nothing listens), a buy always under its own
 idempotency key, so it is never made twice. No redirect is followed."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from client.words import offer
+from conf.arguments import as_typed
 from conf.settings import SettingsError, parse_probability
 from domain.errors import Invalid
 from domain.values import Product, parse_name, parse_quantity, parse_whole_number
@@ -58,7 +59,7 @@ def _show(products: Iterable[Product]) -> None:
 def _answer(question: str, parse: Callable[[str], T]) -> T:
     while True:
         try:
-            return parse(input(question).strip())
+            return parse(as_typed(input(question).strip()))
         except (Invalid, SettingsError) as error:
             print(f"  {error}")
         except EOFError:

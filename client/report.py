@@ -1,6 +1,7 @@
 """What a series came to, for people or as JSON."""
 
 import math
+import shutil
 import sys
 from collections import Counter
 from typing import Any
@@ -83,7 +84,9 @@ def print_report(options: Options, series: Series, error: str | None) -> None:
     if options.json:
         print_json(result)
         return
-    console = Console(markup=False, emoji=False, highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    # shutil also knows what to do with a COLUMNS of 0.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
     if options.mode == 2 and (product := _last_found(series)):
         _print(console, offer(product))
     if line := _ordered(options, series, _orders(series)):

@@ -44,7 +44,7 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
 
     def parse_argument(text: str) -> T:
         try:
-            return parse(_utf_8(text))
+            return parse(as_typed(text))
         except (Invalid, SettingsError) as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -59,11 +59,14 @@ def folder(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
-def _utf_8(text: str) -> str:
-    """The text as the terminal sent it. Python reads it in the locale's encoding, which need not be the terminal's."""
+def as_typed(text: str) -> str:
+    """The text as a terminal sent it. Raises Invalid when it is not UTF-8.
+
+    Python reads arguments and input in the encoding of the locale, which need not be that of the terminal.
+    """
     if not any("\udc80" <= character <= "\udcff" for character in text):
         return text
     try:
         return os.fsencode(text).decode("utf-8")
     except UnicodeError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8") from None
+        raise Invalid(f"{text!r} is not UTF-8") from None

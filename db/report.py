@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from conf.output import print_json, visible
@@ -137,7 +137,7 @@ def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     # As Text, for in a name or a key a [bracket] is no markup.
-    table = Table(*header, show_header=bool(header))
+    table = Table(*(Column(name, overflow="fold") for name in header), show_header=bool(header))
     for row in rows:
         table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
     console = Console()

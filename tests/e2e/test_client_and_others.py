@@ -173,6 +173,22 @@ def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
     assert ended.stdout.startswith("Order 7: 1 Tux\n")
 
 
+def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
+    listed = Response('{"data": [], "next": null}')
+    with answering(lambda request: listed if request.path == "/products" else Response(TUX)) as port:
+        ended = subprocess.run(
+            [sys.executable, "-m", "client"],
+            cwd=ROOT,
+            env=clean_environment() | {"FRONT": f"127.0.0.1:{port}", "PYTHONUTF8": "1"},
+            input=b"2\nb\xe4r\nTux\n1\n",
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"  'b\\udce4r' is not UTF-8\nProduct: " in ended.stdout
+
+
 @pytest.mark.parametrize("columns", [20, 40, 60, 80])
 def test_no_terminal_is_too_narrow_for_the_figures(columns: int) -> None:
     with answering(lambda _request: error(404, "no such product in the whole wide world")) as port:

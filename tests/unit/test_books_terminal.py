@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from tests.books import Books
+from tests.forger import forge
 from tests.tiers import ROOT, clean_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -143,3 +145,17 @@ def test_a_tilde_that_no_shell_has_expanded_is_the_home(run: Run, tmp_path: Path
     ended = run("status", DATA_DIR="~nobody-known/b")
     assert ended.returncode == 2
     assert ended.stderr.startswith(b"toy store: DATA_DIR='~nobody-known/b' begins with the home of nobody known")
+
+
+def test_no_terminal_is_too_narrow_for_a_discrepancy(run: Run, tmp_path: Path) -> None:
+    forge(tmp_path / "catalog.db", "UPDATE products SET quantity = 5 WHERE name = 'Bird'")
+    shown, end = pty.openpty()
+    environment = clean_environment() | {"DATA_DIR": str(tmp_path), "TERM": "xterm", "COLUMNS": "30"}
+    command = [sys.executable, "-m", "db", "audit"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=end, stderr=subprocess.DEVNULL)
+    os.close(end)
+    assert process.wait(timeout=60) == 1
+    text = os.read(shown, 100_000).decode()
+    os.close(shown)
+    assert "\u2026" not in text
+    assert max(len(line) for line in text.splitlines() if line.startswith("│")) <= 30
