@@ -13,6 +13,8 @@ from pathlib import Path
 import apsw
 
 from db.connection import TROUBLE, StartPostponed, StartRefused, connect, require_safe_sqlite, transaction
+from db.log_check import foreign_log, misfit
+from db.staging import PRIVATE_FOLDER, create_private
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -23,14 +25,27 @@ def migrate(path: Path, migrations: Path, application_id: int) -> None:
     require_safe_sqlite()
     scripts = sorted(migrations.glob("[0-9]*.sql"))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _refuse_foreign_log(path)
         _refuse_strangers(path, application_id, newest=len(scripts))
+        create_private(path)
         with contextlib.closing(connect(path, _WAIT_MS)) as connection:
             _upgrade(connection, scripts, application_id)
     except (apsw.BusyError, *TROUBLE) as error:
         raise StartPostponed(f"{path} (DATA_DIR): {error}") from error
     except (apsw.Error, OSError) as error:
         raise StartRefused(f"{path} (DATA_DIR): {error}") from error
+
+
+def _refuse_foreign_log(path: Path) -> None:
+    """Look before SQLite brings the log that stands beside the file into it."""
+    if why := foreign_log(path):
+        raise StartRefused(why)
+    if problem := misfit(path):
+        raise StartRefused(
+            f"{path} and its log do not fit together, or it is damaged ({problem}); `python -m db audit` tells more, "
+            "`python -m db restore` brings a backup back"
+        )
 
 
 def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:

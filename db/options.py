@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conf.arguments import Parser, argument, folder
+from db.snapshots import FILES
 from domain.names import parse_new_name
 from domain.values import parse_key, parse_name, parse_price, parse_stock
 
@@ -28,11 +29,14 @@ Show what can be repaired by appending: a key that was sold and is missing from 
 than 10 s. With --apply each is brought to its end under its own key, as the order tier does it: the catalog repeats
 its answer, or gives its first one, and the log takes it down. Nothing in the books is changed or taken out."""
 _BACKUP = """\
-Copy both databases, as they stand at one moment, to the new folder DIR, and audit the copy. DIR appears when all of it
-is on disk, and not before."""
+Copy both databases, as they stand at one moment, to the folder DIR, and audit the copy. They appear in it when all is
+on disk, and not before. DIR is made if need be; what is there is never written over. Only its owner may read the
+copy."""
 _RESTORE = """\
-Make DATA_DIR, or the folder of --into, from the backup in DIR, upgrade its schema if need be, and audit it. The folder
-must not exist or be empty, and no tier may be running: what is in the way you move away yourself."""
+Put the databases of the backup in DIR into DATA_DIR, or into the folder of --into, upgrade their schema if need be, and
+audit them. The folder must hold neither of them, and no tier may be running: what is in the way you move away yourself.
+With --only one file is restored, beside the other one or in a volume of its own. What a lost file has left at its
+name, such as order.db-wal, is set aside."""
 _KEY = (
     "the change happens once for its key; the same command with the same key again changes nothing (default: a new key)"
 )
@@ -73,6 +77,7 @@ def _parser() -> Parser:
     backup.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")
     restore = command("restore", "make the store's folder from a backup, and audit it", _RESTORE)
     restore.add_argument("folder", type=folder, metavar="DIR", help="the backup")
+    restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
     restore.add_argument("--into", type=folder, metavar="FOLDER", help="another folder than DATA_DIR, to look at it")
     _add_changes(command)
     return parser

@@ -14,13 +14,14 @@ from conf.output import exit_code, print_json, visible
 from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
 from db.audit import Audit, audit
-from db.backup import CopyFailed, InTheWay, backup, restore
+from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.options import options
 from db.reconcile import reconcile
 from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
-from db.snapshots import CATALOG, Snapshots, Unreadable, require_readable
+from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable
+from db.staging import InTheWay
 from db.status import Status, status
 from domain.errors import StoreError, Unavailable
 from domain.values import Product
@@ -92,27 +93,39 @@ def _backup(given: argparse.Namespace, settings: Settings) -> int:
 
 def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
+    only = next((file for file in FILES if file.name == given.only), None)
     if given.folder.resolve() == settings.data_dir.resolve():
         # It may be in use, and then its two files are not of one moment.
         raise InTheWay(
             f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
         )
     if folder.resolve() == settings.data_dir.resolve():
-        # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
-        for tier in (settings.catalog, settings.order):
-            for address in {tier.here, tier.address}:
-                if is_healthy(address):
-                    raise InTheWay(
-                        f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder"
-                    )
+        _require_stopped(settings, only)
     with watching("restore") as watch:
-        found = restore(given.folder, folder, watch)
-    return _report_copy(found, given, folder)
+        restored = restore(given.folder, folder, watch, only)
+    for path in restored.set_aside:
+        print(f"toy store: {path} is what a lost file has left; it is of no use to the new one", file=sys.stderr)
+    return _report_copy(restored.audit, given, folder, only)
 
 
-def _report_copy(found: Audit, given: argparse.Namespace, folder: Path) -> int:
-    with Snapshots(folder) as snapshots:
-        print_copy(found, _status_if_any(snapshots), folder, given.json)
+def _require_stopped(settings: Settings, only: File | None) -> None:
+    """Raises InTheWay while a tier runs that owns a file to be restored.
+
+    Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
+    """
+    for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
+        for address in {tier.here, tier.address} if only in (None, file) else ():
+            if is_healthy(address):
+                raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
+
+
+def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
+    """Tell what was made, and how the store in the folder stands, if both of its files are there."""
+    state = None
+    if all((folder / file.name).is_file() for file in FILES):
+        with Snapshots(folder) as snapshots:
+            state = _status_if_any(snapshots)
+    print_copy(found, state, folder, only.name if only else None, given.json)
     return _code(found)
 
 

@@ -60,13 +60,16 @@ def print_audit(found: Audit, state: Status | None, seconds: float, as_json: boo
     print(f"{_verdict(found, state)}; {seconds:.1f} s.")
 
 
-def print_copy(found: Audit, state: Status | None, folder: Path, as_json: bool) -> None:
-    """What a backup or a restore has made."""
+def print_copy(found: Audit, state: Status | None, folder: Path, only: str | None, as_json: bool) -> None:
+    """Print what a backup or a restore has made in the folder: a whole store, or one file."""
     if as_json:
-        print_json({"folder": str(folder), **_found(found), "status": state and asdict(state)})
+        print_json({"folder": str(folder), "only": only, **_found(found), "status": state and asdict(state)})
         return
     _print_discrepancies(found.discrepancies)
-    print(f"{visible(str(folder))} is complete. {_verdict(found, state)}.")
+    print(f"{visible(str(folder / only if only else folder))} is complete. {_verdict(found, state)}.")
+    repairable = sum(discrepancy.repair is not None for discrepancy in found.discrepancies)
+    if repairable:
+        print(f"`reconcile --apply` repairs {_counted(repairable, 'discrepancy', 'discrepancies')}.")
 
 
 def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import apsw
 
 from db import catalog, order
 from db.connection import TROUBLE
+from db.log_check import foreign_log
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -60,6 +61,7 @@ class Snapshots:
         """Raises Unreadable for files that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
         for file in FILES:
+            require_own_log(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 raise Unreadable(f"{data_dir / file.name} does not exist; DATA_DIR says where the store's state is")
         # Where a link leads, for there SQLite keeps the write-ahead log.
@@ -103,6 +105,12 @@ class Snapshots:
         version = version_of(self._connection, file, path, schema=file.schema)
         if version < file.newest:
             raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
+
+
+def require_own_log(path: Path) -> None:
+    """Raises Unreadable when the log beside a database is another file's, which SQLite would bring into it."""
+    if why := foreign_log(path):
+        raise Unreadable(why)
 
 
 def require_readable(data_dir: Path) -> None:

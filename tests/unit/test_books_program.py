@@ -125,9 +125,7 @@ def test_a_backup_and_the_way_back(run: Run, tmp_path: Path) -> None:
     assert f"{tmp_path}/b is complete. Clean: 2 orders" in out
     code, _, err = run("backup", str(tmp_path / "b"))
     assert code == 2
-    assert (
-        err == f"toy store: {tmp_path}/b is there already and is not an empty folder; name a new one for the backup\n"
-    )
+    assert err == f"toy store: {tmp_path}/b/catalog.db is there already; name a new folder for the backup\n"
     code, _, err = run("restore", str(tmp_path / "b"))
     assert code == 2
     assert "all of which is in the backup; move it away yourself" in err
