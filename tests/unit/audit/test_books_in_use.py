@@ -198,7 +198,10 @@ def test_exchanged_files_are_one_line(books: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "what_to_do"),
-    [(1, "older than this code's 2; start the store once"), (99, "newer than this code's 2; use the newer release")],
+    [
+        (1, f"older than this code's {CATALOG.newest}; start the store once"),
+        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
+    ],
 )
 def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
     forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
@@ -212,5 +215,5 @@ def test_each_check_is_heard_of(books: Path) -> None:
     heard: list[str] = []
     with Snapshots(books) as snapshots:
         audit(snapshots, watch=heard.append)
-    assert heard == ["files", "stock", "orders", "refusals", "intents"]
+    assert heard == ["files", "names", "stock", "orders", "refusals", "intents"]
     assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0
