@@ -149,7 +149,7 @@ def test_what_another_program_says_is_not_passed_on_as_a_page(body: bytes, conte
 
 
 def test_a_no_to_a_page_is_the_same_no_on_this_side() -> None:
-    with pytest.raises(Invalid, match="^limit is too much$"):
+    with pytest.raises(Invalid, match=r"^limit is too much$"):
         page_through(400, b'{"error": {"code": 400, "message": "limit is too much"}}')
     with pytest.raises(Unavailable):
         page_through(404, b'{"error": {"code": 404, "message": "not found"}}')
