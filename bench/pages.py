@@ -9,6 +9,8 @@ twice the control's p50. After the load the promises are checked; a run that bro
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -25,23 +27,29 @@ from bench.program import RESULTS, run, say
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
-from tests.tiers import Tiers, running
+from tests.tiers import ROOT, Tiers, running
 
 PRODUCTS = 100_000
 LONG_NAMES = 1_000
 BUYERS = 4
 PAUSE_S = 0.02
+# In which what stands in line is answered or given up.
+PAUSE_BETWEEN_S = 1.5
 BAR = 2.0
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What wrk asks for meanwhile. `barred` are those that the bar is for."""
+    """What goes on meanwhile: wrk asks for `requests`, or the owner runs `command` again and again.
+
+    `barred` are the loads that the bar is for.
+    """
 
     name: str
     clients: int
-    requests: Sequence[Request]
+    requests: Sequence[Request] = ()
     tier: str = "front_end"
+    command: str = ""
     barred: bool = False
 
 
@@ -64,6 +72,9 @@ LOADS = (
     Beside("the last names", 64, _get(f"/products?after={quote(chr(0x10FFFF) * 64)}"), barred=True),
     Beside("an order, /orders/0", 64, _get("/orders/0"), barred=True),
     Beside("/lookups at the catalog", 64, [Request("POST", "/lookups", _NAMES)], tier="catalog"),
+    Beside("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
+    Beside("python -m db audit", 1, command="audit", barred=True),
+    Beside("python -m db backup", 1, command="backup", barred=True),
 )
 
 
@@ -113,16 +124,32 @@ def measure(loads: Sequence[Beside], rounds: int, seconds: int) -> list[Row]:
                 # To and fro, so that no load always follows the same other.
                 for beside in loads[:: 1 if number % 2 else -1]:
                     say(f"round {number} of {rounds}: {beside.name}")
+                    time.sleep(PAUSE_BETWEEN_S)
                     with buying(tiers) as waited:
-                        result = load(
-                            tiers.url(beside.tier), beside.requests, clients=beside.clients, seconds=seconds, pids=[]
-                        )
+                        rate, failed = _go_on(beside, tiers, seconds)
                     waits[beside.name].append(sorted(waited))
-                    rates[beside.name].append(result.per_second)
-                    errors[beside.name] += result.errors
+                    rates[beside.name].append(rate)
+                    errors[beside.name] += failed
         seed.check(data_dir)
     control = [_quantile(waited, 0.5) for waited in waits[CONTROL.name]]
     return [_row(beside, waits[beside.name], control, rates[beside.name], errors[beside.name]) for beside in loads]
+
+
+def _go_on(beside: Beside, tiers: Tiers, seconds: int) -> tuple[float, int]:
+    """Answers or runs a second, and how many failed."""
+    if not beside.command:
+        done = load(tiers.url(beside.tier), beside.requests, clients=beside.clients, seconds=seconds, pids=[])
+        return done.per_second, done.errors
+    runs = failed = 0
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with tempfile.TemporaryDirectory(dir=tiers.data_dir.parent) as folder:
+            where = [str(Path(folder, "copy"))] if beside.command == "backup" else []
+            command = [sys.executable, "-m", "db", beside.command, *where]
+            ended = subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True)
+        runs += 1
+        failed += ended.returncode != 0
+    return runs / seconds, failed
 
 
 def fill(data_dir: Path) -> None:
@@ -213,15 +240,16 @@ def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) ->
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
     lines = [
-        "| beside | clients | buy p50 ms | buy p99 ms | × control | worst round | bar | met | answers/s | errors |",
+        "| beside | clients | buy p50 ms | buy p99 ms | × control | worst round | bar | met | a second | errors |",
         "|---|---:|---:|---:|---:|---:|---:|---|---:|---:|",
     ]
     for row in rows:
         met = ("yes" if row.ratio <= BAR else "**no**") if row.barred else ""
         bar = f"{BAR:.0f}" if row.barred else ""
+        a_second = f"{row.answers_per_second:,.{0 if row.answers_per_second > 10 else 1}f}"
         lines.append(
             f"| {row.name} | {row.clients} | {row.buy_p50_ms:.1f} | {row.buy_p99_ms:.1f} | {row.ratio:.2f} | "
-            f"{row.worst_ratio:.2f} | {bar} | {met} | {row.answers_per_second:,.0f} | {row.errors:,} |"
+            f"{row.worst_ratio:.2f} | {bar} | {met} | {a_second} | {row.errors:,} |"
         )
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from db.audit import Audit
 from db.backup import InTheWay, backup, restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import File, Unreadable
+from db.snapshots import CATALOG, File, Unreadable
 from domain.checkout import Checkout
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Product
@@ -326,12 +326,12 @@ def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(
     backed_up(data, tmp_path / "b")
     forge_schema(
         tmp_path / "b" / "catalog.db",
-        "DROP TABLE product_history; DROP VIEW low_stock; ALTER TABLE products DROP COLUMN retired;"
-        "CREATE VIEW low_stock AS SELECT 1; PRAGMA user_version = 1",
+        "DROP TRIGGER products_folded_insert; DROP TRIGGER products_folded_update;"
+        f"ALTER TABLE products DROP COLUMN folded; PRAGMA user_version = {CATALOG.newest - 1}",
     )
     before = (tmp_path / "b" / "catalog.db").read_bytes()
     assert restore(tmp_path / "b", tmp_path / "r", no_watch).is_clean
-    assert query(tmp_path / "r" / "catalog.db", "PRAGMA user_version") == [(2,)]
+    assert query(tmp_path / "r" / "catalog.db", "PRAGMA user_version") == [(CATALOG.newest,)]
     assert (tmp_path / "b" / "catalog.db").read_bytes() == before
 
 
