@@ -158,10 +158,11 @@ def fill(data_dir: Path) -> None:
     with closing(log), closing(catalog):
         catalog.migrate()
         log.migrate()
-        catalog.load(Product(name, 999, 1_000_000_000) for name in _product_names())
+        catalog.load(Product(name, 999, 1_000_000_000) for name in product_names())
 
 
-def _product_names() -> Iterator[str]:
+def product_names() -> Iterator[str]:
+    """PRODUCTS names, of which the longest come last in their order."""
     yield "Tux"
     for number in range(LONG_NAMES):
         yield f"{number:05d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427")

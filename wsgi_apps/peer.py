@@ -145,7 +145,7 @@ class Peer:
         pause_s = _FIRST_PAUSE_S
         while (left_s := deadline - time.monotonic()) > 0:
             # Half of the time at most for one try: a connection that died in silence must not take it all.
-            answer = self._ask(method, path, headers, body, decode, timeout_s=min(left_s, self._deadline_s / 2))
+            answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2), decode=decode)
             if answer is not None:
                 self._require_acceptance(answer[0])
                 return answer
@@ -173,7 +173,7 @@ class Peer:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, decode: Decode, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         """One try; None when it gave no definite answer."""
         connection = self._connection()
@@ -189,9 +189,8 @@ class Peer:
         if not response.will_close:
             self._idle.append(connection)
         try:
-            if response.status < 500:
-                return response.status, decode(response.status, response.getheader("Content-Type"), data)
-            return None
+            kind = response.getheader("Content-Type")
+            return (response.status, decode(response.status, kind, data)) if response.status < 500 else None
         except ValueError:
             return None
 

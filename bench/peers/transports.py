@@ -25,7 +25,7 @@ class RequestsPeer(Peer):
         self._session.trust_env = False
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, decode: Decode, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
@@ -44,7 +44,7 @@ class Urllib3Peer(Peer):
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, decode: Decode, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         try:
             reply = self._pool.urlopen(

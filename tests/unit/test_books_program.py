@@ -19,6 +19,7 @@ import apsw
 import pytest
 
 from db.program import COMMANDS, main
+from db.snapshots import CATALOG
 from domain.checkout import Checkout
 from domain.errors import OutOfStock
 from domain.values import Buy
@@ -51,7 +52,14 @@ def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
 def test_status_shows_how_the_store_stands(run: Run) -> None:
     code, out, _ = run("status")
     assert code == 0
-    for text in ("4, 0 of them retired", "356 pieces", "1: 2 Tux, 20", "schema 2", "catalog.db", "none"):
+    for text in (
+        "4, 0 of them retired",
+        "356 pieces",
+        "1: 2 Tux, 20",
+        f"schema {CATALOG.newest}",
+        "catalog.db",
+        "none",
+    ):
         assert text in out
     code, out, _ = run("status", "--json")
     state = json.loads(out)
