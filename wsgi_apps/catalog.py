@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-
 # A page reads far, and a search may read all names. One at a time keeps the other cores free for buys; measured, see
 # bench/RESULTS.md. How many wait in line for it; beyond, a page is refused at once.
 PAGE_THREADS = 1

@@ -21,8 +21,6 @@ from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
 DEADLINE_S = 6.0
 # Longer than the shoppers of the last call need to come again; measured, see bench/RESULTS.md.
 LINGER_S = 0.003
-
-
 # Pages have threads of their own, so that nothing else waits behind them, and few, for each is a large answer. How
 # many a worker has under way and in line; measured, see bench/RESULTS.md. Beyond, a page is refused at once.
 PAGE_THREADS = 2
