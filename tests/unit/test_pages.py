@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from db import catalog as catalog_module
 from db.assortment import Assortment
-from db.catalog import APPLICATION_ID, MIGRATIONS, CatalogStore
-from db.migrate import migrate
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.snapshots import CATALOG
 from domain.errors import Invalid
 from domain.values import MAX_NAME_CHARACTERS, MAX_PRICE_CENTS, MAX_STOCK, Product, fold, parse_name
 from tests.books import query
-from tests.forger import forge_schema
+from tests.older import older
 from tests.pages import read_page
+from tests.unit.audit.finding import found
 from wsgi_apps.queries import MAX_LIMIT
 from wsgi_apps.wire import MAX_PAGE_BYTES, page_of, product_json
 
@@ -199,16 +201,14 @@ def test_a_page_reads_as_far_as_it_shows_and_a_search_each_name_once(tmp_path: P
 
 
 def test_a_store_from_before_the_folded_names_is_upgraded(tmp_path: Path) -> None:
-    old = tmp_path / "migrations"
-    old.mkdir()
-    for script in MIGRATIONS.glob("[0-9]*.sql"):
-        if "folded" not in script.read_text():
-            (old / script.name).write_bytes(script.read_bytes())
-    migrate(tmp_path / "catalog.db", old, APPLICATION_ID)
+    [number] = [at for at, script in enumerate(CATALOG.scripts()) if "folded" in script.name]
     for name in ("Éclair", "STRASSE", "Tux"):
-        forge_schema(
-            tmp_path / "catalog.db",
-            f"INSERT INTO products (name, price_cents, quantity) VALUES ('{name}', 1, 0)",
+        entry = f"('{name}', 0, 0, 'initial', 1)"
+        older(
+            tmp_path,
+            CATALOG,
+            number,
+            f"INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES {entry}",
         )
     with closing(CatalogStore(tmp_path / "catalog.db")) as store:
         store.migrate()
@@ -216,20 +216,17 @@ def test_a_store_from_before_the_folded_names_is_upgraded(tmp_path: Path) -> Non
         assert read_page(store.products(q="aß", limit=10)).names == ["STRASSE"]
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO products (name, price_cents, quantity) VALUES ('Dog', 1, 0)",
-        "INSERT INTO products (name, folded, price_cents, quantity) VALUES ('Dog', '', 1, 0)",
-        "UPDATE products SET folded = '' WHERE name = 'Tux'",
-    ],
-)
-def test_no_product_is_without_its_folded_name(catalog: CatalogStore, tmp_path: Path, sql: str) -> None:
-    with (
-        closing(apsw.Connection(str(tmp_path / "catalog.db"))) as shell,
-        pytest.raises(apsw.ConstraintError, match="as a search compares it"),
-    ):
-        shell.execute(sql)
+def test_a_product_that_comes_by_hand_is_found_as_far_as_sqlite_can_fold_it(
+    catalog: CatalogStore, orders: OrderStore, tmp_path: Path
+) -> None:
+    """And the audit names one that is not."""
+    with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as shell:
+        for name in ("DOG", "ÉCLAIR"):
+            entry = f"('{name}', 0, 0, 'initial', 1)"
+            shell.execute(f"INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES {entry}")
+    assert read_page(catalog.products(q="dOg", limit=10)).names == ["DOG"]
+    assert read_page(catalog.products(q="clair", limit=10)).names == ["ÉCLAIR"]
+    assert found(tmp_path) == ["schema ÉCLAIR: is not found by a search, which compares 'Éclair'"]
 
 
 def test_other_programs_can_read_the_schema(catalog: CatalogStore, tmp_path: Path) -> None:
