@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.errors import KeyReused, ProductNotFound, Refused, TooManyRefusals
-from domain.values import Buy, Order, Product, ProductPage, Sold
+from domain.values import Buy, Order, Product, Sold
 
 # How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe:
 # a maybe is Unavailable, which is raised.
@@ -25,8 +25,12 @@ class Catalog(Protocol):
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Product | ProductNotFound]:
         """The product of each name, in their order; a no stands in its place."""
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
+
+        They come as the JSON object that shoppers see, in UTF-8: a page of a thousand takes longer to decode and to
+        encode again than many buys. Its `next` is the `after` of the next page, null on the last.
+        """
 
 
 class Sales(Protocol):

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from domain.errors import AnotherStore, ProductNotFound, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
-from domain.values import Buy, Order, Product, ProductPage
+from domain.values import Buy, Order, Product
 from wsgi_apps.errors import STATUS, error_of
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Peer, decode_json
 from wsgi_apps.wire import (
     buys_body,
     found_of,
@@ -40,10 +40,10 @@ class HttpCatalog:
         found = dict(zip(distinct, _read_all(answer, found_of, count=len(distinct)), strict=True))
         return [found[name] for name in names]
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """A page of products, see CatalogStore.products. Raises Unavailable."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._peer.call("GET", f"/products?{query}"), page_of)
+        return _read(self._peer.call("GET", f"/products?{query}", decode=_decode_page), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
@@ -81,6 +81,15 @@ class HttpOrders:
     def order(self, number: int) -> Order:
         """Raises OrderNotFound, Unavailable."""
         return _read(self._peer.call("GET", f"/orders/{number}"), lambda body: order_of(body["data"]))
+
+
+def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
+    """A page is left as it is; any other reply is decoded."""
+    if status != 200:
+        return decode_json(status, content_type, body)
+    if content_type != "application/json":
+        raise ValueError(f"a page of products is JSON, not {content_type}")
+    return page_of(body)
 
 
 def _read_all(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T]:

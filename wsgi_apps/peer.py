@@ -7,7 +7,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +18,15 @@ from domain.errors import Unavailable
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 0.25
 
+# From status, Content-Type and body to what they mean. Raises ValueError when they mean nothing.
+Decode = Callable[[int, str | None, bytes], Any]
+
 _log = logging.getLogger(__name__)
+
+
+def decode_json(_status: int, _content_type: str | None, body: bytes) -> Any:
+    """The JSON value in the body. Raises ValueError."""
+    return json.loads(body)
 
 
 class _Reader(io.RawIOBase):
@@ -127,9 +135,11 @@ class Peer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         within_s: float | None = None,
+        decode: Decode = decode_json,
     ) -> tuple[int, Any]:
-        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner.
+        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `within_s` if sooner.
 
+        A reply for which `decode` raises ValueError is none: the tier is asked again.
         It raises at once where the tier does not know our secret: it will not learn it within the deadline.
         """
         headers = {**(headers or {}), **self._authorization}
@@ -137,7 +147,7 @@ class Peer:
         pause_s = _FIRST_PAUSE_S
         while (left_s := deadline - time.monotonic()) > 0:
             # Half of the time at most for one try: a connection that died in silence must not take it all.
-            answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2))
+            answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2), decode=decode)
             if answer is not None:
                 self._require_acceptance(answer[0])
                 return answer
@@ -165,7 +175,7 @@ class Peer:
             connection.close()
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         """One try; None when it gave no definite answer."""
         connection = self._connection()
@@ -181,7 +191,8 @@ class Peer:
         if not response.will_close:
             self._idle.append(connection)
         try:
-            return (response.status, json.loads(data)) if response.status < 500 else None
+            kind = response.getheader("Content-Type")
+            return (response.status, decode(response.status, kind, data)) if response.status < 500 else None
         except ValueError:
             return None
 

@@ -1,6 +1,5 @@
 """The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import urllib3
 from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Decode, Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -26,11 +25,13 @@ class RequestsPeer(Peer):
         self._session.trust_env = False
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
-            return (reply.status_code, reply.json()) if reply.status_code < 500 else None
+            if reply.status_code < 500:
+                return reply.status_code, decode(reply.status_code, reply.headers.get("Content-Type"), reply.content)
+            return None
         except (requests.RequestException, ValueError):
             return None
 
@@ -43,13 +44,15 @@ class Urllib3Peer(Peer):
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> tuple[int, Any] | None:
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
             )
-            return (reply.status, json.loads(reply.data)) if reply.status < 500 else None
+            if reply.status < 500:
+                return reply.status, decode(reply.status, reply.headers.get("Content-Type"), reply.data)
+            return None
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
             return None
 
