@@ -164,6 +164,12 @@ class Database:
         with self._trouble_is_unavailable():
             yield self._connection()
 
+    def require_writable(self) -> None:
+        """Write a page, as a buy would, that changes nothing. Raises Unavailable like `write`."""
+        with self.write() as connection:
+            # SQLite writes the file's first page for it, though the number is the same.
+            connection.pragma("user_version", connection.pragma("user_version"))
+
     def close(self) -> None:
         """Close this thread's connection. It opens again at the next use."""
         connection, self._thread.connection = self._thread.connection, None
@@ -180,9 +186,9 @@ class Database:
         try:
             yield
         except apsw.BusyError as error:
-            raise Unavailable() from error
+            raise Unavailable(retry_after_s=1) from error
         except TROUBLE as error:
             _log.error("%s: %s", self.path, error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
-            raise Unavailable("the store cannot reach its data, try again") from error
+            raise Unavailable("the store cannot reach its data, try again", retry_after_s=1) from error

@@ -4,18 +4,17 @@ import http.client
 import io
 import json
 import logging
-import random
 import socket
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from conf.secret import Secrets
 from conf.settings import Address
 from domain.errors import Unavailable
-
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 0.25
+from wsgi_apps.presence import Presence
+from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, parse_retry_after, pauses
 
 _log = logging.getLogger(__name__)
 
@@ -100,10 +99,30 @@ def _left_s(deadline: float) -> float:
     return left_s
 
 
-class Peer:
-    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again and again.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A tier's answer to one try. `body` is None where it is no JSON."""
 
-    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key.
+    status: int
+    body: Any
+    retry_after_s: int | None = None
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether it is an answer to the question."""
+        return self.status < 500 and self.body is not None
+
+    @property
+    def says_later(self) -> bool:
+        """Whether the tier, or a proxy before it, cannot serve now, whatever it is asked."""
+        return self.status in (502, 503, 504)
+
+
+class Peer:
+    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
+
+    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key. It is done
+    with growing pauses and within a budget (retries.py), and not before the time that a Retry-After says.
 
     On http.client, the cheapest of the three at hand: on urllib3 a lone shopper gets 11 % fewer queries, on requests
     42 % (`make bench-transports`). It has no retries of its own, and reads no proxy settings.
@@ -116,6 +135,8 @@ class Peer:
         self._authorization = {"Authorization": secrets.authorization} if secrets else {}
         self._is_refused = False
         self._idle: list[_Connection] = []
+        self._budget = RetryBudget()
+        self._presence = Presence(name, str(address))
 
     def call(
         self,
@@ -125,33 +146,41 @@ class Peer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         within_s: float | None = None,
+        retry: bool = True,
     ) -> tuple[int, Any]:
         """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner.
 
-        It raises at once where the tier does not know our secret: it will not learn it within the deadline.
+        It raises sooner where asking again would not help: not `retry`; the tier does not know our secret; it wants to
+        be left alone for longer than the deadline, or says so once too often; its answer is none to the question.
         """
         headers = {**(headers or {}), **self._authorization}
         deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
-        pause_s = _FIRST_PAUSE_S
-        while (left_s := deadline - time.monotonic()) > 0:
+        self._budget.deposit()
+        answer, times_told_later = None, 0
+        for pause_s in pauses():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
-            answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2))
-            if answer is not None:
-                self._require_acceptance(answer[0])
-                return answer
-            # A random part keeps the callers of a tier that comes back from coming all at once.
-            time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-        raise Unavailable(f"the {self._name} does not answer, try again")
+            timeout_s = min(left_s, self._deadline_s / 2) if retry else left_s
+            answer = self._ask(method, path, headers, body, timeout_s)
+            if answer is not None and answer.is_definite:
+                self._require_acceptance(answer.status)
+                return answer.status, answer.body
+            if not retry or (answer is not None and not answer.says_later):
+                break
+            times_told_later += answer is not None and not answer.retry_after_s
+            if times_told_later == MAX_TIMES_TOLD_LATER or not self._pause(answer, pause_s, deadline):
+                break
+        raise self._unavailable(answer)
 
-    def _require_acceptance(self, status: int) -> None:
-        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
-        is_refused = status == 401
-        if is_refused and not self._is_refused:
-            _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
-        self._is_refused = is_refused
-        if is_refused:
-            raise Unavailable(f"the {self._name} does not answer, try again")
+    def require_ready(self, timeout_s: float) -> None:
+        """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
+        answer = self._ask("GET", "/ready", self._authorization, None, timeout_s)
+        if answer is None:
+            raise Unavailable("does not answer")
+        if not answer.is_definite:
+            raise Unavailable(_message(answer))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -162,30 +191,87 @@ class Peer:
                 return
             connection.close()
 
+    def _pause(self, answer: Answer | None, pause_s: float, deadline: float) -> bool:
+        """Wait before the tier is asked again; False if it is not to be."""
+        left_s = deadline - time.monotonic()
+        if answer is not None and answer.retry_after_s is not None:
+            pause_s = max(pause_s, answer.retry_after_s)
+            if pause_s >= left_s:
+                return False
+        token_s = self._budget.withdraw(within_s=max(0.0, left_s))
+        if token_s is None:
+            token_s = left_s  # the deadline is the caller's, who may have others to ask for again then
+        time.sleep(max(0.0, min(max(pause_s, token_s), left_s)))
+        return True
+
+    def _unavailable(self, answer: Answer | None) -> Unavailable:
+        """The error for a call that came to nothing, by its last answer."""
+        message = f"the {self._name} does not answer, try again"
+        if answer is not None and not answer.says_later:
+            return Unavailable(message)
+        told_s = answer.retry_after_s if answer is not None else None
+        return Unavailable(message, retry_after_s=max(1, told_s or 1))
+
+    def _require_acceptance(self, status: int) -> None:
+        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
+        is_refused = status == 401
+        if is_refused and not self._is_refused:
+            _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
+        self._is_refused = is_refused
+        if is_refused:
+            raise Unavailable(f"the {self._name} does not answer, try again", retry_after_s=1)
+
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
-        """One try; None when it gave no definite answer."""
-        connection = self._connection()
+    ) -> Answer | None:
+        """One try; None when there was no answer.
+
+        A kept connection may have died since. Then the try is made on a new one, at once.
+        """
+        connection, is_kept = self._connection()
         connection.deadline = time.monotonic() + timeout_s
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException):
+            response, data = _exchange(connection, method, path, body, headers)
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
+            left_s = connection.deadline - time.monotonic()
+            if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
+                return self._ask(method, path, headers, body, left_s)
+            self._presence.lost(_why(error))
             return None
+        self._presence.found()
         if not response.will_close:
             self._idle.append(connection)
         try:
-            return (response.status, json.loads(data)) if response.status < 500 else None
+            return Answer(response.status, json.loads(data), parse_retry_after(response.getheader("Retry-After")))
         except ValueError:
-            return None
+            return Answer(response.status, None, parse_retry_after(response.getheader("Retry-After")))
 
-    def _connection(self) -> _Connection:
-        """A kept connection, or a new one. list.pop is atomic, so no two threads get the same."""
+    def _connection(self) -> tuple[_Connection, bool]:
+        """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""
         try:
-            return self._idle.pop()
+            return self._idle.pop(), True
         except IndexError:
-            return _Connection(self._address.host, self._address.port)
+            return _Connection(self._address.host, self._address.port), False
+
+
+def _exchange(
+    connection: _Connection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    return response, response.read()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
+def _message(answer: Answer) -> str:
+    try:
+        return str(answer.body["error"]["message"])
+    except (LookupError, TypeError):
+        return f"answers {answer.status}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import requests
 import urllib3
@@ -10,7 +10,7 @@ import urllib3
 from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Answer, Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -27,10 +27,10 @@ class RequestsPeer(Peer):
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
+    ) -> Answer | None:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
-            return (reply.status_code, reply.json()) if reply.status_code < 500 else None
+            return Answer(reply.status_code, reply.json())
         except (requests.RequestException, ValueError):
             return None
 
@@ -44,12 +44,12 @@ class Urllib3Peer(Peer):
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
+    ) -> Answer | None:
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
             )
-            return (reply.status, json.loads(reply.data)) if reply.status < 500 else None
+            return Answer(reply.status, json.loads(reply.data))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
             return None
 
