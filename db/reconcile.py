@@ -14,17 +14,18 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.snapshots import CATALOG, LOG
 from domain.checkout import MAX_BATCH, Checkout
+from domain.errors import Unavailable
+from domain.isolation import Failed, isolated
 from domain.protocols import Placed
 from domain.values import Buy
 
 
 def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed]]:
-    """Bring the buys to their end; for each the number of its order, or a no.
+    """Bring the buys to their end; for each the number of its order, a no, or Unavailable, which says why it has none.
 
-    Raises Unavailable; what was brought to its end before stays so.
+    Raises Unavailable when none can be brought there now; what was before stays so.
     """
     with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
         checkout = Checkout(log, catalog)
-        for start in range(0, len(buys), MAX_BATCH):
-            batch = buys[start : start + MAX_BATCH]
-            yield from zip(batch, checkout.place_all(batch), strict=True)
+        for buy, placed in isolated(checkout.place_all, buys, MAX_BATCH):
+            yield buy, Unavailable(str(placed.error)) if isinstance(placed, Failed) else placed
