@@ -94,7 +94,7 @@ def prepare(settings: Settings) -> None:
     store, peer = _store(settings), _catalog(settings)
     store.migrate()
     try:
-        checkout = Checkout(store, HttpCatalog(peer, retry=False))
+        checkout = Checkout(store, HttpCatalog(peer))
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:
         _log.info("the catalog does not answer yet; buys in doubt wait for it")

@@ -8,13 +8,14 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from conf.secret import Secrets
 from conf.settings import Address
 from domain.errors import Unavailable
 from wsgi_apps.presence import Presence
-from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, parse_retry_after, pauses
+from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +119,13 @@ class Answer:
         return self.status in (502, 503, 504)
 
 
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """What comes of a try without an answer."""
+
+    nobody_listens: bool = False
+
+
 class Peer:
     """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
 
@@ -156,28 +164,30 @@ class Peer:
         headers = {**(headers or {}), **self._authorization}
         deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
         self._budget.deposit()
-        answer, times_told_later = None, 0
-        for pause_s in pauses():
+        answer: Answer | NoAnswer = NoAnswer()
+        times_told_later = 0
+        for retry_number in count():
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
             timeout_s = min(left_s, self._deadline_s / 2) if retry else left_s
             answer = self._ask(method, path, headers, body, timeout_s)
-            if answer is not None and answer.is_definite:
-                self._require_acceptance(answer.status)
-                return answer.status, answer.body
-            if not retry or (answer is not None and not answer.says_later):
-                break
-            times_told_later += answer is not None and not answer.retry_after_s
-            if times_told_later == MAX_TIMES_TOLD_LATER or not self._pause(answer, pause_s, deadline):
+            if isinstance(answer, Answer):
+                if answer.is_definite:
+                    self._require_acceptance(answer.status)
+                    return answer.status, answer.body
+                times_told_later += not answer.retry_after_s
+                if not answer.says_later or times_told_later == MAX_TIMES_TOLD_LATER:
+                    break
+            if not retry or not self._pause(answer, retry_number, deadline):
                 break
         raise self._unavailable(answer)
 
     def require_ready(self, timeout_s: float) -> None:
         """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
         answer = self._ask("GET", "/ready", self._authorization, None, timeout_s)
-        if answer is None:
+        if isinstance(answer, NoAnswer):
             raise Unavailable("does not answer")
         if not answer.is_definite:
             raise Unavailable(_message(answer))
@@ -191,10 +201,11 @@ class Peer:
                 return
             connection.close()
 
-    def _pause(self, answer: Answer | None, pause_s: float, deadline: float) -> bool:
+    def _pause(self, answer: Answer | NoAnswer, retry_number: int, deadline: float) -> bool:
         """Wait before the tier is asked again; False if it is not to be."""
         left_s = deadline - time.monotonic()
-        if answer is not None and answer.retry_after_s is not None:
+        pause_s = backoff_s(retry_number, nobody_listens=isinstance(answer, NoAnswer) and answer.nobody_listens)
+        if isinstance(answer, Answer) and answer.retry_after_s is not None:
             pause_s = max(pause_s, answer.retry_after_s)
             if pause_s >= left_s:
                 return False
@@ -204,13 +215,12 @@ class Peer:
         time.sleep(max(0.0, min(max(pause_s, token_s), left_s)))
         return True
 
-    def _unavailable(self, answer: Answer | None) -> Unavailable:
+    def _unavailable(self, answer: Answer | NoAnswer) -> Unavailable:
         """The error for a call that came to nothing, by its last answer."""
         message = f"the {self._name} does not answer, try again"
-        if answer is not None and not answer.says_later:
-            return Unavailable(message)
-        told_s = answer.retry_after_s if answer is not None else None
-        return Unavailable(message, retry_after_s=max(1, told_s or 1))
+        if isinstance(answer, NoAnswer):
+            return Unavailable(message, retry_after_s=1)
+        return Unavailable(message, retry_after_s=max(1, answer.retry_after_s or 1) if answer.says_later else None)
 
     def _require_acceptance(self, status: int) -> None:
         """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
@@ -223,8 +233,8 @@ class Peer:
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> Answer | None:
-        """One try; None when there was no answer.
+    ) -> Answer | NoAnswer:
+        """One try.
 
         A kept connection may have died since. Then the try is made on a new one, at once.
         """
@@ -239,14 +249,15 @@ class Peer:
             if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
                 return self._ask(method, path, headers, body, left_s)
             self._presence.lost(_why(error))
-            return None
+            return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
         self._presence.found()
         if not response.will_close:
             self._idle.append(connection)
+        retry_after = response.getheader("Retry-After") if response.status >= 500 else None
         try:
-            return Answer(response.status, json.loads(data), parse_retry_after(response.getheader("Retry-After")))
+            return Answer(response.status, json.loads(data), parse_retry_after(retry_after))
         except ValueError:
-            return Answer(response.status, None, parse_retry_after(response.getheader("Retry-After")))
+            return Answer(response.status, None, parse_retry_after(retry_after))
 
     def _connection(self) -> tuple[_Connection, bool]:
         """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""

@@ -5,11 +5,14 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 1.0
+_FIRST_PAUSE_S = 0.04
+# A call of 6 s asks a tier that gives no answer ten times at most.
+_LONGEST_PAUSE_S = 2.5
+# Nobody listens: there is nobody whom it costs anything, and who restarts is soon back.
+_LONGEST_PAUSE_BEFORE_NOBODY_S = 0.5
 
 # In one call, without a Retry-After. The tier is there and overloaded: more of the same would not help it.
 MAX_TIMES_TOLD_LATER = 4
@@ -18,15 +21,13 @@ MAX_TIMES_TOLD_LATER = 4
 LONGEST_RETRY_AFTER_S = 600
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each retry of a call: exponential back-off.
+def backoff_s(retry: int, *, nobody_listens: bool = False) -> float:
+    """Seconds to wait before the retry of this number, from 0: exponential back-off.
 
     A random part keeps the callers of a tier that comes back from coming all at once.
     """
-    pause_s = _FIRST_PAUSE_S
-    while True:
-        yield pause_s * random.uniform(0.5, 1.0)
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+    longest_s = _LONGEST_PAUSE_BEFORE_NOBODY_S if nobody_listens else _LONGEST_PAUSE_S
+    return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), longest_s) * random.uniform(0.5, 1.0)
 
 
 class RetryBudget:

@@ -10,7 +10,7 @@ import urllib3
 from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Answer, Peer
+from wsgi_apps.peer import Answer, NoAnswer, Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -27,12 +27,12 @@ class RequestsPeer(Peer):
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> Answer | None:
+    ) -> Answer | NoAnswer:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
             return Answer(reply.status_code, reply.json())
         except (requests.RequestException, ValueError):
-            return None
+            return NoAnswer()
 
 
 class Urllib3Peer(Peer):
@@ -44,14 +44,14 @@ class Urllib3Peer(Peer):
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> Answer | None:
+    ) -> Answer | NoAnswer:
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
             )
             return Answer(reply.status, json.loads(reply.data))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return None
+            return NoAnswer()
 
 
 def front_end_over_requests() -> front_end.FrontEndApp:

@@ -226,6 +226,27 @@ def test_a_tier_that_answers_with_trouble_is_asked_a_few_times(what: str, status
     assert len(busy.at) == times
 
 
+@pytest.mark.parametrize("what", ["query", "buy"])
+def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_most(what: str) -> None:
+    connections = []
+
+    def cut(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connections.append(connection)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=cut, args=(server,))
+        thread.start()
+        with suppress(Unavailable):
+            ask(Peer("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), what)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert 3 <= len(connections) <= 10
+
+
 @pytest.mark.parametrize("what", ["query", "sale", "buy"])
 def test_a_tier_is_not_asked_again_before_it_wishes(what: str) -> None:
     busy = Counted(503, BUSY, Retry_After="1")

@@ -165,7 +165,7 @@ MUTANTS = (
         "I3: a reply that was lost is a second buy",
         "wsgi_apps/peer.py",
         "            answer = self._ask(method, path, headers, body, timeout_s)\n",
-        "            if body and answer is not None:\n"
+        "            if body and retry_number:\n"
         '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
         "            answer = self._ask(method, path, headers, body, timeout_s)\n",
     ),

@@ -2,11 +2,11 @@
 
 import email.utils
 import time
-from itertools import islice
+from itertools import accumulate
 
 import pytest
 
-from wsgi_apps.retries import LONGEST_RETRY_AFTER_S, RetryBudget, parse_retry_after, pauses
+from wsgi_apps.retries import LONGEST_RETRY_AFTER_S, RetryBudget, backoff_s, parse_retry_after
 
 
 class Clock:
@@ -17,10 +17,21 @@ class Clock:
 
 
 def test_the_pauses_of_a_call_grow_and_no_two_calls_have_the_same() -> None:
-    one, other = (list(islice(pauses(), 12)) for _ in range(2))
+    one, other = ([backoff_s(retry) for retry in range(12)] for _ in range(2))
     assert one != other
-    assert all(0 < pause_s <= 1.0 for pause_s in one)
+    assert all(0 < pause_s <= 2.5 for pause_s in one)
     assert max(one[:2]) < min(one[-3:])
+    assert 0 < backoff_s(10_000) <= 2.5
+
+
+def test_in_six_seconds_a_tier_without_an_answer_is_asked_ten_times_at_most() -> None:
+    for _ in range(200):
+        at = list(accumulate(backoff_s(retry) for retry in range(20)))
+        assert 1 + sum(second < 6.0 for second in at) <= 10
+
+
+def test_whoever_restarts_is_not_missed_for_long() -> None:
+    assert max(backoff_s(retry, nobody_listens=True) for retry in range(20)) <= 0.5
 
 
 def test_without_calls_a_budget_has_a_burst_and_then_a_floor() -> None:
