@@ -1,20 +1,23 @@
 """The tiers behind, as seen from the one before: the same methods as the stores, over HTTP."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from domain.checkout import MAX_BATCH
-from domain.errors import StoreError, Unavailable
+from domain.errors import AnotherStore, StoreError, Unavailable
 from domain.isolation import answer_each
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order, ProductPage
-from wsgi_apps.errors import error_of
+from wsgi_apps.errors import STATUS, error_of
 from wsgi_apps.peer import Peer
 from wsgi_apps.wire import (
     MAX_NAMES,
     buys_body,
     found_of,
+    introduction_of,
+    mark_headers,
     names_body,
     order_of,
     page_of,
@@ -36,7 +39,7 @@ class HttpCatalog:
         self._peer = peer
         self._retry = retry
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Found]:
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; Unavailable where there is no answer.
 
         Raises Unavailable when there is none at all.
@@ -50,18 +53,36 @@ class HttpCatalog:
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _read(self._peer.call("GET", f"/products?{query}", retry=False), page_of)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale | Unavailable]:
+    def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
+        """See CatalogStore.introduce. Raises Unavailable."""
+        headers = {} if last_order is None else {"Last-Order": last_order}
+        answer = self._peer.call("GET", "/store", headers=headers, within_s=within_s)
+        try:
+            return _read(answer, lambda body: introduction_of(body["data"]))
+        except StoreError as error:
+            raise Unavailable from error
+
+    def sell(
+        self, buys: Sequence[Buy], within_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
         """Take each buy from the stock, once for its key; one answer for each, Unavailable where it is not definite.
 
-        Raises Unavailable when none is.
+        Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
+        about them at the right one.
         """
-        return _read_each(self._ask("/sales", buys_body(buys), within_s), sale_of, count=len(buys))
+        answer = self._ask("/sales", buys_body(buys), within_s, mark_headers(log))
+        if answer[0] == STATUS[AnotherStore]:
+            raise AnotherStore
+        return _read_each(answer, sale_of, count=len(buys))
 
-    def _lookup(self, names: Sequence[str], within_s: float | None) -> list[Found]:
+    def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
         return _read_each(self._ask("/lookups", names_body(names), within_s), found_of, count=len(names))
 
-    def _ask(self, path: str, body: bytes, within_s: float | None) -> tuple[int, Any]:
-        return self._peer.call("POST", path, headers=_JSON, body=body, within_s=within_s, retry=self._retry)
+    def _ask(
+        self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        headers = {**_JSON, **headers} if headers else _JSON
+        return self._peer.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
 
 
 class HttpOrders:

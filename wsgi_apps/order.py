@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
+from db.identity import LOG_NAME, require_whole
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
 from domain.protocols import Placed
-from domain.refusals import Allowance, LimitedCheckout
+from domain.refusals import Allowance
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
@@ -78,26 +80,30 @@ def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     worker = _worker(settings)
-    checkout = LimitedCheckout(worker.store, HttpCatalog(worker.catalog), worker.allowance)
-    readiness = Readiness(
-        {
-            "order.db": worker.store.require_writable,
-            "catalog": lambda: worker.catalog.require_ready(READY_TIMEOUT_S),
-        },
-        READY_TIMEOUT_S,
-    )
+    catalog = PairedCatalog(worker.store, HttpCatalog(worker.catalog))
+
+    def require_catalog() -> None:
+        worker.catalog.require_ready(READY_TIMEOUT_S)
+        catalog.require()
+
+    readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
+    checkout = PairedCheckout(worker.store, catalog, worker.allowance)
     return guarded(OrderApp(checkout, readiness), settings.secrets)
 
 
 def prepare(settings: Settings) -> None:
     """Before the first worker: schema, and the buys that the last run left in doubt. Raises StartRefused."""
-    store, peer = _store(settings), _catalog(settings)
+    if warning := require_whole(settings.data_dir, LOG_NAME):
+        _log.warning("%s", warning)
+    store, peer = _store(settings), _catalog(settings, tells_log=False)
     store.migrate()
     try:
-        checkout = Checkout(store, HttpCatalog(peer))
+        catalog = PairedCatalog(store, HttpCatalog(peer))
+        catalog.meet(MEETS_WITHIN_S)
+        checkout = Checkout(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:
-        _log.info("the catalog does not answer yet; buys in doubt wait for it")
+        _log.info("the catalog does not answer yet, or is not ours; buys wait for it")
     finally:
         # The workers are forked from here: they must inherit neither connection.
         store.close()
@@ -107,7 +113,8 @@ def prepare(settings: Settings) -> None:
 def start_recovery(settings: Settings) -> None:
     """In a worker: start the thread that settles what is left in doubt from now on."""
     worker = _worker(settings)
-    Recovery(LimitedCheckout(worker.store, HttpCatalog(worker.catalog, retry=False), worker.allowance)).start()
+    catalog = PairedCatalog(worker.store, HttpCatalog(worker.catalog, retry=False))
+    Recovery(PairedCheckout(worker.store, catalog, worker.allowance)).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +135,10 @@ def _worker(settings: Settings) -> _Worker:
 
 
 def _store(settings: Settings) -> OrderStore:
-    return OrderStore(settings.data_dir / "order.db")
+    folder = settings.data_dir
+    return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
 
 
-def _catalog(settings: Settings) -> Peer:
-    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
+def _catalog(settings: Settings, *, tells_log: bool = True) -> Peer:
+    address, secrets = settings.catalog.address, settings.secrets
+    return Peer("catalog", address, deadline_s=DEADLINE_S, secrets=secrets, tells_log=tells_log)

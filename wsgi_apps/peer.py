@@ -7,14 +7,15 @@ import logging
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from conf.secret import Secrets
 from conf.settings import Address
+from db import trouble
 from domain.errors import Unavailable
-from wsgi_apps.presence import Presence
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ class _Connection(http.client.HTTPConnection):
                 self.sock.close()
                 if share == 1:
                     raise
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # it is faster with it, and works without
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
         return http.client.HTTPResponse(_SocketWithDeadline(sock, self.deadline), **options)  # type: ignore[arg-type]
@@ -136,7 +138,15 @@ class Peer:
     42 % (`make bench-transports`). It has no retries of its own, and reads no proxy settings.
     """
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        deadline_s: float,
+        secrets: Secrets | None = None,
+        tells_log: bool = True,
+    ) -> None:
         self._name = name
         self._address = address
         self._deadline_s = deadline_s
@@ -144,7 +154,9 @@ class Peer:
         self._is_refused = False
         self._idle: list[_Connection] = []
         self._budget = RetryBudget()
-        self._presence = Presence(name, str(address))
+        self._where = f"the {name} at {address}"
+        self._lost: str | None = None  # what the log was told when it did not answer
+        self._tells_log = tells_log
 
     def call(
         self,
@@ -222,6 +234,16 @@ class Peer:
             return Unavailable(message, retry_after_s=1)
         return Unavailable(message, retry_after_s=max(1, answer.retry_after_s or 1) if answer.says_later else None)
 
+    def _tell_lost(self, why: str) -> None:
+        """One line, whatever else is tried and fails until the tier is found again."""
+        self._lost = self._lost or f"{self._where} does not answer: {why}"
+        if self._tells_log:
+            trouble.begins(self._where, self._lost)
+
+    def _tell_found(self) -> None:
+        self._lost = None
+        trouble.ends(self._where, f"{self._where} answers again")
+
     def _require_acceptance(self, status: int) -> None:
         """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
         is_refused = status == 401
@@ -248,9 +270,10 @@ class Peer:
             left_s = connection.deadline - time.monotonic()
             if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
                 return self._ask(method, path, headers, body, left_s)
-            self._presence.lost(_why(error))
+            self._tell_lost(_why(error))
             return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
-        self._presence.found()
+        if self._lost is not None:
+            self._tell_found()
         if not response.will_close:
             self._idle.append(connection)
         retry_after = response.getheader("Retry-After") if response.status >= 500 else None

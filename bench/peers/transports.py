@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
 
-from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
 from wsgi_apps.peer import Answer, NoAnswer, Peer
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 class RequestsPeer(Peer):
     """On a `requests` session that looks for no proxy."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
-        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
+    def __init__(self, name: str, address: Address, **options: Any) -> None:
+        super().__init__(name, address, **options)
         self._url = f"http://{address}"
         self._session = requests.Session()
         self._session.trust_env = False
@@ -38,8 +37,8 @@ class RequestsPeer(Peer):
 class Urllib3Peer(Peer):
     """On urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
-        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
+    def __init__(self, name: str, address: Address, **options: Any) -> None:
+        super().__init__(name, address, **options)
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(

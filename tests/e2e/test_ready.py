@@ -53,8 +53,8 @@ def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: P
             "all are ready again", lambda: [ready(tiers, name) for name in NAMES] == [(200, "")] * 3, within_s=20
         )
         assert program(tiers, "--ready", "front_end").returncode == 0
-        lines = [line for line in tiers.log.read_text().splitlines() if "the catalog is" in line]
-    lost, found = ([line for line in lines if word in line] for word in ("is lost", "is found again"))
+        lines = [line for line in tiers.log.read_text().splitlines() if "the catalog at" in line]
+    lost, found = ([line for line in lines if word in line] for word in ("does not answer", "answers again"))
     # The order tier has one worker, the front end two. Each tells its own.
     assert 2 <= len(lost) <= 3, lines
     assert 1 <= len(found) <= len(lost), "one that was not asked again does not know"

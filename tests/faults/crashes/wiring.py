@@ -46,7 +46,7 @@ def wire_order() -> None:
 
     def crashing_sell(
         self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None
-    ) -> list[Sale | Unavailable]:
+    ) -> Sequence[Sale | Unavailable]:
         crash(f"{_thread.prefix}call.before")
         sales = sell(self, buys, within_s)
         crash(f"{_thread.prefix}call.after")
