@@ -8,7 +8,8 @@ import http.client
 import json
 import sys
 
-from conf.settings import TIERS, Address, load_or_exit
+from conf.output import open_streams
+from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
 
 # Longer than a tier takes to tell that a part of it is away.
 TIMEOUT_S = 2.5
@@ -42,7 +43,11 @@ def main(arguments: list[str]) -> int:
     if len(names) != 1 or names[0] not in TIERS or len(arguments) > 2:
         print(f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}", file=sys.stderr)
         return 2
-    [tier] = [tier for tier in load_or_exit().tiers if tier.name == names[0]]
+    prefix = TIERS[names[0]].prefix
+    try:
+        [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == names[0]]
+    except SettingsError as error:
+        refuse_to_start(str(error))
     why = trouble(tier.here, "/ready" if is_ready else "/health")
     if why is None:
         return 0
@@ -51,4 +56,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main(sys.argv[1:]))

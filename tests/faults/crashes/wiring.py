@@ -45,10 +45,10 @@ def wire_order() -> None:
             return write(self, HalfWay(steps))
 
     def crashing_sell(
-        self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None
+        self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
     ) -> Sequence[Sale | Unavailable]:
         crash(f"{_thread.prefix}call.before")
-        sales = sell(self, buys, within_s)
+        sales = sell(self, buys, within_s, **options)
         crash(f"{_thread.prefix}call.after")
         return sales
 
