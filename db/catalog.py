@@ -111,6 +111,10 @@ class CatalogStore:
                 add(transaction, product)
             return True
 
+    def require_writable(self) -> None:
+        """Raises Unavailable when the disk takes no writes."""
+        self._database.require_writable()
+
     def close(self) -> None:
         """Close this thread's connection."""
         self._database.close()

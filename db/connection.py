@@ -205,6 +205,12 @@ class Database:
             yield connection
         trouble.ends(str(self.path), f"{self.path}: can be read again", writing=False)
 
+    def require_writable(self) -> None:
+        """Write a page, as a buy would, that changes nothing. Raises Unavailable like `write`."""
+        with self.write() as connection:
+            # SQLite writes the file's first page for it, though the number is the same.
+            connection.pragma("user_version", connection.pragma("user_version"))
+
     def close(self) -> None:
         """Close this thread's connection. It opens again at the next use."""
         connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
@@ -264,7 +270,7 @@ class Database:
         try:
             yield
         except BUSY as error:
-            raise Unavailable() from error
+            raise Unavailable(retry_after_s=1) from error
         except (FileMoved, NoSharedMemory, *TROUBLE, *DAMAGE) as error:
             if isinstance(error, CompanionMoved):
                 self._place().rescue()
@@ -273,6 +279,8 @@ class Database:
             self.close()
             why = explain(self.path, error)
             trouble.begins(str(self.path), why, writing=writing)
-            unavailable = Unavailable(tell_shopper(self.path, error))
+            # A damaged page is the trouble of those who need it, all else everybody's.
+            retry_after_s = None if isinstance(error, DAMAGE) else 1
+            unavailable = Unavailable(tell_shopper(self.path, error), retry_after_s)
             unavailable.add_note(why)  # for the owner: a stranger reads no paths
             raise unavailable from error

@@ -14,11 +14,15 @@ from domain.values import parse_key, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.guarded import guarded
+from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+# Shorter than the order tier's, which asks.
+READY_TIMEOUT_S = 1.25
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +52,8 @@ class CatalogApp(App):
             Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
-        super().__init__(rules, probe=catalog.is_empty)
+        readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
+        super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
         return Reply({"data": product_json(self._catalog.product(parse_name(name)))})
