@@ -4,15 +4,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from werkzeug.routing import Rule
-
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_name
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
 from wsgi_apps.reply import Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_json
@@ -35,7 +33,7 @@ class CatalogApp(App):
         # Of their own: the order tier must not queue behind pages and direct decrements.
         sellers = ThreadPoolExecutor(2)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
             Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),

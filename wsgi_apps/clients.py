@@ -62,9 +62,10 @@ class HttpOrders:
         answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
         return _read_all(answer, placed_in_batch_of, count=len(buys))
 
-    def order(self, number: int) -> Order:
+    def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
-        return _read(self._peer.call("GET", f"/orders/{number}"), lambda body: order_of(body["data"]))
+        headers = None if key is None else {"Idempotency-Key": key}
+        return _read(self._peer.call("GET", f"/orders/{number}", headers=headers), lambda body: order_of(body["data"]))
 
 
 def _read_all(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T]:

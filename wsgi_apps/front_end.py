@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from werkzeug.routing import Rule
-
 from conf.settings import load
 from domain.checkout import MAX_BATCH
-from domain.errors import ProductNotFound
+from domain.errors import OrderNotFound, ProductNotFound
 from domain.protocols import Catalog, Orders, Placed
 from domain.values import Buy, Product, parse_name
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.peer import Peer
 from wsgi_apps.reply import Later, Reply, in_thread
@@ -37,10 +35,11 @@ class FrontEndApp(App):
         self._catalog = catalog
         self._orders = orders
         pool = ThreadPoolExecutor(threads)
+        self._find_order = in_thread(queries.order, pool)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
-            Rule("/orders/<number>", methods=["GET"], endpoint=in_thread(self.order, pool)),
+            Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
         ]
         super().__init__(rules, probe=lambda: None)
@@ -52,8 +51,12 @@ class FrontEndApp(App):
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
 
-    def order(self, _request: Request, number: str) -> Reply:
-        return queries.order(self._orders, number)
+    def order(self, request: Request, number: str) -> Later[Reply]:
+        """An order, for whoever knows its key. Numbers can be counted; to all others there is no such order."""
+        key = request.given_key
+        if key is None:
+            raise OrderNotFound
+        return self._find_order(self._orders, number, key)
 
     def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         placed = self._buys.ask([request.buy(name, quantity)])

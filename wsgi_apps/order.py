@@ -4,8 +4,6 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from werkzeug.routing import Rule
-
 from conf.settings import Settings, load
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
@@ -14,7 +12,7 @@ from domain.protocols import Placed
 from domain.refusals import Allowance, LimitedCheckout
 from domain.values import Buy
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
 from wsgi_apps.peer import Peer
@@ -65,8 +63,9 @@ class OrderApp(App):
         placed = self._buys.ask(buys_of(request.whole_body))
         return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
 
-    def order(self, _request: Request, number: str) -> Reply:
-        return queries.order(self._checkout, number)
+    def order(self, request: Request, number: str) -> Reply:
+        """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
+        return queries.order(self._checkout, number, request.given_key)
 
 
 def create_app() -> "WSGIApplication":

@@ -83,8 +83,8 @@ class Store:
                 self.fail(f"{method} {path} had no answer within {PATIENCE_S:.0f} s, at last: {trouble}")
             time.sleep(0.2)
 
-    def get(self, path: str) -> Any:
-        response = self.ask("GET", path)
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        response = self.ask("GET", path, headers)
         assert response.status_code == 200, f"GET {path}: {response.text}"
         return response.json()["data"]
 
@@ -234,15 +234,15 @@ def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
 def assert_nothing_is_lost(store: Store) -> None:
     """The log has each order, the stock is what they leave, and each key still has its answer."""
     orders, sold = {}, Counter[str]()
-    for product, quantity, answer in store.answers.values():
+    for key, (product, quantity, answer) in store.answers.items():
         if "data" in answer:
-            orders[int(answer["data"]["order_number"])] = product, quantity
+            orders[int(answer["data"]["order_number"])] = key, product, quantity
             sold[product] += quantity
     assert sorted(orders) == list(range(len(orders)))
     # First what is there: a key that is sent again could bring back an order that was lost.
-    for number, bought in orders.items():
-        order = store.get(f"/orders/{number}")
-        assert (order["name"], order["quantity"]) == bought
+    for number, (key, *bought) in orders.items():
+        order = store.get(f"/orders/{number}", {"Idempotency-Key": key})
+        assert [order["name"], order["quantity"]] == bought
     assert store.stock() == {product: stock - sold[product] for product, stock in INITIAL_STOCK.items()}
     for key, (product, quantity, answer) in store.answers.items():
         assert store.post(product, quantity, key).json() == answer

@@ -37,7 +37,8 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         owner("restock", "Cat", "5", "--key", "b")
         owner("price", "Cat", "13", "--key", "c")
         assert ask(shop, "POST", f"{url}/Cat/2", "third") == (200, {"order_number": "1"})
-        assert [ask(shop, "GET", f"{url}/orders/{number}")[1]["price"] for number in (0, 1)] == [12.5, 13]
+        orders = [ask(shop, "GET", f"{url}/orders/{number}", key) for number, key in enumerate(("first", "third"))]
+        assert [order["price"] for _, order in orders] == [12.5, 13]
         owner("retire", "Cat", "--key", "d")
         assert ask(shop, "GET", f"{url}/products/Cat") == (404, "product not found")
         assert "Cat" not in [product["name"] for product in ask(shop, "GET", f"{url}/products")[1]]

@@ -113,6 +113,7 @@ def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
     with tier(says(200, {"data": order})) as peer:
         assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
+        assert HttpOrders(peer).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
     with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"})) as peer:
         page = HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
         assert (page.products, page.after) == ((Product("Tux", 2599, 3),), "Tux")
