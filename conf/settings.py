@@ -51,6 +51,10 @@ Settings (environment variables)
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
+  CATALOG_HOSTS, ORDER_HOSTS  names by which the tier may be asked (the Host of a request), with commas between them,
+                              beside localhost, addresses, and the hosts in CATALOG, ORDER and _BIND
+                              default: names without a dot
+  FRONT_HOSTS                 likewise, and FRONT                     default: names without a dot on loopback, else any
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
   ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
@@ -100,6 +104,7 @@ class Tier:
     address: Address
     workers: int
     threads: int
+    hosts: frozenset[str]  # names by which it may be asked beside those of `bind` and `address`, in lower case
 
     @property
     def bind_variable(self) -> str:
@@ -219,7 +224,7 @@ def _is_ipv6(text: str) -> bool:
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "WORKERS", "THREADS"], environ)
+    _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
@@ -227,9 +232,18 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     reach = environ.get(prefix)
     return replace(tier, address=parse_address(prefix, reach, port) if reach else tier.here)
+
+
+def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
+    names = [name.strip().lower() for name in environ[variable].split(",")] if environ.get(variable) else []
+    for name in names:
+        if not re.fullmatch(_HOST, name):
+            raise SettingsError(f"{variable}={environ[variable]!r}: {name!r} is not a host's name, without a port")
+    return frozenset(names)
 
 
 def _secrets(environ: Mapping[str, str]) -> Secrets | None:

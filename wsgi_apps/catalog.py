@@ -12,6 +12,7 @@ from domain.values import parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
+from wsgi_apps.origin import for_tiers
 from wsgi_apps.reply import Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_json
 
@@ -69,7 +70,8 @@ class CatalogApp(App):
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    return guarded(CatalogApp(_store(settings), settings.catalog.threads), settings.secrets)
+    app = CatalogApp(_store(settings), settings.catalog.threads)
+    return for_tiers(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:

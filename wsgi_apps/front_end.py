@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from conf.settings import load
 from domain.checkout import MAX_BATCH
@@ -11,10 +12,14 @@ from domain.values import Buy, Product, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.origin import for_shoppers
 from wsgi_apps.peer import Peer
 from wsgi_apps.reply import Later, Reply, in_thread
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -63,9 +68,10 @@ class FrontEndApp(App):
         return Later(placed, lambda answers: Reply(placed_json(only(answers))))
 
 
-def create_app() -> FrontEndApp:
+def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
     orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
-    return FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads)
+    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads)
+    return for_shoppers(app, settings.front_end)

@@ -15,6 +15,7 @@ from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.origin import for_tiers
 from wsgi_apps.peer import Peer
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
@@ -74,7 +75,7 @@ def create_app() -> "WSGIApplication":
     # Each worker has its share of what may be refused: they know nothing of each other.
     allowance = Allowance(settings.refused_per_s / settings.order.workers)
     checkout = LimitedCheckout(_store(settings), HttpCatalog(_catalog(settings)), allowance)
-    return guarded(OrderApp(checkout), settings.secrets)
+    return for_tiers(guarded(OrderApp(checkout), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:
