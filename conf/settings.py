@@ -91,6 +91,17 @@ class Address:
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether what listens there is reached by this machine alone."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+    @property
     def url(self) -> str:
         return f"http://{self}"
 
@@ -114,13 +125,7 @@ class Tier:
     @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.bind.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.bind.host)
-        except ValueError:
-            return False
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        return self.bind.is_loopback
 
     @property
     def here(self) -> Address:
@@ -181,11 +186,17 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
 def require_closed(settings: Settings, *behind: Tier) -> None:
     """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
     for tier in behind:
-        if not (tier.is_on_loopback or settings.secrets or settings.trust_network):
-            raise SettingsError(
-                f"{tier.bind_variable}: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
-                "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
-            )
+        require_closed_at(settings, tier, tier.bind)
+
+
+def require_closed_at(settings: Settings, tier: Tier, address: Address) -> None:
+    """Raises SettingsError when others than the tiers could ask this tier behind at an address where it listens."""
+    if not (address.is_loopback or settings.secrets or settings.trust_network):
+        cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
+        raise SettingsError(
+            f"{cause}: at {address} the {tier.name} tier obeys whoever reaches it; set "
+            "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
+        )
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
