@@ -135,6 +135,12 @@ def test_a_tier_behind_the_front_end_is_cut_off(store: Store, tier: str) -> None
     assert [json.loads(output_of("docker", "network", "inspect", name))[0]["Internal"] for name in networks] == [True]
 
 
+def test_a_name_that_is_not_the_shops_is_refused(store: Store) -> None:
+    """A page whose own name was led to this machine would else buy here."""
+    for host, status in (("rebound.evil.example", 403), ("localhost", 200), ("127.0.0.1:80", 200), ("front_end", 200)):
+        assert store.ask("GET", "/products", {"Host": host}).status_code == status
+
+
 LOOK_AROUND = """
 import json, os
 status = dict(line.strip().split(":\\t", 1) for line in open("/proc/1/status"))
