@@ -6,8 +6,10 @@ import resource
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from conf.addresses import reached_at
 from conf.listeners import addresses_of, put_back, require_own_listeners
 from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from db.connection import StartPostponed, StartRefused
@@ -72,7 +74,8 @@ def allow_files() -> None:
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        with suppress(OSError, ValueError):  # a sandbox may refuse it
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 allow_files()
@@ -110,7 +113,9 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}", exit_code=1)
     except StartRefused as error:
         refuse_to_start(f"{tier.name}: {error}")
-    places = [place.url if isinstance(place, Address) else place for place in addresses_of(server)]
+    places: list[str] = []
+    for place in addresses_of(server):
+        places += [address.url for address in reached_at(place)] if isinstance(place, Address) else [place]
     # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
     sys.stdout.write(f"{tier.name} serves {', '.join(places)}\n")
     sys.stdout.flush()
