@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, pin, settings
+from conf.common import announce, bind_of, pin, settings, take_over
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
@@ -18,3 +18,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 def when_ready(server: Any) -> None:
     announce(server, settings.front_end, prepare=lambda _settings: None)
+
+
+def on_reload(server: Any) -> None:
+    take_over(server, settings.front_end)
