@@ -10,6 +10,7 @@ import errno
 import heapq
 import os
 import selectors
+import signal
 import socket
 import time
 from collections import deque
@@ -65,6 +66,7 @@ class StoreWorker(ThreadWorker):
     """
 
     alive: bool
+    SIGNALS: list[int]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -162,6 +164,12 @@ class StoreWorker(ThreadWorker):
         for connection in self._connections:
             if connection.is_idle and not connection.outbox and not connection.parting:
                 connection.wait(LAST_REQUEST_TIMEOUT_S)
+
+    def init_signals(self) -> None:
+        """As gthread's, but a SIGHUP that the master ignores is ignored."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            self.SIGNALS = [number for number in self.SIGNALS if number != signal.SIGHUP]
+        super().init_signals()
 
     def is_parent_alive(self) -> bool:
         """Whether the master lives. When it was killed, its successor needs the port at once.

@@ -1,0 +1,33 @@
+"""Runs a module that ends when its parent does: python -m conf.with_parent PARENT MODULE [ARGUMENT...]
+
+A tier whose supervisord was killed would serve on with nobody to look after it, and keep its port from the next one. So
+would a supervisord whose `make run` was killed.
+"""
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+LOOK_EVERY_S = 0.2
+
+
+def end_with(parent: int) -> None:
+    """Send this process a TERM once its parent is another one: then it is an orphan."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(parent: int, module: str, arguments: list[str]) -> None:
+    """Run the module as `python -m` does. The parent is named, for it may have ended already."""
+    threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
+    os.environ["PARENT_PID"] = str(os.getpid())  # for supervisord, which names itself to the tiers so
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3:])
