@@ -19,9 +19,9 @@ from conf.output import one_line
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
-# Of a message of gunicorn, whose words may be those of a stranger: the head of a request has up to 32 KiB. The store's own
-# messages name files.
+# Of a message of gunicorn, which repeats a stranger's words: the head of a request has up to 32 KiB.
 GUNICORN_MAX_CHARACTERS = 200
+# Of one of the store's own, which may name files.
 STORE_MAX_CHARACTERS = 1000
 # Of a traceback; its last lines say the most.
 MAX_TRACEBACK_LINES = 60
