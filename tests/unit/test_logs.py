@@ -19,15 +19,18 @@ class Clock:
 
 
 @pytest.fixture
-def log() -> Iterator[tuple[logging.Logger, Clock, io.StringIO]]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock, io.StringIO]]:
     """A logger that passes five lines of a kind at once, its clock, and what it wrote."""
+    monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 3600.0)
     logger, clock, written = logging.getLogger("tests.flood"), Clock(), io.StringIO()
+    flood_filter = FloodFilter(5, clock)
     handler = logging.StreamHandler(written)
     handler.setFormatter(LineFormatter("%(message)s", None, 200))
-    handler.addFilter(FloodFilter(5, clock))
+    handler.addFilter(flood_filter)
     logger.addHandler(handler)
     logger.propagate = False
     yield logger, clock, written
+    flood_filter.tell_all()
     logger.removeHandler(handler)
 
 
