@@ -15,7 +15,7 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from conf.output import one_line
+from conf.output import Stream, Writer, one_line
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
@@ -134,6 +134,23 @@ _gunicorn_filter = FloodFilter(GUNICORN_BURST_LINES)
 _store_filter = FloodFilter(STORE_BURST_LINES)
 
 
+class LogFile(logging.FileHandler):
+    """A log in a file. It may be a pipe, or on a disk that has gone: whoever logs waits for neither."""
+
+    def _open(self) -> Any:
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._writer = Writer(file)
+        stream = Stream(self._writer, file, "utf-8")
+        atexit.register(stream.drain)
+        return stream
+
+    def close(self) -> None:
+        """Close the file; gunicorn opens it anew at a USR1, which tells that it was renamed."""
+        if self.stream is not None:
+            super().close()
+            self._writer.close()
+
+
 class TierLogger(Logger):  # type: ignore[misc]
     """gunicorn's logger, with lines of our form. The access log, which the owner asks for, has a line a request."""
 
@@ -141,6 +158,14 @@ class TierLogger(Logger):  # type: ignore[misc]
         max_characters = GUNICORN_MAX_CHARACTERS if log is self.error_log else STORE_MAX_CHARACTERS
         super()._set_handler(log, output, LineFormatter(fmt._fmt, fmt.datefmt, max_characters), stream)
         handler = self._get_gunicorn_handler(log)
+        if isinstance(handler, logging.FileHandler):
+            log.removeHandler(handler)
+            handler.close()
+            file = LogFile(handler.baseFilename)
+            file.setFormatter(handler.formatter)
+            file._gunicorn = True  # type: ignore[attr-defined]
+            log.addHandler(file)
+            handler = file
         if handler is not None and log is self.error_log:
             handler.addFilter(_gunicorn_filter)
 

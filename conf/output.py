@@ -43,7 +43,7 @@ class Writer:
 
     def _reset(self) -> None:
         """Begin anew. After a fork the thread is the parent's, and so is what it has not written."""
-        self._chunks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         # Reentrant: a signal handler may print while its own thread does.
         self._changed = threading.Condition(threading.RLock())
         self._waiting = 0
@@ -68,9 +68,16 @@ class Writer:
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, timeout_s)
 
+    def close(self) -> None:
+        """Close the file once all is written, in the background. Nothing may be put any more."""
+        with self._changed:
+            if self._runs:
+                self._chunks.put(None)
+            else:
+                os.close(self._file)
+
     def _run(self) -> None:
-        while True:
-            chunk = self._chunks.get()
+        while (chunk := self._chunks.get()) is not None:
             with self._changed:
                 lost, self._lost_lines = self._lost_lines, 0
             if lost:
@@ -82,6 +89,7 @@ class Writer:
                 self._lost_lines += lost
                 self._waiting -= 1
                 self._changed.notify_all()
+        os.close(self._file)
 
     def _write(self, chunk: bytes) -> bool:
         """Whether it is written. It waits for as long as the reader lets it wait."""

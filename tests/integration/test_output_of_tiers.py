@@ -99,6 +99,41 @@ def test_malformed_requests_do_not_hold_up_a_tier_whose_log_nobody_reads(tmp_pat
         assert requests.get(f"{tiers.url(tier)}/health", timeout=10).status_code == 200
 
 
+def test_a_log_file_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    options = {"GUNICORN_CMD_ARGS": f"--access-logfile {tmp_path}/fifo"}
+    try:
+        with started("catalog", tmp_path, **options) as tiers, requests.Session() as session:
+            for _ in range(3000):
+                session.get(f"{tiers.url('catalog')}/health", headers={"User-Agent": "x" * 100}, timeout=10)
+    finally:
+        os.close(reader)
+
+
+def test_a_log_file_is_written_and_opened_anew(tmp_path: Path) -> None:
+    log, renamed = tmp_path / "error.log", tmp_path / "renamed.log"
+    with started("catalog", tmp_path, prefix="exec", GUNICORN_CMD_ARGS=f"--error-logfile {log}") as tiers:
+        send(tiers, "catalog", MALFORMED[0])
+        wait_until("it is written", lambda: b"Invalid HTTP header name" in log.read_bytes())
+        log.rename(renamed)
+        [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
+        os.kill(master, signal.SIGUSR1)
+        wait_until("all open it anew", lambda: log.exists() and not writers(renamed, [master, *children(master)]))
+        send(tiers, "catalog", MALFORMED[3])
+        wait_until("it is written", lambda: b"Invalid HTTP method" in log.read_bytes())
+
+
+def writers(file: Path, pids: list[int]) -> list[int]:
+    """Those of the processes that have the file open."""
+    found = []
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # it is closed meanwhile
+                found += [pid] * (os.readlink(link) == str(file))
+    return found
+
+
 def test_a_tier_whose_log_nobody_reads_still_ends(tmp_path: Path) -> None:
     options = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
     with started("catalog", tmp_path, prefix="exec", **options) as tiers:
