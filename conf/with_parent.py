@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 LOOK_EVERY_S = 0.2
 
@@ -23,7 +24,8 @@ def end_with(parent: int) -> None:
 
 def main(parent: int, module: str, arguments: list[str]) -> None:
     """Run the module as `python -m` does. The parent is named, for it may have ended already."""
-    threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
+    with suppress(RuntimeError):  # the system gives no thread: it is better to run without
+        threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
     os.environ["PARENT_PID"] = str(os.getpid())  # for supervisord, which names itself to the tiers so
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
