@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from conf.logs import log_to_stderr
-from conf.output import write_in_background
+from conf.output_thread import write_in_background
 from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable

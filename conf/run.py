@@ -27,15 +27,15 @@ from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
 from conf.health import is_healthy
-from conf.output import Stream, write_in_background
+from conf.output_thread import Stream, write_in_background
 from conf.ports import holder_of
 from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
 READY_WITHIN_S = 60.0
-# A store whose `make run` was killed ends by itself in about three seconds, the tiers behind last.
-PORT_FREE_WITHIN_S = 5.0
+# A store whose `make run` was killed ends by itself in about a second, as do the workers of a tier that was killed.
+PORT_FREE_WITHIN_S = 3.0
 
 # The exit code of a tier that refuses to start; it has said why.
 REFUSED = 2
@@ -149,7 +149,8 @@ def _listen(tier: Tier) -> socket.socket:
 
 def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
     """supervisord, which ends when this process does. What it, and the tiers, print comes by its standard output."""
-    command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "supervisor.supervisord"]
+    # At once, for by a TERM it would stop the tiers one after the other. They end with it by themselves.
+    command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
     command += ["--configuration", str(configuration)]
     if os.getuid() == 0:
         command += ["--user", "root"]  # without being told that root is meant, supervisord warns of it

@@ -106,7 +106,7 @@ class StoreWorker(ThreadWorker):
                 return
             # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads
             # need files too, for databases and the tiers behind.
-            self.worker_connections = max(1, self.nr_conns - SPARE_FILES)
+            self.worker_connections = max(1, self.nr_conns - SPARE_FILES, self.nr_conns // 2)
             self.log.error("no more than %d connections from now on: %s", self.worker_connections, error)
             return
         sock.setblocking(False)
@@ -130,6 +130,8 @@ class StoreWorker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Connections, requests, answers: whatever has come."""
+        if self.nr_conns >= self.worker_connections:
+            timeout = min(timeout, SPARED_S)  # by then one of them may make room
         for key, _ in self.poller.select(timeout):
             key.data(key.fileobj)
         if self.nr_conns >= self.worker_connections:

@@ -264,7 +264,7 @@ def test_a_store_ends_with_who_looks_after_it_and_can_be_started_again(tmp_path:
 
 def test_a_tier_whose_parent_has_ended_before_it_looked_ends(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
-    command = [sys.executable, "-m", "conf.with_parent", "999999999", "gunicorn", "-c", "conf/catalog.py"]
+    command = [sys.executable, "-m", "conf.with_parent", "999999999", "SIGTERM", "gunicorn", "-c", "conf/catalog.py"]
     with store.log.open("wb") as log:
         tier = subprocess.Popen(command, cwd=ROOT, env=store.environment, stdout=log, stderr=log)
     assert tier.wait(timeout=30) in (0, -signal.SIGTERM)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conf.output import MAX_WAITING, Stream, Writer, one_line
+from conf.output_thread import MAX_WAITING, Stream, Writer, one_line
 from tests.tiers import ROOT
 from tests.waiting import wait_until
 
 LINE = b"x" * 99 + b"\n"
-PROGRAM = "from conf.output import write_in_background; write_in_background(); import os, sys, time; "
+PROGRAM = "from conf.output_thread import write_in_background; write_in_background(); import os, sys, time; "
 
 
 @pytest.fixture
