@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from conf.addresses import reached_at
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
 from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
@@ -90,7 +91,7 @@ def allow_files() -> None:
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < needed:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError):  # a sandbox may refuse it
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
@@ -112,5 +113,6 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
     # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
-    sys.stdout.write(f"{tier.name} serves {Address(host, port).url}\n")
+    places = ", ".join(address.url for address in reached_at(Address(host, port)))
+    sys.stdout.write(f"{tier.name} serves {places}\n")
     sys.stdout.flush()

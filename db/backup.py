@@ -9,11 +9,9 @@ The pages are copied by SQLite's backup API, from connections that stay at their
 INTO takes about as long, but it begins a transaction of its own, so its moment could not be fixed under that lock.
 """
 
-import errno
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -21,9 +19,12 @@ import apsw
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import TROUBLE, Database, sync
+from db.connection import Database
+from db.errors import TROUBLE
 from db.order import OrderStore
-from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable, version_of
+from db.patience import wait_for_locks
+from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
+from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
 _PAGES_A_STEP = 4_096
 _BUSY_TIMEOUT_MS = 5_000
@@ -31,23 +32,28 @@ _BUSY_TIMEOUT_MS = 5_000
 Watch = Callable[[str], None]
 
 
-class InTheWay(Exception):
-    """A folder, or a running tier, is in the way of a backup or a restore; the message says which, and what to do."""
-
-
 class CopyFailed(Exception):
     """The copy could not be written; the message says which."""
 
 
-def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
-    """Copy the store to the folder `target`, which must not exist or be empty; what the audit of the copy found.
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the audit of a restored store found, and where the companions of lost files are now."""
 
-    Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then there is no `target`.
+    audit: Audit
+    set_aside: tuple[Path, ...]
+
+
+def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
+    """Copy the store to the folder `target`, which must hold neither of its files; what the audit of the copy found.
+
+    Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then the files are not in `target`.
     """
-    if _is_taken(target):
-        raise InTheWay(f"{target} is there already and is not an empty folder; name a new one for the backup")
-    with _unfinished(target) as folder:
-        require_readable(data_dir)  # by this code, and so by those who will restore the copy
+    names = [file.name for file in FILES]
+    if there := in_the_way(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
+        raise InTheWay(f"{there[0]} is there already; name a new folder for the backup")
+    with staged(target, names) as folder:
+        require_readable(data_dir, *FILES)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
@@ -57,39 +63,59 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
             return audit(copy, CHECKS_OF_A_COPY, watch)
 
 
-def restore(source: Path, target: Path, watch: Watch) -> Audit:
-    """Make the folder `target` from the backup in `source`, upgraded to this code's schema; what its audit found.
+def restore(source: Path, target: Path, watch: Watch, only: File | None = None) -> Restored:
+    """Put the files of the backup in `source`, or `only` one of them, into the folder `target`, in this code's schema.
 
-    `target` must not exist or be empty: nothing is ever written over, whatever its state. Raises InTheWay, Unreadable
-    for what is no backup or one of a newer release, StartRefused, CopyFailed and OSError; then `target` is as it was.
+    `target` must hold none of the files to be made: nothing is ever written over. The companions of a lost file are
+    set aside. With `only`, the audit is of the new file and of the other one in `target`, if that is there. Raises
+    InTheWay, Unreadable for what is no backup or one of a newer release, StartRefused, CopyFailed and OSError; then
+    `target` is as it was.
     """
     for file in FILES:
         if not (source / file.name).is_file():
             raise Unreadable(f"{source} is no backup: it has no {file.name}")
     if source.resolve() == target.resolve():
         raise InTheWay(f"{source} is both the backup and the folder to make; name another one with --into")
-    if _is_taken(target):
-        raise InTheWay(f"{_in_the_way(target, source)}; move it away yourself, then restore again")
-    with _unfinished(target) as folder:
+    wanted = FILES if only is None else (only,)
+    if there := in_the_way(target, [file.name for file in wanted]):
+        raise InTheWay(
+            f"{_describe(target, source, there)}; move it away yourself, with its -wal and -shm, then restore again"
+        )
+    with staged(target, [file.name for file in wanted]) as folder:
         with _opened(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
             _fix_moments(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
-            catalog.migrate()
-            log.migrate()
-        with Snapshots(folder) as copy:
-            return audit(copy, CHECKS_OF_A_COPY, watch)
+            catalog.migrate(keep_copy=False)  # the backup is one
+            log.migrate(keep_copy=False)
+        found = _audit_in_place(folder, target, wanted, watch)
+        return Restored(found, tuple(_set_aside(target, wanted)))
 
 
-def _in_the_way(target: Path, source: Path) -> str:
-    """What is in `target`, and whether it is more than what is in the backup."""
+def _audit_in_place(folder: Path, target: Path, wanted: Sequence[File], watch: Watch) -> Audit:
+    """The audit of the files made in `folder` beside those that stay in `target`."""
+    for file in FILES:
+        if file not in wanted and (target / file.name).is_file():
+            (folder / file.name).unlink()
+            (folder / file.name).symlink_to((target / file.name).resolve())
+    with Snapshots(folder) as store:
+        return audit(store, CHECKS_OF_A_COPY, watch)
+
+
+def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
+    for file in wanted:
+        yield from set_aside_companions(target / file.name)
+
+
+def _describe(target: Path, source: Path, there: Sequence[Path]) -> str:
+    """What is in the way, and whether it is more than what is in the backup."""
     try:
-        with Snapshots(target) as there, Snapshots(source) as copy:
-            return f"{target} holds a store, {compare(there, copy)}"
+        with Snapshots(target) as store, Snapshots(source) as copy:
+            return f"{target} holds a store, {compare(store, copy)}"
     except (Unreadable, apsw.Error):
-        return f"{target} is there already and is not an empty folder"
+        return f"{there[0]} is there already"
 
 
 @contextmanager
@@ -98,9 +124,10 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
     with ExitStack() as stack:
         sources = {}
         for file in FILES:
+            require_own_log(folder / file.name)
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
             connection.pragma("query_only", True)
         yield sources
 
@@ -130,35 +157,3 @@ def _copy_file(source: apsw.Connection, path: Path) -> None:
                 pages.step(_PAGES_A_STEP)
         # A backup is one plain file for each database, without companions; the tiers switch back.
         copy.pragma("journal_mode", "delete")
-
-
-def _is_taken(folder: Path) -> bool:
-    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-
-
-@contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """A folder that becomes `target` once it is complete and on disk; of one that fails nothing is left."""
-    target = target.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    folder = target.with_name(f".{target.name}-{uuid.uuid4().hex[:8]}.unfinished")
-    folder.mkdir()
-    try:
-        yield folder
-        for path in (*folder.iterdir(), folder):
-            sync(path)
-        _give_name(folder, target)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    sync(target.parent)
-
-
-def _give_name(folder: Path, target: Path) -> None:
-    """Rename the finished `folder`. Raises InTheWay when another one has made `target` meanwhile."""
-    try:
-        folder.rename(target)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-            raise
-        raise InTheWay(f"another one has made {target} meanwhile, and it stays as it is; name a new one") from error

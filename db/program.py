@@ -1,6 +1,9 @@
 """The program of the books: one function a command, each with its exit code."""
 
 import argparse
+import logging
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable
@@ -12,16 +15,19 @@ import apsw
 from conf.health import is_healthy
 from conf.settings import Settings, load_or_exit
 from db.assortment import Assortment
-from db.audit import Audit, audit
-from db.backup import CopyFailed, InTheWay, backup, restore
+from db.audit import Audit, Discrepancy, audit
+from db.audit.acceptance import accept, was_accepted
+from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
+from db.errors import DAMAGE
 from db.options import options
 from db.reconcile import reconcile
-from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
-from db.snapshots import CATALOG, Snapshots, Unreadable, require_readable
+from db.report import print_accepted, print_audit, print_change, print_copy, print_reconciled, print_status, watching
+from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
+from db.staging import InTheWay
 from db.status import Status, status
-from domain.errors import StoreError, Unavailable
+from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Product
 
 CLEAN, WRONG, FAILED = 0, 1, 2
@@ -32,17 +38,22 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     given = options(arguments)
+    logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
     settings = load_or_exit()
     try:
         return COMMANDS[given.command](given, settings)
     except BrokenPipeError:
         raise
     except Unavailable as error:
+        why = getattr(error, "__notes__", [])  # where somebody has to do something first
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(f"{error}{again}")
+        return _fail(f"{why[0]}; then try again{again}" if why else f"{error}{again}")
     except StoreError as no:
         print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
         return WRONG
+    except DAMAGE as error:
+        advice = "python -m db audit names the file, restore brings a backup back"
+        return _fail(f"{settings.data_dir}: a database is damaged ({error}); {advice}")
     except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
         return _fail(str(error))
 
@@ -60,8 +71,11 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
 
 def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
-    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
-        found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    try:
+        with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+            found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    except Damaged as damaged:
+        found, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
     print_audit(found, state, time.monotonic() - begun, given.json)
     return _code(found)
 
@@ -84,27 +98,39 @@ def _backup(given: argparse.Namespace, settings: Settings) -> int:
 
 def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
+    only = next((file for file in FILES if file.name == given.only), None)
     if given.folder.resolve() == settings.data_dir.resolve():
         # It may be in use, and then its two files are not of one moment.
         raise InTheWay(
             f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
         )
     if folder.resolve() == settings.data_dir.resolve():
-        # Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
-        for tier in (settings.catalog, settings.order):
-            for address in {tier.here, tier.address}:
-                if is_healthy(address):
-                    raise InTheWay(
-                        f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder"
-                    )
+        _require_stopped(settings, only)
     with watching("restore") as watch:
-        found = restore(given.folder, folder, watch)
-    return _report_copy(found, given, folder)
+        restored = restore(given.folder, folder, watch, only)
+    for path in restored.set_aside:
+        print(f"toy store: {path} is what a lost file has left; it is of no use to the new one", file=sys.stderr)
+    return _report_copy(restored.audit, given, folder, only)
 
 
-def _report_copy(found: Audit, given: argparse.Namespace, folder: Path) -> int:
-    with Snapshots(folder) as snapshots:
-        print_copy(found, _status_if_any(snapshots), folder, given.json)
+def _require_stopped(settings: Settings, only: File | None) -> None:
+    """Raises InTheWay while a tier runs that owns a file to be restored.
+
+    Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
+    """
+    for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
+        for address in {tier.here, tier.address} if only in (None, file) else ():
+            if is_healthy(address):
+                raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
+
+
+def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
+    """Tell what was made, and how the store in the folder stands, if both of its files are there."""
+    state = None
+    if all((folder / file.name).is_file() for file in FILES):
+        with Snapshots(folder) as snapshots:
+            state = _status_if_any(snapshots)
+    print_copy(found, state, folder, only.name if only else None, given.json)
     return _code(found)
 
 
@@ -122,7 +148,7 @@ def _code(found: Audit) -> int:
 
 def _change(given: argparse.Namespace, settings: Settings) -> int:
     """One of the owner's changes. The same one again under its key is done already, and as good."""
-    require_readable(settings.data_dir)  # no books are made where there are none
+    require_readable(settings.data_dir, CATALOG)  # no books are made where there are none
     path = settings.data_dir / CATALOG.name
     with closing(Assortment(path)) as assortment, closing(CatalogStore(path)) as catalog:
         match given.command:
@@ -130,6 +156,10 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
                 is_new = assortment.add(Product(given.name, given.price_cents, given.quantity), given.key)
             case "restock":
                 is_new = assortment.restock(given.name, given.quantity, given.key)
+            case "writeoff":
+                is_new = assortment.writeoff(given.name, given.quantity, given.note, given.key)
+            case "correct":
+                is_new = assortment.correct(given.name, given.counted, given.note, given.key)
             case "price":
                 is_new = assortment.price(given.name, given.price_cents, given.key)
             case _:
@@ -137,6 +167,31 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
         [product] = catalog.lookup([given.name])
     print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
     return CLEAN
+
+
+def _accept(given: argparse.Namespace, settings: Settings) -> int:
+    """The owner's signature under one discrepancy, which must be there now, or was signed before under the key."""
+    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+        found = audit(snapshots, watch=watch)
+    path = settings.data_dir / CATALOG.name
+    everything = (*found.discrepancies, *(one.discrepancy for one in found.accepted))
+    named = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    if named is not None:
+        is_new = accept(path, named, given.note, _user(), given.key)
+    elif was_accepted(path, given.fingerprint, given.note, given.key):
+        is_new = False
+    else:
+        raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
+    print_accepted(given.fingerprint, named, given.key, is_new, given.json)
+    return CLEAN
+
+
+def _user() -> str:
+    """Who runs this. In a container the user may have no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 COMMANDS: dict[str, Command] = {
@@ -149,4 +204,7 @@ COMMANDS: dict[str, Command] = {
     "restock": _change,
     "price": _change,
     "retire": _change,
+    "writeoff": _change,
+    "correct": _change,
+    "accept": _accept,
 }

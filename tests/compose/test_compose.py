@@ -219,6 +219,30 @@ def test_the_books_are_audited_and_copied_beside_the_store(store: Store) -> None
     assert_nothing_is_lost(store)
 
 
+BACKUP = """
+set -e
+ln -s /catalog/catalog.db /order/order.db /tmp
+DATA_DIR=/tmp python -m db backup /data
+"""
+
+
+def test_lost_volumes_are_restored_one_by_one(store: Store) -> None:
+    """As docs/books.md shows; the backup is in a volume too, at its mount point."""
+    store.buy_next()
+    backup = f"{store.name}_backup"
+    try:
+        volumes = [f"--volume={store.name}_{tier}:/{tier}" for tier in BEHIND] + [f"--volume={backup}:/data"]
+        output_of("docker", "run", "--rm", *volumes, store.name, "sh", "-c", BACKUP)
+        store.compose("down", "--volumes")
+        for tier in BEHIND:
+            command = ["python", "-m", "db", "restore", "/backup", "--only", f"{tier}.db"]
+            store.compose("run", "--rm", "--no-deps", f"--volume={backup}:/backup:ro", tier, *command)
+        store.up()
+        assert_nothing_is_lost(store)
+    finally:
+        output_of("docker", "volume", "rm", "--force", backup)
+
+
 def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
     """Buy one piece after the other before, during and after the disturbance; each buy gets an answer in the end."""
     with ThreadPoolExecutor() as pool:

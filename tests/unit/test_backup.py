@@ -12,15 +12,17 @@ import pytest
 from db import backup as module
 from db.assortment import Assortment
 from db.audit import Audit
-from db.backup import InTheWay, backup, restore
+from db.backup import backup, restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import File, Unreadable
+from db.snapshots import CATALOG, LOG, File, Unreadable
+from db.staging import InTheWay
 from domain.checkout import Checkout
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Product
 from tests.books import Books, query
 from tests.forger import forge, forge_schema
+from tests.older import ORDERED_ONE, SOLD_ONE, older
 from tests.steps import begin
 from tests.tiers import ROOT
 
@@ -78,13 +80,49 @@ def test_a_backup_takes_the_place_of_an_empty_folder(checkout: Checkout, data: P
 def test_a_backup_writes_over_nothing(checkout: Checkout, data: Path, tmp_path: Path) -> None:
     target = tmp_path / "b"
     target.mkdir()
-    (target / "diary").write_text("dear")
-    with pytest.raises(InTheWay, match="b is there already and is not an empty folder"):
-        backed_up(data, target)
-    with pytest.raises(InTheWay, match="diary is there already"):
-        backed_up(data, target / "diary")
-    assert [path.name for path in target.iterdir()] == ["diary"]
+    for name in ("catalog.db", "order.db", "order.db-wal"):
+        (target / name).write_text("dear")
+        with pytest.raises(InTheWay, match=f"b/{name} is there already; name a new folder"):
+            backed_up(data, target)
+        with pytest.raises(InTheWay, match=f"b/{name} is there already"):
+            backed_up(data, target / name)
+        assert [path.name for path in target.iterdir()] == [name]
+        (target / name).unlink()
+    (target / "nowhere").symlink_to("is-not-there")
+    with pytest.raises(InTheWay, match="b/nowhere is there already"):
+        backed_up(data, target / "nowhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
+
+
+def test_a_backup_leaves_what_else_is_in_its_folder(checkout: Checkout, data: Path, tmp_path: Path) -> None:
+    """A mount point has lost+found in it, and the owner's diary is none of the store's business."""
+    target = tmp_path / "b"
+    (target / "lost+found").mkdir(parents=True)
+    (target / "diary").write_text("dear")
+    assert backed_up(data, target).is_clean
+    assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "diary", "lost+found", "order.db"]
+    assert content(target) == content(data)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_backup_can_be_read_by_its_owner_alone(
+    checkout: Checkout, data: Path, tmp_path: Path, is_there: bool
+) -> None:
+    """Keys stand in it."""
+    if is_there:
+        (tmp_path / "b").mkdir(0o700)
+    umask = os.umask(0o022)
+    try:
+        backed_up(data, tmp_path / "b")
+        restore(tmp_path / "b", tmp_path / "r", no_watch)
+    finally:
+        os.umask(umask)
+    for folder in (tmp_path / "b", tmp_path / "r"):
+        assert {path.name: oct(path.stat().st_mode & 0o777) for path in (folder, *folder.iterdir())} == {
+            folder.name: "0o700",
+            "catalog.db": "0o600",
+            "order.db": "0o600",
+        }
 
 
 @pytest.mark.parametrize("what", ["a backup", "a file"])
@@ -101,11 +139,51 @@ def test_of_two_backups_at_once_to_one_folder_the_later_gives_up(
         else:
             target.write_text("dear diary")
 
-    with pytest.raises(InTheWay, match=r"another one has made .*/b meanwhile, and it stays as it is; name a new one"):
+    with pytest.raises(
+        InTheWay, match=r"another one has made .*/b\S* meanwhile, and it stays as it is; name a new one"
+    ):
         backup(data, target, meanwhile)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
     if what == "a backup":
+        assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "order.db"]
         assert content(target) == content(data)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_backups_at_once_into_a_folder_that_is_there_the_later_gives_up(
+    checkout: Checkout, data: Path, tmp_path: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "b"
+    (target / "lost+found").mkdir(parents=True)
+
+    def no_links(*_: object) -> None:
+        raise PermissionError("this file system has no hard links")
+
+    def meanwhile(step: str) -> None:
+        if step == "copy of order.db":
+            backed_up(data, target)
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(InTheWay, match=r"another one has made .*/b/catalog\.db meanwhile"):
+        backup(data, target, meanwhile)
+    assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "lost+found", "order.db"]
+    assert content(target) == content(data)
+
+
+def test_of_two_files_that_are_put_in_place_both_or_none_stay(
+    checkout: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "b"
+    target.mkdir()
+
+    def meanwhile(step: str) -> None:
+        if step == "copy of order.db":
+            (target / "order.db").write_text("dear diary")
+
+    with pytest.raises(InTheWay, match=r"b/order\.db meanwhile"):
+        backup(data, target, meanwhile)
+    assert [path.name for path in target.iterdir()] == ["order.db"]
 
 
 def test_a_backup_is_not_restored_onto_itself(checkout: Checkout, data: Path, tmp_path: Path) -> None:
@@ -159,7 +237,7 @@ def test_buys_that_are_in_doubt_at_the_moment_end_well_in_the_copy(
     catalog.sell([sold])
     forge(data / "order.db", "UPDATE intents SET time = '2026-01-01T00:00:00.000Z'")
     assert backed_up(data, tmp_path / "b").is_clean, "they wait for a tier, and that is no fault of the copy"
-    assert restore(tmp_path / "b", tmp_path / "r", no_watch).is_clean
+    assert restore(tmp_path / "b", tmp_path / "r", no_watch).audit.is_clean
     copy = Checkout(OrderStore(tmp_path / "r" / "order.db"), CatalogStore(tmp_path / "r" / "catalog.db"))
     copy.settle(copy.intents(10))
     books = Books.read(tmp_path / "r")
@@ -271,7 +349,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
     backed_up(data, tmp_path / "b")
     checkout.place(Buy("after", "Tux", 1))
     restored = tmp_path / "r"
-    assert restore(tmp_path / "b", restored, no_watch).is_clean
+    assert restore(tmp_path / "b", restored, no_watch).audit.is_clean
     assert sorted(path.name for path in restored.iterdir()) == ["catalog.db", "order.db"]
     assert content(restored) == content(tmp_path / "b")
     copy = Checkout(OrderStore(restored / "order.db"), CatalogStore(restored / "catalog.db"))
@@ -290,7 +368,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
         ("a refused buy", "the backup lacks 1 of its refused buys: what is newer would be lost"),
         ("another history", "and its order 1 differs from the backup's"),
         ("another stock", "and its ledger entry 2 differs from the backup's"),
-        ("no store", "is there already and is not an empty folder"),
+        ("no store", "/catalog.db is there already"),
     ],
 )
 def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(
@@ -314,31 +392,25 @@ def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(
     elif change == "no store":
         (data / "order.db").write_text("my diary")
     before = {path.name: path.read_bytes() for path in data.glob("*.db")}
-    with pytest.raises(InTheWay, match=f"data .*{why}; move it away yourself"):
+    with pytest.raises(InTheWay, match=f"data.*{why}; move it away yourself"):
         restore(tmp_path / "b", data, no_watch)
     assert {path.name: path.read_bytes() for path in data.glob("*.db")} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
-def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(
-    checkout: Checkout, data: Path, tmp_path: Path
-) -> None:
-    backed_up(data, tmp_path / "b")
-    forge_schema(
-        tmp_path / "b" / "catalog.db",
-        "DROP TABLE product_history; DROP VIEW low_stock; ALTER TABLE products DROP COLUMN retired;"
-        "CREATE VIEW low_stock AS SELECT 1; PRAGMA user_version = 1",
-    )
+def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(tmp_path: Path) -> None:
+    older(tmp_path / "b", CATALOG, 1, SOLD_ONE)
+    older(tmp_path / "b", LOG, 1, ORDERED_ONE)
     before = (tmp_path / "b" / "catalog.db").read_bytes()
-    assert restore(tmp_path / "b", tmp_path / "r", no_watch).is_clean
-    assert query(tmp_path / "r" / "catalog.db", "PRAGMA user_version") == [(2,)]
+    assert restore(tmp_path / "b", tmp_path / "r", no_watch).audit.is_clean
+    assert query(tmp_path / "r" / "catalog.db", "PRAGMA user_version") == [(CATALOG.newest,)]
     assert (tmp_path / "b" / "catalog.db").read_bytes() == before
 
 
 def test_a_backup_of_a_newer_release_is_refused(checkout: Checkout, data: Path, tmp_path: Path) -> None:
     backed_up(data, tmp_path / "b")
     forge_schema(tmp_path / "b" / "order.db", "PRAGMA user_version = 99")
-    with pytest.raises(Unreadable, match=r"b/order\.db has schema 99, newer than this code's 1"):
+    with pytest.raises(Unreadable, match=rf"b/order\.db has schema 99, newer than this code's {LOG.newest}"):
         restore(tmp_path / "b", tmp_path / "r", no_watch)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
@@ -350,7 +422,7 @@ def test_a_file_of_another_program_in_the_backup_is_named(
     backed_up(data, tmp_path / "b")
     other = (tmp_path / "b" / what).read_bytes() if what == "catalog.db" else what.encode()
     (tmp_path / "b" / "order.db").write_bytes(other)
-    with pytest.raises(Unreadable, match=r"b/order\.db is not (a database|the order\.db of this store)"):
+    with pytest.raises(Unreadable, match=r"b/order\.db(: damaged or no database| is not the order\.db of this store)"):
         restore(tmp_path / "b", tmp_path / "r", no_watch)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import threading
@@ -203,3 +204,18 @@ CatalogStore(Path(sys.argv[1])).migrate()
         command = [sys.executable, "-c", start, str(tmp_path / f"{turn}.db"), begin_at]
         processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
         assert [process.communicate()[1] for process in processes] == [b""] * 4
+
+
+def test_a_new_store_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    """Keys stand in it."""
+    umask = os.umask(0o022)
+    try:
+        store = CatalogStore(tmp_path / "data" / "catalog.db")
+        store.migrate()
+        assert store.is_empty()
+    finally:
+        os.umask(umask)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()}
+    store.close()
+    assert oct((tmp_path / "data").stat().st_mode & 0o777) == "0o700"
+    assert modes == {"catalog.db": "0o600", "catalog.db-wal": "0o600", "catalog.db-shm": "0o600"}
