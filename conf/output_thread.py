@@ -13,6 +13,8 @@ import sys
 import threading
 from contextlib import suppress
 
+from conf.output import open_streams, visible
+
 # Beyond, what is printed is dropped. Of a tier's usual lines this is about 100 kB.
 MAX_WAITING = 1000
 # At the end of the process, for what is not written yet.
@@ -20,14 +22,10 @@ FLUSH_TIMEOUT_S = 1.0
 
 
 def one_line(text: str, max_characters: int = 200) -> str:
-    """The text, short, and with an escape in the place of each character that cannot be seen."""
+    """The text, cut to a length, and with an escape in the place of each character that a terminal would obey."""
     if len(text) > max_characters:
         text = f"{text[:max_characters]}... ({len(text)} characters)"
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+    return visible(text)
 
 
 class Writer:
@@ -155,31 +153,11 @@ class Stream(io.TextIOBase):
 
 def write_in_background() -> Stream:
     """Put such streams in the place of this process's standard output and error. Returns that of the output."""
-    open_standard_files()
+    open_streams()
     writer = Writer(1)
-    output = _replace("stdout", writer, 1)
+    sys.stdout = output = Stream(writer, 1, sys.stdout.encoding)
     # On one terminal, or in one file, the lines of both keep their order.
-    _replace("stderr", writer if os.path.sameopenfile(1, 2) else Writer(2), 2)
+    sys.stderr = Stream(writer if os.path.sameopenfile(1, 2) else Writer(2), 2, sys.stderr.encoding)
+    atexit.register(sys.stderr.drain)
+    atexit.register(output.drain)
     return output
-
-
-def _replace(name: str, writer: Writer, file: int) -> Stream:
-    replaced = getattr(sys, name)  # None when the file was closed
-    with suppress(AttributeError, OSError, ValueError):
-        replaced.flush()
-    stream = Stream(writer, file, getattr(replaced, "encoding", None) or "utf-8")
-    setattr(sys, name, stream)
-    atexit.register(stream.drain)
-    return stream
-
-
-def open_standard_files() -> None:
-    """Give those of the files 0, 1 and 2 that are closed to /dev/null.
-
-    The next file that is opened would get the number: a database, into which somebody then prints.
-    """
-    for file in (0, 1, 2):
-        try:
-            os.fstat(file)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

@@ -189,6 +189,6 @@ def test_the_end_does_not_wait_for_a_reader_who_sleeps(pipe: tuple[int, int]) ->
 
 
 def test_a_line_is_short_and_visible() -> None:
-    assert one_line("\x1b[31mred\nnext\u202e") == "\\x1b[31mred\\nnext\\u202e"
+    assert one_line("\x1b[31mred\nnext\u202e") == "\\x1b[31mred\\x0anext\\u202e"
     assert one_line("Bär") == "Bär"
     assert one_line("x" * 201) == "x" * 200 + "... (201 characters)"
