@@ -96,7 +96,7 @@ def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
     if lost is None:
         return work
     if of_a_lost_report is None:
-        print(f"{program}: the work is done, but its report could not be written: {lost.strerror}", file=sys.stderr)
+        print(f"{program}: no report ({lost.strerror}); the exit code tells how the work ended", file=sys.stderr)
         return work
     if lost.errno == errno.EPIPE:
         return work or 1
