@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 try:
@@ -10,5 +11,6 @@ try:
 
     sys.exit(main(sys.argv[1:]))
 except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to add
     print(file=sys.stderr)
-    os._exit(130)  # at once: a second Ctrl-C while Python ends would be a death by signal
+    os._exit(130)  # at once, for what is printed so far is half a report

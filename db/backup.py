@@ -19,8 +19,10 @@ import apsw
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import TROUBLE, Database
+from db.connection import Database
+from db.errors import TROUBLE
 from db.order import OrderStore
+from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
@@ -51,7 +53,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     if there := in_the_way(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
         raise InTheWay(f"{there[0]} is there already; name a new folder for the backup")
     with staged(target, names) as folder:
-        require_readable(data_dir)  # by this code, and so by those who will restore the copy
+        require_readable(data_dir, *FILES)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
@@ -86,8 +88,8 @@ def restore(source: Path, target: Path, watch: Watch, only: File | None = None) 
             _fix_moments(sources)
             _copy(sources, folder, watch)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
-            catalog.migrate()
-            log.migrate()
+            catalog.migrate(keep_copy=False)  # the backup is one
+            log.migrate(keep_copy=False)
         found = _audit_in_place(folder, target, wanted, watch)
         return Restored(found, tuple(_set_aside(target, wanted)))
 
@@ -125,7 +127,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
             require_own_log(folder / file.name)
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
             connection.pragma("query_only", True)
         yield sources
 

@@ -1,14 +1,16 @@
 """The catalog: products, their stock, and the ledger of every change."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import apsw
 
 from db.connection import Database, run
+from db.identity import introduce
 from db.migrate import migrate
-from domain.errors import REFUSALS, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
 from domain.values import Buy, Product, ProductPage, Sold
 
@@ -28,12 +30,13 @@ _PRODUCTS = """
 class CatalogStore:
     """The catalog in one SQLite file. Each public method is one transaction; any thread may call it."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
+        """`require` is asked before the first use, see Database."""
+        self._database = Database(path, require)
 
-    def migrate(self) -> None:
-        """Bring the file to the newest schema. Raises StartRefused."""
-        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+    def migrate(self, *, keep_copy: bool = True) -> None:
+        """Create the file, or bring it to the newest schema, see db/migrate.py. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def product(self, name: str) -> Product:
         """Raises ProductNotFound."""
@@ -55,10 +58,27 @@ class CatalogStore:
         page = tuple(Product(*row) for row in rows[:limit])
         return ProductPage(page, after=page[-1].name if len(rows) > limit else None)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None, *, reason: Reason = "sold") -> list[Sale]:
-        """Take each buy from the stock, once for its key; one answer for each, in their order."""
+    def sell(
+        self,
+        buys: Sequence[Buy],
+        within_s: float | None = None,
+        *,
+        reason: Reason = "sold",
+        log: LogMark | None = None,
+    ) -> list[Sale]:
+        """Take each buy from the stock, once for its key; one answer for each, in their order.
+
+        Raises AnotherStore, and has sold nothing, when the order `log` that asks is not this catalog's.
+        """
         with self._database.write() as transaction:
+            if log is not None and not _is_ours(transaction, log):
+                raise AnotherStore
             return [_sell(transaction, buy, reason) for buy in buys]
+
+    def introduce(self, last_order: str | None) -> Introduction:
+        """How the catalog tells of itself to an order log whose newest order has the key `last_order`."""
+        with self._database.read() as connection:
+            return introduce(connection, last_order)
 
     def is_empty(self) -> bool:
         """Whether there is no product yet."""
@@ -84,13 +104,19 @@ def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound
     return Product(*rows[0]) if rows else ProductNotFound()
 
 
+_IS_OURS = """
+    SELECT id = :store AND (
+        :last_order IS NULL OR EXISTS (SELECT 1 FROM stock_ledger WHERE key = :last_order AND reason = 'sold'))
+    FROM store"""
+
+
+def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
+    return bool(run(transaction, _IS_OURS, {"store": log.store, "last_order": log.last_order})[0][0])
+
+
 _HOW_IT_ENDED = """
     SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key
     UNION ALL SELECT product, quantity, :reason, NULL, reason FROM refused WHERE key = :key"""
-_TAKE = """
-    UPDATE products SET quantity = quantity - :quantity
-    WHERE name = :product AND quantity >= :quantity AND NOT retired
-    RETURNING price_cents, quantity"""
 
 
 def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
@@ -101,43 +127,37 @@ def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
         if (product, quantity, taken_as) != (buy.product, buy.quantity, reason):
             return KeyReused()
         return REFUSALS[refusal]() if refusal else Sold(price_cents)
-    taken = run(transaction, _TAKE, {"product": buy.product, "quantity": buy.quantity})
-    if not taken:
-        return _refuse(transaction, buy)
-    price_cents, balance = taken[0]
-    enter(transaction, Product(buy.product, price_cents, balance), -buy.quantity, reason, buy.key)
-    return Sold(price_cents)
+    found = _lookup(transaction, buy.product)
+    if isinstance(found, ProductNotFound):
+        return _refuse(transaction, buy, found)
+    if found.quantity < buy.quantity:
+        return _refuse(transaction, buy, OutOfStock())
+    enter(transaction, found, -buy.quantity, reason, buy.key)
+    return Sold(found.price_cents)
 
 
 _REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
-def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
-    known = run(transaction, _PRODUCT, {"name": buy.product})
-    refusal = OutOfStock() if known else ProductNotFound()
+def _refuse(transaction: apsw.Connection, buy: Buy, refusal: Refused) -> Refused:
     row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
     run(transaction, _REFUSE, row)
     return refusal
 
 
-_ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
-_ADDED = "INSERT INTO product_history (product, what, price_cents) VALUES (:name, 'added', :price_cents)"
-
-
 def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
-    """A new product, with its first entries in the ledger and in the history. The owner's key stands in the ledger."""
-    row = {"name": product.name, "price_cents": product.price_cents}
-    run(transaction, _ADD, row | {"quantity": product.quantity})
-    run(transaction, _ADDED, row)
-    enter(transaction, product, product.quantity, "initial", key)
+    """A new product. Its first entry in the ledger brings it along, and its first entry in the history."""
+    enter(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
 
 
 _ENTER = """
-    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
-    VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
+    VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 
 
-def enter(transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None) -> None:
-    """A change of the stock, which has led to this `product`."""
-    entry = {"product": product.name, "balance": product.quantity, "price_cents": product.price_cents}
-    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key})
+def enter(
+    transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
+) -> None:
+    """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
+    entry = {"product": product.name, "balance": product.quantity + delta, "price_cents": product.price_cents}
+    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key, "note": note})

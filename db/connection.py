@@ -5,7 +5,7 @@ apsw brings its own SQLite, newer than the system's: releases before 3.51.3 can 
 this process: closing one of its descriptors drops the locks of the other.
 """
 
-import logging
+import math
 import os
 import threading
 import time
@@ -16,6 +16,10 @@ from typing import Any
 
 import apsw
 
+from db import trouble
+from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, may_pass_over, tell_shopper
+from db.patience import wait_for_locks
+from db.place import CompanionMoved, FileMoved, Place, Stamp, stamp_of
 from domain.errors import Unavailable
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
@@ -23,10 +27,12 @@ BUSY_TIMEOUT_MS = 1_000
 # The first query of a worker waits for it in the one thread that serves all connections.
 SETTLE_PATIENCE_S = 0.05
 
-# The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
-TROUBLE = (apsw.FullError, apsw.IOError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.ProtocolError, apsw.NoMemError)
-
-_log = logging.getLogger(__name__)
+# What the write-ahead log shrinks to at the first commit behind a checkpoint: what it has when nobody reads for long.
+LOG_LIMIT_BYTES = 4 * 1024 * 1024
+# Above, somebody keeps an old state of the database open, and the log hears of it.
+LARGE_LOG_BYTES = 64 * 1024 * 1024
+# How long a file that was refused is not looked at again: each request would.
+_REFUSED_FOR_S = 1.0
 
 
 class StartRefused(Exception):
@@ -46,15 +52,21 @@ def require_safe_sqlite(version: str | None = None) -> None:
 
 
 def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
-    """A connection at full durability. The busy timeout comes first: the pragmas behind it may have to wait."""
-    connection = apsw.Connection(str(path))
+    """A connection at full durability. A file that is missing stays so: only a migration makes one.
+
+    The busy timeout comes first: the pragmas behind it may have to wait.
+    """
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        connection.set_busy_timeout(busy_timeout_ms)
-        _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL").fetchall(), busy_timeout_ms / 1000)
+        if connection.readonly("main"):
+            raise apsw.ReadOnlyError("it can only be read")
+        wait_for_locks(connection, busy_timeout_ms)
+        _patiently(lambda: _switch_to_wal(connection), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-        connection.set_busy_timeout(0)  # a checkpoint that waits for readers would keep the writers out
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}").fetchall()
+        wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
-        connection.set_busy_timeout(busy_timeout_ms)
+        wait_for_locks(connection, busy_timeout_ms)
         # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
         connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     except BaseException:
@@ -63,9 +75,15 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     return connection
 
 
+def _switch_to_wal(connection: apsw.Connection) -> None:
+    mode = connection.execute("PRAGMA journal_mode = WAL").get
+    if mode != "wal":  # how SQLite says that it has tried and cannot
+        raise NoSharedMemory(f"the journal mode stays {mode}")
+
+
 def give_up(connection: apsw.Connection) -> None:
     """Close it, whatever the disk says. The last connection of a file checkpoints as it closes, which may fail."""
-    with suppress(*TROUBLE):
+    with suppress(*TROUBLE, *DAMAGE):
         connection.close(True)
 
 
@@ -91,12 +109,19 @@ def settle_log(connection: apsw.Connection) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until this file or folder is on the disk. Never for a database in use: closing it drops its locks."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until this file or folder is on the disk. Never for a database in use: closing it drops its locks.
+
+    A folder that its file system cannot sync is passed over. A file never is.
+    """
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if not may_pass_over(path, error):
+            raise
 
 
 def _patiently(step: Callable[[], object], timeout_s: float) -> None:
@@ -141,48 +166,112 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
 
 class _Thread(threading.local):
     connection: apsw.Connection | None = None
+    place: Place | None = None
 
 
 class Database:
-    """One SQLite file. Threads share the object, never a connection; each opens its own at its first use."""
+    """One SQLite file, which must be there. Threads share the object, never a connection; each opens its own at its
+    first use.
 
-    def __init__(self, path: Path) -> None:
+    It stays with the file that it has begun with: another one under the same name may be older, so it is not used
+    until the process starts anew. `require` looks at the first one and raises StartRefused when it must not be used.
+    """
+
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
         self.path = path
+        self._require = require
         self._thread = _Thread()
+        self._stamp: Stamp | None = None
+        self._refusal = ""
+        self._refused_until = 0.0  # monotonic clock
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
-        """One `transaction`. Raises Unavailable when the lock is not free in time or the disk fails."""
-        with self._trouble_is_unavailable():
+        """One `transaction`. Raises Unavailable: the lock is not free in time, the disk fails, or the file is gone."""
+        with self._trouble_is_unavailable(writing=True):
             connection = self._connection()
             with transaction(connection):
                 yield connection
+                self._watch_log(self._place().require_unmoved())
+        trouble.ends(str(self.path), f"{self.path}: can be written again")
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """A connection for one SELECT, which is a snapshot by itself. Raises Unavailable like `write`."""
-        with self._trouble_is_unavailable():
-            yield self._connection()
+        with self._trouble_is_unavailable(writing=False):
+            connection = self._connection()
+            self._place().require_there()
+            yield connection
+        trouble.ends(str(self.path), f"{self.path}: can be read again", writing=False)
 
     def close(self) -> None:
         """Close this thread's connection. It opens again at the next use."""
-        connection, self._thread.connection = self._thread.connection, None
+        connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
         if connection is not None:
             give_up(connection)
 
     def _connection(self) -> apsw.Connection:
         if self._thread.connection is None:
-            self._thread.connection = connect(self.path)
+            self._require_known()
+            connection = connect(self.path, BUSY_TIMEOUT_MS)
+            try:
+                place = Place(connection, self.path)
+                if self._stamp not in (None, place.stamp):
+                    raise FileMoved("another file has just taken its place")
+            except BaseException:
+                give_up(connection)
+                raise
+            self._stamp = place.stamp
+            self._thread.connection, self._thread.place = connection, place
         return self._thread.connection
 
+    def _require_known(self) -> None:
+        """Raises FileMoved for a file that must not be used, before it is open: the log beside it may be another's."""
+        if time.monotonic() < self._refused_until:
+            raise FileMoved(self._refusal)
+        there = stamp_of(str(self.path))
+        if there is None:
+            return  # SQLite says so
+        try:
+            if self._stamp is None:
+                self._require()
+            elif there != self._stamp:
+                raise FileMoved(
+                    "another file has taken its place, maybe an older one; restart the store, which looks at it"
+                )
+        except (FileMoved, StartRefused) as error:
+            self._refuse(str(error), for_s=_REFUSED_FOR_S)
+            raise FileMoved(self._refusal) from error
+
+    def _refuse(self, why: str, for_s: float) -> None:
+        self._refusal, self._refused_until = why, time.monotonic() + for_s
+
+    def _place(self) -> Place:
+        assert self._thread.place is not None
+        return self._thread.place
+
+    def _watch_log(self, log_bytes: int) -> None:
+        subject = f"{self.path}-wal"
+        if log_bytes > LARGE_LOG_BYTES:
+            why = "somebody keeps an old state of the database open, in a sqlite3 shell within BEGIN, say"
+            trouble.begins(subject, f"{subject}: has grown beyond {LARGE_LOG_BYTES // 2**20} MiB; {why}")
+        else:
+            trouble.ends(subject, f"{subject}: has shrunk again")
+
     @contextmanager
-    def _trouble_is_unavailable(self) -> Iterator[None]:
+    def _trouble_is_unavailable(self, *, writing: bool) -> Iterator[None]:
         try:
             yield
-        except apsw.BusyError as error:
+        except BUSY as error:
             raise Unavailable() from error
-        except TROUBLE as error:
-            _log.error("%s: %s", self.path, error)
+        except (FileMoved, NoSharedMemory, *TROUBLE, *DAMAGE) as error:
+            if isinstance(error, CompanionMoved):
+                self._place().rescue()
+                self._refuse(str(error), for_s=math.inf)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
-            raise Unavailable("the store cannot reach its data, try again") from error
+            why = explain(self.path, error)
+            trouble.begins(str(self.path), why, writing=writing)
+            unavailable = Unavailable(tell_shopper(self.path, error))
+            unavailable.add_note(why)  # for the owner: a stranger reads no paths
+            raise unavailable from error

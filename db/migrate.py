@@ -3,38 +3,50 @@
 A migration is a file NNNN_what.sql, run once, in order. All that are missing run in one transaction together with the
 new `user_version`, so a crash half way leaves the old schema, and of several processes that start at once one migrates
 while the others wait. `application_id` tells our files from others.
+
+Before an upgrade the database is copied beside itself: catalog.db.schema-2-20261128T141500Z. The copy is the owner's to
+remove. There is at most one for each schema, the newest.
 """
 
 import contextlib
+import logging
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 
-from db.connection import TROUBLE, StartPostponed, StartRefused, connect, require_safe_sqlite, transaction
+from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, sync, transaction
+from db.errors import BUSY, TROUBLE, explain, is_lasting
 from db.log_check import foreign_log, misfit
+from db.patience import wait_for_locks
 from db.staging import PRIVATE_FOLDER, create_private
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
+_PAGES_A_STEP = 4_096
+
+_log = logging.getLogger(__name__)
 
 
-def migrate(path: Path, migrations: Path, application_id: int) -> None:
-    """Create or upgrade the database at `path`. Raises StartRefused, and then has changed nothing."""
+def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: bool = True) -> None:
+    """Create or upgrade the database at `path`, and say so in the log. Raises StartRefused; then nothing has changed.
+
+    Before an upgrade it copies the database beside itself, unless there is another copy of it anyway.
+    """
     require_safe_sqlite()
     scripts = sorted(migrations.glob("[0-9]*.sql"))
     try:
         path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         _refuse_foreign_log(path)
         _refuse_strangers(path, application_id, newest=len(scripts))
-        create_private(path)
+        create_private(path.resolve())  # where a link leads
         with contextlib.closing(connect(path, _WAIT_MS)) as connection:
-            _upgrade(connection, scripts, application_id)
-    except (apsw.BusyError, *TROUBLE) as error:
-        raise StartPostponed(f"{path} (DATA_DIR): {error}") from error
+            _upgrade(connection, path, scripts, application_id, keep_copy=keep_copy)
     except (apsw.Error, OSError) as error:
-        raise StartRefused(f"{path} (DATA_DIR): {error}") from error
+        may_pass = isinstance(error, (*BUSY, *TROUBLE)) and not is_lasting(path, error)
+        raise (StartPostponed if may_pass else StartRefused)(f"{explain(path, error)} (DATA_DIR)") from error
 
 
 def _refuse_foreign_log(path: Path) -> None:
@@ -65,7 +77,7 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
 def _describe(path: Path, flags: int) -> tuple[int, int, int]:
     """application_id, user_version, and how many tables and the like there are."""
     with contextlib.closing(apsw.Connection(str(path), flags=flags)) as connection:
-        connection.set_busy_timeout(_WAIT_MS)
+        wait_for_locks(connection, _WAIT_MS)
         with connection:  # one snapshot: another process may be migrating
             owner = connection.pragma("application_id")
             version = connection.pragma("user_version")
@@ -85,11 +97,61 @@ def _describe_after_rollback(path: Path) -> tuple[int, int, int]:
         return _describe(Path(folder, path.name), apsw.SQLITE_OPEN_READWRITE)
 
 
-def _upgrade(connection: apsw.Connection, scripts: list[Path], application_id: int) -> None:
+def _upgrade(
+    connection: apsw.Connection, path: Path, scripts: list[Path], application_id: int, *, keep_copy: bool
+) -> None:
+    # Before the transaction, in which SQLite would not hear of it: a row that speaks of what was deleted by hand is for
+    # the audit, and must not keep the store from being upgraded.
+    connection.pragma("foreign_keys", False)
     with transaction(connection):
         version = connection.pragma("user_version")
-        for script in scripts[version:]:
-            # All rows, for only then SQLite has run all statements.
-            connection.execute(script.read_text(encoding="utf-8")).fetchall()
-        connection.pragma("application_id", application_id)
-        connection.pragma("user_version", max(version, len(scripts)))
+        if version == len(scripts):
+            return
+        copy = _copy(path, version) if version and keep_copy else None
+        try:
+            for script in scripts[version:]:
+                # All rows, for only then SQLite has run all statements.
+                connection.execute(script.read_text(encoding="utf-8")).fetchall()
+            connection.pragma("application_id", application_id)
+            connection.pragma("user_version", len(scripts))
+        except apsw.Error as error:
+            kept = f", and a copy is in {copy}" if copy else ""
+            raise StartRefused(
+                f"{path}: the migration to schema {len(scripts)} failed ({error}); it stays at schema {version}{kept}"
+            ) from error
+    if not version:
+        _log.info("%s is new, schema %d", path, len(scripts))
+    else:
+        kept = f"; as it was, it is in {copy}" if copy else ""
+        _log.info("%s was migrated from schema %d to schema %d%s", path, version, len(scripts), kept)
+
+
+def _copy(path: Path, version: int) -> Path:
+    """Copy the database as it stands, beside itself and synced; the older copy of the same schema goes. Its name."""
+    path = path.resolve()
+    name = f"{path.name}.schema-{version}"
+    older = [other for other in path.parent.iterdir() if other.name.startswith(f"{name}-")]
+    copy = path.with_name(f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    unfinished = path.with_name(f".{name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    create_private(unfinished)
+    try:
+        # From a connection of its own: the one that migrates is within its transaction, and has changed nothing yet.
+        with (
+            contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as source,
+            contextlib.closing(apsw.Connection(str(unfinished))) as target,
+        ):
+            with target.backup("main", source, "main") as pages:
+                while not pages.done:
+                    pages.step(_PAGES_A_STEP)
+            target.pragma("journal_mode", "delete")  # one plain file
+        sync(unfinished)
+        unfinished.rename(copy)
+        sync(copy.parent)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    for other in older:
+        if other != copy:
+            other.unlink(missing_ok=True)
+    return copy

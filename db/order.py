@@ -1,13 +1,15 @@
 """The order log: orders, refused buys, and the intents of buys still in doubt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
 
 from db.connection import Database, run
+from db.identity import id_in, last_order, objection
 from db.migrate import migrate
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Receipt, Sale, Step
 from domain.values import Buy, Order, Sold
 
@@ -24,12 +26,14 @@ _INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :lim
 class OrderStore:
     """The order log in one SQLite file. Each public method is one transaction; any thread may call it."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
+        """`require` is asked before the first use, see Database."""
+        self._database = Database(path, require)
+        self._mark: LogMark | None = None
 
-    def migrate(self) -> None:
-        """Bring the file to the newest schema. Raises StartRefused."""
-        migrate(self._database.path, MIGRATIONS, APPLICATION_ID)
+    def migrate(self, *, keep_copy: bool = True) -> None:
+        """Create the file, or bring it to the newest schema, see db/migrate.py. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def write(self, steps: Sequence[Step]) -> list[Receipt | None]:
         """One transaction for all steps; the receipt of each.
@@ -38,9 +42,46 @@ class OrderStore:
         A buy that is finished is written down, once for its key, and its intent is dropped.
         """
         with self._database.write() as transaction:
-            return [
+            receipts = [
                 _begin(transaction, buy) if sale is None else _finish(transaction, buy, sale) for buy, sale in steps
             ]
+        self._note_order(steps, receipts)
+        return receipts
+
+    def _note_order(self, steps: Sequence[Step], receipts: Sequence[Receipt | None]) -> None:
+        if self._mark is None:
+            return
+        for (buy, _), receipt in zip(reversed(steps), reversed(receipts), strict=True):
+            if isinstance(receipt, Order):
+                self._mark = LogMark(self._mark.store, buy.key)
+                return
+
+    def mark(self) -> LogMark | None:
+        """What the log says of itself with each call to its catalog; None as long as it has met none."""
+        if self._mark is None:
+            with self._database.read() as connection:
+                store = id_in(connection)
+                self._mark = None if store is None else LogMark(store, last_order(connection))
+        return self._mark
+
+    def last_order(self) -> str | None:
+        """The key of the newest order, for its catalog to know it by."""
+        with self._database.read() as connection:
+            return last_order(connection)
+
+    def meet(self, catalog: Introduction) -> str | None:
+        """Why this is not the log of the catalog that was introduced to its newest order; None when it is.
+
+        A log that has met none yet takes the store's id from this one.
+        """
+        with self._database.read() as connection:
+            why = objection(connection, catalog)
+        if why is None and catalog.id is not None and self.mark() is None:
+            with self._database.write() as transaction:
+                # Another worker may have been faster, and with another catalog.
+                if (why := objection(transaction, catalog)) is None and id_in(transaction) is None:
+                    run(transaction, _ADOPT, {"id": catalog.id})
+        return why
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the log or in doubt."""
@@ -65,6 +106,7 @@ class OrderStore:
         self._database.close()
 
 
+_ADOPT = "INSERT INTO store (id) VALUES (:id)"
 _INTENT_OF_KEY = "SELECT product, quantity FROM intents WHERE key = :key"
 _INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
 

@@ -1,6 +1,9 @@
 """The program of the books: one function a command, each with its exit code."""
 
 import argparse
+import logging
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable
@@ -13,17 +16,19 @@ from conf.health import is_healthy
 from conf.output import exit_code, print_json, visible
 from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
-from db.audit import Audit, audit
+from db.audit import Audit, Discrepancy, audit
+from db.audit.acceptance import accept, was_accepted
 from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
+from db.errors import DAMAGE
 from db.options import options
 from db.reconcile import reconcile
-from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
-from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_readable
+from db.report import print_accepted, print_audit, print_change, print_copy, print_reconciled, print_status, watching
+from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
 from db.staging import InTheWay
 from db.status import Status, status
-from domain.errors import StoreError, Unavailable
+from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Product
 
 CLEAN, WRONG, FAILED = 0, 1, 2
@@ -40,15 +45,22 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(given: argparse.Namespace) -> int:
+    logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
     try:
-        return COMMANDS[given.command](given, load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"])))
+        settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
     except SettingsError as error:
         return _fail(given, FAILED, str(error))
+    try:
+        return COMMANDS[given.command](given, settings)
     except Unavailable as error:
+        why = getattr(error, "__notes__", [])  # where somebody has to do something first
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(given, FAILED, f"{error}{again}")
+        return _fail(given, FAILED, f"{why[0]}; then try again{again}" if why else f"{error}{again}")
     except StoreError as no:
         return _fail(given, WRONG, f"{no}; nothing was changed", speaker=given.command)
+    except DAMAGE as error:
+        advice = "python -m db audit names the file, restore brings a backup back"
+        return _fail(given, FAILED, f"{settings.data_dir}: a database is damaged ({error}); {advice}")
     except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
         return _fail(given, FAILED, str(error))
 
@@ -69,8 +81,11 @@ def _status(given: argparse.Namespace, settings: Settings) -> int:
 
 def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
-    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
-        found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    try:
+        with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+            found, state = audit(snapshots, watch=watch), _status_if_any(snapshots)
+    except Damaged as damaged:
+        found, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
     print_audit(found, state, time.monotonic() - begun, given.json)
     return _code(found)
 
@@ -143,7 +158,7 @@ def _code(found: Audit) -> int:
 
 def _change(given: argparse.Namespace, settings: Settings) -> int:
     """One of the owner's changes. The same one again under its key is done already, and as good."""
-    require_readable(settings.data_dir)  # no books are made where there are none
+    require_readable(settings.data_dir, CATALOG)  # no books are made where there are none
     path = settings.data_dir / CATALOG.name
     with closing(Assortment(path)) as assortment, closing(CatalogStore(path)) as catalog:
         match given.command:
@@ -151,6 +166,10 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
                 is_new = assortment.add(Product(given.name, given.price_cents, given.quantity), given.key)
             case "restock":
                 is_new = assortment.restock(given.name, given.quantity, given.key)
+            case "writeoff":
+                is_new = assortment.writeoff(given.name, given.quantity, given.note, given.key)
+            case "correct":
+                is_new = assortment.correct(given.name, given.counted, given.note, given.key)
             case "price":
                 is_new = assortment.price(given.name, given.price_cents, given.key)
             case _:
@@ -158,6 +177,31 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
         [product] = catalog.lookup([given.name])
     print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
     return CLEAN
+
+
+def _accept(given: argparse.Namespace, settings: Settings) -> int:
+    """The owner's signature under one discrepancy, which must be there now, or was signed before under the key."""
+    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+        found = audit(snapshots, watch=watch)
+    path = settings.data_dir / CATALOG.name
+    everything = (*found.discrepancies, *(one.discrepancy for one in found.accepted))
+    named = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    if named is not None:
+        is_new = accept(path, named, given.note, _user(), given.key)
+    elif was_accepted(path, given.fingerprint, given.note, given.key):
+        is_new = False
+    else:
+        raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
+    print_accepted(given.fingerprint, named, given.key, is_new, given.json)
+    return CLEAN
+
+
+def _user() -> str:
+    """Who runs this. In a container the user may have no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 # Only restore has to know where the tiers are: nothing else may run into a wrong address of theirs.
@@ -176,4 +220,7 @@ COMMANDS: dict[str, Command] = {
     "restock": _change,
     "price": _change,
     "retire": _change,
+    "writeoff": _change,
+    "correct": _change,
+    "accept": _accept,
 }

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from db.catalog import CatalogStore
+from db.identity import other_store
 from db.log_check import misfit
 from db.order import OrderStore
 from db.snapshots import CATALOG, FILES, LOG, Unreadable
@@ -23,8 +24,10 @@ def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed
     """Bring the buys to their end; for each the number of its order, or a no.
 
     Raises Unavailable; what was brought to its end before stays so. Raises Unreadable, and changes nothing, where a
-    database and the log beside it do not hold together.
+    database and the log beside it do not hold together, or the two files are of two stores.
     """
+    if why := other_store(data_dir):
+        raise Unreadable(f"{why}: nothing is repaired between them")
     for file in FILES:
         if problem := misfit(data_dir / file.name):
             raise Unreadable(f"{data_dir / file.name} and its log do not fit together: {problem}")

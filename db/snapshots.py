@@ -1,7 +1,7 @@
 """Both databases, to be read only: short looks at one moment of one file and at a later moment of the other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,8 +9,9 @@ from typing import Self
 import apsw
 
 from db import catalog, order
-from db.connection import TROUBLE
+from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
 from db.log_check import foreign_log
+from db.patience import wait_for_locks
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -19,6 +20,14 @@ _BUSY_TIMEOUT_MS = 5_000
 
 class Unreadable(Exception):
     """These are not books that this code can read; the message says why and what to do."""
+
+
+class Damaged(Unreadable):
+    """One of the two is so damaged that nothing else can be told of it. `name` says which."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        super().__init__(explain(path, error))
+        self.name = path.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +66,20 @@ class Snapshots:
     intent is logged before it is sold, and it is sold before it is ordered.
     """
 
-    def __init__(self, data_dir: Path) -> None:
-        """Raises Unreadable for files that are missing, not this store's, or of another schema."""
+    def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:
+        """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
-        for file in FILES:
+        for file in files:
             require_own_log(data_dir / file.name)
             if not (data_dir / file.name).is_file():
-                raise Unreadable(f"{data_dir / file.name} does not exist; DATA_DIR says where the store's state is")
+                why = "is no file" if (data_dir / file.name).exists() else "does not exist"
+                raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
         # Where a link leads, for there SQLite keeps the write-ahead log.
-        paths = {file: (data_dir / file.name).resolve() for file in FILES}
+        paths = {file: (data_dir / file.name).resolve() for file in files}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
-            self._connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
             # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
             crashed = any(_is_not_empty(path.with_name(f"{path.name}-wal")) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
@@ -101,7 +111,11 @@ class Snapshots:
     def _attach(self, file: File, path: Path) -> None:
         # Not mode=ro: one who may only read leaves the companions behind that opening a database in WAL mode makes.
         with _trouble_is_unreadable(path):
-            self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
+            try:
+                self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
+            except apsw.Error:
+                _read_schema(path)  # ATTACH says no more than that it cannot
+                raise
         version = version_of(self._connection, file, path, schema=file.schema)
         if version < file.newest:
             raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
@@ -113,9 +127,9 @@ def require_own_log(path: Path) -> None:
         raise Unreadable(why)
 
 
-def require_readable(data_dir: Path) -> None:
-    """Raises Unreadable for files that are missing, not this store's, or of another schema."""
-    with Snapshots(data_dir):
+def require_readable(data_dir: Path, *files: File) -> None:
+    """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
+    with Snapshots(data_dir, files):
         pass
 
 
@@ -125,7 +139,8 @@ def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: s
         owner = connection.pragma("application_id", schema=schema)
         version = connection.pragma("user_version", schema=schema)
     if owner != file.application_id:
-        raise Unreadable(f"{path} is not the {file.name} of this store")
+        what = f"is not the {file.name} of this store" if path.stat().st_size else "is empty"
+        raise Unreadable(f"{path} {what}; DATA_DIR says where the store's state is")
     assert isinstance(version, int)
     if version > file.newest:
         raise Unreadable(f"{path} has schema {version}, newer than this code's {file.newest}; use the newer release")
@@ -136,10 +151,18 @@ def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: s
 def _trouble_is_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
-    except apsw.NotADBError:
-        raise Unreadable(f"{path} is not a database") from None
-    except TROUBLE as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+    except DAMAGE as error:
+        raise Damaged(path, error) from error
+    except (apsw.SQLError, NoSharedMemory, *TROUBLE) as error:
+        raise Unreadable(f"cannot be read: {explain(path, error)}") from error
+
+
+def _read_schema(path: Path) -> None:
+    """Raises the apsw.Error that keeps this database from being read."""
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.pragma("query_only", True)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
 def _is_not_empty(path: Path) -> bool:

@@ -48,6 +48,12 @@ class KeyReused(StoreError):
     message = "this Idempotency-Key was used for another product or quantity"
 
 
+class AnotherStore(StoreError):
+    """The catalog and the order log that asks it are not of one store, or not of one age: nothing was sold."""
+
+    message = "this catalog is not the one of your order log"
+
+
 class Unavailable(StoreError):
     """No answer now. It says nothing about the buy: ask again with the same key."""
 

@@ -8,14 +8,15 @@ from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
+from db.identity import CATALOG_NAME, require_whole
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
-from domain.values import parse_name
+from domain.values import parse_key, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.guarded import guarded
 from wsgi_apps.reply import Reply, in_thread
-from wsgi_apps.wire import buys_of, found_json, names_of, product_json, sale_json
+from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -38,6 +39,7 @@ class CatalogApp(App):
             Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
+            Rule("/store", methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
             Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
@@ -53,9 +55,15 @@ class CatalogApp(App):
         """For the front end: what many shoppers ask at once."""
         return Reply({"data": [found_json(found) for found in self._catalog.lookup(names_of(request.whole_body))]})
 
+    def introduce(self, request: Request) -> Reply:
+        """For the order tier: which store this is, so that it buys from its own and from no other."""
+        last_order = request.headers.get("Last-Order")
+        key = None if last_order is None else parse_key(last_order, called="Last-Order")
+        return Reply({"data": introduction_json(self._catalog.introduce(key))})
+
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""
-        sales = self._catalog.sell(buys_of(request.whole_body))
+        sales = self._catalog.sell(buys_of(request.whole_body), log=mark_of(request.headers))
         return Reply({"data": [sale_json(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
@@ -76,6 +84,8 @@ def create_app() -> "WSGIApplication":
 
 def prepare(settings: Settings) -> None:
     """Before the first worker: schema, and the first products. Raises StartRefused."""
+    if warning := require_whole(settings.data_dir, CATALOG_NAME):
+        _log.warning("%s", warning)
     store = _store(settings)
     store.migrate()
     try:
@@ -91,4 +101,5 @@ def prepare(settings: Settings) -> None:
 
 
 def _store(settings: Settings) -> CatalogStore:
-    return CatalogStore(settings.data_dir / "catalog.db")
+    folder = settings.data_dir
+    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_whole(folder, CATALOG_NAME))

@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from domain.errors import ProductNotFound, StoreError, Unavailable
+from domain.errors import AnotherStore, ProductNotFound, StoreError, Unavailable
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.values import Buy, Order, Product, ProductPage
-from wsgi_apps.errors import error_of
+from wsgi_apps.errors import STATUS, error_of
 from wsgi_apps.peer import Peer
 from wsgi_apps.wire import (
     buys_body,
     found_of,
+    introduction_of,
+    mark_headers,
     names_body,
     order_of,
     page_of,
@@ -42,9 +45,22 @@ class HttpCatalog:
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _read(self._peer.call("GET", f"/products?{query}"), page_of)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
-        """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them."""
-        answer = self._peer.call("POST", "/sales", headers=_JSON, body=buys_body(buys), within_s=within_s)
+    def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
+        """See CatalogStore.introduce. Raises Unavailable."""
+        headers = {} if last_order is None else {"Last-Order": last_order}
+        answer = self._peer.call("GET", "/store", headers=headers, within_s=within_s)
+        try:
+            return _read(answer, lambda body: introduction_of(body["data"]))
+        except StoreError as error:
+            raise Unavailable from error
+
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
+        """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them, and
+        AnotherStore when the order `log` is not this catalog's, which says nothing about them at the right one."""
+        headers = {**_JSON, **mark_headers(log)}
+        answer = self._peer.call("POST", "/sales", headers=headers, body=buys_body(buys), within_s=within_s)
+        if answer[0] == STATUS[AnotherStore]:
+            raise AnotherStore
         return _read_all(answer, sale_of, count=len(buys))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from domain.errors import (
+    AnotherStore,
     Invalid,
     KeyReused,
     OrderNotFound,
@@ -18,6 +19,7 @@ STATUS: dict[type[StoreError], int] = {
     ProductNotFound: 404,
     OutOfStock: 404,
     OrderNotFound: 404,
+    AnotherStore: 409,
     KeyReused: 422,
     TooManyRefusals: 429,
     Unavailable: 503,

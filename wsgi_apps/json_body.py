@@ -35,7 +35,13 @@ def members(value: object, what: str, **kinds: type) -> list[Any]:
     return [check(given[name], kind, f"{what}: {name}") for name, kind in kinds.items()]
 
 
-_JSON_NAMES: dict[type, str] = {dict: "an object", list: "an array", str: "a string", int: "a whole number"}
+_JSON_NAMES: dict[type, str] = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "a whole number",
+    bool: "a boolean",
+}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

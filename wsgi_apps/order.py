@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
+from db.identity import LOG_NAME, require_whole
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
 from domain.protocols import Placed
-from domain.refusals import Allowance, LimitedCheckout
+from domain.refusals import Allowance
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
@@ -74,19 +76,24 @@ def create_app() -> "WSGIApplication":
     settings = load()
     # Each worker has its share of what may be refused: they know nothing of each other.
     allowance = Allowance(settings.refused_per_s / settings.order.workers)
-    checkout = LimitedCheckout(_store(settings), HttpCatalog(_catalog(settings)), allowance)
+    store = _store(settings)
+    checkout = PairedCheckout(store, PairedCatalog(store, HttpCatalog(_catalog(settings))), allowance)
     return guarded(OrderApp(checkout), settings.secrets)
 
 
 def prepare(settings: Settings) -> None:
     """Before the first worker: schema, and the buys that the last run left in doubt. Raises StartRefused."""
+    if warning := require_whole(settings.data_dir, LOG_NAME):
+        _log.warning("%s", warning)
     store, peer = _store(settings), _catalog(settings)
     store.migrate()
     try:
-        checkout = Checkout(store, HttpCatalog(peer))
+        catalog = PairedCatalog(store, HttpCatalog(peer))
+        catalog.meet(MEETS_WITHIN_S)
+        checkout = Checkout(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:
-        _log.info("the catalog does not answer yet; buys in doubt wait for it")
+        _log.info("the catalog does not answer yet, or is not ours; buys wait for it")
     finally:
         # The workers are forked from here: they must inherit neither connection.
         store.close()
@@ -95,11 +102,13 @@ def prepare(settings: Settings) -> None:
 
 def start_recovery(settings: Settings) -> None:
     """In a worker: start the thread that settles what is left in doubt from now on."""
-    Recovery(Checkout(_store(settings), HttpCatalog(_catalog(settings)))).start()
+    store = _store(settings)
+    Recovery(Checkout(store, PairedCatalog(store, HttpCatalog(_catalog(settings))))).start()
 
 
 def _store(settings: Settings) -> OrderStore:
-    return OrderStore(settings.data_dir / "order.db")
+    folder = settings.data_dir
+    return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
 
 
 def _catalog(settings: Settings) -> Peer:

@@ -8,6 +8,7 @@ import random
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from conf.secret import Secrets
@@ -86,7 +87,8 @@ class _Connection(http.client.HTTPConnection):
                 self.sock.close()
                 if share == 1:
                     raise
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # it is faster with it, and works without
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
         return http.client.HTTPResponse(_SocketWithDeadline(sock, self.deadline), **options)  # type: ignore[arg-type]

@@ -4,8 +4,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from werkzeug.datastructures import Headers
+
 from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, TooManyRefusals
+from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
@@ -101,6 +104,35 @@ def sale_of(value: Any) -> Sale:
     if "price_cents" in value:
         return Sold(check(value["price_cents"], int, "price_cents"))
     return _no_of(value)
+
+
+def introduction_json(catalog: Introduction) -> dict[str, Any]:
+    return {"id": catalog.id, "last_sold": catalog.last_sold, "has_last_order": catalog.has_last_order}
+
+
+def introduction_of(value: Any) -> Introduction:
+    """Raises ValueError for anything else."""
+    last_sold = value["last_sold"]
+    return Introduction(
+        id=check(value["id"], str, "id"),
+        last_sold=None if last_sold is None else parse_key(last_sold),
+        has_last_order=check(value["has_last_order"], bool, "has_last_order"),
+    )
+
+
+def mark_headers(log: LogMark | None) -> dict[str, str]:
+    """How an order log tells of itself in a call to its catalog."""
+    if log is None:
+        return {}
+    return {"Store-Id": log.store} if log.last_order is None else {"Store-Id": log.store, "Last-Order": log.last_order}
+
+
+def mark_of(headers: Headers) -> LogMark | None:
+    """Whose order log asks; None when it does not tell. Raises Invalid."""
+    store, last_order = headers.get("Store-Id"), headers.get("Last-Order")
+    if store is None:
+        return None
+    return LogMark(store, None if last_order is None else parse_key(last_order, called="Last-Order"))
 
 
 def placed_in_batch_json(placed: Placed) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The files themselves: pages that make sense, and a schema whose guards are all in place."""
+"""The files themselves: of one store, pages that make sense, and a schema whose guards are all in place."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,11 +14,14 @@ Schema = dict[tuple[str, str], str]
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """`PRAGMA quick_check` and `foreign_key_check`, and the schema held against the migrations."""
+    """The ids, `PRAGMA quick_check` and `foreign_key_check`, and the schema held against the migrations."""
+    yield from _apart(snapshots)
     for file in FILES:
         with snapshots.look(file) as connection:
             pages = run(connection, _QUICK_CHECK[file], {})
-        yield from (Discrepancy("file", file.name, problem) for (problem,) in pages if problem != "ok")
+        for (problem,) in pages:
+            if problem != "ok":  # of a damaged page nobody knows what was on it; of a wrong row all can be read
+                yield Discrepancy("file", file.name, problem, hides=not problem.startswith("CHECK constraint failed"))
         with snapshots.look(file) as connection:
             orphans = run(connection, _FOREIGN_KEY_CHECK[file], {})
         for table, row, parent, _ in orphans:
@@ -26,6 +29,19 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
         with snapshots.look(file) as connection:
             found = _schema(connection, file)
         yield from _differences(file, found)
+
+
+_IDS = "SELECT log.store.id, catalog.store.id FROM log.store JOIN catalog.store"
+
+
+def _apart(snapshots: Snapshots) -> Iterator[Discrepancy]:
+    """A log that has not met its catalog yet has no id, and is anybody's."""
+    with snapshots.look(LOG, CATALOG) as connection:
+        ids = run(connection, _IDS, {})
+    for of_log, of_catalog in ids:
+        if of_log != of_catalog:
+            what = f"is of store {of_log}, and {CATALOG.name} is of store {of_catalog}: one of the two is another's"
+            yield Discrepancy("file", LOG.name, what)
 
 
 _QUICK_CHECK = {CATALOG: "PRAGMA catalog.quick_check", LOG: "PRAGMA log.quick_check"}
@@ -47,9 +63,11 @@ def _differences(file: File, found: Schema) -> Iterator[Discrepancy]:
         if (kind, name) not in found:
             yield Discrepancy("schema", f"{file.name}: {name}", f"the {kind} is missing")
         elif (kind, name) not in wanted:
-            yield Discrepancy("schema", f"{file.name}: {name}", f"the {kind} is none of this store's")
+            what = f"the {kind} is none of this store's"
+            yield Discrepancy("schema", f"{file.name}: {name}", what, detail=found[kind, name])
         elif found[kind, name] != wanted[kind, name]:
-            yield Discrepancy("schema", f"{file.name}: {name}", f"the {kind} differs from the migrations")
+            what = f"the {kind} differs from the migrations"
+            yield Discrepancy("schema", f"{file.name}: {name}", what, detail=found[kind, name])
 
 
 def _migrated(file: File) -> Schema:

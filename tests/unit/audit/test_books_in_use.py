@@ -1,7 +1,6 @@
 """An audit beside a store that sells, on files as they come, leaves no trace."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +127,7 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(stock, "CHUNK", 100)
     monkeypatch.setattr(orders, "CHUNK", 100)
     ended = threading.Event()
+    bought: list[Buy] = []
 
     def shop(name: str) -> None:
         catalog, log = CatalogStore(books / "catalog.db"), OrderStore(books / "order.db")
@@ -135,6 +135,7 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
         while not ended.is_set():
             buys = [Buy(f"{name}-{number + at}", "Elephant" if at else "Unicorn", 1) for at in range(3)]
             checkout.place_all(buys)
+            bought.extend(buys)
             number += 3
         catalog.close()
         log.close()
@@ -143,16 +144,14 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
     for shopper in shoppers:
         shopper.start()
     try:
-        deadline = time.monotonic() + 2
         audits = 0
-        while time.monotonic() < deadline:
+        while audits < 20 or len(bought) < 300:
             assert found(books) == []
             audits += 1
     finally:
         ended.set()
         for shopper in shoppers:
             shopper.join()
-    assert audits > 3
 
 
 def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
@@ -179,14 +178,16 @@ def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> N
 @pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
 def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
     (books / "order.db").write_bytes(content)
-    with pytest.raises(Unreadable, match=r"order\.db is not (a database|the order\.db of this store)"):
+    with pytest.raises(
+        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
+    ):
         Snapshots(books)
     assert (books / "order.db").read_bytes() == content
 
 
 def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
     (books / "catalog.db-wal").mkdir()
-    with pytest.raises(Unreadable, match=r"catalog\.db cannot be read: unable to open"):
+    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
         Snapshots(books)
 
 
@@ -198,7 +199,10 @@ def test_exchanged_files_are_one_line(books: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "what_to_do"),
-    [(1, "older than this code's 2; start the store once"), (99, "newer than this code's 2; use the newer release")],
+    [
+        (1, f"older than this code's {CATALOG.newest}; start the store once"),
+        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
+    ],
 )
 def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
     forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")

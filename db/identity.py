@@ -1,0 +1,214 @@
+"""Whether a catalog and an order log are of one store, and of one age: both are known by what is in them.
+
+Both files have the id of their store, and each proves the age of the other by its newest row: what a log has ordered,
+its catalog has sold, and what a catalog has sold, its log has ordered or in doubt. So a file that was lost, that is
+another store's, or that was put there from an older backup does not go unnoticed.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import apsw
+
+from db.connection import StartPostponed, StartRefused, run
+from db.errors import explain, is_lasting
+from db.log_check import foreign_log
+from domain.pairing import Introduction
+
+CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
+
+_BUSY_TIMEOUT_MS = 5_000
+_WAY_OUT = "python -m db audit tells how the store stands, python -m db restore brings a backup back"
+
+
+def store_id(path: Path) -> str | None:
+    """The id of the store that this file is of; None for one that is missing, empty, or of before ids.
+
+    Raises apsw.Error for a file that cannot be read.
+    """
+    with peek(path) as connection:
+        return None if connection is None else id_in(connection)
+
+
+def why_apart(folder: Path) -> str | None:
+    """Why the catalog and the order log in this folder are not one store; None when they are, or there is neither.
+
+    Neither file is changed. Raises apsw.Error for a file that cannot be read.
+    """
+    catalog_path, log_path = folder / CATALOG_NAME, folder / LOG_NAME
+    with peek(log_path) as log, peek(catalog_path) as catalog:
+        if log is None:
+            if catalog is not None and introduce(catalog, None).last_sold is not None:
+                return f"{log_path} is missing, and {catalog_path} has sold what stands in it"
+            return None
+        if catalog is None:
+            if id_in(log) is not None or _is_used(log):
+                return f"{catalog_path} is missing, and {log_path} has the orders of its store"
+            return None
+        # The log, the catalog, the log: what is ordered was sold before, and what is sold was in doubt before.
+        if why := objection(log, introduce(catalog, last_order(log))):
+            return f"{log_path} is not the order log of {catalog_path}: {why}"
+        return None
+
+
+def other_store(folder: Path) -> str | None:
+    """Why the two files in this folder are of two stores, by their ids; None when they are of one, or lack an id.
+
+    Raises apsw.Error for a file that cannot be read.
+    """
+    catalog, log = store_id(folder / CATALOG_NAME), store_id(folder / LOG_NAME)
+    if None in (catalog, log) or catalog == log:
+        return None
+    return f"{folder / LOG_NAME} is of store {log}, {folder / CATALOG_NAME} is of store {catalog}"
+
+
+def require_whole(folder: Path, own: str) -> str | None:
+    """Before a tier starts on its file `own` in this folder. Raises StartRefused unless the folder has one whole store.
+
+    The other file may be missing, for it may be on another machine, where its own tier looks after it. A warning when
+    it is there and cannot be read.
+    """
+    other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
+    _require_readable(folder / own)
+    if _is_new(folder / other) and not _is_new(folder / own):
+        return None
+    try:
+        why = why_apart(folder)
+    except (apsw.Error, OSError) as error:
+        unreadable = f"{explain(other, error)}; {_WAY_OUT}"
+        if _is_new(folder / own):
+            raise StartRefused(f"{folder / own} is not made anew beside what cannot be read: {unreadable}") from error
+        return unreadable
+    if why is not None:
+        raise StartRefused(f"{why}; {_WAY_OUT}")
+    return None
+
+
+def _require_readable(path: Path) -> None:
+    """Raises StartRefused, or StartPostponed for what may pass."""
+    if why := foreign_log(path):
+        raise StartRefused(why)
+    try:
+        with peek(path) as connection:
+            if connection is not None:
+                introduce(connection, None), last_order(connection), _is_used(connection)
+    except (apsw.Error, OSError) as error:
+        kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
+        raise kind(explain(path, error)) from error
+
+
+@contextmanager
+def peek(path: Path) -> Iterator[apsw.Connection | None]:
+    """A connection that leaves the database as it is; None for one that is not made yet.
+
+    Raises apsw.Error for a file that cannot be read.
+    """
+    if _is_new(path):
+        yield None
+        return
+    path = path.resolve()  # SQLite keeps the companions where a link leads
+    if _size(path.with_name(f"{path.name}-journal")):
+        # A crash has cut a transaction off, such as the first switch to WAL. To read is to roll it back: in a copy.
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, path.name)
+            with suppress(FileNotFoundError):  # its tier has just rolled it back
+                shutil.copyfile(f"{path}-journal", f"{copy}-journal")
+            shutil.copyfile(path, copy)
+            with _opened(copy) as connection:
+                yield connection
+        return
+    with _opened(path) as connection:
+        yield connection
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    # Who may only read would leave behind the companions that opening a database in WAL mode makes.
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        if _size(path.with_name(f"{path.name}-wal")):  # what a crash left in it stays there
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.pragma("query_only", True)
+        yield connection
+
+
+def _is_new(path: Path) -> bool:
+    return not path.exists() or (path.is_file() and not _size(path))
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+_ID = "SELECT id FROM store"
+
+
+def id_in(connection: apsw.Connection) -> str | None:
+    """The id of the store that this database is of; None when it has none yet."""
+    if "store" not in _tables(connection):
+        return None
+    rows = run(connection, _ID, {})
+    return str(rows[0][0]) if rows else None
+
+
+def _tables(connection: apsw.Connection) -> set[str]:
+    """A file that a first start has not come to its end with lacks some of them."""
+    return {name for (name,) in run(connection, _TABLES, {})}
+
+
+_LAST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT 1"
+_IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
+
+
+def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
+    """How this catalog answers a log whose newest order has the key `last_order`."""
+    id = id_in(catalog)
+    if "stock_ledger" not in _tables(catalog):
+        return Introduction(id, None, last_order is None)
+    last_sold = run(catalog, _LAST_SOLD, {})
+    return Introduction(id, last_sold[0][0] if last_sold else None, last_order is None or is_sold(catalog, last_order))
+
+
+def is_sold(catalog: apsw.Connection, key: str) -> bool:
+    """Whether this catalog has sold under the key."""
+    return bool(run(catalog, _IS_SOLD, {"key": key}))
+
+
+_LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
+_HAS_KEY = "SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM intents WHERE key = :key"
+_USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused UNION ALL SELECT 1 FROM intents LIMIT 1"
+
+
+def last_order(log: apsw.Connection) -> str | None:
+    """The key of the newest order."""
+    rows = run(log, _LAST_ORDER, {}) if "orders" in _tables(log) else []
+    return str(rows[0][0]) if rows else None
+
+
+def _is_used(log: apsw.Connection) -> bool:
+    return "orders" in _tables(log) and bool(run(log, _USED, {}))
+
+
+def objection(log: apsw.Connection, catalog: Introduction) -> str | None:
+    """Why this log is not the one of the catalog that was introduced to it; None when it is.
+
+    The catalog was introduced to the log's newest order, and a moment ago.
+    """
+    id, sold = id_in(log), catalog.last_sold
+    if id is not None and catalog.id is not None and id != catalog.id:
+        return f"it is of store {id}, the catalog is of store {catalog.id}"
+    if id is not None and catalog.id is None:
+        return f"it is of store {id}, the catalog is of before that store"
+    if not catalog.has_last_order:
+        return "the catalog has not sold what was ordered last, so it is an older one or another's"
+    if sold is not None and not ("orders" in _tables(log) and run(log, _HAS_KEY, {"key": sold})):
+        return "it lacks what the catalog has sold last, so it is an older one, a new one or another's"
+    return None

@@ -1,0 +1,33 @@
+"""Databases of earlier schemas, as the releases of that time have left them."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import apsw
+
+from db.migrate import migrate
+from db.snapshots import File
+
+
+def older(folder: Path, file: File, version: int, sql: str = "") -> Path:
+    """Make `file` in the folder at schema `version`, with what `sql` puts into it."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as scripts:
+        for script in file.scripts()[:version]:
+            shutil.copy(script, scripts)
+        migrate(folder / file.name, Path(scripts), file.application_id)
+    with apsw.Connection(str(folder / file.name)) as shell:
+        shell.execute(sql).fetchall()
+    return folder / file.name
+
+
+# One product of which one piece was sold, and its order.
+SOLD_ONE = """
+    INSERT INTO products (name, price_cents, quantity) VALUES ('Tux', 2599, 9);
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
+        VALUES ('Tux', 9, 9, 'initial', NULL, 2599);
+    UPDATE products SET quantity = 8;
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
+        VALUES ('Tux', -1, 8, 'sold', 'k0', 2599);"""
+ORDERED_ONE = "INSERT INTO orders (number, key, product, quantity, price_cents) VALUES (0, 'k0', 'Tux', 1, 2599);"

@@ -1,0 +1,106 @@
+"""Keeps an order log to the catalog of its own store, also where their files are on two machines.
+
+They meet once, when each proves to the other what it has (db/identity.py); a log that has met none yet takes the
+store's id from its catalog. From then on each call for sales says whose log it is and what it has ordered last, so a
+catalog that was replaced meanwhile, or put back to an older state, refuses. Then no buy begins until the right one is
+back.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from db import trouble
+from db.order import OrderStore
+from domain.errors import AnotherStore, ProductNotFound, Unavailable
+from domain.protocols import Placed, Sale
+from domain.refusals import Allowance, LimitedCheckout
+from domain.values import Buy, Product
+from wsgi_apps.clients import HttpCatalog
+
+# Of a try to meet. What is left of a buy's two seconds then suffices for the buy itself.
+MEETS_WITHIN_S = 0.5
+# Between two tries: the shoppers who come meanwhile hear at once that they have to wait.
+MEETS_EVERY_S = 1.0
+
+_SUBJECT = "the catalog's identity"
+_WAITS = "the catalog is not the one of this order log, try again"
+
+
+class PairedCatalog:
+    """The catalog tier, for the sales of one order log. Any thread may call it."""
+
+    def __init__(self, log: OrderStore, catalog: HttpCatalog) -> None:
+        self._log = log
+        self._catalog = catalog
+        self._has_met = False
+        self._is_foreign = False
+        self._meets_at = 0.0  # monotonic clock
+        self._meeting = threading.Lock()
+
+    def require(self) -> None:
+        """Before buys begin. Raises Unavailable when the catalog is known to be another's.
+
+        While the catalog is away buys begin as ever, and are in doubt: each sale is going to say whose it is.
+        """
+        if self._has_met:
+            return
+        try:
+            self.meet(MEETS_WITHIN_S)
+        except Unavailable:
+            if self._is_foreign:
+                raise
+
+    def meet(self, within_s: float | None = None) -> None:
+        """Ask the catalog which one it is. Raises Unavailable when it does not answer, or is not the log's own."""
+        with self._meeting:
+            if self._has_met:
+                return
+            if time.monotonic() < self._meets_at:
+                raise Unavailable(_WAITS if self._is_foreign else None)
+            self._meets_at = time.monotonic() + MEETS_EVERY_S
+            why = self._log.meet(self._catalog.introduce(self._log.last_order(), within_s))
+            self._is_foreign = why is not None
+            if why is not None:
+                trouble.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
+                raise Unavailable(_WAITS)
+            trouble.ends(_SUBJECT, "the catalog is the one of this order log again")
+            self._has_met = True
+
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
+        """See HttpCatalog."""
+        return self._catalog.lookup(names, within_s)
+
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+        """See HttpCatalog. Raises Unavailable for another store's catalog as well.
+
+        The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
+        """
+        mark = self._log.mark()
+        if mark is None:
+            self.meet(within_s)
+            mark = self._log.mark()
+        try:
+            return self._catalog.sell(buys, within_s, log=mark)
+        except AnotherStore:
+            self._has_met, self._is_foreign, self._meets_at = False, True, 0.0
+            self.meet(MEETS_WITHIN_S)  # for the log to say why
+            raise Unavailable from None
+
+
+class PairedCheckout(LimitedCheckout):
+    """A checkout at which no buy begins for another store's catalog."""
+
+    def __init__(self, log: OrderStore, catalog: PairedCatalog, allowance: Allowance) -> None:
+        super().__init__(log, catalog, allowance)
+        self._paired = catalog
+
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+        """As LimitedCheckout's."""
+        begun = time.monotonic()
+        self._paired.require()
+        if within_s is not None:
+            within_s -= time.monotonic() - begun
+            if within_s <= 0:
+                raise Unavailable
+        return super().place_all(buys, within_s)
