@@ -108,13 +108,13 @@ class Assortment:
         self._database.close()
 
 
-_NAMES = "SELECT name FROM products"
 _CHANGE = """
     INSERT INTO product_history (product, what, price_cents, key) VALUES (:name, :what, :price_cents, :key)"""
 _BY_ITS_LEDGER = """
     SELECT price_cents,
         coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)
     FROM products WHERE name = :name"""
+_NAMES = "SELECT name FROM products"
 _KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
 
 

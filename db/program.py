@@ -39,13 +39,13 @@ Command = Callable[[argparse.Namespace, Settings], int]
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     given = options(arguments)
+    logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
     # What was changed or copied is done, whether or not anybody reads of it.
     is_report = given.command in REPORTS and not ("apply" in given and given.apply)
     return exit_code(_work(given), FAILED if is_report else None, "toy store")
 
 
 def _work(given: argparse.Namespace) -> int:
-    logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
     try:
         settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
     except SettingsError as error:
