@@ -11,7 +11,7 @@ PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@PYTHONPATH=. $(PYTHON) -m conf.settings
+	@PYTHONPATH=. $(PYTHON) -m conf.settings || true  # a wrong setting is named, and is no reason to withhold the help
 
 run: .venv/run ## Start the three tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run

@@ -3,7 +3,8 @@
 import http.client
 import sys
 
-from conf.settings import TIERS, Address, load_or_exit
+from conf.output import open_streams
+from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
 
 TIMEOUT_S = 2.0
 
@@ -24,7 +25,11 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in TIERS:
         print(f"usage: python -m conf.health {'|'.join(TIERS)}", file=sys.stderr)
         return 2
-    [tier] = [tier for tier in load_or_exit().tiers if tier.name == arguments[0]]
+    prefix = TIERS[arguments[0]].prefix
+    try:
+        [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == arguments[0]]
+    except SettingsError as error:
+        refuse_to_start(str(error))
     if is_healthy(tier.here):
         return 0
     print(f"{tier.name} does not answer at {tier.here.url}", file=sys.stderr)
@@ -32,4 +37,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main(sys.argv[1:]))

@@ -129,7 +129,7 @@ def peek(path: Path) -> Iterator[apsw.Connection | None]:
 def _opened(path: Path) -> Iterator[apsw.Connection]:
     # Who may only read would leave behind the companions that opening a database in WAL mode makes.
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
         if _size(path.with_name(f"{path.name}-wal")):  # what a crash left in it stays there
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.pragma("query_only", True)

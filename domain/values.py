@@ -77,17 +77,6 @@ def parse_name(text: str) -> str:
     return name
 
 
-def parse_new_name(text: str) -> str:
-    """`parse_name` for a product that is to be sold from now on. Raises Invalid."""
-    name = parse_name(text)
-    if name != name.strip():
-        # Nobody sees it, and nobody who types the name finds the product.
-        raise Invalid(f"the product name {name!r} begins or ends with a blank")
-    if name in (".", ".."):
-        raise Invalid(f"the product name {name!r} cannot be asked for: browsers and curl take it out of a path")
-    return name
-
-
 def parse_quantity(text: str) -> int:
     """Text from outside as a number of pieces, 1 to MAX_QUANTITY. Raises Invalid."""
     number = parse_whole_number(text)

@@ -242,6 +242,16 @@ def test_what_cannot_be_changed_is_named_and_changes_nothing(owner: Assortment, 
     assert owner.restock("Tux", MAX_STOCK - 80, "k") is True
 
 
+def test_a_name_that_looks_like_another_one_is_refused(owner: Assortment, tmp_path: Path) -> None:
+    owner.add(Product("\u2b50 Bear", 1, 1), "star")
+    before = rows(tmp_path)
+    for name in ("\u2b50\ufe0f Bear", "\u2b50  Bear"):
+        with pytest.raises(Invalid, match=r"looks like '\\u2b50 Bear', which is or was sold already"):
+            owner.add(Product(name, 1, 1), "other")
+    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "the same name again is no other one"
+    assert rows(tmp_path) == before
+
+
 def test_the_books_add_up_after_all_changes(owner: Assortment, checkout: Checkout, tmp_path: Path) -> None:
     owner.add(Product("Cat", 150, 3), "a")
     checkout.place(Buy("x", "Cat", 3))
