@@ -26,7 +26,8 @@ def test_a_store_with_a_secret_is_open_to_shoppers_and_closed_behind(tmp_path: P
         assert requests.get(tiers.url("front_end") + "/products/Tux", timeout=10).status_code == 200
         assert requests.get(tiers.url("front_end") + "/products", timeout=10).status_code == 200
         assert buy(tiers, "k").json() == {"data": {"order_number": "0"}}
-        assert requests.get(tiers.url("front_end") + "/orders/0", timeout=10).status_code == 200
+        order = requests.get(tiers.url("front_end") + "/orders/0", headers={"Idempotency-Key": "k"}, timeout=10)
+        assert order.json()["data"]["name"] == "Tux"
         for name, path in (("catalog", "/Tux/1"), ("order", "/products/Tux/1")):
             assert requests.post(tiers.url(name) + path, timeout=10).status_code == 401
             assert is_healthy(Address("127.0.0.1", tiers.ports[name]))
