@@ -399,4 +399,55 @@ MUTANTS = (
         "<= quantity <= MAX_STOCK",
         "<= quantity < MAX_STOCK",
     ),
+    Mutant(
+        "the stock may be changed by hand",
+        "I1: whoever has a shell changes the stock beside its ledger, and nobody can tell why",
+        "migrations/catalog/0004_ledger_first.sql",
+        "ON products WHEN NEW.quantity IS NOT OLD.quantity BEGIN",
+        "ON products WHEN FALSE BEGIN",
+    ),
+    Mutant(
+        "an entry of the ledger may leave numbers out",
+        "I1: an entry far ahead, or below 0, is made by hand, and the audit is red for ever",
+        "migrations/catalog/0004_ledger_first.sql",
+        "WHERE NEW.entry <> 1 AND NOT EXISTS (SELECT 1 FROM stock_ledger",
+        "WHERE NEW.entry = 0 AND NOT EXISTS (SELECT 1 FROM stock_ledger",
+    ),
+    Mutant(
+        "an upgrade forgets the numbers that were given out",
+        "I4: an order's number is given out twice",
+        "migrations/order/0003_explained_orders.sql",
+        "ALTER TABLE orders DROP COLUMN price;",
+        "ALTER TABLE orders DROP COLUMN price; DELETE FROM sqlite_sequence;",
+    ),
+    Mutant(
+        "an order needs no buy",
+        "I3: an order is written by hand that was never sold",
+        "migrations/order/0003_explained_orders.sql",
+        "    SELECT RAISE(ABORT, 'an order is the end of a buy in doubt (intents), which the order tier begins')\n"
+        "        WHERE NOT EXISTS",
+        "    SELECT RAISE(ABORT, 'an order is the end of a buy in doubt (intents), which the order tier begins')\n"
+        "        WHERE FALSE AND NOT EXISTS",
+    ),
+    Mutant(
+        "a signature covers all that reads alike",
+        "what is wrong anew hides behind what was accepted before",
+        "db/audit/__init__.py",
+        "replace(one, nth=seen[one])",
+        "replace(one, nth=1)",
+    ),
+    Mutant(
+        "a signature covers a changed schema",
+        "an accepted trigger is replaced by another one, and the audit is content",
+        "db/audit/discrepancy.py",
+        "self.what, self.detail, str(self.nth)",
+        "self.what, str(self.nth)",
+    ),
+    Mutant(
+        "a correction counts from the forged stock",
+        "I1: the ledger has a gap that no count can close",
+        "db/assortment.py",
+        "coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)",
+        "quantity",
+    ),
 )
