@@ -1,9 +1,12 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests share no port and no file, so each core runs some. More than four processes would measure the machine.
+PROCESSES ?= auto
+PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +21,11 @@ client: .venv/run ## The shopper's program; it asks what it needs to know (flags
 
 install: .venv/bench ## Make .venv with all that running, testing and benchmarks need
 
-test: lint types unit integration e2e faults-short ## What CI runs first: lint, types, unit, integration, e2e, a short fault run
+test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short fault run; all of them, whatever fails
+	@$(BIN)/python -m tests.stages $(STAGES)
+
+test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
+	@$(BIN)/python -m tests.repeat $(ARGS)
 
 lint: .venv/dev ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -28,16 +35,19 @@ types: .venv/bench ## mypy --strict, of the benchmarks too
 	$(BIN)/mypy
 
 unit: .venv/dev ## Stores and apps without sockets, with branch coverage
-	$(BIN)/pytest tests/unit --cov --cov-report=term
+	$(PYTEST) --dist worksteal tests/unit --cov --cov-report=term
 
 integration: .venv/dev ## A tier over HTTP
-	$(BIN)/pytest tests/integration
+	$(PYTEST) --dist loadfile tests/integration
 
-e2e: .venv/dev ## Three real tiers
-	$(BIN)/pytest tests/e2e
+e2e: .venv/bench ## Three real tiers
+	$(PYTEST) --dist loadfile tests/e2e
 
 faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
-	$(BIN)/pytest tests/faults
+	$(PYTEST) --dist worksteal tests/faults
+
+exchanges: .venv/run ## The 13 documented replies, asked of a store that runs: FRONT=host CATALOG=host ORDER=host
+	@$(BIN)/python -m tests.exchanges
 
 audit: .venv/run ## Check the promises in both databases, also beside the running store
 	@$(BIN)/python -m db audit
@@ -99,16 +109,21 @@ clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each lock that the environment satisfies. `make run` is content with the smaller one.
+# The stamp is made before the pipe, whose end knows nothing of a failure.
+define install
+	@echo "installing $<"
+	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r $< && touch $@; } \
+	    | { grep -v "^Requirement already satisfied" || true; }
+	@test -e $@ && test ! $@ -ot $<
+endef
+
 .venv/run: requirements.txt
 	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@touch $@
+	$(install)
 
 .venv/dev: requirements-dev.txt .venv/run
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@touch $@
+	$(install)
 
 .venv/bench: requirements-bench.txt .venv/dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
-	@touch $@
+	$(install)

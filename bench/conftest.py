@@ -8,6 +8,16 @@ import pytest
 from tests.tiers import Tiers, products_file, running
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=1_000, help="requests that each latency is measured by")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    found: int = request.config.getoption("--rounds")
+    return found
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
     folder: Path = tmp_path_factory.mktemp("bench")

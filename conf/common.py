@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from conf.addresses import reached_at
 from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
@@ -104,7 +105,8 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}")
     host, port = server.LISTENERS[0].sock.getsockname()[:2]
     # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
-    sys.stdout.write(f"{tier.name} serves {Address(host, port).url}\n")
+    places = ", ".join(address.url for address in reached_at(Address(host, port)))
+    sys.stdout.write(f"{tier.name} serves {places}\n")
     sys.stdout.flush()
 
 

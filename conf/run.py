@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
+from conf.addresses import is_every, reached_at
 from conf.health import is_healthy
 from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
 
@@ -193,6 +194,11 @@ def _raise_if_one_ended(run_dir: str) -> None:
             raise StartFailed("" if refused else f"{program['name']} did not start", REFUSED if refused else 1)
 
 
+def _elsewhere(tier: Tier) -> list[str]:
+    """The addresses that other machines can use, of a tier that listens on every one of this machine."""
+    return [address.url for address in reached_at(tier.bind)] if is_every(tier.bind.host) else []
+
+
 def _box(settings: Settings) -> str:
     shop = settings.front_end.address.url
     folder = settings.data_dir.absolute()
@@ -201,7 +207,7 @@ def _box(settings: Settings) -> str:
     client = "make client" if shop == default else f"FRONT={shop} make client"
     text = "\n".join(
         [
-            f"shop        {shop}",
+            f"shop        {', '.join(dict.fromkeys([shop, *_elsewhere(settings.front_end)]))}",
             f"catalog     {settings.catalog.address.url}",
             f"order tier  {settings.order.address.url}",
             f"state       {catalog}  {orders}",

@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 try:
@@ -9,8 +10,9 @@ try:
     sys.stdout.flush()
     sys.exit(code)
 except KeyboardInterrupt:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to add
     print(file=sys.stderr)
-    os._exit(130)  # at once: a second Ctrl-C while Python ends would be a death by signal
+    os._exit(130)  # at once, for what is printed so far is half a report
 except BrokenPipeError:  # who read the report has gone
     os._exit(1)
 except OSError as error:  # a full disk behind the report, say; what is still unwritten must not be tried again

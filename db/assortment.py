@@ -1,4 +1,8 @@
-"""What the owner changes in the catalog: new products, more pieces, other prices, and products that go."""
+"""The owner's changes to the catalog: new products, more pieces and fewer, other prices, and products that go.
+
+Each is an entry of the ledger or of the product history. Their triggers bring the product along, and refuse whoever
+changes a product by hand.
+"""
 
 from pathlib import Path
 
@@ -23,7 +27,7 @@ class Assortment:
     def add(self, product: Product, key: str) -> bool:
         """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever."""
         with self._database.write() as transaction:
-            if _is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents)):
+            if is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents, None)):
                 return False
             if run(transaction, _KNOWN, {"name": product.name}):
                 raise Invalid(f"there is or was a {product.name!r} already")
@@ -33,34 +37,56 @@ class Assortment:
     def restock(self, name: str, quantity: int, key: str) -> bool:
         """More pieces. Raises ProductNotFound, and Invalid when the stock would be more than MAX_STOCK."""
         with self._database.write() as transaction:
-            if _is_done(transaction, key, ("restock", name, quantity, None)):
+            if is_done(transaction, key, ("restock", name, quantity, None, None)):
                 return False
             product = _product(transaction, name)
-            balance = product.quantity + quantity
-            if balance > MAX_STOCK:
+            if product.quantity + quantity > MAX_STOCK:
                 raise Invalid(f"the stock of {name!r} would be above {MAX_STOCK:,}")
-            run(transaction, _PUT, {"name": name, "quantity": quantity})
-            enter(transaction, Product(name, product.price_cents, balance), quantity, "restock", key)
+            enter(transaction, product, quantity, "restock", key)
+            return True
+
+    def writeoff(self, name: str, quantity: int, note: str, key: str) -> bool:
+        """Fewer pieces, which broke, were lost or never came. Raises ProductNotFound, and Invalid for more than all."""
+        with self._database.write() as transaction:
+            if is_done(transaction, key, ("writeoff", name, -quantity, None, note)):
+                return False
+            product = _product(transaction, name)
+            if quantity > product.quantity:
+                raise Invalid(f"the stock of {name!r} is {product.quantity:,} pieces, and not {quantity:,}")
+            enter(transaction, product, -quantity, "writeoff", key, note)
+            return True
+
+    def correct(self, name: str, counted: int, note: str, key: str) -> bool:
+        """The stock is what was `counted`, whatever it and the ledger said. Raises ProductNotFound.
+
+        Of a retired product too: its pieces stay in the books.
+        """
+        with self._database.write() as transaction:
+            if is_done(transaction, key, ("correction", name, counted, None, note)):
+                return False
+            rows = run(transaction, _BY_ITS_LEDGER, {"name": name})
+            if not rows:
+                raise ProductNotFound(f"there is no {name!r}")
+            before = Product(name, *rows[0])
+            enter(transaction, before, counted - before.quantity, "correction", key, note)
             return True
 
     def price(self, name: str, price_cents: int, key: str) -> bool:
         """Another price, for the buys from now on. Raises ProductNotFound."""
         with self._database.write() as transaction:
-            if _is_done(transaction, key, ("price", name, None, price_cents)):
+            if is_done(transaction, key, ("price", name, None, price_cents, None)):
                 return False
             _product(transaction, name)
-            run(transaction, _PRICE, {"name": name, "price_cents": price_cents})
-            run(transaction, _NOTE, {"name": name, "what": "price", "key": key})
+            run(transaction, _CHANGE, {"name": name, "what": "price", "price_cents": price_cents, "key": key})
             return True
 
     def retire(self, name: str, key: str) -> bool:
         """The product is not found any more. What was bought of it stays. Raises ProductNotFound."""
         with self._database.write() as transaction:
-            if _is_done(transaction, key, ("retired", name, None, None)):
+            if is_done(transaction, key, ("retired", name, None, None, None)):
                 return False
-            _product(transaction, name)
-            run(transaction, _RETIRE, {"name": name})
-            run(transaction, _NOTE, {"name": name, "what": "retired", "key": key})
+            price_cents = _product(transaction, name).price_cents
+            run(transaction, _CHANGE, {"name": name, "what": "retired", "price_cents": price_cents, "key": key})
             return True
 
     def close(self) -> None:
@@ -68,12 +94,12 @@ class Assortment:
         self._database.close()
 
 
-_PUT = "UPDATE products SET quantity = quantity + :quantity WHERE name = :name"
-_PRICE = "UPDATE products SET price_cents = :price_cents WHERE name = :name"
-_RETIRE = "UPDATE products SET retired = 1 WHERE name = :name"
-_NOTE = """
-    INSERT INTO product_history (product, what, price_cents, key)
-    SELECT name, :what, price_cents, :key FROM products WHERE name = :name"""
+_CHANGE = """
+    INSERT INTO product_history (product, what, price_cents, key) VALUES (:name, :what, :price_cents, :key)"""
+_BY_ITS_LEDGER = """
+    SELECT price_cents,
+        coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)
+    FROM products WHERE name = :name"""
 _KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
 
 
@@ -89,14 +115,20 @@ def _product(transaction: apsw.Connection, name: str) -> Product:
 
 # What a key has made, with what its command was told and nothing else: a restock was not told a price.
 _MADE = """
-    SELECT reason, product, delta, CASE reason WHEN 'initial' THEN price_cents END FROM stock_ledger WHERE key = :key
+    SELECT reason, product, CASE reason WHEN 'correction' THEN balance ELSE delta END,
+        CASE reason WHEN 'initial' THEN price_cents END, note
+    FROM stock_ledger WHERE key = :key
     UNION ALL
-    SELECT what, product, NULL, CASE what WHEN 'price' THEN price_cents END FROM product_history WHERE key = :key
+    SELECT what, product, NULL, CASE what WHEN 'price' THEN price_cents END, NULL
+    FROM product_history WHERE key = :key
     UNION ALL
-    SELECT reason, product, quantity, NULL FROM refused WHERE key = :key"""
+    SELECT reason, product, quantity, NULL, NULL FROM refused WHERE key = :key
+    UNION ALL
+    SELECT 'accepted', fingerprint, NULL, NULL, note FROM accepted_discrepancies WHERE key = :key"""
+Change = tuple[str, str, int | None, int | None, str | None]
 
 
-def _is_done(transaction: apsw.Connection, key: str, change: tuple[str, str, int | None, int | None]) -> bool:
+def is_done(transaction: apsw.Connection, key: str, change: Change) -> bool:
     """Whether the key has made this change. Raises KeyReused when it stands for another one, or for a buy."""
     rows = run(transaction, _MADE, {"key": key})
     # A shopper who happens on the key of a new price may still buy under it: the change is done all the same.

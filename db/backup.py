@@ -22,6 +22,7 @@ from db.compare import compare
 from db.connection import Database
 from db.errors import TROUBLE
 from db.order import OrderStore
+from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
@@ -52,7 +53,7 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
     if there := in_the_way(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
         raise InTheWay(f"{there[0]} is there already; name a new folder for the backup")
     with staged(target, names) as folder:
-        require_readable(data_dir)  # by this code, and so by those who will restore the copy
+        require_readable(data_dir, *FILES)  # by this code, and so by those who will restore the copy
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
@@ -126,7 +127,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
             require_own_log(folder / file.name)
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
-            connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
             connection.pragma("query_only", True)
         yield sources
 

@@ -7,7 +7,7 @@ from typing import Literal
 import apsw
 
 from db.connection import Database, run
-from db.identity import introduce
+from db.identity import introduce, is_sold
 from db.migrate import migrate
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
 from domain.pairing import Introduction, LogMark
@@ -104,23 +104,17 @@ def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound
     return Product(*rows[0]) if rows else ProductNotFound()
 
 
-_IS_OURS = """
-    SELECT id = :store AND (
-        :last_order IS NULL OR EXISTS (SELECT 1 FROM stock_ledger WHERE key = :last_order AND reason = 'sold'))
-    FROM store"""
+_IS_OURS = "SELECT 1 FROM store WHERE id = :store"
 
 
 def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
-    return bool(run(transaction, _IS_OURS, {"store": log.store, "last_order": log.last_order})[0][0])
+    is_ours = bool(run(transaction, _IS_OURS, {"store": log.store}))
+    return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
 _HOW_IT_ENDED = """
     SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key
     UNION ALL SELECT product, quantity, :reason, NULL, reason FROM refused WHERE key = :key"""
-_TAKE = """
-    UPDATE products SET quantity = quantity - :quantity
-    WHERE name = :product AND quantity >= :quantity AND NOT retired
-    RETURNING price_cents, quantity"""
 
 
 def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
@@ -131,43 +125,37 @@ def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
         if (product, quantity, taken_as) != (buy.product, buy.quantity, reason):
             return KeyReused()
         return REFUSALS[refusal]() if refusal else Sold(price_cents)
-    taken = run(transaction, _TAKE, {"product": buy.product, "quantity": buy.quantity})
-    if not taken:
-        return _refuse(transaction, buy)
-    price_cents, balance = taken[0]
-    enter(transaction, Product(buy.product, price_cents, balance), -buy.quantity, reason, buy.key)
-    return Sold(price_cents)
+    found = _lookup(transaction, buy.product)
+    if isinstance(found, ProductNotFound):
+        return _refuse(transaction, buy, found)
+    if found.quantity < buy.quantity:
+        return _refuse(transaction, buy, OutOfStock())
+    enter(transaction, found, -buy.quantity, reason, buy.key)
+    return Sold(found.price_cents)
 
 
 _REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
-def _refuse(transaction: apsw.Connection, buy: Buy) -> Refused:
-    known = run(transaction, _PRODUCT, {"name": buy.product})
-    refusal = OutOfStock() if known else ProductNotFound()
+def _refuse(transaction: apsw.Connection, buy: Buy, refusal: Refused) -> Refused:
     row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
     run(transaction, _REFUSE, row)
     return refusal
 
 
-_ADD = "INSERT INTO products (name, price_cents, quantity) VALUES (:name, :price_cents, :quantity)"
-_ADDED = "INSERT INTO product_history (product, what, price_cents) VALUES (:name, 'added', :price_cents)"
-
-
 def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
-    """A new product, with its first entries in the ledger and in the history. The owner's key stands in the ledger."""
-    row = {"name": product.name, "price_cents": product.price_cents}
-    run(transaction, _ADD, row | {"quantity": product.quantity})
-    run(transaction, _ADDED, row)
-    enter(transaction, product, product.quantity, "initial", key)
+    """A new product. Its first entry in the ledger brings it along, and its first entry in the history."""
+    enter(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
 
 
 _ENTER = """
-    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)
-    VALUES (:product, :delta, :balance, :reason, :key, :price_cents)"""
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
+    VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 
 
-def enter(transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None) -> None:
-    """A change of the stock, which has led to this `product`."""
-    entry = {"product": product.name, "balance": product.quantity, "price_cents": product.price_cents}
-    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key})
+def enter(
+    transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
+) -> None:
+    """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
+    entry = {"product": product.name, "balance": product.quantity + delta, "price_cents": product.price_cents}
+    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key, "note": note})

@@ -12,6 +12,9 @@ _ENTRIES = """
 _CHANGES = """
     SELECT entry, key, product, what, price_cents FROM catalog.product_history
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
+_ACCEPTED = """
+    SELECT entry, key, fingerprint, note, accepted_by FROM catalog.accepted_discrepancies
+    WHERE entry > :after ORDER BY entry LIMIT :limit"""
 # They are kept by key, not in the order of time, and are never taken out: a number says whether any is missing.
 _REFUSED = "SELECT count(*) FROM log.refused"
 
@@ -22,6 +25,7 @@ def compare(store: Snapshots, backup: Snapshots) -> str:
         (LOG, _ORDERS, "order"),
         (CATALOG, _ENTRIES, "ledger entry"),
         (CATALOG, _CHANGES, "product history entry"),
+        (CATALOG, _ACCEPTED, "accepted discrepancy"),
     ):
         if parts := _first_difference(store, backup, file, rows):
             number, is_newer = parts

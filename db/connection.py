@@ -18,6 +18,7 @@ import apsw
 
 from db import trouble
 from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, may_pass_over, tell_shopper
+from db.patience import wait_for_locks
 from db.place import CompanionMoved, FileMoved, Place, Stamp, stamp_of
 from domain.errors import Unavailable
 
@@ -59,13 +60,13 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
     try:
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("it can only be read")
-        connection.set_busy_timeout(busy_timeout_ms)
+        wait_for_locks(connection, busy_timeout_ms)
         _patiently(lambda: _switch_to_wal(connection), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
         connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}").fetchall()
-        connection.set_busy_timeout(0)  # a checkpoint that waits for readers would keep the writers out
+        wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
-        connection.set_busy_timeout(busy_timeout_ms)
+        wait_for_locks(connection, busy_timeout_ms)
         # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
         connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
     except BaseException:
@@ -212,7 +213,7 @@ class Database:
     def _connection(self) -> apsw.Connection:
         if self._thread.connection is None:
             self._require_known()
-            connection = connect(self.path)
+            connection = connect(self.path, BUSY_TIMEOUT_MS)
             try:
                 place = Place(connection, self.path)
                 if self._stamp not in (None, place.stamp):

@@ -166,6 +166,10 @@ def _tables(connection: apsw.Connection) -> set[str]:
 
 _LAST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT 1"
 _IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
+# As db/audit/orders.py names an order that was never sold.
+_IS_ACCEPTED = """
+    SELECT 1 FROM accepted_discrepancies
+    WHERE subject GLOB 'order [0-9]*' AND substr(subject, instr(subject, ', key ') + 6) = :key"""
 
 
 def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
@@ -178,8 +182,13 @@ def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
 
 
 def is_sold(catalog: apsw.Connection, key: str) -> bool:
-    """Whether this catalog has sold under the key."""
-    return bool(run(catalog, _IS_SOLD, {"key": key}))
+    """Whether this catalog has sold under the key, or its owner has accepted that it has not.
+
+    That is the way on for an older catalog beside a newer log: the owner corrects the stock and signs the rest off.
+    """
+    if run(catalog, _IS_SOLD, {"key": key}):
+        return True
+    return "accepted_discrepancies" in _tables(catalog) and bool(run(catalog, _IS_ACCEPTED, {"key": key}))
 
 
 _LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"

@@ -20,6 +20,7 @@ import apsw
 from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, sync, transaction
 from db.errors import BUSY, TROUBLE, explain, is_lasting
 from db.log_check import foreign_log, misfit
+from db.patience import wait_for_locks
 from db.staging import PRIVATE_FOLDER, create_private
 
 # How long a process waits for another one that is migrating the same file.
@@ -76,7 +77,7 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
 def _describe(path: Path, flags: int) -> tuple[int, int, int]:
     """application_id, user_version, and how many tables and the like there are."""
     with contextlib.closing(apsw.Connection(str(path), flags=flags)) as connection:
-        connection.set_busy_timeout(_WAIT_MS)
+        wait_for_locks(connection, _WAIT_MS)
         with connection:  # one snapshot: another process may be migrating
             owner = connection.pragma("application_id")
             version = connection.pragma("user_version")
@@ -99,6 +100,9 @@ def _describe_after_rollback(path: Path) -> tuple[int, int, int]:
 def _upgrade(
     connection: apsw.Connection, path: Path, scripts: list[Path], application_id: int, *, keep_copy: bool
 ) -> None:
+    # Before the transaction, in which SQLite would not hear of it: a row that speaks of what was deleted by hand is for
+    # the audit, and must not keep the store from being upgraded.
+    connection.pragma("foreign_keys", False)
     with transaction(connection):
         version = connection.pragma("user_version")
         if version == len(scripts):

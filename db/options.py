@@ -9,7 +9,7 @@ from typing import Any
 
 from conf.arguments import argument
 from db.snapshots import FILES
-from domain.values import parse_key, parse_name, parse_new_name, parse_price, parse_stock
+from domain.values import parse_key, parse_name, parse_new_name, parse_note, parse_price, parse_stock
 
 _DESCRIPTION = """\
 The books of the toy store: look at them, prove them, copy them, and change what the store sells.
@@ -36,6 +36,14 @@ Put the databases of the backup in DIR into DATA_DIR, or into the folder of --in
 audit them. The folder must hold neither of them, and no tier may be running: what is in the way you move away yourself.
 With --only one file is restored, beside the other one or in a volume of its own. What a lost file has left at its
 name, such as order.db-wal, is set aside."""
+_WRITEOFF = """\
+Take pieces out of stock that broke, were lost, or never came, though a restock said so."""
+_CORRECT = """\
+Set the stock to what was counted, whatever it and its ledger said: an entry 'correction' of the ledger, from which the
+two go on together. Count what is still for sale: without what is sold and not yet sent."""
+_ACCEPT = """\
+Sign that one discrepancy of the audit is explained and stays. The audit then shows it as accepted, and is content with
+it as long as not a word of it changes. First repair what can be repaired: reconcile, correct, price."""
 _KEY = (
     "the change happens once for its key; the same command with the same key again changes nothing (default: a new key)"
 )
@@ -80,21 +88,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_changes(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The commands that change what the store sells. Each has a key."""
     price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
     add = command("add", "sell a new product")
     restock = command("restock", "put more pieces of a product in stock")
     change_price = command("price", "change the price of a product, for the buys from now on")
     retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
-    for change in (add, restock, change_price, retire):
+    writeoff = command("writeoff", "take pieces out of stock, with a note why", _WRITEOFF)
+    correct = command("correct", "set the stock to what was counted, with a note why", _CORRECT)
+    accept = command("accept", "accept a discrepancy that cannot be repaired, with a note why", _ACCEPT)
+    for change in (add, restock, change_price, retire, writeoff, correct):
         parse = parse_new_name if change is add else parse_name
         change.add_argument("name", type=argument(parse), metavar="NAME", help="the product")
-        change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
     add.add_argument("price_cents", **price)
     add.add_argument("quantity", type=argument(parse_stock), metavar="QUANTITY", help="pieces in stock, 0 or more")
     restock.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
+    writeoff.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
+    correct.add_argument(
+        "counted", type=argument(parse_stock), metavar="COUNTED", help="pieces that are there, 0 or more"
+    )
     change_price.add_argument("price_cents", **price)
+    accept.add_argument("fingerprint", metavar="FINGERPRINT", help="the name that the audit gives to the discrepancy")
+    for change in (writeoff, correct, accept):
+        change.add_argument("--note", type=argument(parse_note), required=True, metavar="TEXT", help="why; it is kept")
+    for change in (add, restock, change_price, retire, writeoff, correct, accept):
+        change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
 
 
 _parse_key = functools.partial(parse_key, called="the key")

@@ -2,6 +2,8 @@
 
 import argparse
 import logging
+import os
+import pwd
 import sys
 import time
 from collections.abc import Callable
@@ -14,17 +16,18 @@ from conf.health import is_healthy
 from conf.settings import Settings, load_or_exit
 from db.assortment import Assortment
 from db.audit import Audit, Discrepancy, audit
+from db.audit.acceptance import accept, was_accepted
 from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.errors import DAMAGE
 from db.options import options
 from db.reconcile import reconcile
-from db.report import print_audit, print_change, print_copy, print_reconciled, print_status, watching
+from db.report import print_accepted, print_audit, print_change, print_copy, print_reconciled, print_status, watching
 from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
 from db.staging import InTheWay
 from db.status import Status, status
-from domain.errors import StoreError, Unavailable
+from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Product
 
 CLEAN, WRONG, FAILED = 0, 1, 2
@@ -145,7 +148,7 @@ def _code(found: Audit) -> int:
 
 def _change(given: argparse.Namespace, settings: Settings) -> int:
     """One of the owner's changes. The same one again under its key is done already, and as good."""
-    require_readable(settings.data_dir)  # no books are made where there are none
+    require_readable(settings.data_dir, CATALOG)  # no books are made where there are none
     path = settings.data_dir / CATALOG.name
     with closing(Assortment(path)) as assortment, closing(CatalogStore(path)) as catalog:
         match given.command:
@@ -153,6 +156,10 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
                 is_new = assortment.add(Product(given.name, given.price_cents, given.quantity), given.key)
             case "restock":
                 is_new = assortment.restock(given.name, given.quantity, given.key)
+            case "writeoff":
+                is_new = assortment.writeoff(given.name, given.quantity, given.note, given.key)
+            case "correct":
+                is_new = assortment.correct(given.name, given.counted, given.note, given.key)
             case "price":
                 is_new = assortment.price(given.name, given.price_cents, given.key)
             case _:
@@ -160,6 +167,31 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
         [product] = catalog.lookup([given.name])
     print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
     return CLEAN
+
+
+def _accept(given: argparse.Namespace, settings: Settings) -> int:
+    """The owner's signature under one discrepancy, which must be there now, or was signed before under the key."""
+    with Snapshots(settings.data_dir) as snapshots, watching("audit") as watch:
+        found = audit(snapshots, watch=watch)
+    path = settings.data_dir / CATALOG.name
+    everything = (*found.discrepancies, *(one.discrepancy for one in found.accepted))
+    named = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    if named is not None:
+        is_new = accept(path, named, given.note, _user(), given.key)
+    elif was_accepted(path, given.fingerprint, given.note, given.key):
+        is_new = False
+    else:
+        raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
+    print_accepted(given.fingerprint, named, given.key, is_new, given.json)
+    return CLEAN
+
+
+def _user() -> str:
+    """Who runs this. In a container the user may have no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 COMMANDS: dict[str, Command] = {
@@ -172,4 +204,7 @@ COMMANDS: dict[str, Command] = {
     "restock": _change,
     "price": _change,
     "retire": _change,
+    "writeoff": _change,
+    "correct": _change,
+    "accept": _accept,
 }

@@ -60,7 +60,7 @@ def print_audit(found: Audit, state: Status | None, seconds: float, as_json: boo
     if as_json:
         _print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
-    _print_discrepancies(found.discrepancies)
+    _print_found(found)
     print(f"{_verdict(found, state)}; {seconds:.1f} s.")
 
 
@@ -69,7 +69,7 @@ def print_copy(found: Audit, state: Status | None, folder: Path, only: str | Non
     if as_json:
         _print_json({"folder": str(folder), "only": only, **_found(found), "status": state and asdict(state)})
         return
-    _print_discrepancies(found.discrepancies)
+    _print_found(found)
     print(f"{folder / only if only else folder} is complete. {_verdict(found, state)}.")
     repairable = sum(discrepancy.repair is not None for discrepancy in found.discrepancies)
     if repairable:
@@ -106,16 +106,30 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
     print(f"{'Done' if is_new else 'Already done'}. {name}: {stands}. Key: {key}")
 
 
+def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
+    """What `accept` came to. `accepted` is None when the audit does not find it any more."""
+    if as_json:
+        discrepancy = accepted and _named(accepted)
+        _print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
+        return
+    what = f"{accepted.promise}, {accepted.where}: {accepted.what}" if accepted else "not found any more"
+    print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
+
+
 def _found(found: Audit) -> dict[str, Any]:
-    discrepancies = [
-        {"promise": one.promise, "where": one.where, "what": one.what, "repairable": one.repair is not None}
-        for one in found.discrepancies
-    ]
-    return {"clean": found.is_clean, "discrepancies": discrepancies}
+    discrepancies = [{**_named(one), "repairable": one.repair is not None} for one in found.discrepancies]
+    accepted = [{**_named(one.discrepancy), "note": one.note, "by": one.by, "time": one.time} for one in found.accepted]
+    return {"clean": found.is_clean, "discrepancies": discrepancies, "accepted": accepted}
+
+
+def _named(one: Discrepancy) -> dict[str, str]:
+    return {"promise": one.promise, "where": one.where, "what": one.what, "fingerprint": one.fingerprint}
 
 
 def _verdict(found: Audit, state: Status | None) -> str:
     verdict = "Clean" if found.is_clean else _counted(len(found.discrepancies), "discrepancy", "discrepancies")
+    if found.accepted:
+        verdict += f", {len(found.accepted):,} accepted"
     if state is None:
         return verdict
     return (
@@ -137,9 +151,20 @@ def _outcome(answer: Placed) -> str:
     return f"order {answer}" if isinstance(answer, int) else answer.message
 
 
+def _print_found(found: Audit) -> None:
+    _print_discrepancies(found.discrepancies)
+    if found.accepted:
+        rows = [
+            (one.discrepancy.promise, one.discrepancy.where, one.discrepancy.what, f"{one.note}, {one.by}, {one.time}")
+            for one in found.accepted
+        ]
+        _print_table(("promise", "where", "what", "accepted: reason, by, time"), rows)
+
+
 def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
     if discrepancies:
-        _print_table(("promise", "where", "what"), [(one.promise, one.where, one.what) for one in discrepancies])
+        rows = [(one.promise, one.where, one.what, one.fingerprint) for one in discrepancies]
+        _print_table(("promise", "where", "what", "fingerprint"), rows)
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -147,8 +172,9 @@ def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(*header, show_header=bool(header))
     for row in rows:
         table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    # Of the console and not of one print: that one's width is cut at the console's, which is 80 where no terminal is.
     console = Console()
-    console.print(table, width=None if console.is_terminal else _WIDE)
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def _print_json(value: Any) -> None:

@@ -1,6 +1,6 @@
 """Both databases, to be read only: short looks at one moment of one file and at a later moment of the other."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import apsw
 from db import catalog, order
 from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
 from db.log_check import foreign_log
+from db.patience import wait_for_locks
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -65,20 +66,20 @@ class Snapshots:
     intent is logged before it is sold, and it is sold before it is ordered.
     """
 
-    def __init__(self, data_dir: Path) -> None:
-        """Raises Unreadable for files that are missing, not this store's, or of another schema."""
+    def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:
+        """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
-        for file in FILES:
+        for file in files:
             require_own_log(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 why = "is no file" if (data_dir / file.name).exists() else "does not exist"
                 raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
         # Where a link leads, for there SQLite keeps the write-ahead log.
-        paths = {file: (data_dir / file.name).resolve() for file in FILES}
+        paths = {file: (data_dir / file.name).resolve() for file in files}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
-            self._connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
             # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
             crashed = any(_is_not_empty(path.with_name(f"{path.name}-wal")) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
@@ -126,9 +127,9 @@ def require_own_log(path: Path) -> None:
         raise Unreadable(why)
 
 
-def require_readable(data_dir: Path) -> None:
-    """Raises Unreadable for files that are missing, not this store's, or of another schema."""
-    with Snapshots(data_dir):
+def require_readable(data_dir: Path, *files: File) -> None:
+    """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
+    with Snapshots(data_dir, files):
         pass
 
 

@@ -11,6 +11,7 @@ MAX_QUANTITY = 1_000_000
 MAX_KEY_CHARACTERS = 128
 MAX_PRICE_CENTS = 100_000_000_000
 MAX_STOCK = 1_000_000_000
+MAX_NOTE_CHARACTERS = 500
 
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
 _PRICE = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
@@ -132,6 +133,20 @@ def parse_stock(text: str, least: int = 0) -> int:
     if quantity is None or not least <= quantity <= MAX_STOCK:
         raise Invalid(f"the quantity {text!r} is not a whole number from {least} to {MAX_STOCK:,}")
     return quantity
+
+
+def parse_note(text: str) -> str:
+    """Text from outside as the owner's reason for a change, in NFC and without blanks around it. Raises Invalid."""
+    note = unicodedata.normalize("NFC", text).strip()
+    # Cc: control characters, which would end the line in a table or steer a terminal; Cs: see parse_name.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in note):
+        raise Invalid("the note has a control character")
+    # Z: separators; C: characters that nobody sees.
+    if all(unicodedata.category(character)[0] in "ZC" for character in note):
+        raise Invalid("the note is empty")
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise Invalid(f"the note is longer than {MAX_NOTE_CHARACTERS} characters")
+    return note
 
 
 def parse_key(text: str, called: str = "the Idempotency-Key") -> str:

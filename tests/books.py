@@ -12,7 +12,7 @@ from db.snapshots import Snapshots
 from tests.waiting import wait_until
 
 # How long after the last fault, or restart, buys may stay in doubt.
-DRAINS_WITHIN_S = 10.0
+DRAINS_WITHIN_S = 30.0
 
 
 def query(path: Path, sql: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """Fixtures of all tests: fresh stores in a fresh folder, filled with the documented products."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,9 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """The two together, in one process."""
     return Checkout(orders, catalog)
 
+
+# A shell has its jobs in the background ignore Ctrl-C, and a process that was started so passes it on to its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What Hypothesis tries is the same in each run of CI; --hypothesis-profile=long looks for more, at random.
 settings.register_profile("steady", max_examples=300, derandomize=True, deadline=None)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import apsw
 
-_TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'"
+_TRIGGERS = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger'"
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 
 def forge(path: Path, sql: str) -> None:
@@ -12,11 +13,13 @@ def forge(path: Path, sql: str) -> None:
     shell = apsw.Connection(str(path))
     triggers = shell.execute(_TRIGGERS).fetchall()
     shell.pragma("ignore_check_constraints", True)
-    for name, _ in triggers:
+    for name, *_ in triggers:
         shell.execute(f"DROP TRIGGER {name}")
     shell.execute(sql).fetchall()
-    for _, trigger in triggers:
-        shell.execute(str(trigger))
+    tables = {name for (name,) in shell.execute(_TABLES)}
+    for _, table, trigger in triggers:
+        if table in tables:
+            shell.execute(str(trigger))
     shell.close()
 
 

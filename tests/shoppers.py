@@ -15,9 +15,12 @@ PATIENCE_S = 10.0
 
 
 class Shoppers:
-    """Sends buys to a front end, each for `patience_s` at most. `worst_s` is the longest wait for an answer."""
+    """Sends buys to a front end, each for `patience_s` at most. `worst_s` is the longest wait for an answer.
 
-    def __init__(self, url: str, *, patience_s: float = PATIENCE_S) -> None:
+    A request that is not answered within `timeout_s` counts as a reset, and is repeated.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S, timeout_s: float = PATIENCE_S) -> None:
         self.url = url
         self.history = History()
         self.answered: set[str] = set()
@@ -25,6 +28,7 @@ class Shoppers:
         self.resets = 0
         self.worst_s = 0.0
         self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._lock = threading.Lock()
 
     def buy(self, session: requests.Session, key: str, product: str, quantity: int) -> None:
@@ -43,7 +47,7 @@ class Shoppers:
         begun, answer = time.monotonic(), None
         try:
             response = session.post(
-                f"{self.url}/{product}/{quantity}", headers={"Idempotency-Key": key}, timeout=PATIENCE_S
+                f"{self.url}/{product}/{quantity}", headers={"Idempotency-Key": key}, timeout=self._timeout_s
             )
             with self._lock:
                 self.statuses.add(response.status_code)

@@ -13,5 +13,5 @@ def begin(log: OrderStore, buys: Sequence[Buy]) -> list[Receipt | None]:
 
 
 def finish(log: OrderStore, sales: Sequence[tuple[Buy, Sale]]) -> list[Receipt | None]:
-    """Write down how each buy ended, and drop its intent."""
-    return log.write(list(sales))
+    """Write down how each buy ended, and drop its intent. A buy that has not begun begins now: the log wants that."""
+    return log.write([*((buy, None) for buy, _ in sales), *sales])[len(sales) :]

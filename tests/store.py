@@ -5,24 +5,35 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from conf.health import is_healthy
 from conf.settings import Address
+from tests.constants import gunicorn_files
 from tests.tiers import ROOT, Tiers, children
 from tests.waiting import wait_until
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 
 
 class Store:
-    """One `make run` on free ports. Use as a context manager; the end is a Ctrl-C."""
+    """One `make run` on free ports. Use as a context manager; the end is a Ctrl-C.
+
+    `constants` of our modules are others in its tiers, see tests/constants.py.
+    """
 
     program = "conf.run"
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, constants: Mapping[str, float] | None = None, /, **settings: str) -> None:
+        if constants:
+            self.program = "tests.run_with"
+            folder = data_dir.with_name(f"{data_dir.name}-files")
+            folder.mkdir()
+            gunicorn_files(folder, **constants)
+            settings["GUNICORN_FILES"] = str(folder)
         tiers = Tiers(data_dir, **settings)
         self.data_dir, self.ports, self.url, self.environment = data_dir, tiers.ports, tiers.url, tiers.environment
         self.log = tiers.log
@@ -50,7 +61,7 @@ class Store:
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
         """End the store as a terminal does; the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=60)
 
     def output(self) -> str:
         return self.log.read_text()
@@ -85,7 +96,7 @@ class Store:
     def master(self, tier: str) -> int:
         """The process id of the tier's gunicorn master."""
         [supervisord] = children(self.process.pid)
-        [master] = [pid for pid in children(supervisord) if f"conf/{tier}.py" in command_of(pid)]
+        [master] = [pid for pid in children(supervisord) if f"/{tier}.py" in command_of(pid)]
         return master
 
     def processes(self) -> list[int]:

@@ -15,20 +15,31 @@ from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]
 NAMES = tuple(TIERS)
-STARTS_WITHIN_S = 20.0
+STARTS_WITHIN_S = 60.0
+# Below those that a system gives to who connects, and to who asks for any port: 32,768 and more. One of these could be
+# taken before the tier that it was meant for has started.
+_PORTS = iter(range(20_000, 32_768))
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port on which nobody listens, and that no other test gets, nor one of another process, while this one runs."""
+    for port in _PORTS:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0toystore test port {port}")  # without a file, and free when this process ends
+            with socket.create_server(("127.0.0.1", port)):
+                _claims.append(claim)
+                return port
+        except OSError:  # somebody else has it
+            claim.close()
+    raise AssertionError("no port is free")
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without any setting of the store."""
+    """The environment without any setting of the store, nor what pytest tells its own processes."""
     ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "p", "GUNICORN")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "PYTEST"))}
 
 
 def products_file(folder: Path, *lines: str) -> str:
@@ -90,9 +101,18 @@ class Tiers:
             process.terminate()
         for process in ending:
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=60)
             finally:
                 _kill_group(process.pid)
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open: paths, and sockets as `socket:[number]`."""
+    names = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(descriptor.readlink()))
+    return names
 
 
 def children(pid: int) -> list[int]:

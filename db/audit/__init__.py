@@ -4,16 +4,18 @@ The store may be selling meanwhile. History is append-only, so an audit need not
 moment: it reads a piece at a time (db/snapshots.py), in the order in which a buy in flight is no discrepancy.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import apsw
 
 from db.audit import files, intents, orders, refusals, stock
+from db.audit.acceptance import Accepted, signatures
 from db.audit.discrepancy import Discrepancy
 from db.snapshots import Snapshots
 
-__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Audit", "Discrepancy", "audit"]
+__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy", "audit"]
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
@@ -24,9 +26,10 @@ ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found, in the order of the checks."""
+    """What was found, in the order of the checks: what is wrong, and what is wrong and was accepted by the owner."""
 
     discrepancies: tuple[Discrepancy, ...]
+    accepted: tuple[Accepted, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -48,5 +51,19 @@ def audit(
             found.extend(check(snapshots))
         except (apsw.SQLError, apsw.CorruptError, TypeError) as error:
             # A table or a column that is not there, a page that makes no sense, or a value that no STRICT table takes.
-            found.append(Discrepancy("schema", name, f"cannot be checked: {error}"))
-    return Audit(tuple(found))
+            found.append(Discrepancy("schema", name, f"cannot be checked: {error}", hides=True))
+    return _sorted_out(found, signatures(snapshots))
+
+
+def _sorted_out(found: Sequence[Discrepancy], signed: Mapping[str, tuple[str, str, str]]) -> Audit:
+    """Take what was accepted apart. Of discrepancies that are equal word by word, each is accepted by itself."""
+    seen: Counter[Discrepancy] = Counter()
+    wrong, accepted = [], []
+    for one in found:
+        seen[one] += 1
+        one = replace(one, nth=seen[one])
+        if one.fingerprint in signed and not one.hides:
+            accepted.append(Accepted(one, *signed[one.fingerprint]))
+        else:
+            wrong.append(one)
+    return Audit(tuple(wrong), tuple(accepted))

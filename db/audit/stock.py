@@ -36,13 +36,13 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
 _SOLD_TWICE = """
     SELECT key, count(*) FROM catalog.stock_ledger WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"""
 _ENTRIES = """
-    SELECT entry, product, delta, balance, reason FROM catalog.stock_ledger
+    SELECT entry, product, delta, balance, reason, key FROM catalog.stock_ledger
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
 
 
 def _adds_up(after: int, entries: list[Any], balances: dict[str, int]) -> Iterator[Discrepancy]:
     """Hold each entry against the one before. `balances` has the last of each product, and is brought forward."""
-    for entry, product, delta, balance, reason in entries:
+    for entry, product, delta, balance, reason, key in entries:
         where = f"{product}, ledger entry {entry}"
         if entry != after + 1:
             yield Discrepancy("I1", where, f"the entries {after + 1} to {entry - 1} before it are missing")
@@ -55,11 +55,16 @@ def _adds_up(after: int, entries: list[Any], balances: dict[str, int]) -> Iterat
             yield Discrepancy(
                 "I1", where, f"says {balance} pieces, but {before} and a change of {delta} are {before + delta}"
             )
+        if reason == "correction" and str(key).startswith(_BY_A_MIGRATION):
+            yield Discrepancy("I1", where, f"takes over a stock that had been changed by hand, by {delta:+} pieces")
         if balance < 0:
             yield Discrepancy("I2", where, f"was oversold: {balance} pieces")
         balances[product] = balance
         after = entry
 
+
+# Its corrections are nobody's word yet (migrations/catalog/0004_ledger_first.sql).
+_BY_A_MIGRATION = "migration-"
 
 _UNORDERED = """
     SELECT sold.key, sold.product, -sold.delta, refused.reason, intents.product, intents.quantity

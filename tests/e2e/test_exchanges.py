@@ -1,3 +1,7 @@
+"""The documented exchanges, between real tiers, and the program that holds them against any store that runs."""
+
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -7,7 +11,7 @@ import requests
 
 from tests.books import Books, query
 from tests.exchanges import EXCHANGES, Exchange
-from tests.tiers import Tiers, running
+from tests.tiers import ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +59,59 @@ def test_an_odd_name_travels_through_all_tiers(tiers: Tiers) -> None:
             requests.post(f"{tiers.url('front_end')}/{path}/1", timeout=10),
         ):
             assert (response.status_code, response.json()["error"]["message"]) == (404, "product not found")
+
+
+def exchanges(tiers: Tiers, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The program, on a store that it knows by the addresses of its tiers alone."""
+    addresses = {
+        "FRONT": tiers.url("front_end"),
+        "CATALOG": f"127.0.0.1:{tiers.ports['catalog']}",
+        "ORDER": f"localhost:{tiers.ports['order']}",
+    }
+    command = [sys.executable, "-m", "tests.exchanges"]
+    environment = clean_environment() | addresses | settings
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_store_that_runs_is_asked_all_exchanges_though_it_has_sold(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        requests.post(tiers.url("front_end") + "/Tux/7", timeout=10)
+        for _ in range(2):
+            ended = exchanges(tiers)
+            assert (ended.returncode, ended.stderr) == (0, "")
+            told = ended.stdout.splitlines()
+            assert [line.removeprefix("  pass  ") for line in told[2:-1]] == [exchange.name for exchange in EXCHANGES]
+            assert told[1].startswith("It buys a Whale and an Elephant and takes a Bird"), "before it does"
+            assert told[-1] == "13 of 13 replies are as documented."
+        assert Books.at_rest(tiers.data_dir).products == {"Tux": 73, "Whale": 92, "Elephant": 85, "Bird": 96}
+
+
+def test_a_reply_that_is_not_as_documented_is_told(tmp_path: Path) -> None:
+    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, "Tux 26.99 80", "Bird 39.99 1")) as tiers:
+        ended = exchanges(tiers)
+    assert ended.returncode == 1
+    assert "  FAIL  query at the catalog: GET http://127.0.0.1:" in ended.stdout
+    assert '          expected  200 application/json {"data": {"name": "Tux", "price": 25.99, "quantity": 80}}\n' in (
+        ended.stdout
+    )
+    assert '          actual    200 application/json {"data": {"name": "Tux", "price": 26.99, "quantity": 80}}\n' in (
+        ended.stdout
+    )
+    assert "  pass  decrement at the catalog\n" in ended.stdout
+    assert "7 of 13 replies are as documented.\n" in ended.stdout
+    assert "conf/database.txt" in ended.stdout
+
+
+def test_the_tiers_behind_hear_the_secret(tmp_path: Path) -> None:
+    with running(tmp_path / "data", TIER_SECRET="s" * 32) as tiers:
+        assert exchanges(tiers, TIER_SECRET="s" * 32).returncode == 0
+        ended = exchanges(tiers)
+    assert ended.returncode == 1
+    assert "actual    401 " in ended.stdout
+
+
+def test_a_tier_that_does_not_answer_is_one_line(tiers: Tiers) -> None:
+    ended = exchanges(tiers, ORDER=f"127.0.0.1:{free_port()}")
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("exchanges: no answer: ")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import requests
 
@@ -34,10 +35,15 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         assert ask(shop, "GET", f"{url}/products/Cat") == (200, {"name": "Cat", "price": 12.5, "quantity": 1})
         assert ask(shop, "POST", f"{url}/Cat/1", "first") == (200, {"order_number": "0"})
         assert ask(shop, "POST", f"{url}/Cat/1", "second") == (404, "out of stock")
-        owner("restock", "Cat", "5", "--key", "b")
+        owner("restock", "Cat", "50", "--key", "typo")
+        owner("writeoff", "Cat", "45", "--note", "a zero too many", "--key", "b")
         owner("price", "Cat", "13", "--key", "c")
         assert ask(shop, "POST", f"{url}/Cat/2", "third") == (200, {"order_number": "1"})
         assert [ask(shop, "GET", f"{url}/orders/{number}")[1]["price"] for number in (0, 1)] == [12.5, 13]
+        with pytest.raises(apsw.ConstraintError, match="use python -m db restock, writeoff or correct"):
+            apsw.Connection(str(tmp_path / "data" / "catalog.db")).execute("UPDATE products SET quantity = 1")
+        owner("correct", "Cat", "2", "--note", "one is broken", "--key", "e")
+        assert ask(shop, "GET", f"{url}/products/Cat")[1]["quantity"] == 2
         owner("retire", "Cat", "--key", "d")
         assert ask(shop, "GET", f"{url}/products/Cat") == (404, "product not found")
         assert "Cat" not in [product["name"] for product in ask(shop, "GET", f"{url}/products")[1]]
@@ -59,7 +65,7 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         assert (ended.returncode, ended.stderr) == (2, "toy store: [Errno 28] No space left on device\n")
     books = Books.read(tmp_path / "data")
     books.check()
-    assert books.products["Cat"] == 3
+    assert books.products["Cat"] == 2
 
 
 def test_the_owner_at_work_costs_the_shoppers_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import requests
 from conf.settings import TIERS
 from db.program import main
 from tests.books import Books, query
+from tests.constants import PATIENT, gunicorn_files
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
@@ -69,13 +70,13 @@ def test_buys_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_restart_of_a_tier_behind_is_a_slow_answer(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as tiers:
+    with running(tmp_path / "data", gunicorn_files(tmp_path, **PATIENT)) as tiers:
         for behind in ("catalog", "order"):
             tiers.stop(behind)
             restart = threading.Timer(1.0, tiers.start, args=(behind,))
             restart.start()
-            assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).status_code == 200
-            assert requests.get(tiers.url("front_end") + "/products/Tux", timeout=10).status_code == 200
+            assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=120).status_code == 200
+            assert requests.get(tiers.url("front_end") + "/products/Tux", timeout=120).status_code == 200
             restart.join()
 
 
@@ -134,7 +135,7 @@ def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -215,7 +216,7 @@ def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     ).stdout
     config = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)

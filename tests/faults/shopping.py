@@ -18,7 +18,7 @@ CLIENTS = 8
 # Between an answer and the next buy of a shopper. A crowd without pauses would tell no more, and write a longer log.
 PAUSE_S = 0.01
 # After the end of a fault: until buys are answered, and until none is in doubt.
-RECOVERS_WITHIN_S = 10.0
+RECOVERS_WITHIN_S = 30.0
 TICKETS = 50
 # One runs out, and one does not.
 PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
@@ -27,7 +27,7 @@ PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
 @contextmanager
 def shopping(tiers: Tiers) -> Iterator[Shoppers]:
     """Shoppers who buy all the time; at the end each waits for its last answer. Raises the first failure."""
-    shoppers = Shoppers(tiers.url("front_end"))
+    shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
     closing = threading.Event()
 
     def shop(number: int) -> None:

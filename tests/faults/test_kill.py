@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.books import Books, assert_audit_is_clean
+from tests.constants import PATIENT
 from tests.shoppers import Shoppers
 from tests.store import Store
 from tests.tiers import products_file
@@ -15,7 +16,7 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
     products = products_file(tmp_path, "Ticket 50 900", "Tux 25.99 10000")
     buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
     with Store(tmp_path / "data", PRODUCTS=products) as store:
-        shoppers = Shoppers(store.url("front_end"))
+        shoppers = Shoppers(store.url("front_end"), patience_s=60.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order", "front_end"))
         # Whoever repeats a key afterwards is told the same again.
         shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)
@@ -33,8 +34,8 @@ def test_no_kill_loses_repeats_or_oversells_a_buy(tmp_path: Path) -> None:
 def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -> None:
     products = products_file(tmp_path, "Tux 25.99 10000")
     buys = [(f"key-{number}", "Tux", 1) for number in range(800)]
-    with Store(tmp_path / "data", PRODUCTS=products) as store:
-        shoppers = Shoppers(store.url("front_end"))
+    with Store(tmp_path / "data", PATIENT, PRODUCTS=products) as store:
+        shoppers = Shoppers(store.url("front_end"), patience_s=120.0, timeout_s=120.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
         store.wait_until_all_answer()
         books = Books.at_rest(store.data_dir)

@@ -61,7 +61,7 @@ def shell(database: Path, lines: str) -> Iterator[None]:
             assert process.poll() is None
         yield
     finally:
-        process.communicate("ROLLBACK;\n.quit\n", timeout=10)
+        process.communicate("ROLLBACK;\n.quit\n", timeout=60)
 
 
 def rounds_of(log: Path) -> int:

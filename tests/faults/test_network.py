@@ -19,7 +19,7 @@ PATIENCE_S = 120.0
 BAD_NETWORK_BUYS = 256
 PRODUCTS = ("Ticket 50 40", "Tux 25.99 10000")
 # How long after a fault until all is as before.
-RECOVERS_WITHIN_S = 10.0
+RECOVERS_WITHIN_S = 30.0
 # Longer than the deadlines of order and front end, 2 s and 6 s.
 LATE_FOR_ORDER_S, LATE_FOR_FRONT_END_S = 2.5, 6.5
 
@@ -80,6 +80,14 @@ def standing_still(tiers: Tiers, tier: str) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+def at_rest(shoppers: Shoppers) -> int:
+    """How many keys have an answer once no new one has had one for a second."""
+    answered = -1
+    while answered < (answered := len(shoppers.answered)):
+        time.sleep(1.0)
+    return answered
+
+
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_tier_that_stands_still_loses_repeats_and_refuses_nothing(tier: str, tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS))
@@ -90,8 +98,7 @@ def test_a_tier_that_stands_still_loses_repeats_and_refuses_nothing(tier: str, t
         nonlocal answered_before, answered_meanwhile
         shoppers.wait_until_answered(100)
         with standing_still(tiers, tier):
-            time.sleep(0.5)  # what was under way in other tiers has arrived
-            answered_before = len(shoppers.answered)
+            answered_before = at_rest(shoppers)  # what was under way in other tiers has arrived
             time.sleep(float(os.environ.get("STANDS_STILL_S", "5")))
             answered_meanwhile = len(shoppers.answered) - answered_before
 

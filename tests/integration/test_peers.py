@@ -26,11 +26,15 @@ BUY = Buy("k", "a b&\u00fc", 2)
 
 @contextmanager
 def tier(
-    answer: Callable[[Request], Response], *, secrets: Secrets | None = None, host: str = "127.0.0.1"
+    answer: Callable[[Request], Response],
+    *,
+    secrets: Secrets | None = None,
+    host: str = "127.0.0.1",
+    deadline_s: float = 60.0,
 ) -> Iterator[Peer]:
-    """A peer with a deadline of one second, in front of a server that answers so."""
+    """A peer in front of a server that answers so. Its deadline is one that a busy machine keeps."""
     with answering(answer) as port:
-        peer = Peer("catalog", Address(host, port), deadline_s=1.0, secrets=secrets)
+        peer = Peer("catalog", Address(host, port), deadline_s=deadline_s, secrets=secrets)
         try:
             yield peer
         finally:
@@ -84,12 +88,12 @@ def test_a_sale_is_read() -> None:
     ],
 )
 def test_what_is_not_definite_is_unavailable(status: int, body: object) -> None:
-    with tier(says(status, body)) as peer, pytest.raises(Unavailable):
+    with tier(says(status, body), deadline_s=1.0) as peer, pytest.raises(Unavailable):
         HttpCatalog(peer).sell([BUY])
 
 
 def test_html_is_unavailable() -> None:
-    with tier(lambda _request: Response("<h1>hello</h1>")) as peer, pytest.raises(Unavailable):
+    with tier(lambda _request: Response("<h1>hello</h1>"), deadline_s=1.0) as peer, pytest.raises(Unavailable):
         HttpCatalog(peer).lookup(["Tux"])
 
 
@@ -137,7 +141,7 @@ def test_the_deadline_is_kept(case: str) -> None:
     released = threading.Event()
 
     def answer(_request: Request) -> Response:
-        released.wait(timeout=10)
+        released.wait(timeout=120)
         return Response()
 
     def ask(peer: Peer) -> float:
@@ -147,24 +151,26 @@ def test_the_deadline_is_kept(case: str) -> None:
         return time.monotonic() - begun
 
     if case == "silent":
-        with tier(answer) as peer:
-            waited = ask(peer)
-            released.set()
+        with tier(answer, deadline_s=1.0) as peer:
+            try:
+                waited = ask(peer)
+            finally:
+                released.set()
     else:
         waited = ask(Peer("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
-    assert 0.9 < waited < 5.0
+    assert 0.9 < waited < 60.0, "who is silent is so for two minutes"
 
 
 @pytest.mark.parametrize("is_one_alive", [True, False])
 def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve, of which one at most answers: were each given half of the deadline, they would take six seconds."""
+    """Fifty, of which one at most answers: were each given half of the deadline, they would take 100 seconds."""
     real = socket.getaddrinfo
-    with deaf_port() as deaf, tier(says(200, {"data": [None]}), host="catalog.test") as peer:
+    with deaf_port() as deaf, tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=4.0) as peer:
 
         def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
             if host != "catalog.test":
                 return real(host, port, **options)
-            ports = [*[deaf] * 11, port if is_one_alive else deaf]
+            ports = [*[deaf] * 49, port if is_one_alive else deaf]
             return [address for port in ports for address in real("127.0.0.1", port, type=socket.SOCK_STREAM)]
 
         def lookup() -> object:
@@ -177,7 +183,7 @@ def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypa
         else:
             with pytest.raises(Unavailable):
                 lookup()
-        assert time.monotonic() - begun < 4.0
+        assert time.monotonic() - begun < 60.0
 
 
 def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,12 +225,14 @@ def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
     def answer(request: Request) -> Response:
         calls.append(request.path)
         if len(calls) == 1:
-            released.wait(timeout=10)
+            released.wait(timeout=120)
         return says(200, {"data": [{"order_number": "7"}]})(request)
 
-    with tier(answer) as peer:
-        assert HttpOrders(peer).place_all([BUY]) == [7]
-        released.set()
+    with tier(answer, deadline_s=8.0) as peer:
+        try:
+            assert HttpOrders(peer).place_all([BUY]) == [7]
+        finally:
+            released.set()
 
 
 @pytest.mark.parametrize("slow", ["head", "body", "accept"])
@@ -244,10 +252,10 @@ def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
             if slow == "body":
                 connection.sendall(head)
             for byte in {"head": head * 100, "body": body, "accept": b""}[slow]:
-                if ending.wait(0.02):
+                if ending.wait(0.1):
                     return
                 connection.sendall(bytes([byte]))
-            ending.wait(20)
+            ending.wait(120)
 
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(20)
@@ -258,7 +266,7 @@ def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
             HttpCatalog(peer).lookup(["Tux"])
-        assert 0.9 < time.monotonic() - begun < 5.0, "all the bytes would take 20 s"
+        assert 0.9 < time.monotonic() - begun < 60.0, "all the bytes would take 100 s"
     finally:
         ending.set()
         server.shutdown(socket.SHUT_RDWR)

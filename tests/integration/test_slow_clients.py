@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.books import Books
+from tests.constants import gunicorn_files
 from tests.integration.test_worker import sqlite_lock
 from tests.shoppers import Shoppers
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
@@ -36,27 +37,29 @@ def open_files(most: int) -> Iterator[None]:
 
 
 def connect(tiers: Tiers, tier: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=20)
+    return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=60)
 
 
-def worst_wait_s(tiers: Tiers, name: str) -> float:
-    """Of 4 shoppers who place 200 buys."""
-    shoppers = Shoppers(tiers.url("front_end"))
+def buy(tiers: Tiers, name: str) -> None:
+    """200 buys by 4 shoppers, each of which is answered, and not late."""
+    shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
     shoppers.share([(f"{name}-{number}", "Tux", 1) for number in range(200)], 4, meanwhile=lambda: None)
     assert (shoppers.statuses, shoppers.resets) == ({200}, 0)
-    return shoppers.worst_s
 
 
-def test_200_slow_clients_at_each_tier_hold_no_shopper_up_for_a_second(tmp_path: Path) -> None:
-    with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, "Tux 1.50 1000")) as tiers, ExitStack() as ending:
-        usual_s = worst_wait_s(tiers, "alone")  # on a machine that may be busy
+def test_200_slow_clients_at_each_tier_hold_no_shopper_up(tmp_path: Path) -> None:
+    """Each of them may take ten minutes; who waits for one of them is late."""
+    files = gunicorn_files(tmp_path, server__worker__REQUEST_TIMEOUT_S=600.0)
+    products = products_file(tmp_path, "Tux 1.50 1000")
+    with running(tmp_path / "data", files, PRODUCTS=products) as tiers, ExitStack() as ending:
+        buy(tiers, "alone")
         slow = [ending.enter_context(connect(tiers, tier)) for tier in NAMES for _ in range(SLOW)]
         for number, connection in enumerate(slow):
             # Half a head, half a body, or nothing.
             connection.sendall(
                 [GET[:20], b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc", b""][number % 3]
             )
-        assert worst_wait_s(tiers, "beside") < usual_s + 1.0
+        buy(tiers, "beside")
         books = Books.read(tiers.data_dir)
     books.check()
     assert books.products == {"Tux": 600}, "half a buy is none"
@@ -75,9 +78,18 @@ def is_closed(connection: socket.socket) -> bool:
 
 @pytest.fixture(scope="module")
 def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    """A store whose front end has one worker, started by somebody who may open few files."""
+    """A store whose front end has one worker, started by somebody who may open few files.
+
+    It gives every client ten minutes, so that none has to go because its time is over.
+    """
+    folder = tmp_path_factory.mktemp("silent")
     with open_files(USUAL_FILES):
-        tiers = Tiers(tmp_path_factory.mktemp("silent") / "data", FRONT_WORKERS="1")
+        tiers = Tiers(
+            folder / "data",
+            gunicorn_files(folder, server__worker__REQUEST_TIMEOUT_S=600.0),
+            FRONT_WORKERS="1",
+            GUNICORN_CMD_ARGS="--keep-alive 600",
+        )
         try:
             tiers.start()
             yield tiers
@@ -92,13 +104,11 @@ def test_a_thousand_silent_connections_make_room_for_who_has_something_to_say(ti
         silent = []
         for number in range(SILENT):
             silent.append(ending.enter_context(connect(tiers, tier)))
-            if number % 2:  # kept alive, for 75 s; the others may be silent for 5 s
+            if number % 2:  # kept alive
                 silent[-1].sendall(GET)
                 assert silent[-1].recv(1000).startswith(b"HTTP/1.1 200")
-        begun = time.monotonic()
         for _ in range(5):
-            assert requests.get(tiers.url(tier) + path, timeout=20).status_code in (200, 404)
-        assert time.monotonic() - begun < 4.0, "before the first of them had to say something"
+            assert requests.get(tiers.url(tier) + path, timeout=60).status_code in (200, 404)
         closed = [is_closed(connection) for connection in silent]
         assert all(closed[:200]), "those that have been silent for the longest time"
         assert not any(closed[-700:]), "and no others"
@@ -121,7 +131,8 @@ BUY = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 def test_who_waits_for_an_answer_keeps_its_connection_and_who_comes_is_heard(tmp_path: Path) -> None:
     """A worker with room for 20, and 19 buys in its hands that wait for the disk."""
-    tiers = Tiers(tmp_path / "data", GUNICORN_CMD_ARGS="--worker-connections 20")
+    files = gunicorn_files(tmp_path, db__connection__BUSY_TIMEOUT_MS=600_000, server__worker__REQUEST_TIMEOUT_S=600.0)
+    tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--worker-connections 20")
     try:
         tiers.start("catalog")
         with ExitStack() as ending, sqlite_lock(tiers.data_dir / "catalog.db") as release:
@@ -140,7 +151,7 @@ def test_who_waits_for_an_answer_keeps_its_connection_and_who_comes_is_heard(tmp
 
 
 def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data")
+    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__REQUEST_TIMEOUT_S=600.0))
     try:
         tiers.start("catalog")
         url = tiers.url("catalog")
@@ -150,11 +161,9 @@ def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path
         with ExitStack() as ending:
             for _ in range(150):
                 ending.enter_context(connect(tiers, "catalog"))
-            begun = time.monotonic()
             for _ in range(5):
-                assert requests.get(url + "/products/Tux", timeout=20).status_code == 200
-                assert requests.post(url + "/Tux/1", timeout=20).status_code == 200
-            assert time.monotonic() - begun < 4.0
+                assert requests.get(url + "/products/Tux", timeout=60).status_code == 200
+                assert requests.post(url + "/Tux/1", timeout=60).status_code == 200
         told = [line for line in tiers.log.read_text().splitlines() if "connections from now on" in line]
         assert len(told) == 1, told
         assert "Too many open files" in told[0]

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import apsw
@@ -18,7 +18,8 @@ import pytest
 import requests
 
 import server.worker
-from tests.tiers import ROOT, Tiers, free_port, products_file
+from tests.constants import gunicorn_files
+from tests.tiers import ROOT, Tiers, free_port, open_files, products_file
 from tests.waiting import wait_until
 
 GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -60,6 +61,7 @@ def quantity(tiers: Tiers, name: str) -> int:
 
 
 def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> None:
+    begun = time.monotonic()
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(catalog)) for _ in range(200)]
         for connection in slow:
@@ -67,7 +69,7 @@ def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> 
         for _ in range(20):
             assert quantity(catalog, "Tux") > 0
         told, _, _ = select.select(slow, [], [], 0)
-        assert told == [], "all of them still had time"
+        assert told == [] or time.monotonic() - begun >= server.worker.REQUEST_TIMEOUT_S, "they still had time"
         for connection in slow:
             [(status, body)] = replies(connection, 2)
             assert (status, json.loads(body)["error"]["message"]) == (408, "the request did not come in time")
@@ -78,7 +80,7 @@ def test_a_request_may_come_byte_by_byte(catalog: Tiers) -> None:
     with connect(catalog) as connection:
         for at in range(len(request)):
             connection.sendall(request[at : at + 1])
-            time.sleep(0.005)
+            time.sleep(0.001)
         assert replies(connection, 1)[0][0] == 200
 
 
@@ -137,22 +139,30 @@ def test_a_client_that_has_said_its_last_word_is_answered(catalog: Tiers) -> Non
             assert {status for status, _ in replies(connection, 3)} == {200}
 
 
-def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_of_it(catalog: Tiers) -> None:
-    count = 20_000  # more than the kernel's buffers take
-    with connect(catalog) as connection:
-        connection.setblocking(False)
-        unsent = PAGE * count
-        deadline = time.monotonic() + 3
-        while unsent and time.monotonic() < deadline:
-            try:
-                unsent = unsent[connection.send(unsent[:65536]) :]
-            except BlockingIOError:
-                time.sleep(0.01)
-        sent = count - -(-len(unsent) // len(PAGE))
-        assert quantity(catalog, "Tux") > 0
-        connection.settimeout(20)
-        got = replies(connection, sent)
-    assert len(got) == sent
+def with_little_room(tiers: Tiers) -> socket.socket:
+    """A connection of a client whose end takes few replies that it does not read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.settimeout(60)
+    connection.connect(("127.0.0.1", tiers.ports["catalog"]))
+    return connection
+
+
+def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_of_it(tmp_path: Path) -> None:
+    count = 5_000  # whose replies are more than the kernel's buffers take
+    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__RESPONSE_TIMEOUT_S=600.0))
+    try:
+        tiers.start("catalog")
+        with with_little_room(tiers) as connection:
+            sending = threading.Thread(target=connection.sendall, args=(PAGE * count,))
+            sending.start()
+            for _ in range(20):
+                assert quantity(tiers, "Tux") > 0
+            got = replies(connection, count)
+            sending.join()
+    finally:
+        tiers.stop()
+    assert len(got) == count
     assert {status for status, _ in got} == {200}
     assert len({body for _, body in got}) == 1
 
@@ -190,8 +200,13 @@ def test_a_client_that_hangs_up_in_the_middle_of_a_buy_harms_nobody(catalog: Tie
     assert "Traceback" not in catalog.log.read_text()
 
 
+# Of a tier that is to be seen to stop sooner, whatever else the machine does.
+LONG_GRACE = {"GUNICORN_CMD_ARGS": "--graceful-timeout 300"}
+STOPS_WITHIN_S = 45.0
+
+
 def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data")
+    tiers = Tiers(tmp_path / "data", **LONG_GRACE)
     try:
         tiers.start("catalog")
         with connect(tiers) as connection:
@@ -199,19 +214,20 @@ def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> Non
             assert replies(connection, 1)[0][0] == 200
             begun = time.monotonic()
             tiers.stop("catalog")
-            assert time.monotonic() - begun < 8, "less than gunicorn's own grace, and far less than the keep-alive"
+            assert time.monotonic() - begun < STOPS_WITHIN_S, "less than gunicorn's own grace, and than the keep-alive"
             assert connection.recv(1) == b""
     finally:
         tiers.stop()
 
 
 def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data")
+    files = gunicorn_files(tmp_path, db__connection__BUSY_TIMEOUT_MS=600_000)
+    tiers = Tiers(tmp_path / "data", files, **LONG_GRACE)
     try:
         tiers.start("catalog")
         with connect(tiers) as connection, sqlite_lock(tmp_path / "data" / "catalog.db") as release:
             connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            time.sleep(0.2)
+            wait_until_it_waits_for_the_lock(tiers)
             stopping = threading.Thread(target=tiers.stop, args=("catalog",))
             begun = time.monotonic()
             stopping.start()
@@ -219,9 +235,18 @@ def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> No
             release()
             assert replies(connection, 1)[0][0] == 200
             stopping.join()
-            assert time.monotonic() - begun < 8
+            assert time.monotonic() - begun < STOPS_WITHIN_S
     finally:
         tiers.stop()
+
+
+def wait_until_it_waits_for_the_lock(tiers: Tiers) -> None:
+    """A buy is in the hands of the catalog: its worker opens the database for it, which nobody has used before."""
+
+    def is_open() -> bool:
+        return any(name.endswith("catalog.db") for worker in tiers.workers("catalog") for name in open_files(worker))
+
+    wait_until("a buy is under way", is_open)
 
 
 @contextmanager
@@ -272,7 +297,7 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 response = requests.post(url, data=b"begin", timeout=10)
@@ -289,34 +314,26 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
             )
     finally:
         process.terminate()
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
     assert output.count("closed") == 2, "also the answer that failed"
     assert "ZeroDivisionError" in output
     assert '"POST / HTTP/1.1" 200' in output
 
 
-def test_a_client_that_never_reads_is_left(catalog: Tiers) -> None:
+def test_a_client_that_never_reads_is_left(tmp_path: Path) -> None:
     """Else each would keep a connection, and its replies in memory, for ever."""
-    with connect(catalog) as connection:
-        connection.setblocking(False)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            try:
-                connection.send(PAGE * 100)
-            except BlockingIOError:
-                time.sleep(0.1)
-            except (ConnectionResetError, BrokenPipeError):
-                break
-        else:
-            pytest.fail("it was never closed")
+    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__RESPONSE_TIMEOUT_S=2.0))
+    try:
+        tiers.start("catalog")
+        with with_little_room(tiers) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+            while True:
+                connection.sendall(PAGE * 1_000)
+    finally:
+        tiers.stop()
 
 
 def open_sockets(pid: int) -> int:
-    links = []
-    for file in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            links.append(os.readlink(file))
-    return sum(link.startswith("socket:") for link in links)
+    return sum(name.startswith("socket:") for name in open_files(pid))
 
 
 def shares(tiers: Tiers, connections: int) -> list[int]:
@@ -335,23 +352,18 @@ def shares(tiers: Tiers, connections: int) -> list[int]:
     wait_until(
         "all connections are closed",
         lambda: all(open_sockets(worker) <= sockets for worker, sockets in before.items()),
-        within_s=5,
     )
     return taken
 
 
 def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
+    """Each leaves a new connection to one that has fewer, here for as long as a busy machine may keep that one away."""
+    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__OFFER_S=600.0), FRONT_WORKERS="2")
     try:
         tiers.start("front_end")
         # The first worker answers before the second has started.
-        wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2], within_s=20)
-        # A machine that is busy with other things may hold a worker up, but not for ever: so often in a row only luck,
-        # or the intention, shares evenly.
-        in_a_row, taken, even_by = 0, [0], time.monotonic() + 60
-        while in_a_row < 20:
-            assert time.monotonic() < even_by, taken
-            taken = shares(tiers, 32)
-            in_a_row = in_a_row + 1 if taken[0] >= 14 else 0
+        wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2])
+        for _ in range(5):
+            assert shares(tiers, 32) == [16, 16]
     finally:
         tiers.stop()

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import apsw
 import pytest
 
+from db.backup import backup
 from db.program import COMMANDS, main
 from db.snapshots import CATALOG, LOG
 from domain.checkout import Checkout
@@ -25,7 +25,7 @@ from domain.errors import OutOfStock
 from domain.values import Buy
 from tests.books import Books
 from tests.forger import forge
-from tests.tiers import ROOT, free_port
+from tests.tiers import ROOT, free_port, open_files
 from tests.waiting import wait_until
 
 Run = Callable[..., tuple[int, str, str]]
@@ -99,7 +99,13 @@ def test_discrepancies_are_a_table_and_exit_code_1(run: Run, tmp_path: Path) -> 
     code, out, _ = run("audit", "--json")
     assert code == 1
     assert json.loads(out)["discrepancies"] == [
-        {"promise": "I3", "where": "order 2, key [bold]mine", "what": "ordered, but never sold", "repairable": False}
+        {
+            "promise": "I3",
+            "where": "order 2, key [bold]mine",
+            "what": "ordered, but never sold",
+            "fingerprint": "3736e13de227",
+            "repairable": False,
+        }
     ]
 
 
@@ -200,6 +206,8 @@ def test_the_owners_changes_happen_once_for_their_key(run: Run, tmp_path: Path) 
         (("add", "Cat", "1.50", "3"), "3 pieces at 1.50"),
         (("restock", "Cat", "2"), "5 pieces at 1.50"),
         (("price", "Cat", "1"), "5 pieces at 1.00"),
+        (("writeoff", "Cat", "1", "--note", "fell off the shelf"), "4 pieces at 1.00"),
+        (("correct", "Cat", "7", "--note", "counted [twice]"), "7 pieces at 1.00"),
         (("retire", "Cat"), "not for sale any more"),
     ):
         key = f"key-{arguments[0]}"
@@ -207,6 +215,99 @@ def test_the_owners_changes_happen_once_for_their_key(run: Run, tmp_path: Path) 
         assert run(*arguments, "--key", key) == (0, f"Already done. Cat: {stands}. Key: {key}\n", "")
     Books.read(tmp_path).check()
     assert run("audit")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "Cat", "1.50", "3"),
+        ("restock", "Tux", "2"),
+        ("price", "Tux", "1"),
+        ("writeoff", "Tux", "1", "--note", "broken"),
+        ("correct", "Tux", "7", "--note", "counted"),
+        ("retire", "Tux"),
+    ],
+)
+def test_a_change_of_the_catalog_needs_the_catalog_alone(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """As in the container of the catalog tier, whose volume has no order log."""
+    backup(tmp_path, tmp_path / "alone", lambda _step: None)
+    (tmp_path / "alone" / "order.db").unlink()
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "alone"))
+    code, out, err = run(*arguments)
+    assert (code, out[:5], err) == (0, "Done.", "")
+    assert sorted(path.name for path in (tmp_path / "alone").iterdir()) == ["catalog.db"]
+
+
+@pytest.mark.parametrize("note", ["", " ", "\u200b", "a\nb", "\x1b[2J", "\udce4", "x" * 501])
+def test_a_note_is_a_line_that_one_can_read(run: Run, capsys: pytest.CaptureFixture[str], note: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["writeoff", "Tux", "1", "--note", note])
+    assert ended.value.code == 2
+    assert "argument --note: the note " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("writeoff", "Tux", "1"), ("correct", "Tux", "1"), ("accept", "0123456789ab")])
+def test_without_a_note_nothing_is_written_off_corrected_or_accepted(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert ended.value.code == 2
+    assert "the following arguments are required: --note" in capsys.readouterr().err
+
+
+def test_a_discrepancy_is_named_accepted_and_shown_as_accepted(run: Run, tmp_path: Path) -> None:
+    forge(
+        tmp_path / "order.db", "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
+    )
+    [wrong] = json.loads(run("audit", "--json")[1])["discrepancies"]
+    name = wrong["fingerprint"]
+    code, out, _ = run("audit")
+    assert code == 1 and f"│ I3      │ order 2, key mine │ ordered, but never sold │ {name} │" in out
+    accept = ("accept", name, "--note", "a gift [to Bär]", "--key", "k")
+    done = f"Accepted {name}: I3, order 2, key mine: ordered, but never sold. Key: k\n"
+    assert run(*accept) == (0, f"Done. {done}", "")
+    assert run(*accept) == (0, f"Already done. {done}", "")
+    code, out, _ = run("audit")
+    assert code == 0
+    assert "│ ordered, but never sold │ a gift [to Bär], " in out and "Clean, 1 accepted: 3 orders" in out
+    result = json.loads(run("audit", "--json")[1])
+    assert (result["clean"], result["discrepancies"]) == (True, [])
+    [accepted] = result["accepted"]
+    assert accepted.pop("time").startswith("20") and accepted.pop("by")
+    assert accepted == {
+        "promise": "I3",
+        "where": "order 2, key mine",
+        "what": "ordered, but never sold",
+        "fingerprint": name,
+        "note": "a gift [to Bär]",
+    }
+    assert run("reconcile")[:2] == (0, "Nothing is left to repair.\n")
+    forge(tmp_path / "order.db", "DELETE FROM orders WHERE key = 'mine'; UPDATE sqlite_sequence SET seq = 1")
+    assert run(*accept)[:2] == (0, f"Already done. Accepted {name}: not found any more. Key: k\n")
+    result = json.loads(run(*accept, "--json")[1])
+    assert result == {"done": "before", "key": "k", "discrepancy": None}
+
+
+def test_what_the_audit_does_not_find_cannot_be_accepted(run: Run) -> None:
+    code, out, err = run("accept", "0123456789ab", "--note", "never mind")
+    assert (code, out) == (1, "")
+    assert err == "accept: the audit finds no discrepancy 0123456789ab; nothing was changed\n"
+
+
+def test_a_user_without_a_name_can_accept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container."""
+
+    def nobody(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    forge(Path(os.environ["DATA_DIR"]) / "catalog.db", "UPDATE products SET price_cents = 1 WHERE name = 'Tux'")
+    [wrong] = json.loads(run("audit", "--json")[1])["discrepancies"]
+    assert run("accept", wrong["fingerprint"], "--note", "sale")[0] == 0
+    assert json.loads(run("audit", "--json")[1])["accepted"][0]["by"] == f"user {os.getuid()}"
 
 
 def test_a_change_as_json_says_when_it_was_done(run: Run) -> None:
@@ -227,6 +328,11 @@ def test_without_a_key_each_change_has_a_new_one(run: Run) -> None:
         (("restock", "Nix", "1"), "restock: there is no 'Nix'; nothing was changed"),
         (("price", "Tux", "1", "--key", "a"), "price: the key 'a' stands for something else already (sold: 'Tux')"),
         (("add", "Tux", "1", "1"), "add: there is or was a 'Tux' already"),
+        (
+            ("writeoff", "Tux", "78", "--note", "stolen"),
+            "writeoff: the stock of 'Tux' is 77 pieces, and not 78; nothing was changed",
+        ),
+        (("correct", "Nix", "7", "--note", "counted"), "correct: there is no 'Nix'; nothing was changed"),
     ],
 )
 def test_a_no_is_one_line_and_exit_code_1(run: Run, tmp_path: Path, arguments: tuple[str, ...], why: str) -> None:
@@ -243,6 +349,8 @@ def test_a_no_is_one_line_and_exit_code_1(run: Run, tmp_path: Path, arguments: t
         (("restock", "Tux", "0"), "the quantity '0' is not a whole number from 1 to"),
         (("restock", "Tux", "-5"), "the quantity '-5' is not a whole number from 1 to"),
         (("restock", "Tux", "1000000001"), "the quantity '1000000001' is not a whole number from 1 to"),
+        (("writeoff", "Tux", "0", "--note", "x"), "the quantity '0' is not a whole number from 1 to"),
+        (("correct", "Tux", "-1", "--note", "x"), "the quantity '-1' is not a whole number from 0 to"),
         (("add", "Cat", "1", "-5"), "the quantity '-5' is not a whole number from 0 to"),
         (("price", "Tux", "1.999"), "the price '1.999' has more than 2 digits after the point"),
         (("price", "Tux", "-1"), "the price '-1' is below 0"),
@@ -329,29 +437,39 @@ def test_a_reader_who_goes_away_is_no_traceback(run: Run, monkeypatch: pytest.Mo
     process = begin("audit", stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (1, b"")
 
 
-def test_a_ctrl_c_is_no_traceback(run: Run, tmp_path: Path) -> None:
+# The program, as patient with a lock as a test on a busy machine may need.
+PATIENT = """
+import runpy
+import db.connection
+
+db.connection.BUSY_TIMEOUT_MS = 600_000
+runpy.run_module("db", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("times", [1, 1_000])
+def test_a_ctrl_c_ends_a_wait_at_once_changes_nothing_and_is_no_traceback(run: Run, tmp_path: Path, times: int) -> None:
+    before = Books.read(tmp_path)
     other = apsw.Connection(str(tmp_path / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")  # so that the command waits
-    process = begin("restock", "Tux", "1")
-    wait_until("it waits", lambda: any(name.endswith("catalog.db") for name in open_files(process.pid)))
-    while process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+    with subprocess.Popen(
+        [sys.executable, "-c", PATIENT, "restock", "Tux", "1"], cwd=ROOT, stderr=subprocess.PIPE
+    ) as process:
+        wait_until("it waits", lambda: any(name.endswith("catalog.db") for name in open_files(process.pid)))
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60 if times == 1 else 0.05)
+                break
+        process.kill()  # where the Ctrl-C was in vain
+        assert process.stderr is not None
+        assert (process.wait(), process.stderr.read().strip()) == (130, b"")
     other.close()
-    _, errors = process.communicate()
-    assert (process.returncode, errors.strip()) == (130, b"")
-
-
-def open_files(pid: int) -> list[str]:
-    names = []
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            names.append(str(descriptor.readlink()))
-    return names
+    assert Books.read(tmp_path) == before
 
 
 def begin(*arguments: str, stdout: int = subprocess.DEVNULL) -> "subprocess.Popen[bytes]":

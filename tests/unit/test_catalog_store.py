@@ -1,8 +1,10 @@
+from contextlib import closing
 from pathlib import Path
 
 import apsw
 import pytest
 
+from db.assortment import Assortment
 from db.catalog import CatalogStore
 from domain.errors import KeyReused, OutOfStock, ProductNotFound
 from domain.values import Buy, Product, Sold
@@ -37,8 +39,8 @@ def test_a_key_stands_for_one_product_and_quantity(catalog: CatalogStore, other:
 
 def test_a_refusal_is_final_for_its_key(catalog: CatalogStore, tmp_path: Path) -> None:
     assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
-    with apsw.Connection(str(tmp_path / "catalog.db")) as shell:
-        shell.execute("UPDATE products SET quantity = 1000")
+    with closing(Assortment(tmp_path / "catalog.db")) as owner:
+        owner.restock("Tux", 1_000, "more")
     assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
     assert catalog.sell([Buy("k", "Tux", 80)]) == [KeyReused()]
 
@@ -94,21 +96,27 @@ def test_a_load_is_all_or_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
-        ("UPDATE products SET quantity = -1 WHERE name = 'Tux'", "CHECK constraint failed: quantity >= 0"),
+        ("DROP TRIGGER products_quantity; UPDATE products SET quantity = -1", "CHECK constraint failed: quantity >= 0"),
         ("UPDATE stock_ledger SET delta = 1", "append-only"),
         ("DELETE FROM stock_ledger", "append-only"),
         ("REPLACE INTO stock_ledger SELECT * FROM stock_ledger WHERE entry = 1", "append-only"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'sold', 1, 'now')", "at most once"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'no', 1, 'now')", "never both"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 5, 'sold', 'x', 1, 'now')", "balance"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Tux', 1, 79, 'sold', 'x', 1, 'now')", "CHECK"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', NULL, 1, 'now')", "CHECK"),
-        ("INSERT INTO stock_ledger VALUES (99, 'Nix', 0, NULL, 'initial', NULL, 1, 'now')", "NOT NULL"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'sold', 1, 'now', NULL)", "at most once"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'no', 1, 'now', NULL)", "never both"),
+        ("INSERT INTO stock_ledger VALUES (7, 'Tux', -1, 5, 'sold', 'x', 2599, 'now', NULL)", "leads from the stock"),
+        ("INSERT INTO stock_ledger VALUES (7, 'Tux', -1, 78, 'sold', 'x', 1, 'now', NULL)", "at its price"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 1, 80, 'sold', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'restock', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 1, 80, 'writeoff', 'x', 2599, 'now', 'y')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'writeoff', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'sold', 'x', 2599, 'now', 'a note')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'sold', NULL, 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 0, NULL, 'correction', 'x', 2599, 'now', 'y')", "leads from"),
         ("UPDATE refused SET quantity = 1", "append-only"),
         ("DELETE FROM refused", "append-only"),
         ("REPLACE INTO refused SELECT * FROM refused", "append-only"),
         ("INSERT INTO refused VALUES ('sold', 'Tux', 1, 'out of stock', 'now')", "never both"),
         ("INSERT INTO refused VALUES ('x', 'Tux', 1, 'sulky', 'now')", "CHECK"),
+        ("UPDATE products SET name = 7.5 WHERE name = 'Tux'", "keeps its name"),
         ("UPDATE products SET price_cents = 'cheap'", "cannot store TEXT"),
     ],
 )

@@ -40,7 +40,6 @@ def test_a_connection_is_fully_durable(database: Database) -> None:
         assert connection.pragma("journal_mode") == "wal"
         assert connection.pragma("synchronous") == 2, "FULL"
         assert connection.pragma("foreign_keys") == 1
-        assert connection.pragma("busy_timeout") == 1_000
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])

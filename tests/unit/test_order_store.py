@@ -115,6 +115,7 @@ def test_an_order_is_found_by_its_number(orders: OrderStore) -> None:
 def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_path: Path) -> None:
     numbers(orders, "a")
     finish(orders, [(Buy("no", "Nix", 1), ProductNotFound())])
+    begin(orders, [Buy("d", "Bird", 1)])
     numbers(orders, "b")
     log = query(tmp_path / "order.db", "SELECT order_number, product, quantity, key, price FROM order_log")
     assert set(log) == {(0, "Tux", 1, "a", 25.99), (1, "Tux", 1, "b", 25.99), (-1, "Nix", 1, "no", None)}
@@ -128,8 +129,25 @@ def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_pat
         ("REPLACE INTO orders (number, key, product, quantity, price_cents) VALUES (0, 'z', 'z', 1, 1)", "append-only"),
         ("REPLACE INTO orders (key, product, quantity, price_cents) VALUES ('a', 'z', 1, 1)", "at most once"),
         ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('no', 'z', 1, 1)", "never both"),
-        ("INSERT INTO orders (number, key, product, quantity, price_cents) VALUES (-1, 'z', 'z', 1, 1)", "CHECK"),
-        ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('z', 'z', 0, 1)", "CHECK"),
+        ("INSERT INTO orders (number, key, product, quantity, price_cents) VALUES (-1, 'd', 'Bird', 1, 1)", "CHECK"),
+        ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('d', 'Bird', 1, -1)", "CHECK"),
+        (
+            "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('z', 'Bird', 1, 1)",
+            "end of a buy in doubt",
+        ),
+        (
+            "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('d', 'Bird', 2, 1)",
+            "end of a buy in doubt",
+        ),
+        ("INSERT INTO orders (key, product, quantity, price_cents) VALUES ('d', 'Tux', 1, 1)", "end of a buy in doubt"),
+        ("INSERT INTO refused VALUES ('z', 'Tux', 1, 'out of stock', 'now')", "end of a buy in doubt"),
+        ("INSERT INTO refused VALUES ('d', 'Bird', 9, 'out of stock', 'now')", "end of a buy in doubt"),
+        ("UPDATE intents SET quantity = 2", "does not change"),
+        ("REPLACE INTO intents (key, product, quantity) VALUES ('d', 'Bird', 2)", "not replaced"),
+        (
+            "REPLACE INTO intents (begun, key, product, quantity) SELECT begun, 'e', 'Bird', 2 FROM intents",
+            "not replaced",
+        ),
         ("UPDATE refused SET quantity = 2", "append-only"),
         ("DELETE FROM refused", "append-only"),
         ("REPLACE INTO refused SELECT * FROM refused", "append-only"),
@@ -139,6 +157,7 @@ def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_pat
 def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, sql: str, message: str) -> None:
     numbers(orders, "a")
     finish(orders, [(Buy("no", "Nix", 1), ProductNotFound())])
+    begin(orders, [Buy("d", "Bird", 1)])
     shell = apsw.Connection(str(tmp_path / "order.db"))
     with pytest.raises(apsw.Error, match=message):
         shell.execute(sql)

@@ -8,11 +8,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from domain.errors import Unavailable
-from tests.waiting import wait_until
 from wsgi_apps import together
 from wsgi_apps.together import Together
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
+
+
+class Clock:
+    """The time as Together sees it. It stands still unless a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(together, "time", clock)
+    return clock
 
 
 class Echo:
@@ -78,8 +94,8 @@ def at_rest(calls: Together[object, object]) -> bool:
 
 
 def test_a_lone_caller_calls_at_once(echo: Echo) -> None:
-    calls = joined(echo, linger_s=PATIENCE_S)
-    assert [calls.ask([number]).result(1) for number in range(3)] == [[0], [1], [2]]
+    calls = joined(echo, linger_s=10 * PATIENCE_S)
+    assert [calls.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
     assert echo.calls == [[0], [1], [2]]
 
 
@@ -107,7 +123,7 @@ def test_the_line_is_bounded_and_says_so_at_once(echo: Echo, monkeypatch: pytest
         with pytest.raises(Unavailable):
             calls.ask([3])
     assert results(later) == [[1], [2]]
-    assert calls.ask([3]).result(1) == [3], "and there is room again"
+    assert calls.ask([3]).result(PATIENCE_S) == [3], "and there is room again"
 
 
 def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
@@ -117,7 +133,7 @@ def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
     errors = [future.exception(PATIENCE_S) for future in failed]
     assert errors == [Unavailable("the tier is away")] * 2
     assert errors[0] is not errors[1], "each raises its own"
-    assert calls.ask([3]).result(1) == [3]
+    assert calls.ask([3]).result(PATIENCE_S) == [3]
     assert at_rest(calls)
 
 
@@ -130,18 +146,18 @@ def test_a_poisonous_question_fails_alone(echo: Echo) -> None:
     assert at_rest(calls)
 
 
-def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo) -> None:
+def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo, clock: Clock) -> None:
     calls = joined(echo, timeout_s=0.1)
     with Held(echo, calls):
         late = calls.ask([1])
-        time.sleep(0.15)
+        clock.now += 0.15
     assert late.exception(PATIENCE_S) == Unavailable()
-    assert calls.ask([2]).result(1) == [2]
+    assert calls.ask([2]).result(PATIENCE_S) == [2]
     assert echo.calls == [[0], [2]]
 
 
 def test_a_call_waits_for_as_many_as_it_had_last_time(echo: Echo) -> None:
-    calls = joined(echo, linger_s=PATIENCE_S)
+    calls = joined(echo, linger_s=10 * PATIENCE_S)
     with Held(echo, calls):
         later = [calls.ask([number]) for number in (1, 2)]
     results([*later, calls.ask([3])])
@@ -153,7 +169,7 @@ def test_a_call_waits_for_as_many_as_it_had_last_time(echo: Echo) -> None:
 
 
 def test_those_in_line_are_expected_beside_those_who_are_answered(echo: Echo) -> None:
-    calls = joined(echo, linger_s=PATIENCE_S)
+    calls = joined(echo, linger_s=10 * PATIENCE_S)
     with Held(echo, calls):
         later = calls.ask([1])
     again = calls.ask([0])
@@ -194,67 +210,63 @@ def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s
             assert calls.ask(questions).result(PATIENCE_S) == list(map(str, questions))
 
     for future in [pool.submit(many, number) for number in range(64)]:
-        future.result(60)
+        future.result(PATIENCE_S)
     assert at_rest(calls)
 
 
-def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(pool: ThreadPoolExecutor) -> None:
+def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(echo: Echo, clock: Clock) -> None:
     """Behind a tier that does not answer, the last to be called for has waited already: its call must be shorter."""
     waited: list[float] = []
 
-    def dead(_questions: Sequence[object], within_s: float) -> Sequence[object]:
-        time.sleep(within_s)
+    def dead(questions: Sequence[object], within_s: float) -> Sequence[object]:
+        echo(questions, within_s)
+        clock.now += within_s
         raise Unavailable
 
+    def shop(number: int) -> "Future[Sequence[object]]":
+        begun = clock.now = number * 0.02
+        answer = calls.ask([number])
+        answer.add_done_callback(lambda _: waited.append(clock.now - begun))
+        return answer
+
     calls = joined(dead, timeout_s=0.6)
-
-    def shop(number: int) -> None:
-        time.sleep(number * 0.02)
-        begun = time.monotonic()
-        with pytest.raises(Unavailable):
-            calls.ask([number]).result(PATIENCE_S)
-        waited.append(time.monotonic() - begun)
-
-    for future in [pool.submit(shop, number) for number in range(20)]:
-        future.result(PATIENCE_S)
-    assert len(waited) == 20
-    assert min(waited) > 0.55, "and nobody failed because another had less time"
-    assert max(waited) < 1.0
+    echo.go.clear()
+    callers = [shop(0)]
+    assert echo.begun.acquire(timeout=PATIENCE_S)
+    callers += [shop(number) for number in range(1, 20)]
+    clock.now = 0.0  # at which the first call, of the first caller, began
+    echo.go.set()
+    assert [caller.exception(PATIENCE_S) for caller in callers] == [Unavailable()] * 20
+    assert waited == pytest.approx([0.6] * 20), "and nobody failed because another had less time"
 
 
-def test_who_has_time_left_is_asked_for_again_when_another_has_none() -> None:
-    calls_made: list[list[object]] = []
-
-    def slow_at_first(questions: Sequence[object], within_s: float) -> Sequence[object]:
-        calls_made.append(list(questions))
+def test_who_has_time_left_is_asked_for_again_when_another_has_none(echo: Echo, clock: Clock) -> None:
+    def slow(questions: Sequence[object], within_s: float) -> Sequence[object]:
+        echo(questions, within_s)
         if 1 in questions:
-            time.sleep(within_s)
+            clock.now += within_s
             raise Unavailable
-        if 0 in questions:
-            time.sleep(0.2)
         return questions
 
-    calls = joined(slow_at_first, timeout_s=0.5)
-    first = calls.ask([0])
-    wait_until("the first call is under way", lambda: bool(calls_made), every_s=0.001)
-    hasty = calls.ask([1])
-    time.sleep(0.15)
-    patient = calls.ask([2])
-    assert first.result(PATIENCE_S) == [0]
+    calls = joined(slow, timeout_s=0.5)
+    with Held(echo, calls):
+        hasty = calls.ask([1])
+        clock.now += 0.15
+        patient = calls.ask([2])
     assert hasty.exception(PATIENCE_S) == Unavailable()
     assert patient.result(PATIENCE_S) == [2]
-    assert calls_made == [[0], [1, 2], [2]]
+    assert echo.calls == [[0], [1, 2], [2]]
 
 
 def test_answers_that_are_not_one_to_a_question_reach_nobody() -> None:
     calls = joined(lambda questions, _within_s: [*questions, 7])
     with pytest.raises(Unavailable):
-        calls.ask([1]).result(1)
+        calls.ask([1]).result(PATIENCE_S)
     assert at_rest(calls)
 
 
 def test_who_asks_nothing_is_answered_at_once(echo: Echo) -> None:
-    assert joined(echo).ask([]).result(1) == []
+    assert joined(echo).ask([]).result(PATIENCE_S) == []
     assert echo.calls == []
 
 
@@ -273,11 +285,11 @@ def test_a_failure_between_the_calls_leaves_nobody_waiting_for_ever(
 
     monkeypatch.setattr(calls, step, fails_once)
     if step == "_take":
-        assert calls.ask([1]).result(1) == [1], "it had not been taken yet"
+        assert calls.ask([1]).result(PATIENCE_S) == [1], "it had not been taken yet"
     else:
         with pytest.raises(MemoryError):
-            calls.ask([1]).result(1)
-    assert calls.ask([2]).result(1) == [2]
+            calls.ask([1]).result(PATIENCE_S)
+    assert calls.ask([2]).result(PATIENCE_S) == [2]
     assert at_rest(calls)
 
 
@@ -291,5 +303,5 @@ def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pyte
         patch.setattr(threading.Thread, "start", cannot)
         with pytest.raises(RuntimeError):
             calls.ask([1])
-    assert calls.ask([2]).result(1) == [2]
+    assert calls.ask([2]).result(PATIENCE_S) == [2]
     assert echo.calls == [[2]], "what was refused is not asked later"

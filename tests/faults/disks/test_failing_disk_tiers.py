@@ -10,6 +10,7 @@ import pytest
 from tests.faults.disks.faulty_disk import Fault
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
 from tests.tiers import products_file, running
+from tests.waiting import wait_until
 
 ON_A_FAULTY_DISK = {tier: f"tests/faults/disks/conf/{tier}.py" for tier in ("catalog", "order")}
 LASTS_S = 1.0
@@ -24,10 +25,14 @@ def test_a_disk_that_fails_for_a_while_costs_time_and_nothing_else(tmp_path: Pat
         with shopping(tiers) as shoppers:
             for database in ("catalog.db", "order.db"):
                 troubles = tiers.log.read_text().count(f"{database}: ")
+
+                def is_felt(database: str = database, troubles: int = troubles) -> bool:
+                    return tiers.log.read_text().count(f"{database}: ") > troubles
+
                 with failing(switch, fault, database):
+                    wait_until("the fault is felt", is_felt)
                     time.sleep(LASTS_S)
                 check_recovery(shoppers)
-                assert tiers.log.read_text().count(f"{database}: ") > troubles, "the fault was felt"
         check_books_at_rest(tiers, shoppers)
 
 

@@ -51,7 +51,8 @@ class RecordingDisk(StandIn):
         if path is None:  # a temporary file: nothing of it matters after a power loss
             return apsw.VFSFile("unix", name, flags)
         with self._names:
-            is_new = os.path.basename(path) not in self._files  # a database is made by the store, and not by SQLite
+            # The store makes a database as an empty file, for its owner alone, before SQLite opens it.
+            is_new = not os.path.exists(path) or os.path.basename(path) not in self._files
             file = _RecordedFile(self, name, flags)
             if is_new:
                 self._files[os.path.basename(path)] = self._next_file

@@ -1,0 +1,179 @@
+-- From now on the books come first: an entry of the ledger or of the history brings its product along, and nothing else
+-- may. Prices in pieces of money are in the views, for some programs cannot read a database with generated columns.
+
+-- Where one of them was dropped by hand, the audit had named it, and it is back at the end.
+DROP VIEW IF EXISTS low_stock;
+DROP TRIGGER IF EXISTS stock_ledger_insert;
+DROP TRIGGER IF EXISTS stock_ledger_update;
+DROP TRIGGER IF EXISTS stock_ledger_delete;
+DROP TRIGGER IF EXISTS refused_insert;
+DROP TRIGGER IF EXISTS product_history_insert;
+
+ALTER TABLE products DROP COLUMN price;
+ALTER TABLE product_history DROP COLUMN price;
+
+ALTER TABLE stock_ledger RENAME TO old_stock_ledger;
+
+CREATE TABLE stock_ledger (
+    -- Append-only: every change of the stock. A sale carries the idempotency key of the buy, at most once.
+    entry       INTEGER NOT NULL PRIMARY KEY,
+    product     TEXT    NOT NULL REFERENCES products (name),
+    delta       INTEGER NOT NULL,
+    balance     INTEGER NOT NULL CHECK (balance >= 0),                                -- stock after this entry
+    reason      TEXT    NOT NULL
+        CHECK (reason IN ('initial', 'restock', 'sold', 'decrement', 'writeoff', 'correction')),
+    key         TEXT    UNIQUE   CHECK (length(key) BETWEEN 1 AND 128),
+    price_cents INTEGER NOT NULL CHECK (price_cents BETWEEN 0 AND 100000000000),      -- of one piece, at that moment
+    time        TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),     -- UTC
+    note        TEXT             CHECK (length(note) BETWEEN 1 AND 500),              -- why, in the owner's words
+    -- 'sold' is a buy by way of the order tier, 'decrement' a direct one at the catalog. A 'writeoff' is broken or lost.
+    -- A 'correction' says what was counted, whatever the ledger said before.
+    CHECK (CASE reason WHEN 'initial' THEN delta >= 0 WHEN 'restock' THEN delta > 0
+        WHEN 'correction' THEN TRUE ELSE delta < 0 END),
+    CHECK (reason = 'initial' OR key IS NOT NULL),
+    CHECK ((reason IN ('writeoff', 'correction')) = (note IS NOT NULL))
+) STRICT;
+
+-- What stands in the books stays, right or wrong: a wrong entry is for the audit, and must not keep the store closed.
+PRAGMA ignore_check_constraints = ON;
+INSERT INTO stock_ledger (entry, product, delta, balance, reason, key, price_cents, time)
+    SELECT entry, product, delta, balance, reason, key, price_cents, time FROM old_stock_ledger ORDER BY entry;
+-- A stock that was changed by hand goes on as it stands, or the next sale would bring the gap into the ledger unsaid.
+-- The audit names these entries until the owner has accepted them.
+INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
+    SELECT name, quantity - balance, quantity, 'correction', 'migration-4-' || lower(hex(randomblob(16))),
+        products.price_cents, 'the stock had been changed by hand, beside the ledger'
+    FROM products JOIN (SELECT product, balance, max(entry) FROM old_stock_ledger GROUP BY product) ON product = name
+    WHERE quantity <> balance ORDER BY name;
+PRAGMA ignore_check_constraints = OFF;
+DROP TABLE old_stock_ledger;
+
+CREATE TABLE accepted_discrepancies (
+    -- Append-only: what the audit found, cannot be put right, and was explained. The audit then shows it as accepted.
+    entry       INTEGER NOT NULL PRIMARY KEY,
+    fingerprint TEXT    NOT NULL UNIQUE CHECK (length(fingerprint) = 12),             -- of the next three, and more
+    promise     TEXT    NOT NULL,
+    subject     TEXT    NOT NULL,                                                     -- its key, product or number
+    finding     TEXT    NOT NULL,
+    note        TEXT    NOT NULL        CHECK (length(note) BETWEEN 1 AND 500),       -- why, in the owner's words
+    accepted_by TEXT    NOT NULL,                                                     -- user of the machine
+    key         TEXT    NOT NULL UNIQUE CHECK (length(key) BETWEEN 1 AND 128),        -- of the owner's command
+    time        TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))      -- UTC
+) STRICT;
+
+CREATE VIEW for_sale AS
+    -- What shoppers see.
+    SELECT name, price_cents / 100.0 AS price, quantity FROM products WHERE retired = 0 ORDER BY name;
+CREATE VIEW low_stock AS
+    -- What to order from the supplier next.
+    SELECT name, quantity, price_cents / 100.0 AS price FROM products
+    WHERE quantity < 10 AND retired = 0 ORDER BY quantity, name;
+CREATE VIEW price_history AS
+    -- When a product was added, at which prices it was sold from then on, and when it was retired.
+    SELECT entry, product, what, price_cents / 100.0 AS price, key, time FROM product_history ORDER BY entry;
+
+-- REPLACE deletes without firing DELETE triggers, so each table also guards its unique keys before an insert.
+
+CREATE TRIGGER stock_ledger_insert BEFORE INSERT ON stock_ledger BEGIN
+    SELECT RAISE(ABORT, 'the stock ledger is append-only: this entry exists')
+        FROM stock_ledger WHERE entry = NEW.entry;
+    SELECT RAISE(ABORT, 'a key is sold at most once')
+        FROM stock_ledger WHERE key = NEW.key;
+    SELECT RAISE(ABORT, 'a key is sold or refused, never both')
+        FROM refused WHERE key = NEW.key;
+    -- A product's last entry is looked for backwards, from the newest: far back only for what is rare or made by hand.
+    SELECT RAISE(ABORT, 'an entry leads from the stock of its product to the balance, by its delta, at its price')
+        WHERE CASE NEW.reason
+            WHEN 'initial' THEN NEW.balance IS NOT NEW.delta OR EXISTS (SELECT 1 FROM products WHERE name = NEW.product)
+            WHEN 'correction' THEN (NEW.balance - NEW.delta, NEW.price_cents) IS NOT
+                (SELECT coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0),
+                    price_cents FROM products WHERE name = NEW.product)
+            ELSE (NEW.balance - NEW.delta, NEW.price_cents) IS NOT
+                (SELECT quantity, price_cents FROM products WHERE name = NEW.product)
+        END;
+END;
+CREATE TRIGGER stock_ledger_inserted AFTER INSERT ON stock_ledger BEGIN
+    SELECT RAISE(ABORT, 'the entries of the stock ledger have no gap')
+        WHERE NEW.entry <> 1 AND NOT EXISTS (SELECT 1 FROM stock_ledger WHERE entry = NEW.entry - 1);
+    UPDATE products SET quantity = NEW.balance WHERE name = NEW.product;
+END;
+CREATE TRIGGER stock_ledger_initial AFTER INSERT ON stock_ledger WHEN NEW.reason = 'initial' BEGIN
+    INSERT INTO product_history (product, what, price_cents) VALUES (NEW.product, 'added', NEW.price_cents);
+    INSERT INTO products (name, price_cents, quantity) VALUES (NEW.product, NEW.price_cents, NEW.balance);
+END;
+CREATE TRIGGER stock_ledger_update BEFORE UPDATE ON stock_ledger BEGIN
+    SELECT RAISE(ABORT, 'the stock ledger is append-only');
+END;
+CREATE TRIGGER stock_ledger_delete BEFORE DELETE ON stock_ledger BEGIN
+    SELECT RAISE(ABORT, 'the stock ledger is append-only');
+END;
+
+CREATE TRIGGER product_history_insert BEFORE INSERT ON product_history BEGIN
+    SELECT RAISE(ABORT, 'the product history is append-only: this entry exists')
+        FROM product_history WHERE entry = NEW.entry;
+    SELECT RAISE(ABORT, 'a key changes a product at most once')
+        FROM product_history WHERE key = NEW.key;
+    SELECT RAISE(ABORT, 'a key changes a product or the stock, never both')
+        FROM stock_ledger WHERE key = NEW.key;
+    SELECT RAISE(ABORT, 'a product is added by its first entry in the stock ledger: use python -m db add')
+        WHERE NEW.what = 'added' AND ((NEW.product, 'initial', NEW.price_cents) IS NOT
+            (SELECT product, reason, price_cents FROM stock_ledger ORDER BY entry DESC LIMIT 1)
+            OR EXISTS (SELECT 1 FROM products WHERE name = NEW.product));
+    SELECT RAISE(ABORT, 'only what is for sale has another price or is retired, and retiring changes no price')
+        WHERE NEW.what <> 'added' AND NOT EXISTS (SELECT 1 FROM products
+            WHERE name = NEW.product AND retired = 0 AND (NEW.what = 'price' OR price_cents = NEW.price_cents));
+END;
+CREATE TRIGGER product_history_inserted AFTER INSERT ON product_history BEGIN
+    SELECT RAISE(ABORT, 'the entries of the product history have no gap')
+        WHERE NEW.entry <> 1 AND NOT EXISTS (SELECT 1 FROM product_history WHERE entry = NEW.entry - 1);
+    UPDATE products SET price_cents = NEW.price_cents, retired = NEW.what = 'retired' WHERE name = NEW.product;
+END;
+
+CREATE TRIGGER products_insert BEFORE INSERT ON products BEGIN
+    SELECT RAISE(ABORT, 'there is or was such a product: use python -m db restock or price')
+        FROM products WHERE name = NEW.name;
+    SELECT RAISE(ABORT, 'a product stands as its ledger and its history say: use python -m db add')
+        WHERE NEW.quantity IS NOT
+            (SELECT balance FROM stock_ledger WHERE product = NEW.name ORDER BY entry DESC LIMIT 1)
+        OR (NEW.price_cents, NEW.retired) IS NOT
+            (SELECT price_cents, what = 'retired' FROM product_history WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
+END;
+CREATE TRIGGER products_quantity BEFORE UPDATE OF quantity ON products WHEN NEW.quantity IS NOT OLD.quantity BEGIN
+    SELECT RAISE(ABORT, 'the stock is the last balance of the ledger: use python -m db restock, writeoff or correct')
+        WHERE NEW.quantity IS NOT
+            (SELECT balance FROM stock_ledger WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
+END;
+CREATE TRIGGER products_price BEFORE UPDATE OF price_cents, retired ON products
+WHEN (NEW.price_cents, NEW.retired) IS NOT (OLD.price_cents, OLD.retired) BEGIN
+    SELECT RAISE(ABORT, 'a product stands as its history says: use python -m db price or retire')
+        WHERE (NEW.price_cents, NEW.retired) IS NOT
+            (SELECT price_cents, what = 'retired' FROM product_history WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
+END;
+CREATE TRIGGER products_name BEFORE UPDATE OF name ON products WHEN NEW.name IS NOT OLD.name BEGIN
+    SELECT RAISE(ABORT, 'a product keeps its name: use python -m db add and retire');
+END;
+CREATE TRIGGER products_delete BEFORE DELETE ON products BEGIN
+    SELECT RAISE(ABORT, 'a product stays in the books: use python -m db retire');
+END;
+
+CREATE TRIGGER refused_insert BEFORE INSERT ON refused BEGIN
+    SELECT RAISE(ABORT, 'refused buys are append-only: this key exists')
+        FROM refused WHERE key = NEW.key;
+    SELECT RAISE(ABORT, 'a key is sold or refused, never both')
+        FROM stock_ledger WHERE key = NEW.key;
+END;
+
+CREATE TRIGGER accepted_discrepancies_insert BEFORE INSERT ON accepted_discrepancies BEGIN
+    SELECT RAISE(ABORT, 'what was accepted is append-only: this entry exists')
+        FROM accepted_discrepancies WHERE entry = NEW.entry;
+    SELECT RAISE(ABORT, 'a discrepancy is accepted at most once')
+        FROM accepted_discrepancies WHERE fingerprint = NEW.fingerprint;
+    SELECT RAISE(ABORT, 'a key accepts at most one discrepancy')
+        FROM accepted_discrepancies WHERE key = NEW.key;
+END;
+CREATE TRIGGER accepted_discrepancies_update BEFORE UPDATE ON accepted_discrepancies BEGIN
+    SELECT RAISE(ABORT, 'what was accepted is append-only');
+END;
+CREATE TRIGGER accepted_discrepancies_delete BEFORE DELETE ON accepted_discrepancies BEGIN
+    SELECT RAISE(ABORT, 'what was accepted is append-only');
+END;

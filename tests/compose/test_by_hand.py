@@ -1,0 +1,75 @@
+"""The containers of docs/deployment.md, run by its own commands. The names, the image and the port are the test's."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.compose.test_compose import inspect
+from tests.tiers import ROOT, free_port
+from tests.waiting import wait_until
+
+TEXT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+
+
+def commands(section: str) -> str:
+    """What stands indented under this heading."""
+    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    return "".join(line[4:] for line in text.splitlines(keepends=True) if line.startswith("    "))
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[tuple[str, int]]:
+    """The prefix of the containers' names, and the port of the shop."""
+    name, port = f"toystore-by-hand-{os.getpid()}", free_port()
+    build = "docker build --network ${BUILD_NETWORK:-default} --build-arg BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}"
+    script = commands("Containers by hand").replace("toystore", name).replace("127.0.0.1:6060", f"127.0.0.1:{port}")
+    start, end = script.replace("docker build", build).split("docker rm ")
+    try:
+        subprocess.run(["bash", "-euc", start], cwd=ROOT, check=True)
+        yield name, port
+    finally:
+        subprocess.run(["bash", "-euc", "docker rm " + end], cwd=ROOT, check=True)
+        subprocess.run(["docker", "volume", "rm", f"{name}-catalog", f"{name}-order"], check=True)
+        subprocess.run(["docker", "image", "rm", name], check=True)
+
+
+def address(container: str, network: str) -> str:
+    found: str = inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"]
+    return found
+
+
+def test_the_containers_of_the_documents_answer_as_documented(store: tuple[str, int]) -> None:
+    name, port = store
+    url = f"http://127.0.0.1:{port}"
+
+    def sells() -> bool:
+        try:
+            return requests.get(f"{url}/products/Tux", timeout=10).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    wait_until("it sells", sells)
+    tiers = {tier.upper(): address(f"{name}-{tier}", f"{name}-behind") for tier in ("catalog", "order")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.exchanges"],
+        cwd=ROOT, env={**os.environ, "FRONT": f"127.0.0.1:{port}", **tiers},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_container_keeps_its_state_and_comes_back(store: tuple[str, int]) -> None:
+    name, port = store
+    bought = requests.post(f"http://127.0.0.1:{port}/Tux/1", headers={"Idempotency-Key": "k"}, timeout=60).json()
+    subprocess.run(["docker", "restart", f"{name}-order"], check=True, stdout=subprocess.DEVNULL)
+
+    def told() -> object:
+        reply = requests.post(f"http://127.0.0.1:{port}/Tux/1", headers={"Idempotency-Key": "k"}, timeout=60)
+        return reply.json()
+
+    wait_until("the same answer", lambda: told() == bought)

@@ -1,0 +1,58 @@
+"""Others' programs that look at the state of a store that runs, as README says that they may."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.books import Books
+from tests.tiers import Tiers, running
+
+COUNT = "SELECT count(*) FROM order_log"
+# The standard library's SQLite, which Datasette uses, is older than the store's: in a process of its own.
+STANDARD = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], uri=True).execute(sys.argv[2]).fetchall()[0][0])"
+
+
+@pytest.fixture(scope="module")
+def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    with running(tmp_path_factory.mktemp("shells") / "data") as tiers:
+        yield tiers
+
+
+@pytest.fixture
+def order_db(tiers: Tiers) -> Path:
+    """The order log of a store that has just sold, and has not taken its write-ahead log in."""
+    assert requests.post(f"{tiers.url('front_end')}/Bird/1", timeout=60).status_code == 200
+    return tiers.data_dir / "order.db"
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_shell_of_apsw_reads_beside_the_store(tiers: Tiers, order_db: Path) -> None:
+    orders = len(Books.read(tiers.data_dir).orders)
+    assert run("-m", "apsw", f"file:{order_db}?mode=ro", COUNT).stdout == f"{orders}\n"
+
+
+def test_the_shell_of_apsw_that_may_only_read_changes_and_makes_nothing(tiers: Tiers, order_db: Path) -> None:
+    before = Books.read(tiers.data_dir)
+    assert "readonly database" in run("-m", "apsw", f"file:{order_db}?mode=ro", "DELETE FROM orders").stderr
+    assert run("-m", "apsw", f"file:{tiers.data_dir}/orders.db?mode=ro", COUNT).returncode != 0
+    assert not (tiers.data_dir / "orders.db").exists()
+    assert Books.read(tiers.data_dir) == before
+
+
+def test_who_opens_the_files_as_datasette_does_sees_each_order(tiers: Tiers, order_db: Path) -> None:
+    orders = len(Books.read(tiers.data_dir).orders)
+    assert run("-c", STANDARD, f"file:{order_db}?mode=ro", COUNT).stdout == f"{orders}\n"
+
+
+def test_who_takes_the_files_for_immutable_sees_what_was_taken_in_lately(tiers: Tiers, order_db: Path) -> None:
+    """As `datasette -i` does."""
+    orders = len(Books.read(tiers.data_dir).orders)
+    seen = run("-c", STANDARD, f"file:{order_db}?immutable=1", COUNT).stdout
+    assert int(seen) < orders

@@ -1,0 +1,50 @@
+"""The addresses that a tier tells when it listens on every one."""
+
+import socket
+
+import pytest
+
+from conf import addresses
+from conf.addresses import is_every, reached_at
+from conf.settings import Address
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> dict[socket.AddressFamily, str]:
+    """The machine's address in each family that it has."""
+    own = {socket.AF_INET: "198.51.100.7", socket.AF_INET6: "2001:db8:1::7"}
+    monkeypatch.setattr(addresses, "_own_host", own.get)
+    return own
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0::0"])
+def test_every_address_is_known(host: str) -> None:
+    assert is_every(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "shop.example", "198.51.100.7", ""])
+def test_one_address_is_not_every(host: str) -> None:
+    assert not is_every(host)
+
+
+def test_one_address_is_told_as_it_is() -> None:
+    assert reached_at(Address("127.0.0.1", 6060)) == (Address("127.0.0.1", 6060),)
+
+
+def test_every_address_is_told_as_those_of_the_machine(own: dict[socket.AddressFamily, str]) -> None:
+    assert reached_at(Address("0.0.0.0", 6060)) == (Address("198.51.100.7", 6060),)
+    assert [address.url for address in reached_at(Address("::", 1))] == [
+        "http://198.51.100.7:1",
+        "http://[2001:db8:1::7]:1",
+    ]
+
+
+def test_a_machine_without_a_network_is_reached_on_loopback(own: dict[socket.AddressFamily, str]) -> None:
+    own.clear()
+    assert reached_at(Address("0.0.0.0", 6060)) == (Address("127.0.0.1", 6060),)
+
+
+def test_the_machines_own_address_can_be_listened_on() -> None:
+    [address] = reached_at(Address("0.0.0.0", 0))
+    with socket.create_server((address.host, 0)) as server:
+        assert server.getsockname()[0] == address.host != "0.0.0.0"
