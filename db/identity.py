@@ -17,6 +17,7 @@ import apsw
 from db.connection import StartPostponed, StartRefused, run
 from db.errors import explain, is_lasting
 from db.log_check import foreign_log
+from db.patience import wait_for_locks
 from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
@@ -129,7 +130,7 @@ def peek(path: Path) -> Iterator[apsw.Connection | None]:
 def _opened(path: Path) -> Iterator[apsw.Connection]:
     # Who may only read would leave behind the companions that opening a database in WAL mode makes.
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
         if _size(path.with_name(f"{path.name}-wal")):  # what a crash left in it stays there
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.pragma("query_only", True)
