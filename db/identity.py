@@ -194,7 +194,7 @@ def is_sold(catalog: apsw.Connection, key: str) -> bool:
 
 _LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
 _HAS_KEY = "SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM intents WHERE key = :key"
-_USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused UNION ALL SELECT 1 FROM intents LIMIT 1"
+_USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused LIMIT 1"
 
 
 def last_order(log: apsw.Connection) -> str | None:
@@ -204,6 +204,7 @@ def last_order(log: apsw.Connection) -> str | None:
 
 
 def _is_used(log: apsw.Connection) -> bool:
+    """Whether a catalog has ever answered this log. Buys may be in doubt before there is one, at a first start."""
     return "orders" in _tables(log) and bool(run(log, _USED, {}))
 
 

@@ -161,3 +161,10 @@ def test_what_the_owner_has_accepted_is_no_objection(
         [found] = [one for one in audit(snapshots).discrepancies if "never sold" in one.what]
     assert accept(tmp_path / "catalog.db", found, "the catalog was lost", "me", "signed")
     assert why_apart(tmp_path) is None
+
+
+def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
+    orders: OrderStore, tmp_path: Path
+) -> None:
+    begin(orders, [Buy("early", "Tux", 1)])
+    assert why_apart(tmp_path) is None

@@ -43,9 +43,11 @@ def wire_order() -> None:
         with transaction("intent" if begins else f"{_thread.prefix}finish"):
             return write(self, HalfWay(steps))
 
-    def crashing_sell(self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+    def crashing_sell(
+        self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
+    ) -> list[Sale]:
         crash(f"{_thread.prefix}call.before")
-        sales = sell(self, buys, within_s)
+        sales = sell(self, buys, within_s, **options)
         crash(f"{_thread.prefix}call.after")
         return sales
 
