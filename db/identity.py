@@ -99,7 +99,7 @@ def _require_readable(path: Path) -> None:
                 introduce(connection, None), last_order(connection), _is_used(connection)
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
-        raise kind(explain(path, error)) from error
+        raise kind(explain(path, error, "DATA_DIR")) from error
 
 
 @contextmanager
