@@ -17,6 +17,7 @@ import apsw
 from db.connection import StartPostponed, StartRefused, run
 from db.errors import explain, is_lasting
 from db.log_check import foreign_log
+from db.patience import wait_for_locks
 from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
