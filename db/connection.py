@@ -21,6 +21,7 @@ from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, may_pass_o
 from db.patience import wait_for_locks
 from db.place import CompanionMoved, FileMoved, Place, Stamp, stamp_of
 from domain.errors import Unavailable
+from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
@@ -67,8 +68,7 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
         wait_for_locks(connection, busy_timeout_ms)
-        # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
-        connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
+        add_fold(connection)
     except BaseException:
         give_up(connection)
         raise
@@ -142,8 +142,9 @@ def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> lis
     return connection.execute(sql, values).fetchall()
 
 
-def _casefold(*text: Any) -> str:
-    return str(text[0]).casefold()
+def add_fold(connection: apsw.Connection) -> None:
+    """Give this connection `fold`, which SQLite lacks. For migrations, never for the schema: other programs read it."""
+    connection.create_scalar_function("fold", lambda *text: fold(str(text[0])), 1, deterministic=True)
 
 
 @contextmanager

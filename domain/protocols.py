@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
-from domain.values import Buy, Order, Product, ProductPage, Sold
+from domain.values import Buy, Order, Product, Sold
 
 # What a look-up has in the place of one name.
 Found = Product | ProductNotFound | Unavailable
@@ -28,8 +28,12 @@ class Catalog(Protocol):
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place, or that there is no answer now."""
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
+
+        They come as the JSON object that shoppers see, in UTF-8: a page of a thousand takes longer to decode and to
+        encode again than many buys. Its `next` is the `after` of the next page, null on the last.
+        """
 
 
 class Sales(Protocol):

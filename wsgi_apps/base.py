@@ -201,5 +201,5 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 
 def json_response(reply: Reply) -> Response:
-    body = _to_json(reply.body).encode()
+    body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
     return Response(body, reply.status, reply.headers, content_type="application/json")

@@ -9,9 +9,9 @@ from domain.errors import AnotherStore, StoreError, Unavailable
 from domain.isolation import answer_each
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
-from domain.values import Buy, Order, ProductPage
+from domain.values import Buy, Order
 from wsgi_apps.errors import STATUS, error_of
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Peer, decode_json
 from wsgi_apps.wire import (
     MAX_NAMES,
     buys_body,
@@ -48,10 +48,10 @@ class HttpCatalog:
         found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, within_s), strict=True))
         return [found[name] for name in names]
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """A page of products, see CatalogStore.products. Raises Unavailable."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._peer.call("GET", f"/products?{query}", retry=False), page_of)
+        return _read(self._peer.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
@@ -105,6 +105,15 @@ class HttpOrders:
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
         answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
         return _read_each(answer, placed_in_batch_of, count=len(buys))
+
+
+def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
+    """A page is left as it is; any other reply is decoded."""
+    if status != 200:
+        return decode_json(status, content_type, body)
+    if content_type != "application/json":
+        raise ValueError(f"a page of products is JSON, not {content_type}")
+    return page_of(body)
 
 
 def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T | Unavailable]:

@@ -1,7 +1,6 @@
 """The front end: the tier that shoppers see. It keeps no state, and sends what many ask at once on together."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from werkzeug.routing import Rule
 
@@ -14,7 +13,7 @@ from wsgi_apps.base import App, Request
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import Later, Reply, in_thread
+from wsgi_apps.reply import BoundedPool, Later, Reply, in_thread
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
 
@@ -22,12 +21,17 @@ from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
 DEADLINE_S = 6.0
 # Longer than the shoppers of the last call need to come again; measured, see bench/RESULTS.md.
 LINGER_S = 0.003
+# Pages have threads of their own, so that nothing else waits behind them, and few, for each is a large answer. How
+# many a worker has under way and in line; measured, see bench/RESULTS.md. Beyond, a page is refused at once.
+PAGE_THREADS = 2
+PAGES_IN_LINE = 32
+ORDERS_IN_LINE = 64
 # Shorter than the 2.5 s for which `python -m conf.health` waits.
 READY_TIMEOUT_S = 2.0
 
 
 class FrontEndApp(App):
-    """Queries, buys and orders for shoppers. `threads` wait for what is asked one by one."""
+    """Queries, buys and orders for shoppers. `threads` wait for single orders."""
 
     def __init__(self, catalog: Catalog, orders: Orders, threads: int = 8, readiness: Readiness | None = None) -> None:
         self._lookups: Together[str, Found] = Together(
@@ -38,9 +42,9 @@ class FrontEndApp(App):
         )
         self._catalog = catalog
         self._orders = orders
-        pool = ThreadPoolExecutor(threads)
+        pages, pool = BoundedPool(PAGE_THREADS, PAGES_IN_LINE), BoundedPool(threads, ORDERS_IN_LINE)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages)),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/orders/<number>", methods=["GET"], endpoint=in_thread(self.order, pool)),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),

@@ -6,7 +6,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -18,7 +18,15 @@ from db import trouble
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 
+# From status, Content-Type and body to what they mean. Raises ValueError when they mean nothing.
+Decode = Callable[[int, str | None, bytes], Any]
+
 _log = logging.getLogger(__name__)
+
+
+def decode_json(_status: int, _content_type: str | None, body: bytes) -> Any:
+    """The JSON value in the body. Raises ValueError."""
+    return json.loads(body)
 
 
 class _Reader(io.RawIOBase):
@@ -166,12 +174,14 @@ class Peer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         within_s: float | None = None,
+        decode: Decode = decode_json,
         retry: bool = True,
     ) -> tuple[int, Any]:
-        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner.
+        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `within_s` if sooner.
 
         It raises sooner where asking again would not help: not `retry`; the tier does not know our secret; it wants to
-        be left alone for longer than the deadline, or says so once too often; its answer is none to the question.
+        be left alone for longer than the deadline, or says so once too often; its answer is none to the question, for
+        which `decode` raises ValueError.
         """
         headers = {**(headers or {}), **self._authorization}
         deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
@@ -184,7 +194,7 @@ class Peer:
                 break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
             timeout_s = min(left_s, self._deadline_s / 2) if retry else left_s
-            answer = self._ask(method, path, headers, body, timeout_s)
+            answer = self._ask(method, path, headers, body, timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
                     self._require_acceptance(answer.status)
@@ -198,7 +208,7 @@ class Peer:
 
     def require_ready(self, timeout_s: float) -> None:
         """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
-        answer = self._ask("GET", "/ready", self._authorization, None, timeout_s)
+        answer = self._ask("GET", "/ready", self._authorization, None, timeout_s, decode_json)
         if isinstance(answer, NoAnswer):
             raise Unavailable("does not answer")
         if not answer.is_definite:
@@ -254,7 +264,7 @@ class Peer:
             raise Unavailable(f"the {self._name} does not answer, try again", retry_after_s=1)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         """One try.
 
@@ -269,7 +279,7 @@ class Peer:
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
             left_s = connection.deadline - time.monotonic()
             if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
-                return self._ask(method, path, headers, body, left_s)
+                return self._ask(method, path, headers, body, left_s, decode)
             self._tell_lost(_why(error))
             return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:
@@ -278,7 +288,8 @@ class Peer:
             self._idle.append(connection)
         retry_after = response.getheader("Retry-After") if response.status >= 500 else None
         try:
-            return Answer(response.status, json.loads(data), parse_retry_after(retry_after))
+            body_read = decode(response.status, response.getheader("Content-Type"), data)
+            return Answer(response.status, body_read, parse_retry_after(retry_after))
         except ValueError:
             return Answer(response.status, None, parse_retry_after(retry_after))
 

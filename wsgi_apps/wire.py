@@ -10,12 +10,15 @@ from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
-from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
+from domain.values import Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
 
 # So many of the longest names fit the 64 KiB that a tier accepts as a body.
 MAX_NAMES = 240
+
+# More than a page of the most products takes, all of the longest names and at the highest price.
+MAX_PAGE_BYTES = 512 * 1024
 
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
@@ -28,12 +31,15 @@ def product_of(value: Any) -> Product:
     return Product(value["name"], round(value["price"] * 100), value["quantity"])
 
 
-def page_json(page: ProductPage) -> dict[str, Any]:
-    return {"data": [product_json(product) for product in page.products], "next": page.after}
+def page_of(body: bytes) -> bytes:
+    """The page of products in a reply, as it is: who passes it on need not decode it. Raises ValueError.
 
-
-def page_of(value: Any) -> ProductPage:
-    return ProductPage(tuple(product_of(item) for item in value["data"]), value["next"])
+    It is looked at closely enough to tell a page from what another program at the catalog's address would say.
+    """
+    page = body.rstrip(b"\n")
+    if len(page) > MAX_PAGE_BYTES or not (page.startswith(b'{"data": [') and page.endswith(b"}")):
+        raise ValueError(f"not a page of products: {page[:40]!r}")
+    return page
 
 
 def order_json(order: Order) -> dict[str, Any]:

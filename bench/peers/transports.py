@@ -1,6 +1,5 @@
 """The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,7 @@ import urllib3
 
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Answer, NoAnswer, Peer
+from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,11 +24,13 @@ class RequestsPeer(Peer):
         self._session.trust_env = False
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
-            return Answer(reply.status_code, reply.json())
+            return Answer(
+                reply.status_code, decode(reply.status_code, reply.headers.get("Content-Type"), reply.content)
+            )
         except (requests.RequestException, ValueError):
             return NoAnswer()
 
@@ -42,13 +43,13 @@ class Urllib3Peer(Peer):
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
             )
-            return Answer(reply.status, json.loads(reply.data))
+            return Answer(reply.status, decode(reply.status, reply.headers.get("Content-Type"), reply.data))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
             return NoAnswer()
 

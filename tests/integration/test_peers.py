@@ -25,6 +25,7 @@ from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.peer import Peer
 from wsgi_apps.retries import LONGEST_RETRY_AFTER_S
+from wsgi_apps.wire import MAX_PAGE_BYTES
 
 BUY = Buy("k", "a b&\u00fc", 2)
 
@@ -136,9 +137,45 @@ def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
     with tier(says(200, {"data": order})) as peer:
         assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
-    with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"})) as peer:
-        page = HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
-        assert (page.products, page.after) == ((Product("Tux", 2599, 3),), "Tux")
+
+
+PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"}'
+
+
+def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    with tier(lambda _request: Response(body, status, content_type=content_type)) as peer:
+        return HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("page", [PAGE, b'{"data": [], "next": null}', b'{"data": [nobody decodes this}'])
+def test_a_page_passes_through_as_it_is(page: bytes, end: bytes) -> None:
+    assert page_through(200, page + end) == page
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (PAGE, "text/html"),
+        (b"<h1>hello</h1>", "text/html; charset=utf-8"),
+        (b"<h1>hello</h1>", "application/json"),
+        (b"", "application/json"),
+        (b"[]", "application/json"),
+        (b'{"data": {"status": "ok"}}', "application/json"),
+        (b'{"data": [{"name": "Tux", "price": 25.99', "application/json"),
+        (PAGE + b" " * MAX_PAGE_BYTES + b"}", "application/json"),
+    ],
+)
+def test_what_another_program_says_is_not_passed_on_as_a_page(body: bytes, content_type: str) -> None:
+    with pytest.raises(Unavailable):
+        page_through(200, body, content_type)
+
+
+def test_a_no_to_a_page_is_the_same_no_on_this_side() -> None:
+    with pytest.raises(Invalid, match=r"^limit is too much$"):
+        page_through(400, b'{"error": {"code": 400, "message": "limit is too much"}}')
+    with pytest.raises(Unavailable):
+        page_through(404, b'{"error": {"code": 404, "message": "not found"}}')
 
 
 def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
@@ -300,15 +337,15 @@ def test_a_dead_kept_connection_is_replaced_at_once_for_a_page_too() -> None:
                 connection, _ = server.accept()
                 with connection:
                     requests.append(connection.recv(65536))
-                    body = b'{"data": [], "next": null}'
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
 
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     server = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve, args=(server,))
     thread.start()
     with closing(Peer("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as peer:
         for _ in range(5):
-            assert HttpCatalog(peer).products(q="", after="", limit=10).products == ()
+            assert HttpCatalog(peer).products(q="", after="", limit=10) == PAGE
     server.shutdown(socket.SHUT_RDWR)
     server.close()
     thread.join()

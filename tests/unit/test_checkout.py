@@ -8,7 +8,7 @@ from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Sale
-from domain.values import Buy, Product, ProductPage
+from domain.values import Buy, Product
 from tests.books import Books
 from tests.history import History
 from tests.steps import begin
@@ -24,7 +24,7 @@ class Flaky:
     def product(self, name: str) -> Product:
         return self._catalog.product(name)
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
         return self._catalog.products(q=q, after=after, limit=limit)
 
     def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
