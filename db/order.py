@@ -20,7 +20,8 @@ _ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE 
 _KNOWN = """
     SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM refused WHERE key = :key
     UNION ALL SELECT 1 FROM intents WHERE key = :key"""
-_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
+_IN_DOUBT = "SELECT 1 FROM intents WHERE key = :key"
+_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
 
 
 class OrderStore:
@@ -88,10 +89,15 @@ class OrderStore:
         with self._database.read() as connection:
             return {key for key in keys if run(connection, _KNOWN, {"key": key})}
 
-    def intents(self, limit: int) -> list[Buy]:
-        """The oldest buys in doubt."""
+    def in_doubt(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in doubt."""
         with self._database.read() as connection:
-            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit})]
+            return {key for key in keys if run(connection, _IN_DOUBT, {"key": key})}
+
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """The oldest buys in doubt, behind the first `skip`."""
+        with self._database.read() as connection:
+            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit, "skip": skip})]
 
     def order(self, number: int) -> Order:
         """Raises OrderNotFound."""
@@ -100,6 +106,10 @@ class OrderStore:
         if not rows:
             raise OrderNotFound
         return Order(*rows[0])
+
+    def require_writable(self) -> None:
+        """Raises Unavailable when the disk takes no writes."""
+        self._database.require_writable()
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -26,6 +26,7 @@ from werkzeug.wrappers import Response
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import error_json, status_of
+from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import Awaited, Later, Reply
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
+# Where nobody knows better.
 RETRY_AFTER_S = 1
 
 _log = logging.getLogger(__name__)
@@ -102,12 +104,18 @@ class App:
     """A tier's WSGI app. The tier names its rules, each with its endpoint.
 
     `probe` is any read of the tier's state: it raises when the tier cannot serve, and its result does not matter.
+    `readiness` looks further, to what the tier needs; by default that is nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule], probe: Callable[[], object]) -> None:
+    def __init__(self, rules: Iterable[Rule], probe: Callable[[], object], readiness: Readiness | None = None) -> None:
         self._probe = probe
+        self._readiness = readiness or Readiness({}, timeout_s=0.0)
         self._urls = Map(
-            [*rules, Rule("/health", methods=["GET"], endpoint=self._health)],
+            [
+                *rules,
+                Rule("/health", methods=["GET"], endpoint=self._health),
+                Rule("/ready", methods=["GET"], endpoint=self._ready),
+            ],
             converters={"default": Segment},
             merge_slashes=False,  # '//' would be answered by a redirect in HTML
         ).bind("")
@@ -139,7 +147,9 @@ class App:
         try:
             return answer()
         except StoreError as error:
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
+            headers = None
+            if isinstance(error, Unavailable):
+                headers = {"Retry-After": str(error.retry_after_s or RETRY_AFTER_S)}
             return _error_reply(status_of(error), error.message, headers)
         except HTTPException as error:
             return _http_error_reply(error)
@@ -152,6 +162,9 @@ class App:
     def _health(self, _request: Request) -> Reply:
         self._probe()
         return Reply({"data": {"status": "ok"}})
+
+    def _ready(self, _request: Request) -> Later[Any]:
+        return self._readiness.reply()
 
 
 def _error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
@@ -188,5 +201,5 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 
 def json_response(reply: Reply) -> Response:
-    body = _to_json(reply.body).encode()
+    body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
     return Response(body, reply.status, reply.headers, content_type="application/json")
