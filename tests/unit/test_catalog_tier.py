@@ -8,7 +8,7 @@ import pytest
 from werkzeug.test import Client, EnvironBuilder
 
 from db.catalog import CatalogStore
-from domain.values import Buy, ProductPage
+from domain.values import Buy
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.wire import buys_body
 
@@ -20,7 +20,7 @@ class SlowPages(CatalogStore):
 
     go_on = threading.Event()
 
-    def products(self, *, q: str = "", after: str = "", limit: int) -> ProductPage:
+    def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
         assert self.go_on.wait(timeout=60)
         return super().products(q=q, after=after, limit=limit)
 
