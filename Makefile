@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -83,6 +83,9 @@ bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; resul
 
 bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 12 minutes; needs wrk
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-pages: .venv/bench ## What a buy waits for beside large pages and searches, in about 6 minutes; needs wrk
+	$(BIN)/python -m bench.pages $(ARGS)
 
 bench-memory: .venv/bench ## Whether any worker keeps growing over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)

@@ -3,13 +3,18 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, pin, settings, take_over
+from conf.common import announce, bind_of, settings, take_over
+from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
 bind = bind_of(settings.front_end)
 workers = settings.front_end.workers
 threads = settings.front_end.threads
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    choose_core(server, worker)
 
 
 def post_fork(_server: Any, worker: Any) -> None:

@@ -29,12 +29,12 @@ class Defaults:
 
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
 # the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
-# for what does not travel together: in the front end pages of products and single orders, in the catalog pages and
-# writes. The order tier needs none.
+# for what does not travel together: in the front end single orders, in the catalog direct decrements, which wait for
+# one write lock. Pages of products have threads of their own. The order tier needs none.
 TIERS = {
-    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=8),
+    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
     "order": Defaults("ORDER", port=10010, workers=1, threads=1),
-    "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
+    "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
 }
 
 # Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody

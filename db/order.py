@@ -21,7 +21,8 @@ _ORDER = "SELECT key, number, product, quantity, price_cents, time FROM orders W
 _KNOWN = """
     SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM refused WHERE key = :key
     UNION ALL SELECT 1 FROM intents WHERE key = :key"""
-_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
+_IN_DOUBT = "SELECT 1 FROM intents WHERE key = :key"
+_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
 
 
 class OrderStore:
@@ -89,10 +90,15 @@ class OrderStore:
         with self._database.read() as connection:
             return {key for key in keys if run(connection, _KNOWN, {"key": key})}
 
-    def intents(self, limit: int) -> list[Buy]:
-        """The oldest buys in doubt."""
+    def in_doubt(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in doubt."""
         with self._database.read() as connection:
-            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit})]
+            return {key for key in keys if run(connection, _IN_DOUBT, {"key": key})}
+
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """The oldest buys in doubt, behind the first `skip`."""
+        with self._database.read() as connection:
+            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit, "skip": skip})]
 
     def order(self, number: int, key: str | None = None) -> Order:
         """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
@@ -105,6 +111,10 @@ class OrderStore:
         if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
             raise OrderNotFound
         return Order(*order)
+
+    def require_writable(self) -> None:
+        """Raises Unavailable when the disk takes no writes."""
+        self._database.require_writable()
 
     def close(self) -> None:
         """Close this thread's connection."""

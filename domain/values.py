@@ -28,14 +28,6 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductPage:
-    """Products by name. `after` is where the next page starts, None on the last."""
-
-    products: tuple[Product, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Buy:
     """A wish to buy. The key makes it one buy however often it is sent."""
 
@@ -75,6 +67,12 @@ def parse_name(text: str) -> str:
     if "/" in name:
         raise Invalid("the product name has a '/'")
     return name
+
+
+def fold(text: str) -> str:
+    """A name, or a part of one, as a search compares it: the same for upper and lower case in every script."""
+    # The small form of the Turkish İ is an i with a second dot above, which nobody types.
+    return text.casefold().replace("i\u0307", "i")
 
 
 def parse_quantity(text: str) -> int:

@@ -27,6 +27,7 @@ from werkzeug.wrappers import Response
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import error_json, status_of
+from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import Awaited, Later, Reply
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
+# Where nobody knows better.
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
 NO_WISHES = (b"", b"{}")
@@ -124,12 +126,18 @@ class App:
     """A tier's WSGI app. The tier names its rules, each with its endpoint.
 
     `probe` is any read of the tier's state: it raises when the tier cannot serve, and its result does not matter.
+    `readiness` looks further, to what the tier needs; by default that is nothing.
     """
 
-    def __init__(self, rules: Iterable[Rule], probe: Callable[[], object]) -> None:
+    def __init__(self, rules: Iterable[Rule], probe: Callable[[], object], readiness: Readiness | None = None) -> None:
         self._probe = probe
+        self._readiness = readiness or Readiness({}, timeout_s=0.0)
         self._urls = Map(
-            [*rules, Rule("/health", methods=["GET"], endpoint=self._health)],
+            [
+                *rules,
+                Rule("/health", methods=["GET"], endpoint=self._health),
+                Rule("/ready", methods=["GET"], endpoint=self._ready),
+            ],
             converters={"default": Segment},
             merge_slashes=False,  # '//' would be answered by a redirect in HTML
         ).bind("")
@@ -163,7 +171,9 @@ class App:
         try:
             return answer()
         except StoreError as error:
-            headers = {"Retry-After": str(RETRY_AFTER_S)} if isinstance(error, Unavailable) else None
+            headers = None
+            if isinstance(error, Unavailable):
+                headers = {"Retry-After": str(error.retry_after_s or RETRY_AFTER_S)}
             return _error_reply(status_of(error), error.message, headers)
         except HTTPException as error:
             return _http_error_reply(error)
@@ -176,6 +186,9 @@ class App:
     def _health(self, _request: Request) -> Reply:
         self._probe()
         return Reply({"data": {"status": "ok"}})
+
+    def _ready(self, _request: Request) -> Later[Any]:
+        return self._readiness.reply()
 
 
 def _error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
@@ -213,6 +226,6 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 def json_response(reply: Reply) -> Response:
     """The reply as it leaves. The line end behind the JSON keeps a terminal's prompt on a line of its own."""
-    body = _to_json(reply.body).encode() + b"\n"
+    body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
     headers = HEADERS_OF_ALL if reply.headers is None else {**reply.headers, **HEADERS_OF_ALL}
-    return Response(body, reply.status, headers, content_type="application/json")
+    return Response(body + b"\n", reply.status, headers, content_type="application/json")

@@ -99,7 +99,10 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
         ended = run(store.environment)
     assert ended.returncode == 1
     assert ended.stdout == ""
-    assert re.fullmatch(r"toy store: order cannot listen on 127\.0\.0\.1:\d+ \(ORDER_BIND\): .*in use\n", ended.stderr)
+    line = r"toy store: order cannot listen on 127\.0\.0\.1:\d+ \(ORDER_BIND\): process (\d+) \(.*\) has it: .*in use\n"
+    match = re.fullmatch(line, ended.stderr)
+    assert match is not None, ended.stderr
+    assert int(match[1]) == os.getpid()
     assert not (tmp_path / "data").exists()
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -365,5 +366,52 @@ def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None
         wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2])
         for _ in range(5):
             assert shares(tiers, 32) == [16, 16]
+    finally:
+        tiers.stop()
+
+
+def test_a_new_worker_takes_the_core_of_the_one_that_crashed(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
+    cores = os.sched_getaffinity(0)
+
+    def share_the_cores() -> bool:
+        with suppress(ProcessLookupError):
+            pinned = [os.sched_getaffinity(worker) for worker in tiers.workers("front_end")]
+            return len(pinned) == 2 and len(set.union(*pinned)) == min(2, len(cores)) == sum(map(len, pinned))
+        return False
+
+    try:
+        tiers.start("front_end")
+        for victim in (0, 1, 1, 0):
+            wait_until("each worker has a core of its own", share_the_cores)
+            worker = tiers.workers("front_end")[victim]
+            os.kill(worker, signal.SIGKILL)
+            wait_until("it is replaced", lambda: worker not in tiers.workers("front_end"))  # noqa: B023
+        wait_until("each worker has a core of its own", share_the_cores)
+    finally:
+        tiers.stop()
+
+
+REFUSING = """
+import os, resource
+
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+os.sched_setaffinity = resource.setrlimit = refuse
+resource.getrlimit = lambda _: (256, 4096)
+from conf.front_end import *
+"""
+
+
+def test_a_system_that_refuses_what_is_optional_stops_no_start(tmp_path: Path) -> None:
+    """As seccomp does in some containers: to choose a core, to open more files."""
+    (tmp_path / "refusing.py").write_text(REFUSING)
+    tiers = Tiers(tmp_path / "data", {"front_end": str(tmp_path / "refusing.py")})
+    try:
+        tiers.start("front_end")
+        wait_until("both workers have started", lambda: len(tiers.workers("front_end")) == 2)
+        assert requests.get(tiers.url("front_end") + "/health", timeout=10).status_code == 200
+        assert tiers.log.read_text().splitlines() == [f"front_end serves {tiers.url('front_end')}"]
     finally:
         tiers.stop()

@@ -13,6 +13,7 @@ from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound
 from domain.values import MAX_STOCK, Buy, Product, Sold
 from tests.books import Books, assert_audit_is_clean, query
 from tests.forger import forge, forge_schema
+from tests.pages import read_page
 from tests.steps import begin
 
 
@@ -113,7 +114,7 @@ def test_a_retired_product_is_not_found(owner: Assortment, catalog: CatalogStore
     assert catalog.lookup(["Tux", "Bird"]) == [ProductNotFound(), Product("Bird", 3999, 98)]
     with pytest.raises(ProductNotFound):
         catalog.product("Tux")
-    assert [product.name for product in catalog.products(limit=10).products] == ["Bird", "Elephant", "Whale"]
+    assert read_page(catalog.products(limit=10)).names == ["Bird", "Elephant", "Whale"]
     assert catalog.sell([Buy("new", "Tux", 1), Buy("direct", "Tux", 1)]) == [ProductNotFound(), ProductNotFound()]
     assert query(tmp_path / "catalog.db", "SELECT name, quantity FROM products WHERE retired") == [("Tux", 80)]
     assert history(tmp_path) == [("Tux", "retired", 2599, "k")]

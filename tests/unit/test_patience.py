@@ -19,6 +19,7 @@ LONG_MS = 600_000
 @pytest.fixture
 def owner(tmp_path: Path) -> Iterator[apsw.Connection]:
     """A connection that has the write lock of a new database."""
+    (tmp_path / "t.db").touch()
     with_lock = connect(tmp_path / "t.db")
     with_lock.execute("BEGIN IMMEDIATE")
     yield with_lock

@@ -9,6 +9,7 @@ import apsw
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
+from domain.errors import Unavailable
 from domain.protocols import Placed, Receipt, Sale, Step
 from domain.values import Buy
 from tests.faults.crashes.points import HalfWay, crash, crash_in_transaction, transaction
@@ -43,9 +44,11 @@ def wire_order() -> None:
         with transaction("intent" if begins else f"{_thread.prefix}finish"):
             return write(self, HalfWay(steps))
 
-    def crashing_sell(self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+    def crashing_sell(
+        self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
+    ) -> Sequence[Sale | Unavailable]:
         crash(f"{_thread.prefix}call.before")
-        sales = sell(self, buys, within_s)
+        sales = sell(self, buys, within_s, **options)
         crash(f"{_thread.prefix}call.after")
         return sales
 
