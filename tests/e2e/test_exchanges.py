@@ -42,6 +42,17 @@ def test_what_was_bought_is_in_the_order_log(tiers: Tiers, tmp_path: Path) -> No
     Books.read(tiers.data_dir).check()
 
 
+@pytest.mark.parametrize(
+    "path", ["/products", "/products?limit=1&q=x", "/products/Tux", "/health", "/ready", "/nowhere"]
+)
+def test_what_passes_through_the_front_end_is_one_line_as_it_is_behind(tiers: Tiers, path: str) -> None:
+    for name in ("front_end", "catalog"):
+        response = requests.get(tiers.url(name) + path, timeout=10)
+        assert response.content.endswith(b"}\n") and response.content.count(b"\n") == 1
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"] == "application/json"
+
+
 NOT_FOUND = b'{"error": {"code": 404, "message": "order not found"}}\n'
 
 
