@@ -282,8 +282,8 @@ MUTANTS = (
         "a connection goes back to the pool before its reply is read",
         "two calls write to one connection, and one reads what was meant for the other",
         "wsgi_apps/peer.py",
-        "            data = response.read()\n",
-        "            self._idle.append(connection)\n            data = response.read()\n",
+        "            response, data = _exchange(",
+        "            self._idle.append(connection)\n            response, data = _exchange(",
     ),
     Mutant(
         "after a dead connection the others of its age are kept",
@@ -323,9 +323,9 @@ MUTANTS = (
     Mutant(
         "all front-end workers on one core",
         "half of the machine idles",
-        "conf/common.py",
-        "cores[worker.age % len(cores)]",
-        "cores[0]",
+        "server/cores.py",
+        "return min(usable, key=use, default=None)",
+        "return min(usable, default=None)",
     ),
     Mutant(
         "an orphan does not close its listener",
