@@ -164,10 +164,10 @@ MUTANTS = (
         "a call is repeated under a new key",
         "I3: a reply that was lost is a second buy",
         "wsgi_apps/peer.py",
-        "            answer = self._ask(method, path, headers, body, timeout_s)\n",
+        "            answer = self._ask(method, path, headers, body, timeout_s",
         "            if body and retry_number:\n"
         '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
-        "            answer = self._ask(method, path, headers, body, timeout_s)\n",
+        "            answer = self._ask(method, path, headers, body, timeout_s",
     ),
     Mutant(
         "a 5xx of the tier behind is an answer",
@@ -282,12 +282,12 @@ MUTANTS = (
         "a connection goes back to the pool before its reply is read",
         "two calls write to one connection, and one reads what was meant for the other",
         "wsgi_apps/peer.py",
-        "            data = response.read()\n",
-        "            self._idle.append(connection)\n            data = response.read()\n",
+        "            response, data = _exchange(",
+        "            self._idle.append(connection)\n            response, data = _exchange(",
     ),
     Mutant(
         "after a dead connection the others of its age are kept",
-        "a tier that was restarted costs a try, and a pause, for each of them",
+        "a tier that was restarted costs a try for each of them",
         "wsgi_apps/peer.py",
         "            self.close()  # the others are as old",
         "            pass  # the others are as old",
@@ -307,8 +307,8 @@ MUTANTS = (
         "",
     ),
     Mutant(
-        "sales queue behind pages",
-        "who reads the assortment holds up who buys",
+        "sales queue behind direct decrements",
+        "who takes pieces at the catalog holds up who buys",
         "wsgi_apps/catalog.py",
         "in_thread(self.sell, sellers)",
         "in_thread(self.sell, pool)",
@@ -323,9 +323,9 @@ MUTANTS = (
     Mutant(
         "all front-end workers on one core",
         "half of the machine idles",
-        "conf/common.py",
-        "cores[worker.age % len(cores)]",
-        "cores[0]",
+        "server/cores.py",
+        "return taken.count(core), last, core",
+        "return 0, 0, core",
     ),
     Mutant(
         "an orphan does not close its listener",
@@ -398,5 +398,19 @@ MUTANTS = (
         "domain/values.py",
         "<= quantity <= MAX_STOCK",
         "<= quantity < MAX_STOCK",
+    ),
+    Mutant(
+        "the log compares a refused key without its product",
+        "I5: a key that was refused for one product answers for another",
+        "db/order.py",
+        "return REFUSALS[reason]() if (product, quantity) == (buy.product, buy.quantity)",
+        "return REFUSALS[reason]() if quantity == buy.quantity",
+    ),
+    Mutant(
+        "a whole number has one digit more",
+        "a number of 19 digits is beyond SQLite's integers, and its error is no answer",
+        "domain/values.py",
+        "{1,18}",
+        "{1,19}",
     ),
 )
