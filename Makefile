@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test bench bench-growth bench-memory bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +11,7 @@ PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@PYTHONPATH=. $(PYTHON) -m conf.settings
+	@PYTHONPATH=. $(PYTHON) -m conf.settings || true  # a wrong setting is named, and is no reason to withhold the help
 
 run: .venv/run ## Start the three tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
@@ -73,6 +73,9 @@ soak: .venv/bench ## Two hours of shopping with a kill every minute; ARGS="--min
 compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
 	$(BIN)/pytest tests/compose
 
+browser-test: .venv/dev ## What pages of other sites can do, by a real browser; needs chromium
+	$(BIN)/pytest tests/browser
+
 bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
 	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json
@@ -80,6 +83,9 @@ bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; resul
 
 bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 12 minutes; needs wrk
 	$(BIN)/python -m bench.growth $(ARGS)
+
+bench-pages: .venv/bench ## What a buy waits for beside large pages and searches, in about 6 minutes; needs wrk
+	$(BIN)/python -m bench.pages $(ARGS)
 
 bench-memory: .venv/bench ## Whether any worker keeps growing over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)

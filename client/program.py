@@ -1,14 +1,21 @@
 """The program: options, a series, its report, and an exit code."""
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from client.options import Options, from_command_line
-from client.report import print_json, print_table
+from client.questions import SHOWN_PRODUCTS
+from client.report import print_report
 from client.series import Series, run
-from conf.settings import SettingsError, buy_probability, load, refuse_to_start
+from client.shop import Shop, StoreDown
+from conf.output import exit_code, print_json, visible
+from conf.settings import SettingsError, buy_probability, load_only
+from domain.values import Product
 
 # A shorter series is over before a bar could be read.
 LONG_SERIES = 50
@@ -17,26 +24,58 @@ LONG_SERIES = 50
 def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     try:
-        url = load().front_end.address.url
-        options = from_command_line(arguments, buy_probability())
+        options = from_command_line(arguments, buy_probability, _products)
+        series = _run_with_progress(options, _url())
     except SettingsError as error:
-        refuse_to_start(str(error))
+        return _fail(arguments, 2, str(error))
+    except StoreDown as error:
+        return _fail(arguments, 1, str(error))
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    series = _run_with_progress(options, url)
-    print_json(series) if options.json else print_table(series)
-    if series.failure:
-        print(f"client: {series.failure}", file=sys.stderr)
-        return 1
-    return 130 if series.interrupted else 0
+    failure = series.failure or _refusal(options, series)
+    print_report(options, series, failure)
+    if failure:
+        print(f"client: {failure}", file=sys.stderr)
+    code = 1 if failure else 130 if series.interrupted else 0
+    # A buy is done, whether or not anybody reads of it; a query that nobody reads of was for nothing.
+    return exit_code(code, 1 if options.mode == 2 else None, "client")
+
+
+def _fail(arguments: list[str], code: int, why: str) -> int:
+    """Say it to people in a line, and to scripts as JSON as well."""
+    if "--json" in arguments:
+        print_json({"error": why})
+    print(f"client: {visible(why)}", file=sys.stderr)
+    return code
+
+
+def _url() -> str:
+    return load_only("FRONT", "FRONT_BIND").front_end.address.url
+
+
+def _products() -> Iterator[Product]:
+    with closing(Shop(_url(), threading.Event())) as shop:
+        yield from shop.products(limit=SHOWN_PRODUCTS + 1)
+
+
+def _refusal(options: Options, series: Series) -> str | None:
+    """The store's no to the only request there was. In a series, a no is an outcome that is counted."""
+    if options.is_single and series.requests and series.requests[0].is_refused:
+        return f"{visible(options.product)}: {series.requests[0].outcome}"
+    return None
 
 
 def _run_with_progress(options: Options, url: str) -> Series:
     console = Console(stderr=True)
     if options.json or options.count < LONG_SERIES or not console.is_terminal:
         return run(options, url, advance=lambda: None)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(f"mode {options.mode}", total=options.count)
         return run(options, url, advance=lambda: progress.advance(task))

@@ -1,14 +1,24 @@
-"""What a series came to, as a table or as JSON."""
+"""The report of a series, for people or as JSON."""
 
-import json
 import math
+import shutil
+import sys
 from collections import Counter
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
-from client.series import Series
+from client.options import Options
+from client.series import Request, Series
+from client.words import amount, offer
+from conf.output import print_json, visible
+from domain.values import Product
+
+# Where no terminal sets a width, a line must stay one line, so that it can be searched.
+_WIDE = 10_000
 
 
 def percentile(sorted_values: list[float], percent: float) -> float:
@@ -16,41 +26,119 @@ def percentile(sorted_values: list[float], percent: float) -> float:
     return sorted_values[max(0, math.ceil(len(sorted_values) * percent / 100) - 1)]
 
 
-def summary(series: Series) -> dict[str, Any]:
-    """Requests, outcomes and latency (ms) of each kind of request."""
-    kinds = {}
-    for kind in ("query", "buy"):
-        of_kind = [request for request in series.requests if request.kind == kind]
-        if not of_kind:
-            continue
-        times = sorted(request.seconds * 1000 for request in of_kind)
-        latency = {"mean": sum(times) / len(times), "max": times[-1]}
-        latency |= {f"p{percent}": percentile(times, percent) for percent in (50, 95, 99)}
-        kinds[kind] = {
-            "requests": len(of_kind),
-            "outcomes": dict(Counter(request.outcome for request in of_kind).most_common()),
-            "latency_ms": {name: round(value, 3) for name, value in latency.items()},
-        }
-    return {
+def summary(options: Options, series: Series, error: str | None = None) -> dict[str, Any]:
+    """Requests, outcomes and latency (ms) of each kind of request; what was found, and what was ordered."""
+    result: dict[str, Any] = {
+        "error": error,
+        "interrupted": series.interrupted,
         "seconds": round(series.seconds, 3),
         "requests_per_second": round(len(series.requests) / series.seconds, 1) if series.seconds else 0.0,
-        "interrupted": series.interrupted,
-        "failure": series.failure,
-        "kinds": kinds,
+        "kinds": {},
+    }
+    for kind in ("query", "buy"):
+        requests = [request for request in series.requests if request.kind == kind]
+        if requests:
+            result["kinds"][kind] = _kind(requests)
+    if options.mode == 2 and (product := _last_found(series)):
+        result["product"] = {
+            "name": product.name,
+            "price": product.price_cents / 100,
+            "quantity": product.quantity,
+        }
+    if orders := _orders(series):
+        result["orders"] = {"first": min(orders), "last": max(orders)}
+    if options.is_single and orders:
+        cents = series.price_cents
+        result["order"] = {
+            "number": orders[0],
+            "name": options.product,
+            "quantity": options.quantity,
+            "price": None if cents is None else cents / 100,
+            "total": None if cents is None else cents * options.quantity / 100,
+        }
+    return result
+
+
+def _kind(requests: list[Request]) -> dict[str, Any]:
+    times = sorted(request.seconds * 1000 for request in requests)
+    latency = {"mean": sum(times) / len(times), "max": times[-1]}
+    latency |= {f"p{percent}": percentile(times, percent) for percent in (50, 95, 99)}
+    return {
+        "requests": len(requests),
+        "outcomes": dict(Counter(request.outcome for request in requests).most_common()),
+        "latency_ms": {name: round(value, 3) for name, value in latency.items()},
     }
 
 
-def print_json(series: Series) -> None:
-    print(json.dumps(summary(series), ensure_ascii=False, indent=2))
+def _last_found(series: Series) -> Product | None:
+    return next((request.product for request in reversed(series.requests) if request.product), None)
 
 
-def print_table(series: Series) -> None:
-    result = summary(series)
-    table = Table(caption=f"{result['seconds']} s, {result['requests_per_second']} requests/s", caption_justify="left")
-    for name in ("", "requests", "outcomes", "mean ms", "p50", "p95", "p99"):
-        table.add_column(name, justify="left" if name in ("", "outcomes") else "right")
-    for kind, row in result["kinds"].items():
-        outcomes = "\n".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items())
-        latency = [f"{row['latency_ms'][name]:.2f}" for name in ("mean", "p50", "p95", "p99")]
-        table.add_row(kind, str(row["requests"]), outcomes, *latency)
-    Console().print(table if result["kinds"] else "No request was answered.", highlight=False)
+def _orders(series: Series) -> list[int]:
+    return [request.order for request in series.requests if request.order is not None]
+
+
+def print_report(options: Options, series: Series, error: str | None) -> None:
+    """Print what was found and ordered, and then the figures: as JSON, or for people."""
+    result = summary(options, series, error)
+    if options.json:
+        print_json(result)
+        return
+    # shutil also knows what to do with a COLUMNS of 0.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    if options.mode == 2 and (product := _last_found(series)):
+        _print(console, offer(product))
+    if line := _ordered(options, series, _orders(series)):
+        _print(console, line)
+    if not result["kinds"]:
+        _print(console, "No request was answered.")
+        return
+    table = _table(result["kinds"])
+    # How wide it would be where there is room.
+    if Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum > console.width:
+        table = _narrow_table(result["kinds"])
+    console.print(table)
+    _print(console, f"{result['seconds']} s, {result['requests_per_second']} requests/s")
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(Text(line, overflow="fold"), soft_wrap=not console.is_terminal)
+
+
+def _ordered(options: Options, series: Series, orders: list[int]) -> str:
+    if not orders:
+        return ""
+    if not options.is_single:
+        return f"The first order is {min(orders)}, the last {max(orders)}."
+    line = f"Order {orders[0]}: {options.quantity:,} {visible(options.product)}"
+    if series.price_cents is None:
+        return line
+    return f"{line} at {amount(series.price_cents)}, {amount(series.price_cents * options.quantity)} in all"
+
+
+def _cells(kind: str, row: dict[str, Any]) -> tuple[str, ...]:
+    outcomes = "\n".join(f"{count} {outcome}" for outcome, count in row["outcomes"].items())
+    latency = [f"{row['latency_ms'][name]:.2f}" for name in ("mean", "p50", "p95", "p99")]
+    return kind, str(row["requests"]), outcomes, *latency
+
+
+_COLUMNS = ("", "requests", "outcomes", "mean ms", "p50", "p95", "p99")
+
+
+def _table(kinds: dict[str, Any]) -> Table:
+    table = Table()
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in ("", "outcomes") else "right", no_wrap=True)
+    for kind, row in kinds.items():
+        table.add_row(*map(Text, _cells(kind, row)))
+    return table
+
+
+def _narrow_table(kinds: dict[str, Any]) -> Table:
+    """A line for each figure, for a terminal in which the table would be cut. Long words go on in the next line."""
+    table = Table.grid(padding=(0, 1))
+    for kind, row in kinds.items():
+        for name, cell in zip(_COLUMNS, _cells(kind, row), strict=True):
+            table.add_row(Text(name, overflow="fold"), Text(cell, overflow="fold"))
+    return table

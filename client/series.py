@@ -5,19 +5,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from client.options import Options
 from client.shop import Shop, StoreDown
+from domain.values import Product
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that got its answer. `seconds` is what the shopper waited, repetitions included."""
+    """One request that got its answer. `seconds` is what the shopper waited, repetitions included.
+
+    `product` is what a query found, `order` the number of what was bought.
+    """
 
     kind: str
     outcome: str
     seconds: float
+    product: Product | None = None
+    order: int | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the store said no."""
+        return self.product is None and self.order is None
 
 
 @dataclass(slots=True)
@@ -28,6 +40,8 @@ class Series:
     seconds: float = 0.0
     interrupted: bool = False
     failure: str | None = None
+    # Of the order of a single buy, for one piece.
+    price_cents: int | None = None
 
 
 def run(options: Options, url: str, advance: Callable[[], None]) -> Series:
@@ -55,11 +69,8 @@ def run(options: Options, url: str, advance: Callable[[], None]) -> Series:
 
 
 def _names(url: str, stop: threading.Event) -> list[str]:
-    shop = Shop(url, stop)
-    try:
-        names = shop.names()
-    finally:
-        shop.close()
+    with closing(Shop(url, stop)) as shop:
+        names = [product.name for product in shop.products()]
     if not names:
         raise StoreDown(f"the store at {url} has no products")
     return names
@@ -82,7 +93,7 @@ def _shop(
         for _ in range(rounds):
             if stop.is_set():
                 return
-            for request in _round(options, shop, names, luck):
+            for request in _round(options, shop, names, luck, series):
                 series.requests.append(request)
             advance()
     except StoreDown:
@@ -92,19 +103,23 @@ def _shop(
         shop.close()
 
 
-def _round(options: Options, shop: Shop, names: list[str], luck: random.Random) -> Iterator[Request]:
+def _round(options: Options, shop: Shop, names: list[str], luck: random.Random, series: Series) -> Iterator[Request]:
     if options.mode == 3:
-        yield _buy(shop, options.product, options.quantity)
+        request, key = _buy(shop, options.product, options.quantity)
+        yield request
+        if options.is_single and request.order is not None:
+            series.price_cents = shop.price_cents(request.order, key)
         return
     name = luck.choice(names) if options.mode == 1 else options.product
     begun = time.perf_counter()
-    outcome, stock = shop.query(name)
-    yield Request("query", outcome, time.perf_counter() - begun)
+    found = shop.query(name)
+    yield Request("query", found.outcome, time.perf_counter() - begun, product=found.product)
+    stock = found.product.quantity if found.product else 0
     if options.mode == 1 and stock > 0 and luck.random() < options.p:
-        yield _buy(shop, name, luck.randint(1, min(stock, options.quantity)))
+        yield _buy(shop, name, luck.randint(1, min(stock, options.quantity)))[0]
 
 
-def _buy(shop: Shop, name: str, quantity: int) -> Request:
+def _buy(shop: Shop, name: str, quantity: int) -> tuple[Request, str]:
     begun = time.perf_counter()
-    outcome = shop.buy(name, quantity)
-    return Request("buy", outcome, time.perf_counter() - begun)
+    bought = shop.buy(name, quantity)
+    return Request("buy", bought.outcome, time.perf_counter() - begun, order=bought.number), bought.key

@@ -1,13 +1,42 @@
 """What the command lines of the programs share."""
 
 import argparse
-from collections.abc import Callable
-from typing import TypeVar
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
-from conf.settings import SettingsError
+from conf.output import print_json, visible
+from conf.settings import SettingsError, parse_folder
 from domain.errors import Invalid
 
 T = TypeVar("T")
+
+
+class WrongUsage(Exception):
+    """A command line that its parser does not take; the message says why."""
+
+    def __init__(self, parser: "Parser", message: str) -> None:
+        super().__init__(message)
+        self.parser = parser
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that tells of wrong usage as JSON too, on stdout, where --json was given."""
+
+    @contextmanager
+    def wrong_usage_told(self, arguments: list[str]) -> Iterator[None]:
+        """End the program with exit code 2 when the block, which parses these arguments, finds them wrong."""
+        try:
+            yield
+        except WrongUsage as wrong:
+            if "--json" in arguments:
+                print_json({"error": str(wrong)})
+            argparse.ArgumentParser.error(wrong.parser, visible(str(wrong)))
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongUsage(self, message)
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
@@ -15,8 +44,29 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
 
     def parse_argument(text: str) -> T:
         try:
-            return parse(text)
+            return parse(as_typed(text))
         except (Invalid, SettingsError) as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return parse_argument
+
+
+def folder(text: str) -> Path:
+    """A folder on the command line, for argparse."""
+    try:
+        return parse_folder(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def as_typed(text: str) -> str:
+    """The text as a terminal sent it. Raises Invalid when it is not UTF-8.
+
+    Python reads arguments and input in the encoding of the locale, which need not be that of the terminal.
+    """
+    if not any("\udc80" <= character <= "\udcff" for character in text):
+        return text
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        raise Invalid(f"{text!r} is not UTF-8") from None

@@ -3,7 +3,8 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, pin, settings
+from conf.common import announce, bind_of, settings, take_over
+from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
@@ -12,9 +13,17 @@ workers = settings.front_end.workers
 threads = settings.front_end.threads
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    choose_core(server, worker)
+
+
 def post_fork(_server: Any, worker: Any) -> None:
     pin(worker)
 
 
 def when_ready(server: Any) -> None:
     announce(server, settings.front_end, prepare=lambda _settings: None)
+
+
+def on_reload(server: Any) -> None:
+    take_over(server, settings.front_end)

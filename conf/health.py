@@ -1,35 +1,60 @@
-"""Whether a tier of this machine answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks."""
+"""Whether a tier of this machine answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks.
+
+`--ready` asks whether it can do its work: it may live and not be ready, while a tier behind it or its disk is away. To
+restart it then would not help.
+"""
 
 import http.client
+import json
 import sys
 
-from conf.settings import TIERS, Address, load_or_exit
+from conf.output import open_streams
+from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
 
-TIMEOUT_S = 2.0
+# Longer than a tier takes to tell that a part of it is away.
+TIMEOUT_S = 2.5
 
 
 def is_healthy(address: Address) -> bool:
     """Whether the tier at this address answers GET /health with 200 in time."""
+    return trouble(address, "/health") is None
+
+
+def trouble(address: Address, path: str) -> str | None:
+    """Why the tier at this address does not answer GET `path` with 200 in time; None if it does."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
+        connection.request("GET", path)
+        response = connection.getresponse()
+        if response.status == 200:
+            return None
+        return str(json.loads(response.read())["error"]["message"])
     except (OSError, http.client.HTTPException, UnicodeError):  # the last for a name that is none
-        return False
+        return "does not answer"
+    except (ValueError, LookupError, TypeError):
+        return "answers, but not as a tier of this store"
     finally:
         connection.close()
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in TIERS:
-        print(f"usage: python -m conf.health {'|'.join(TIERS)}", file=sys.stderr)
+    is_ready = "--ready" in arguments
+    names = [argument for argument in arguments if argument != "--ready"]
+    if len(names) != 1 or names[0] not in TIERS or len(arguments) > 2:
+        print(f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}", file=sys.stderr)
         return 2
-    [tier] = [tier for tier in load_or_exit().tiers if tier.name == arguments[0]]
-    if is_healthy(tier.here):
+    prefix = TIERS[names[0]].prefix
+    try:
+        [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == names[0]]
+    except SettingsError as error:
+        refuse_to_start(str(error))
+    why = trouble(tier.here, "/ready" if is_ready else "/health")
+    if why is None:
         return 0
-    print(f"{tier.name} does not answer at {tier.here.url}", file=sys.stderr)
+    print(f"{tier.name} at {tier.here.url}: {why}", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.exit(main(sys.argv[1:]))

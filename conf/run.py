@@ -6,6 +6,7 @@ end of the run along. Keeping the tiers alive is supervisord's work.
 
 import argparse
 import contextlib
+import errno
 import itertools
 import os
 import shlex
@@ -27,13 +28,15 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from conf.addresses import is_every, reached_at
 from conf.health import is_healthy
+from conf.output_thread import Stream, write_in_background
+from conf.ports import holder_of
 from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
 READY_WITHIN_S = 60.0
-# A tier whose master was killed leaves workers that hold the port for up to a second.
-PORT_FREE_WITHIN_S = 1.5
+# A store whose `make run` was killed ends by itself in about a second, as do the workers of a tier that was killed.
+PORT_FREE_WITHIN_S = 3.0
 
 # The exit code of a tier that refuses to start; it has said why.
 REFUSED = 2
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
 
     Any of `arguments` (there is only --help) ends the program instead.
     """
+    output = write_in_background()
     _parser().parse_args(arguments)
     try:
         settings = load_or_exit()
@@ -60,12 +64,12 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
         # A Unix socket's path is at most about 100 bytes long.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
-            return _run(settings, configuration, run_dir)
+            return _run(settings, configuration, run_dir, output)
     except SettingsError as error:
         refuse_to_start(str(error))
     except StartFailed as failure:
         if str(failure):
-            print(f"toy store: {failure}", file=sys.stderr, flush=True)
+            print(f"toy store: {failure}", file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt:  # before the tiers were started
         return 130
@@ -81,16 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     )
 
 
-def _run(settings: Settings, configuration: Path, run_dir: str) -> int:
+def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) -> int:
     """Start the tiers and wait for the end of the run. Raises StartFailed; then nothing is left running."""
     stopping = Stopping()
-    # In a terminal, Ctrl-C reaches supervisord as well; being told twice does it no harm.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stopping.ask)
-    command = _supervisord(configuration)
-    run = subprocess.Popen(command, cwd=ROOT, env=_environment(run_dir), stdout=subprocess.PIPE, text=True)
+        # Who starts this with SIGHUP ignored, as nohup does, wants it to outlive the terminal.
+        if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
+            signal.signal(number, stopping.ask)
+    run = _supervisord(configuration, run_dir)
     serving: set[str] = set()
-    lines = threading.Thread(target=_pass_along, args=(run, serving), daemon=True)
+    lines = threading.Thread(target=_pass_along, args=(run, serving, output), daemon=True)
     lines.start()
     try:
         waiting = list(settings.tiers)
@@ -102,7 +106,7 @@ def _run(settings: Settings, configuration: Path, run_dir: str) -> int:
             if waiting:
                 waiting = _still_starting(waiting, serving, run_dir, deadline)
                 if not waiting:
-                    _say(_box(settings))
+                    print(_box(settings), end="")
     finally:
         run.terminate()
         run.wait()
@@ -138,33 +142,42 @@ def _listen(tier: Tier) -> socket.socket:
         except OSError as error:
             if time.monotonic() > deadline:
                 why = os.strerror(error.errno) if isinstance(error.errno, int) and error.errno > 0 else str(error)
+                if error.errno == errno.EADDRINUSE and (holder := holder_of(tier.bind)):
+                    why = f"{holder} has it: {why}"
                 raise StartFailed(f"{tier.name} cannot listen on {tier.bind} ({tier.bind_variable}): {why}") from error
         time.sleep(0.1)
 
 
-def _supervisord(configuration: Path) -> list[str]:
-    command = [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)]
-    # Without being told that root is meant, supervisord warns of it.
-    return [*command, "--user", "root"] if os.getuid() == 0 else command
+def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
+    """supervisord, which ends when this process does. What it, and the tiers, print comes by its standard output."""
+    # At once, for by a TERM it would stop the tiers one after the other. They end with it by themselves.
+    command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
+    command += ["--configuration", str(configuration)]
+    if os.getuid() == 0:
+        command += ["--user", "root"]  # without being told that root is meant, supervisord warns of it
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_environment(run_dir),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # else a terminal that takes nothing would hold it up
+        process_group=0,  # a hangup of the terminal would make it restart the tiers, also under nohup
+    )
 
 
 def _environment(run_dir: str) -> dict[str, str]:
     return {**os.environ, "RUN_DIR": run_dir, "PYTHON": sys.executable}
 
 
-def _pass_along(run: subprocess.Popen[str], serving: set[str]) -> None:
+def _pass_along(run: "subprocess.Popen[bytes]", serving: set[str], output: Stream) -> None:
     """Print what the tiers print, and note which of them serve."""
     assert run.stdout is not None
     for line in run.stdout:
-        name, verb, *_ = [*line.split(), "", ""]
-        if verb == "serves":
-            serving.add(name)
-        _say(line)
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # who read our output has gone; the store goes on
-        print(text, end="", flush=True)
+        name, verb, *_ = [*line.split(), b"", b""]
+        if verb == b"serves":
+            serving.add(name.decode("ascii", "replace"))
+        output.pass_along(line)
 
 
 def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadline: float) -> list[Tier]:

@@ -36,7 +36,8 @@ class Secrets:
 
 def parse_secrets(text: str) -> Secrets:
     """The values in `text`, with commas or line ends between them. Raises ValueError, which shows none of them."""
-    values = tuple(value for value in re.split(r"[,\r\n]+", text) if value)
+    # Editors put a byte order mark in front, and neither they nor their users show it.
+    values = tuple(value for value in re.split(r"[,\r\n]+", text.removeprefix("\ufeff")) if value)
     if not values:
         raise ValueError("is empty")
     for value in values:

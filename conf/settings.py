@@ -6,12 +6,15 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
+from conf.output import exit_code, open_streams
 from conf.secret import Secrets, parse_secrets
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,12 @@ class Defaults:
 
 # One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
 # the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
-# for what does not travel together: in the front end pages of products and single orders, in the catalog pages and
-# writes. The order tier needs none.
+# for what does not travel together: in the front end single orders, in the catalog direct decrements, which wait for
+# one write lock. Pages of products have threads of their own. The order tier needs none.
 TIERS = {
-    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=8),
+    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
     "order": Defaults("ORDER", port=10010, workers=1, threads=1),
-    "front_end": Defaults("FRONT", port=6060, workers=2, threads=64),
+    "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
 }
 
 # Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody
@@ -42,15 +45,23 @@ REFUSED_PER_S = 10
 _HOST = (
     r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
 )
+_ADDRESS = re.compile(
+    rf"(?:(?P<scheme>(?i:https?))://)?(?:\[(?P<ipv6>.+)\]|(?P<host>{_HOST}))(?::(?P<port>[0-9]{{1,5}}))?/?"
+)
+HTTPS_PORT = 443
 
 _HELP = """\
 Settings (environment variables)
 
-  CATALOG, ORDER, FRONT       where others reach the tier: host, host:port or URL
+  CATALOG, ORDER, FRONT       where others reach the tier: host, host:port or http URL; FRONT may be https://host
                               default: what the tier's _BIND says
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
+  CATALOG_HOSTS, ORDER_HOSTS  names by which the tier may be asked (the Host of a request), with commas between them,
+                              beside localhost, addresses, and the hosts in CATALOG, ORDER and _BIND
+                              default: names without a dot
+  FRONT_HOSTS                 likewise, and FRONT                     default: names without a dot on loopback, else any
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
   ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
@@ -64,7 +75,7 @@ Settings (environment variables)
                                                                       default: {refused_per_s}
   p                           client, mode 1: probability of a buy    default: asked for
 
-A host without a port means the tier's default port."""
+A host without a port means the tier's default port, and https://host port 443. A ~ in front of a path is a home."""
 
 
 class SettingsError(ValueError):
@@ -77,6 +88,7 @@ class Address:
 
     host: str
     port: int
+    scheme: str = "http"
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -87,8 +99,20 @@ class Address:
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether what listens there is reached by this machine alone."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+    @property
     def url(self) -> str:
-        return f"http://{self}"
+        """The address as shoppers write it. http has no port of its own here: each tier has another default."""
+        return f"{self.scheme}://{self}".removesuffix(":443" if self.scheme == "https" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +124,7 @@ class Tier:
     address: Address
     workers: int
     threads: int
+    hosts: frozenset[str]  # names by which it may be asked beside those of `bind` and `address`, in lower case
 
     @property
     def bind_variable(self) -> str:
@@ -109,13 +134,7 @@ class Tier:
     @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.bind.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.bind.host)
-        except ValueError:
-            return False
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        return self.bind.is_loopback
 
     @property
     def here(self) -> Address:
@@ -151,12 +170,20 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         catalog=catalog,
         order=order,
         front_end=front_end,
-        data_dir=Path(environ.get("DATA_DIR") or "data"),
-        products=Path(environ.get("PRODUCTS") or "conf/database.txt"),
+        data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
+        products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
         secrets=_secrets(environ),
         trust_network=_switch("TRUST_NETWORK", environ),
         refused_per_s=_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
     )
+
+
+def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings, of which only these are looked at and the others have their defaults. Raises SettingsError.
+
+    For a program that needs few of them: a wrong one that it does not need must not break it.
+    """
+    return load({variable: environ[variable] for variable in variables if variable in environ})
 
 
 def load_or_exit() -> Settings:
@@ -176,11 +203,17 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
 def require_closed(settings: Settings, *behind: Tier) -> None:
     """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
     for tier in behind:
-        if not (tier.is_on_loopback or settings.secrets or settings.trust_network):
-            raise SettingsError(
-                f"{tier.bind_variable}: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
-                "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
-            )
+        require_closed_at(settings, tier, tier.bind)
+
+
+def require_closed_at(settings: Settings, tier: Tier, address: Address) -> None:
+    """Raises SettingsError when others than the tiers could ask this tier behind at an address where it listens."""
+    if not (address.is_loopback or settings.secrets or settings.trust_network):
+        cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
+        raise SettingsError(
+            f"{cause}: at {address} the {tier.name} tier obeys whoever reaches it; set "
+            "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
+        )
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
@@ -199,13 +232,47 @@ def parse_probability(text: str) -> float:
     return probability
 
 
-def parse_address(variable: str, text: str, default_port: int) -> Address:
-    """host, host:port, [IPv6]:port or an http URL. Raises SettingsError, naming the variable."""
-    match = re.fullmatch(rf"(?:http://)?(?:\[(.+)\]|({_HOST}))(?::([0-9]{{1,5}}))?/?", text)
-    port = int(match[3] or default_port) if match else -1
-    if match is None or not 1 <= port <= 65535 or (match[1] and not _is_ipv6(match[1])):
-        raise SettingsError(f"{variable}={text!r} is not a host, host:port or http://host:port")
-    return Address(match[1] or match[2], port)
+def parse_address(variable: str, text: str, default_port: int, https: bool = False) -> Address:
+    """host, host:port, [IPv6]:port or a URL, of https where that may be. Raises SettingsError, naming the variable."""
+    match = _ADDRESS.fullmatch(text)
+    scheme = (match["scheme"] or "http").lower() if match else "http"
+    if scheme == "https" and not https:
+        raise SettingsError(f"{variable}={text!r}: only the shop's address, FRONT, may be https; tiers speak http")
+    port = int(match["port"] or (HTTPS_PORT if scheme == "https" else default_port)) if match else -1
+    if match is None or not 1 <= port <= 65535 or (match["ipv6"] and not _is_ipv6(match["ipv6"])):
+        urls = "http://host:port or https://host" if https else "http://host:port"
+        raise SettingsError(f"{variable}={text!r} is not a host, host:port or {urls}")
+    return Address(match["ipv6"] or match["host"], port, scheme)
+
+
+def parse_path(text: str) -> Path:
+    """A path, of which a `~` in front is a home, as in a shell. Raises ValueError."""
+    if "\0" in text:
+        raise ValueError("has a NUL")
+    path = os.path.expanduser(text)
+    if text.startswith("~") and path == text:
+        raise ValueError("begins with the home of nobody known; put ./ before a name that does begin with ~")
+    return Path(path)
+
+
+def parse_folder(text: str) -> Path:
+    """The path of a folder with databases. Raises ValueError when SQLite, which wants UTF-8, would open another one."""
+    path = parse_path(text)
+    try:
+        opened = os.fsencode(path).decode("utf-8")
+    except UnicodeError:
+        opened = None
+    if opened != str(path):
+        raise ValueError("is not UTF-8, and SQLite opens no other names: rename the folder, or reach it by a link")
+    return path
+
+
+def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Callable[[str], T]) -> T:
+    text = environ.get(variable) or default
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable}={text!r} {error}") from None
 
 
 def _is_ipv6(text: str) -> bool:
@@ -219,7 +286,7 @@ def _is_ipv6(text: str) -> bool:
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "WORKERS", "THREADS"], environ)
+    _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
@@ -227,9 +294,21 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     reach = environ.get(prefix)
-    return replace(tier, address=parse_address(prefix, reach, port) if reach else tier.here)
+    if not reach:
+        return replace(tier, address=tier.here)
+    # Before the front end there may be a TLS proxy; the tiers reach each other without one.
+    return replace(tier, address=parse_address(prefix, reach, port, https=name == "front_end"))
+
+
+def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
+    names = [name.strip().lower() for name in environ[variable].split(",")] if environ.get(variable) else []
+    for name in names:
+        if not re.fullmatch(_HOST, name):
+            raise SettingsError(f"{variable}={environ[variable]!r}: {name!r} is not a host's name, without a port")
+    return frozenset(names)
 
 
 def _secrets(environ: Mapping[str, str]) -> Secrets | None:
@@ -241,17 +320,25 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
         raise SettingsError("TIER_SECRET_FILE is empty; set it to the name of a file, or unset it")
     variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
     if file is not None:
-        try:
-            text = Path(file).read_text("utf-8")
-        except (OSError, ValueError) as error:  # ValueError: it is not text, or the name has a NUL
-            why = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise SettingsError(f"TIER_SECRET_FILE={file!r} cannot be read: {why}") from None
+        text = _read_secret(file)
     if text is None:
         return None
     try:
         return parse_secrets(text)
     except ValueError as error:
         raise SettingsError(f"{variable} {error}") from None
+
+
+def _read_secret(file: str) -> str:
+    try:
+        return parse_path(file).read_text("utf-8")
+    except UnicodeDecodeError:  # it would show some of the secret
+        why = "it is not text"
+    except OSError as error:
+        why = str(error.strerror)
+    except ValueError as error:
+        why = f"it {error}"
+    raise SettingsError(f"TIER_SECRET_FILE={file!r} cannot be read: {why}")
 
 
 def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
@@ -282,5 +369,7 @@ def describe() -> str:
 
 
 if __name__ == "__main__":
+    open_streams()
     print(describe())
     load_or_exit()
+    sys.exit(exit_code(0, 2, "toy store"))

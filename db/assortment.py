@@ -11,6 +11,7 @@ import apsw
 from db.catalog import add, enter
 from db.connection import Database, run
 from domain.errors import Invalid, KeyReused, ProductNotFound
+from domain.names import looks
 from domain.values import MAX_STOCK, Product
 
 
@@ -25,14 +26,27 @@ class Assortment:
         self._database = Database(path)
 
     def add(self, product: Product, key: str) -> bool:
-        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever."""
+        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever.
+
+        So is a name that people cannot tell from another one.
+        """
+        alike = self._alike(product.name)  # before the transaction, in which buys would wait for it
         with self._database.write() as transaction:
             if is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents, None)):
                 return False
             if run(transaction, _KNOWN, {"name": product.name}):
                 raise Invalid(f"there is or was a {product.name!r} already")
+            if alike is not None:
+                raise Invalid(f"{product.name!a} looks like {alike!a}, which is or was sold already")
             add(transaction, product, key)
             return True
+
+    def _alike(self, name: str) -> str | None:
+        """Another name that looks like this one, retired or not."""
+        with self._database.read() as connection:
+            names = [row[0] for row in run(connection, _NAMES, {})]
+        look = looks(name)
+        return next((other for other in names if other != name and looks(other) == look), None)
 
     def restock(self, name: str, quantity: int, key: str) -> bool:
         """More pieces. Raises ProductNotFound, and Invalid when the stock would be more than MAX_STOCK."""
@@ -100,6 +114,7 @@ _BY_ITS_LEDGER = """
     SELECT price_cents,
         coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)
     FROM products WHERE name = :name"""
+_NAMES = "SELECT name FROM products"
 _KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
 
 

@@ -20,6 +20,7 @@ from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, may_pass_o
 from db.patience import wait_for_locks
 from db.place import CompanionMoved, FileMoved, Place, Stamp, WrittenOver, stamp_of
 from domain.errors import Unavailable
+from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
@@ -66,8 +67,7 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
         settle_log(connection)
         wait_for_locks(connection, busy_timeout_ms)
-        # SQLite's own lower() knows ASCII only. For queries, never for the schema: other programs read that too.
-        connection.create_scalar_function("casefold", _casefold, 1, deterministic=True)
+        add_fold(connection)
     except BaseException:
         give_up(connection)
         raise
@@ -141,8 +141,9 @@ def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> lis
     return connection.execute(sql, values).fetchall()
 
 
-def _casefold(*text: Any) -> str:
-    return str(text[0]).casefold()
+def add_fold(connection: apsw.Connection) -> None:
+    """Give this connection `fold`, which SQLite lacks. For migrations, never for the schema: other programs read it."""
+    connection.create_scalar_function("fold", lambda *text: fold(str(text[0])), 1, deterministic=True)
 
 
 @contextmanager
@@ -217,6 +218,12 @@ class Database:
             self._place().require_there()
             yield connection
         trouble.ends(str(self.path), f"{self.path}: can be read again", writing=False)
+
+    def require_writable(self) -> None:
+        """Write a page, as a buy would, that changes nothing. Raises Unavailable like `write`."""
+        with self.write() as connection:
+            # SQLite writes the file's first page for it, though the number is the same.
+            connection.pragma("user_version", connection.pragma("user_version"))
 
     def close(self) -> None:
         """Close this thread's connection. It opens again at the next use."""
@@ -297,13 +304,15 @@ class Database:
         try:
             yield
         except BUSY as error:
-            raise Unavailable() from error
+            raise Unavailable(retry_after_s=1) from error
         except (FileMoved, NoSharedMemory, *TROUBLE, *DAMAGE) as error:
             self._save_log(error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
             why = explain(self.path, error)
             trouble.begins(str(self.path), why, writing=writing)
-            unavailable = Unavailable(tell_shopper(self.path, error))
+            # A damaged page is the trouble of those who need it, all else everybody's.
+            retry_after_s = None if isinstance(error, DAMAGE) else 1
+            unavailable = Unavailable(tell_shopper(self.path, error), retry_after_s)
             unavailable.add_note(why)  # for the owner: a stranger reads no paths
             raise unavailable from error

@@ -4,12 +4,12 @@ import argparse
 import functools
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from conf.arguments import argument
+from conf.arguments import Parser, argument, folder
 from db.snapshots import FILES
-from domain.values import parse_key, parse_name, parse_new_name, parse_note, parse_price, parse_stock
+from domain.names import parse_new_name
+from domain.values import parse_key, parse_name, parse_note, parse_price, parse_stock
 
 _DESCRIPTION = """\
 The books of the toy store: look at them, prove them, copy them, and change what the store sells.
@@ -18,7 +18,8 @@ The variable DATA_DIR says where catalog.db and order.db are (default: data)."""
 
 _EXIT_CODES = """\
 exit code: 0 done, nothing is wrong; 1 something is wrong, or the answer is no, and the output says what;
-2 it could not be done or known; 130 interrupted"""
+2 it could not be done or known; 130 interrupted. A change that was made is done, also when its report cannot be
+printed. With --json a failure is JSON too: {"error": "..."}"""
 
 _AUDIT = """\
 Check the promises I1 to I6 in both databases, to read only, and name each discrepancy with its key, product or number.
@@ -51,11 +52,13 @@ _KEY = (
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """`command`, `json`, and what the command needs, parsed. Ends the program with exit code 2 on wrong usage."""
-    return _parser().parse_args(arguments)
+    parser = _parser()
+    with parser.wrong_usage_told(arguments):
+        return parser.parse_args(arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m db",
         description=_DESCRIPTION,
         epilog=_EXIT_CODES,
@@ -79,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     reconcile = command("reconcile", "show what can be repaired by appending, and repair it", _RECONCILE)
     reconcile.add_argument("--apply", action="store_true", help="repair, and audit again")
     backup = command("backup", "copy the store to a new folder, and audit the copy", _BACKUP)
-    backup.add_argument("folder", type=Path, metavar="DIR", help="the folder to make")
+    backup.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")
     restore = command("restore", "make the store's folder from a backup, and audit it", _RESTORE)
-    restore.add_argument("folder", type=Path, metavar="DIR", help="the backup")
+    restore.add_argument("folder", type=folder, metavar="DIR", help="the backup")
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
-    restore.add_argument("--into", type=Path, metavar="FOLDER", help="another folder than DATA_DIR, to look at it")
+    restore.add_argument("--into", type=folder, metavar="FOLDER", help="another folder than DATA_DIR, to look at it")
     _add_changes(command)
     return parser
 

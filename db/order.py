@@ -1,5 +1,6 @@
 """The order log: orders, refused buys, and the intents of buys still in doubt."""
 
+import hmac
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from domain.values import Buy, Order, Sold
 APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "order"
 
-_ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE number = :number"
+_ORDER = "SELECT key, number, product, quantity, price_cents, time FROM orders WHERE number = :number"
 _KNOWN = """
     SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM refused WHERE key = :key
     UNION ALL SELECT 1 FROM intents WHERE key = :key"""
-_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit"
+_IN_DOUBT = "SELECT 1 FROM intents WHERE key = :key"
+_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
 
 
 class OrderStore:
@@ -88,18 +90,31 @@ class OrderStore:
         with self._database.read() as connection:
             return {key for key in keys if run(connection, _KNOWN, {"key": key})}
 
-    def intents(self, limit: int) -> list[Buy]:
-        """The oldest buys in doubt."""
+    def in_doubt(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in doubt."""
         with self._database.read() as connection:
-            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit})]
+            return {key for key in keys if run(connection, _IN_DOUBT, {"key": key})}
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """The oldest buys in doubt, behind the first `skip`."""
+        with self._database.read() as connection:
+            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit, "skip": skip})]
+
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
         with self._database.read() as connection:
             rows = run(connection, _ORDER, {"number": number})
         if not rows:
             raise OrderNotFound
-        return Order(*rows[0])
+        order_key, *order = rows[0]
+        # In a time that does not tell how much of a guessed key was right.
+        if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
+            raise OrderNotFound
+        return Order(*order)
+
+    def require_writable(self) -> None:
+        """Raises Unavailable when the disk takes no writes."""
+        self._database.require_writable()
 
     def close(self) -> None:
         """Close this thread's connection."""

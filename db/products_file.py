@@ -5,7 +5,8 @@ from pathlib import Path
 
 from db.connection import StartRefused
 from domain.errors import Invalid
-from domain.values import Product, parse_new_name, parse_price, parse_stock, parse_whole_number
+from domain.names import looks, parse_new_name
+from domain.values import Product, parse_price, parse_stock, parse_whole_number
 
 
 def read_products(path: Path) -> list[Product]:
@@ -15,6 +16,7 @@ def read_products(path: Path) -> list[Product]:
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(f"cannot read the products file {path} (PRODUCTS): {error}") from error
     products: dict[str, Product] = {}
+    alike: dict[str, str] = {}
     # Split at line feeds alone: str.splitlines would also cut at characters that may stand in a name.
     for number, line in enumerate(text.split("\n"), start=1):
         try:
@@ -24,6 +26,8 @@ def read_products(path: Path) -> list[Product]:
             product = _parse(fields)
             if product.name in products:
                 raise Invalid(f"{product.name!r} stands twice")
+            if (other := alike.setdefault(looks(product.name), product.name)) != product.name:
+                raise Invalid(f"{product.name!a} looks like {other!a}")
         except (Invalid, ValueError) as error:
             raise StartRefused(f"{path}, line {number}: {error}; nothing was loaded") from error
         products[product.name] = product

@@ -13,7 +13,8 @@ from pathlib import Path
 import apsw
 
 from conf.health import is_healthy
-from conf.settings import Settings, load_or_exit
+from conf.output import exit_code, print_json, visible
+from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
 from db.audit import Audit, Discrepancy, audit
 from db.audit.acceptance import accept, was_accepted
@@ -39,28 +40,37 @@ def main(arguments: list[str]) -> int:
     """The whole program; its exit code."""
     given = options(arguments)
     logging.getLogger("db.trouble").addHandler(logging.NullHandler())  # what it tells a log, this program prints
-    settings = load_or_exit()
+    # What was changed or copied is done, whether or not anybody reads of it.
+    is_report = given.command in REPORTS and not ("apply" in given and given.apply)
+    return exit_code(_work(given), FAILED if is_report else None, "toy store")
+
+
+def _work(given: argparse.Namespace) -> int:
+    try:
+        settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
+    except SettingsError as error:
+        return _fail(given, FAILED, str(error))
     try:
         return COMMANDS[given.command](given, settings)
-    except BrokenPipeError:
-        raise
     except Unavailable as error:
         why = getattr(error, "__notes__", [])  # where somebody has to do something first
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(f"{why[0]}; then try again{again}" if why else f"{error}{again}")
+        return _fail(given, FAILED, f"{why[0]}; then try again{again}" if why else f"{error}{again}")
     except StoreError as no:
-        print(f"{given.command}: {no}; nothing was changed", file=sys.stderr)
-        return WRONG
+        return _fail(given, WRONG, f"{no}; nothing was changed", speaker=given.command)
     except DAMAGE as error:
         advice = "python -m db audit names the file, restore brings a backup back"
-        return _fail(f"{settings.data_dir}: a database is damaged ({error}); {advice}")
+        return _fail(given, FAILED, f"{settings.data_dir}: a database is damaged ({error}); {advice}")
     except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
-        return _fail(str(error))
+        return _fail(given, FAILED, str(error))
 
 
-def _fail(why: str) -> int:
-    print(f"toy store: {why}", file=sys.stderr)
-    return FAILED
+def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy store") -> int:
+    """Say it to people in a line, and to scripts as JSON as well."""
+    if given.json:
+        print_json({"error": why})
+    print(f"{speaker}: {visible(why)}", file=sys.stderr)
+    return code
 
 
 def _status(given: argparse.Namespace, settings: Settings) -> int:
@@ -193,6 +203,12 @@ def _user() -> str:
     except KeyError:
         return f"user {os.getuid()}"
 
+
+# Only restore has to know where the tiers are: nothing else may run into a wrong address of theirs.
+SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
+
+# Their report is all of their work. `reconcile --apply` does more.
+REPORTS = ("status", "audit", "reconcile")
 
 COMMANDS: dict[str, Command] = {
     "status": _status,

@@ -16,15 +16,17 @@ from db.log_check import misfit
 from db.order import OrderStore
 from db.snapshots import CATALOG, FILES, LOG, Unreadable
 from domain.checkout import MAX_BATCH, Checkout
+from domain.errors import Unavailable
+from domain.isolation import Failed, isolated
 from domain.protocols import Placed
 from domain.values import Buy
 
 
 def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed]]:
-    """Bring the buys to their end; for each the number of its order, or a no.
+    """Bring the buys to their end; for each the number of its order, a no, or Unavailable, which says why it has none.
 
-    Raises Unavailable; what was brought to its end before stays so. Raises Unreadable, and changes nothing, where a
-    database and the log beside it do not hold together, or the two files are of two stores.
+    Raises Unavailable when none can be brought there now; what was before stays so. Raises Unreadable, and changes
+    nothing, where a database and the log beside it do not hold together, or the two files are of two stores.
     """
     if why := other_store(data_dir):
         raise Unreadable(f"{why}: nothing is repaired between them")
@@ -33,6 +35,5 @@ def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed
             raise Unreadable(f"{data_dir / file.name} and its log do not fit together: {problem}")
     with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
         checkout = Checkout(log, catalog)
-        for start in range(0, len(buys), MAX_BATCH):
-            batch = buys[start : start + MAX_BATCH]
-            yield from zip(batch, checkout.place_all(batch), strict=True)
+        for buy, placed in isolated(checkout.place_all, buys, MAX_BATCH):
+            yield buy, Unavailable(str(placed.error)) if isinstance(placed, Failed) else placed

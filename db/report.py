@@ -1,7 +1,5 @@
 """What the program of the books prints: tables and sentences for people, or JSON for scripts."""
 
-import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,9 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
 from db.connection import LARGE_LOG_BYTES
 from db.status import FileStatus, Status
@@ -31,12 +30,12 @@ def watching(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _step: None
         return
     with console.status(what) as line:
-        yield lambda step: line.update(Text(f"{what}: {step}"))
+        yield lambda step: line.update(Text(visible(f"{what}: {step}")))
 
 
 def print_status(state: Status, as_json: bool) -> None:
     if as_json:
-        _print_json(asdict(state))
+        print_json(asdict(state))
         return
     last = state.last_order
     rows = [
@@ -58,7 +57,7 @@ def _sizes(file: FileStatus) -> str:
 
 def print_audit(found: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
     if as_json:
-        _print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
+        print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
     _print_found(found)
     print(f"{_verdict(found, state)}; {seconds:.1f} s.")
@@ -67,10 +66,10 @@ def print_audit(found: Audit, state: Status | None, seconds: float, as_json: boo
 def print_copy(found: Audit, state: Status | None, folder: Path, only: str | None, as_json: bool) -> None:
     """Print what a backup or a restore has made in the folder: a whole store, or one file."""
     if as_json:
-        _print_json({"folder": str(folder), "only": only, **_found(found), "status": state and asdict(state)})
+        print_json({"folder": str(folder), "only": only, **_found(found), "status": state and asdict(state)})
         return
     _print_found(found)
-    print(f"{folder / only if only else folder} is complete. {_verdict(found, state)}.")
+    print(f"{visible(str(folder / only if only else folder))} is complete. {_verdict(found, state)}.")
     repairable = sum(discrepancy.repair is not None for discrepancy in found.discrepancies)
     if repairable:
         print(f"`reconcile --apply` repairs {_counted(repairable, 'discrepancy', 'discrepancies')}.")
@@ -80,7 +79,7 @@ def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json:
     """What was repaired, and what is left: of that the repairable comes first."""
     if as_json:
         repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
-        _print_json({"repaired": repaired, **_found(left)})
+        print_json({"repaired": repaired, **_found(left)})
         return
     if placed:
         rows = [(buy.key, f"{buy.quantity} {buy.product}", _outcome(answer)) for buy, answer in placed]
@@ -100,19 +99,19 @@ def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json:
 def print_change(name: str, product: Product | None, key: str, is_new: bool, as_json: bool) -> None:
     """What one of the owner's commands came to. `product` is None when it is not for sale."""
     if as_json:
-        _print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
+        print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
         return
     stands = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
-    print(f"{'Done' if is_new else 'Already done'}. {name}: {stands}. Key: {key}")
+    print(f"{'Done' if is_new else 'Already done'}. {visible(name)}: {stands}. Key: {key}")
 
 
 def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
     """What `accept` came to. `accepted` is None when the audit does not find it any more."""
     if as_json:
         discrepancy = accepted and _named(accepted)
-        _print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
+        print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
         return
-    what = f"{accepted.promise}, {accepted.where}: {accepted.what}" if accepted else "not found any more"
+    what = visible(f"{accepted.promise}, {accepted.where}: {accepted.what}") if accepted else "not found any more"
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 
@@ -169,14 +168,9 @@ def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     # As Text, for in a name or a key a [bracket] is no markup.
-    table = Table(*header, show_header=bool(header))
+    table = Table(*(Column(name, overflow="fold") for name in header), show_header=bool(header))
     for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
     # Of the console and not of one print: that one's width is cut at the console's, which is 80 where no terminal is.
     console = Console()
     (console if console.is_terminal else Console(width=_WIDE)).print(table)
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-    print()

@@ -7,7 +7,8 @@ log is written only on a definite answer, so a timeout never becomes a refusal.
 
 from collections.abc import Sequence
 
-from domain.errors import StoreError
+from domain.errors import StoreError, Unavailable
+from domain.isolation import Failed, answer_each, isolated
 from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Order
 
@@ -32,31 +33,52 @@ class Checkout:
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place.
 
-        The catalog has `within_s` to answer.
+        The catalog has `within_s` to answer. Raises Unavailable when it answers none of them.
         """
         receipts = list(self._log.write([(buy, None) for buy in buys]))
         begun = [at for at, receipt in enumerate(receipts) if receipt is None]
         if begun:
-            sales = self._catalog.sell([buys[at] for at in begun], within_s=within_s)
-            finished = self._finish([(buys[at], sale) for at, sale in zip(begun, sales, strict=True)])
-            for at, receipt in zip(begun, finished, strict=True):
+            self._hold([buys[at] for at in begun])
+            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)
+            ended = [(at, sale) for at, sale in zip(begun, sales, strict=True) if not isinstance(sale, Unavailable)]
+            finished = self._finish([(buys[at], sale) for at, sale in ended])
+            for (at, _), receipt in zip(ended, finished, strict=True):
                 receipts[at] = receipt
         return [_placed(receipt) for receipt in receipts]
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
-        return self._log.order(number)
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
+        return self._log.order(number, key)
 
-    def intents(self, limit: int) -> list[Buy]:
-        """The oldest buys in doubt."""
-        return self._log.intents(limit)
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """The oldest buys in doubt, behind the first `skip`."""
+        return self._log.intents(limit, skip)
 
     def settle(self, buys: Sequence[Buy]) -> None:
-        """Bring buys in doubt to their end. Raises Unavailable; what was settled before stays settled."""
-        for start in range(0, len(buys), MAX_BATCH):
-            batch = buys[start : start + MAX_BATCH]
-            sales = self._catalog.sell(batch)
-            self._finish(list(zip(batch, sales, strict=True)))
+        """Bring buys in doubt to their end. One that cannot be brought there keeps no other from it.
+
+        Raises the last trouble, such as Unavailable, when some are still in doubt; the others are settled.
+        """
+        trouble: Exception | None = None
+        for _buy, outcome in isolated(self._settle, buys, MAX_BATCH):
+            if isinstance(outcome, Failed):
+                trouble = outcome.error
+            elif outcome is not None:
+                trouble = outcome
+        if trouble is not None:
+            raise trouble
+
+    def release_ended(self) -> None:
+        """Give back what is held for buys that have ended elsewhere. This checkout holds nothing."""
+
+    def _settle(self, batch: Sequence[Buy]) -> list[Unavailable | None]:
+        """None for each that is settled."""
+        sales = self._catalog.sell(batch)
+        self._finish([(buy, sale) for buy, sale in zip(batch, sales, strict=True) if not isinstance(sale, Unavailable)])
+        return [sale if isinstance(sale, Unavailable) else None for sale in sales]
+
+    def _hold(self, buys: Sequence[Buy]) -> None:
+        """The buys have begun: their intents are on disk, and each ends in `_finish`, here or elsewhere."""
 
     def _finish(self, sales: Sequence[Step]) -> Sequence[Receipt | None]:
         """Write down how each buy ended."""
@@ -64,5 +86,6 @@ class Checkout:
 
 
 def _placed(receipt: Receipt | None) -> Placed:
-    assert receipt is not None, "a finished buy has a receipt"
+    if receipt is None:
+        return Unavailable()
     return receipt.number if isinstance(receipt, Order) else receipt

@@ -55,9 +55,17 @@ class AnotherStore(StoreError):
 
 
 class Unavailable(StoreError):
-    """No answer now. It says nothing about the buy: ask again with the same key."""
+    """No answer now. It says nothing about the buy: ask again with the same key.
+
+    `retry_after_s` is set where nothing fares better that is asked before: the other side is away, or wants to be left
+    alone for so long. Where it is None, the question itself may be the trouble.
+    """
 
     message = "the store is busy, try again"
+
+    def __init__(self, message: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TooManyRefusals(Unavailable):

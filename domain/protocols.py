@@ -6,15 +6,18 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.errors import KeyReused, ProductNotFound, Refused, TooManyRefusals
-from domain.values import Buy, Order, Product, ProductPage, Sold
+from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
+from domain.values import Buy, Order, Product, Sold
 
-# How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe:
-# a maybe is Unavailable, which is raised.
+# What a look-up has in the place of one name.
+Found = Product | ProductNotFound | Unavailable
+# How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe: a maybe is
+# Unavailable, which is raised, or stands in the place of the one buy that it concerns.
 Sale = Sold | Refused | KeyReused
 Receipt = Order | Refused | KeyReused
-# How a buy ended, as the front end hears of it: the order's number, or a no; or that it has not even begun.
-Placed = int | Refused | KeyReused | TooManyRefusals
+# How a buy ended, as the front end hears of it: the order's number, or a no; or that it has no answer now, which
+# TooManyRefusals is too.
+Placed = int | Refused | KeyReused | Unavailable
 # What a transaction of the order log does for one buy: with None it begins, with its sale it is finished.
 Step = tuple[Buy, Sale | None]
 
@@ -22,17 +25,21 @@ Step = tuple[Buy, Sale | None]
 class Catalog(Protocol):
     """What shoppers ask of the catalog. Every method may raise Unavailable, `lookup` when `within_s` is over."""
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Product | ProductNotFound]:
-        """The product of each name, in their order; a no stands in its place."""
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+        """The product of each name, in their order; a no stands in its place, or that there is no answer now."""
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter)."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
+
+        They come as the JSON object that shoppers see, in UTF-8: a page of a thousand takes longer to decode and to
+        encode again than many buys. Its `next` is the `after` of the next page, null on the last.
+        """
 
 
 class Sales(Protocol):
     """What the checkout asks of the catalog."""
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale | Unavailable]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order.
 
         Raises Unavailable, which says nothing about any of them, also when `within_s` is over.
@@ -45,8 +52,8 @@ class Orders(Protocol):
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
 
 
 class OrderLog(Protocol):
@@ -62,8 +69,11 @@ class OrderLog(Protocol):
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the log or in doubt."""
 
-    def intents(self, limit: int) -> list[Buy]:
-        """The oldest buys in doubt."""
+    def in_doubt(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that are in doubt."""
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """The oldest buys in doubt, behind the first `skip`."""
+
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""

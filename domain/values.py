@@ -28,14 +28,6 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductPage:
-    """Products by name. `after` is where the next page starts, None on the last."""
-
-    products: tuple[Product, ...]
-    after: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Buy:
     """A wish to buy. The key makes it one buy however often it is sent."""
 
@@ -77,15 +69,10 @@ def parse_name(text: str) -> str:
     return name
 
 
-def parse_new_name(text: str) -> str:
-    """`parse_name` for a product that is to be sold from now on. Raises Invalid."""
-    name = parse_name(text)
-    if name != name.strip():
-        # Nobody sees it, and nobody who types the name finds the product.
-        raise Invalid(f"the product name {name!r} begins or ends with a blank")
-    if name in (".", ".."):
-        raise Invalid(f"the product name {name!r} cannot be asked for: browsers and curl take it out of a path")
-    return name
+def fold(text: str) -> str:
+    """A name, or a part of one, as a search compares it: the same for upper and lower case in every script."""
+    # The small form of the Turkish İ is an i with a second dot above, which nobody types.
+    return text.casefold().replace("i\u0307", "i")
 
 
 def parse_quantity(text: str) -> int:

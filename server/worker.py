@@ -10,6 +10,7 @@ import errno
 import heapq
 import os
 import selectors
+import signal
 import socket
 import time
 from collections import deque
@@ -65,6 +66,7 @@ class StoreWorker(ThreadWorker):
     """
 
     alive: bool
+    SIGNALS: list[int]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -104,7 +106,7 @@ class StoreWorker(ThreadWorker):
                 return
             # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads
             # need files too, for databases and the tiers behind.
-            self.worker_connections = max(1, self.nr_conns - SPARE_FILES)
+            self.worker_connections = max(1, self.nr_conns - SPARE_FILES, self.nr_conns // 2)
             self.log.error("no more than %d connections from now on: %s", self.worker_connections, error)
             return
         sock.setblocking(False)
@@ -128,6 +130,8 @@ class StoreWorker(ThreadWorker):
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Connections, requests, answers: whatever has come."""
+        if self.nr_conns >= self.worker_connections:
+            timeout = min(timeout, SPARED_S)  # by then one of them may make room
         for key, _ in self.poller.select(timeout):
             key.data(key.fileobj)
         if self.nr_conns >= self.worker_connections:
@@ -162,6 +166,12 @@ class StoreWorker(ThreadWorker):
         for connection in self._connections:
             if connection.is_idle and not connection.outbox and not connection.parting:
                 connection.wait(LAST_REQUEST_TIMEOUT_S)
+
+    def init_signals(self) -> None:
+        """As gthread's, but a SIGHUP that the master ignores is ignored."""
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            self.SIGNALS = [number for number in self.SIGNALS if number != signal.SIGHUP]
+        super().init_signals()
 
     def is_parent_alive(self) -> bool:
         """Whether the master lives. When it was killed, its successor needs the port at once.

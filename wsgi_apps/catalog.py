@@ -1,10 +1,7 @@
 """The catalog tier: products, their stock, and the only place where a piece leaves it."""
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-
-from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
@@ -13,37 +10,49 @@ from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_key, parse_name
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
-from wsgi_apps.reply import Reply, in_thread
+from wsgi_apps.origin import for_tiers
+from wsgi_apps.ready import Readiness
+from wsgi_apps.reply import BoundedPool, Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+# Shorter than the order tier's, which asks.
+READY_TIMEOUT_S = 1.25
+
 _log = logging.getLogger(__name__)
+
+# A page reads far, and a search may read all names. One at a time keeps the other cores free for buys; measured, see
+# bench/RESULTS.md. How many wait in line for it; beyond, a page is refused at once.
+PAGE_THREADS = 1
+PAGES_IN_LINE = 16
+# Sales come from the order tier, a batch at a time from each of its workers and from each recovery.
+SALE_THREADS = 2
+SALES_IN_LINE = 64
+DECREMENTS_IN_LINE = 64
 
 
 class CatalogApp(App):
-    """Answers queries and takes pieces out of the stock.
+    """Answers queries and takes pieces out of the stock. `threads` wait for the disk with direct decrements."""
 
-    What the disk has to hear of first, and what reads far, waits in one of `threads`.
-    """
-
-    def __init__(self, catalog: CatalogStore, threads: int = 8) -> None:
+    def __init__(self, catalog: CatalogStore, threads: int = 4) -> None:
         self._catalog = catalog
-        pool = ThreadPoolExecutor(threads)
-        # Of their own: the order tier must not queue behind pages and direct decrements.
-        sellers = ThreadPoolExecutor(2)
+        # The order tier must not queue behind direct decrements, nor either of them behind pages.
+        sellers, pool = BoundedPool(SALE_THREADS, SALES_IN_LINE), BoundedPool(threads, DECREMENTS_IN_LINE)
+        pages = BoundedPool(PAGE_THREADS, PAGES_IN_LINE)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pool)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
             Rule("/store", methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
             Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
-        super().__init__(rules, probe=catalog.is_empty)
+        readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
+        super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
         return Reply({"data": product_json(self._catalog.product(parse_name(name)))})
@@ -79,7 +88,8 @@ class CatalogApp(App):
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    return guarded(CatalogApp(_store(settings), settings.catalog.threads), settings.secrets)
+    app = CatalogApp(_store(settings), settings.catalog.threads)
+    return for_tiers(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:

@@ -1,16 +1,19 @@
 """The tiers behind, as seen from the one before: the same methods as the stores, over HTTP."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from domain.errors import AnotherStore, ProductNotFound, StoreError, Unavailable
+from domain.checkout import MAX_BATCH
+from domain.errors import AnotherStore, StoreError, Unavailable
+from domain.isolation import answer_each
 from domain.pairing import Introduction, LogMark
-from domain.protocols import Placed, Sale
-from domain.values import Buy, Order, Product, ProductPage
+from domain.protocols import Found, Placed, Sale
+from domain.values import Buy, Order
 from wsgi_apps.errors import STATUS, error_of
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Peer, decode_json
 from wsgi_apps.wire import (
+    MAX_NAMES,
     buys_body,
     found_of,
     introduction_of,
@@ -25,25 +28,30 @@ from wsgi_apps.wire import (
 T = TypeVar("T")
 
 _JSON = {"Content-Type": "application/json"}
+# What the readers in wire.py raise for it.
+_NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
 
 class HttpCatalog:
-    """The catalog tier."""
+    """The catalog tier. It is asked again while it does not answer, if `retry`; a page is asked for once."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, *, retry: bool = True) -> None:
         self._peer = peer
+        self._retry = retry
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
-        """The product of each name, in their order. Raises Unavailable."""
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+        """The product of each name, in their order; Unavailable where there is no answer.
+
+        Raises Unavailable when there is none at all.
+        """
         distinct = list(dict.fromkeys(names))
-        answer = self._peer.call("POST", "/lookups", headers=_JSON, body=names_body(distinct), within_s=within_s)
-        found = dict(zip(distinct, _read_all(answer, found_of, count=len(distinct)), strict=True))
+        found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, within_s), strict=True))
         return [found[name] for name in names]
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
-        """A page of products, see CatalogStore.products. Raises Unavailable."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._peer.call("GET", f"/products?{query}"), page_of)
+        return _read(self._peer.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
@@ -54,14 +62,27 @@ class HttpCatalog:
         except StoreError as error:
             raise Unavailable from error
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
-        """Take each buy from the stock, once for its key. Raises Unavailable, which says nothing about any of them, and
-        AnotherStore when the order `log` is not this catalog's, which says nothing about them at the right one."""
-        headers = {**_JSON, **mark_headers(log)}
-        answer = self._peer.call("POST", "/sales", headers=headers, body=buys_body(buys), within_s=within_s)
+    def sell(
+        self, buys: Sequence[Buy], within_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
+        """Take each buy from the stock, once for its key; one answer for each, Unavailable where it is not definite.
+
+        Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
+        about them at the right one.
+        """
+        answer = self._ask("/sales", buys_body(buys), within_s, mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
-        return _read_all(answer, sale_of, count=len(buys))
+        return _read_each(answer, sale_of, count=len(buys))
+
+    def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
+        return _read_each(self._ask("/lookups", names_body(names), within_s), found_of, count=len(names))
+
+    def _ask(
+        self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        headers = {**_JSON, **headers} if headers else _JSON
+        return self._peer.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
 
 
 class HttpOrders:
@@ -71,25 +92,57 @@ class HttpOrders:
         self._peer = peer
 
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
-        """Buy, once for each key: the order's number, or the no in its place.
+        """Buy, once for each key: the order's number, or the no in its place, Unavailable where there is no answer.
 
-        Raises Unavailable, which says nothing about any of them.
+        Raises Unavailable when there is none at all.
         """
-        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
-        return _read_all(answer, placed_in_batch_of, count=len(buys))
+        return answer_each(self._place_all, buys, MAX_BATCH, within_s)
 
-    def order(self, number: int) -> Order:
+    def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
-        return _read(self._peer.call("GET", f"/orders/{number}"), lambda body: order_of(body["data"]))
+        headers = None if key is None else {"Idempotency-Key": key}
+        answer = self._peer.call("GET", f"/orders/{number}", headers=headers, retry=False)
+        return _read(answer, lambda body: order_of(body["data"]))
+
+    def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
+        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
+        return _read_each(answer, placed_in_batch_of, count=len(buys))
 
 
-def _read_all(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T]:
-    """The values in a reply to `count` questions, in their order. Raises Unavailable for any other reply.
+def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
+    """A page is left as it is; any other reply is decoded."""
+    if status != 200:
+        return decode_json(status, content_type, body)
+    if content_type != "application/json":
+        raise ValueError(f"a page of products is JSON, not {content_type}")
+    return page_of(body)
+
+
+def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T | Unavailable]:
+    """The values in a reply to `count` questions; Unavailable in the place of one that is not in the contract.
+
+    Raises Unavailable for any other reply, and when no value is in the contract.
+    """
+    values = [_value_if_any(value, form) for value in _read_all(answer, count)]
+    if values and all(value is None for value in values):
+        raise Unavailable
+    return [Unavailable() if value is None else value for value in values]
+
+
+def _value_if_any(value: Any, form: Callable[[Any], T]) -> T | None:
+    try:
+        return form(value)
+    except _NOT_IN_THE_CONTRACT:
+        return None
+
+
+def _read_all(answer: tuple[int, Any], count: int) -> list[Any]:
+    """What stands in the place of each of `count` questions, in their order. Raises Unavailable for any other reply.
 
     A no to the whole call is a no to none of them: only what stands in a question's own place is its answer.
     """
     try:
-        values = _read(answer, lambda body: [form(value) for value in body["data"]])
+        values: list[Any] = _read(answer, lambda body: list(body["data"]))
     except StoreError as error:
         raise Unavailable from error
     if len(values) != count:
@@ -107,6 +160,6 @@ def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:
         if status == 200:
             return form(body)
         error = error_of(status, body["error"]["message"] if "error" in body else body["message"])
-    except (StoreError, LookupError, TypeError, ValueError) as problem:
+    except _NOT_IN_THE_CONTRACT as problem:
         raise Unavailable from problem
     raise error or Unavailable()

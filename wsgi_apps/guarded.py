@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
+OPEN_PATHS = ("/health", "/ready")
+
+
 class Guarded:
     """The same app, for those who know one of the secrets.
 
-    /health answers everybody: it tells nothing but that the tier serves, and whoever watches over a tier, such as a
-    container's health check or a load balancer, need not be able to sell its stock.
+    /health and /ready answer everybody: they tell nothing but whether the tier serves, and whoever watches over a tier,
+    such as a container's health check or a load balancer, need not be able to sell its stock.
     """
 
     def __init__(self, app: "WSGIApplication", secrets: Secrets) -> None:
@@ -24,7 +27,7 @@ class Guarded:
         self._secrets = secrets
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == "/health" or self._secrets.accept(environ.get("HTTP_AUTHORIZATION", "")):
+        if environ.get("PATH_INFO") in OPEN_PATHS or self._secrets.accept(environ.get("HTTP_AUTHORIZATION", "")):
             return self._app(environ, start_response)
         headers = {"WWW-Authenticate": 'Bearer realm="toy store"'}
         refusal = Reply(error_json(401, "this tier answers to the store's other tiers alone"), 401, headers)

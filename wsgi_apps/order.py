@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
-
-from werkzeug.routing import Rule
 
 from conf.settings import Settings, load
 from db.identity import LOG_NAME, require_whole
@@ -16,11 +16,13 @@ from domain.protocols import Placed
 from domain.refusals import Allowance
 from domain.values import Buy
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.origin import for_tiers
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
+from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
 from wsgi_apps.together import Together, only
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 # Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
 DEADLINE_S = 2.0
+# Between the catalog's and the front end's, who asks.
+READY_TIMEOUT_S = 1.6
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ _log = logging.getLogger(__name__)
 class OrderApp(App):
     """Takes buys and shows orders."""
 
-    def __init__(self, checkout: Checkout) -> None:
+    def __init__(self, checkout: Checkout, readiness: Readiness | None = None) -> None:
         self._checkout = checkout
         # Buys that come while others are under way share the steps, and the commits, of the next.
         self._buys: Together[Buy, Placed] = Together(checkout.place_all, most=MAX_BATCH, timeout_s=DEADLINE_S)
@@ -50,7 +54,7 @@ class OrderApp(App):
             Rule("/buys", methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
-        super().__init__(rules, probe=lambda: checkout.intents(1))
+        super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         """GET buys too: the published interface has it so. A refused buy has the number -1."""
@@ -68,25 +72,31 @@ class OrderApp(App):
         placed = self._buys.ask(buys_of(request.whole_body))
         return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
 
-    def order(self, _request: Request, number: str) -> Reply:
-        return queries.order(self._checkout, number)
+    def order(self, request: Request, number: str) -> Reply:
+        """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
+        return queries.order(self._checkout, number, request.given_key)
 
 
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    # Each worker has its share of what may be refused: they know nothing of each other.
-    allowance = Allowance(settings.refused_per_s / settings.order.workers)
-    store = _store(settings)
-    checkout = PairedCheckout(store, PairedCatalog(store, HttpCatalog(_catalog(settings))), allowance)
-    return guarded(OrderApp(checkout), settings.secrets)
+    worker = _worker(settings)
+    catalog = PairedCatalog(worker.store, HttpCatalog(worker.catalog))
+
+    def require_catalog() -> None:
+        worker.catalog.require_ready(READY_TIMEOUT_S)
+        catalog.require()
+
+    readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
+    checkout = PairedCheckout(worker.store, catalog, worker.allowance)
+    return for_tiers(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:
     """Before the first worker: schema, and the buys that the last run left in doubt. Raises StartRefused."""
     if warning := require_whole(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
-    store, peer = _store(settings), _catalog(settings)
+    store, peer = _store(settings), _catalog(settings, tells_log=False)
     store.migrate()
     try:
         catalog = PairedCatalog(store, HttpCatalog(peer))
@@ -104,8 +114,26 @@ def prepare(settings: Settings) -> None:
 
 def start_recovery(settings: Settings) -> None:
     """In a worker: start the thread that settles what is left in doubt from now on."""
-    store = _store(settings)
-    Recovery(Checkout(store, PairedCatalog(store, HttpCatalog(_catalog(settings))))).start()
+    worker = _worker(settings)
+    catalog = PairedCatalog(worker.store, HttpCatalog(worker.catalog, retry=False))
+    Recovery(PairedCheckout(worker.store, catalog, worker.allowance)).start()
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What the requests and the recovery of a worker share: the ways to both states, and what may be refused."""
+
+    store: OrderStore
+    catalog: Peer
+    allowance: Allowance
+
+
+@cache
+def _worker(settings: Settings) -> _Worker:
+    """This process's. Not to be called before the fork."""
+    # Each worker has its share of what may be refused: they know nothing of each other.
+    allowance = Allowance(settings.refused_per_s / settings.order.workers)
+    return _Worker(_store(settings), _catalog(settings), allowance)
 
 
 def _store(settings: Settings) -> OrderStore:
@@ -113,5 +141,6 @@ def _store(settings: Settings) -> OrderStore:
     return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
 
 
-def _catalog(settings: Settings) -> Peer:
-    return Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
+def _catalog(settings: Settings, *, tells_log: bool = True) -> Peer:
+    address, secrets = settings.catalog.address, settings.secrets
+    return Peer("catalog", address, deadline_s=DEADLINE_S, secrets=secrets, tells_log=tells_log)

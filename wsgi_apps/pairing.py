@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from db import trouble
 from db.order import OrderStore
-from domain.errors import AnotherStore, ProductNotFound, Unavailable
-from domain.protocols import Placed, Sale
+from domain.errors import AnotherStore, Unavailable
+from domain.protocols import Found, Placed, Sale
 from domain.refusals import Allowance, LimitedCheckout
-from domain.values import Buy, Product
+from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog
 
 # Of a try to meet. What is left of a buy's two seconds then suffices for the buy itself.
@@ -57,21 +57,21 @@ class PairedCatalog:
             if self._has_met:
                 return
             if time.monotonic() < self._meets_at:
-                raise Unavailable(_WAITS if self._is_foreign else None)
+                raise Unavailable(_WAITS if self._is_foreign else None, retry_after_s=1)
             self._meets_at = time.monotonic() + MEETS_EVERY_S
             why = self._log.meet(self._catalog.introduce(self._log.last_order(), within_s))
             self._is_foreign = why is not None
             if why is not None:
                 trouble.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
-                raise Unavailable(_WAITS)
+                raise Unavailable(_WAITS, retry_after_s=1)
             trouble.ends(_SUBJECT, "the catalog is the one of this order log again")
             self._has_met = True
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """See HttpCatalog."""
         return self._catalog.lookup(names, within_s)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale | Unavailable]:
         """See HttpCatalog. Raises Unavailable for another store's catalog as well.
 
         The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
@@ -85,7 +85,7 @@ class PairedCatalog:
         except AnotherStore:
             self._has_met, self._is_foreign, self._meets_at = False, True, 0.0
             self.meet(MEETS_WITHIN_S)  # for the log to say why
-            raise Unavailable from None
+            raise Unavailable(retry_after_s=1) from None
 
 
 class PairedCheckout(LimitedCheckout):

@@ -4,21 +4,34 @@ import http.client
 import io
 import json
 import logging
-import random
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from conf.secret import Secrets
 from conf.settings import Address
+from db import trouble
 from domain.errors import Unavailable
+from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 
-_FIRST_PAUSE_S = 0.02
-_LONGEST_PAUSE_S = 0.25
+# From status, Content-Type and body to what they mean. Raises ValueError when they mean nothing.
+Decode = Callable[[int, str | None, bytes], Any]
+# By which a tier says that it does not accept another one, and where its operator looks.
+_REFUSALS = {
+    401: "is TIER_SECRET the same for both?",
+    403: "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
+}
 
 _log = logging.getLogger(__name__)
+
+
+def decode_json(_status: int, _content_type: str | None, body: bytes) -> Any:
+    """The JSON value in the body. Raises ValueError."""
+    return json.loads(body)
 
 
 class _Reader(io.RawIOBase):
@@ -102,22 +115,61 @@ def _left_s(deadline: float) -> float:
     return left_s
 
 
-class Peer:
-    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again and again.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A tier's answer to one try. `body` is None where it is no JSON."""
 
-    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key.
+    status: int
+    body: Any
+    retry_after_s: int | None = None
+
+    @property
+    def is_definite(self) -> bool:
+        """Whether it is an answer to the question."""
+        return self.status < 500 and self.body is not None
+
+    @property
+    def says_later(self) -> bool:
+        """Whether the tier, or a proxy before it, cannot serve now, whatever it is asked."""
+        return self.status in (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """What comes of a try without an answer."""
+
+    nobody_listens: bool = False
+
+
+class Peer:
+    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
+
+    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key. It is done
+    with growing pauses and within a budget (retries.py), and not before the time that a Retry-After says.
 
     On http.client, the cheapest of the three at hand: on urllib3 a lone shopper gets 11 % fewer queries, on requests
     42 % (`make bench-transports`). It has no retries of its own, and reads no proxy settings.
     """
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        deadline_s: float,
+        secrets: Secrets | None = None,
+        tells_log: bool = True,
+    ) -> None:
         self._name = name
         self._address = address
         self._deadline_s = deadline_s
         self._authorization = {"Authorization": secrets.authorization} if secrets else {}
         self._is_refused = False
         self._idle: list[_Connection] = []
+        self._budget = RetryBudget()
+        self._where = f"the {name} at {address}"
+        self._lost: str | None = None  # what the log was told when it did not answer
+        self._tells_log = tells_log
 
     def call(
         self,
@@ -127,33 +179,45 @@ class Peer:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         within_s: float | None = None,
+        decode: Decode = decode_json,
+        retry: bool = True,
     ) -> tuple[int, Any]:
-        """Status below 500 and the JSON of the reply. Raises Unavailable at the deadline, or `within_s` if sooner.
+        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `within_s` if sooner.
 
-        It raises at once where the tier does not know our secret: it will not learn it within the deadline.
+        It raises sooner where asking again would not help: not `retry`; the tier does not know our secret; it wants to
+        be left alone for longer than the deadline, or says so once too often; its answer is none to the question, for
+        which `decode` raises ValueError.
         """
         headers = {**(headers or {}), **self._authorization}
         deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
-        pause_s = _FIRST_PAUSE_S
-        while (left_s := deadline - time.monotonic()) > 0:
+        self._budget.deposit()
+        answer: Answer | NoAnswer = NoAnswer()
+        times_told_later = 0
+        for retry_number in count():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
-            answer = self._ask(method, path, headers, body, timeout_s=min(left_s, self._deadline_s / 2))
-            if answer is not None:
-                self._require_acceptance(answer[0])
-                return answer
-            # A random part keeps the callers of a tier that comes back from coming all at once.
-            time.sleep(min(pause_s * random.uniform(0.5, 1.0), max(0.0, deadline - time.monotonic())))
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-        raise Unavailable(f"the {self._name} does not answer, try again")
+            timeout_s = min(left_s, self._deadline_s / 2) if retry else left_s
+            answer = self._ask(method, path, headers, body, timeout_s, decode)
+            if isinstance(answer, Answer):
+                if answer.is_definite:
+                    self._require_acceptance(answer.status)
+                    return answer.status, answer.body
+                times_told_later += not answer.retry_after_s
+                if not answer.says_later or times_told_later == MAX_TIMES_TOLD_LATER:
+                    break
+            if not retry or not self._pause(answer, retry_number, deadline):
+                break
+        raise self._unavailable(answer)
 
-    def _require_acceptance(self, status: int) -> None:
-        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
-        is_refused = status == 401
-        if is_refused and not self._is_refused:
-            _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
-        self._is_refused = is_refused
-        if is_refused:
-            raise Unavailable(f"the {self._name} does not answer, try again")
+    def require_ready(self, timeout_s: float) -> None:
+        """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
+        answer = self._ask("GET", "/ready", self._authorization, None, timeout_s, decode_json)
+        if isinstance(answer, NoAnswer):
+            raise Unavailable("does not answer")
+        if not answer.is_definite:
+            raise Unavailable(_message(answer))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -164,30 +228,100 @@ class Peer:
                 return
             connection.close()
 
+    def _pause(self, answer: Answer | NoAnswer, retry_number: int, deadline: float) -> bool:
+        """Wait before the tier is asked again; False if it is not to be."""
+        left_s = deadline - time.monotonic()
+        pause_s = backoff_s(retry_number, nobody_listens=isinstance(answer, NoAnswer) and answer.nobody_listens)
+        if isinstance(answer, Answer) and answer.retry_after_s is not None:
+            pause_s = max(pause_s, answer.retry_after_s)
+            if pause_s >= left_s:
+                return False
+        token_s = self._budget.withdraw(within_s=max(0.0, left_s))
+        if token_s is None:
+            token_s = left_s  # the deadline is the caller's, who may have others to ask for again then
+        time.sleep(max(0.0, min(max(pause_s, token_s), left_s)))
+        return True
+
+    def _unavailable(self, answer: Answer | NoAnswer) -> Unavailable:
+        """The error for a call that came to nothing, by its last answer."""
+        message = f"the {self._name} does not answer, try again"
+        if isinstance(answer, NoAnswer):
+            return Unavailable(message, retry_after_s=1)
+        return Unavailable(message, retry_after_s=max(1, answer.retry_after_s or 1) if answer.says_later else None)
+
+    def _tell_lost(self, why: str) -> None:
+        """One line, whatever else is tried and fails until the tier is found again."""
+        self._lost = self._lost or f"{self._where} does not answer: {why}"
+        if self._tells_log:
+            trouble.begins(self._where, self._lost)
+
+    def _tell_found(self) -> None:
+        self._lost = None
+        trouble.ends(self._where, f"{self._where} answers again")
+
+    def _require_acceptance(self, status: int) -> None:
+        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
+        is_refused = status in _REFUSALS
+        if is_refused and not self._is_refused:
+            _log.error("the %s does not accept this tier: %s", self._name, _REFUSALS[status])
+        self._is_refused = is_refused
+        if is_refused:
+            raise Unavailable(f"the {self._name} does not answer, try again", retry_after_s=1)
+
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
-        """One try; None when it gave no definite answer."""
-        connection = self._connection()
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
+    ) -> Answer | NoAnswer:
+        """One try.
+
+        A kept connection may have died since. Then the try is made on a new one, at once.
+        """
+        connection, is_kept = self._connection()
         connection.deadline = time.monotonic() + timeout_s
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            data = response.read()
-        except (OSError, http.client.HTTPException):
+            response, data = _exchange(connection, method, path, body, headers)
+        except (OSError, http.client.HTTPException) as error:
             connection.close()
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
-            return None
+            left_s = connection.deadline - time.monotonic()
+            if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
+                return self._ask(method, path, headers, body, left_s, decode)
+            self._tell_lost(_why(error))
+            return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
+        if self._lost is not None:
+            self._tell_found()
         if not response.will_close:
             self._idle.append(connection)
+        retry_after = response.getheader("Retry-After") if response.status >= 500 else None
         try:
-            return (response.status, json.loads(data)) if response.status < 500 else None
+            body_read = decode(response.status, response.getheader("Content-Type"), data)
+            return Answer(response.status, body_read, parse_retry_after(retry_after))
         except ValueError:
-            return None
+            return Answer(response.status, None, parse_retry_after(retry_after))
 
-    def _connection(self) -> _Connection:
-        """A kept connection, or a new one. list.pop is atomic, so no two threads get the same."""
+    def _connection(self) -> tuple[_Connection, bool]:
+        """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""
         try:
-            return self._idle.pop()
+            return self._idle.pop(), True
         except IndexError:
-            return _Connection(self._address.host, self._address.port)
+            return _Connection(self._address.host, self._address.port), False
+
+
+def _exchange(
+    connection: _Connection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+) -> tuple[http.client.HTTPResponse, bytes]:
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    return response, response.read()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+
+
+def _message(answer: Answer) -> str:
+    try:
+        return str(answer.body["error"]["message"])
+    except (LookupError, TypeError):
+        return f"answers {answer.status}"

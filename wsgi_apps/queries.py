@@ -5,7 +5,7 @@ from domain.protocols import Catalog, Orders
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.reply import Reply
-from wsgi_apps.wire import order_json, page_json
+from wsgi_apps.wire import order_json
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -18,12 +18,12 @@ def products(catalog: Catalog, request: Request) -> Reply:
     limit = parse_whole_number(given.get("limit", str(DEFAULT_LIMIT)))
     if limit is None or not 1 <= limit <= MAX_LIMIT:
         raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT}")
-    return Reply(page_json(catalog.products(q=q, after=after, limit=limit)))
+    return Reply(catalog.products(q=q, after=after, limit=limit))
 
 
-def order(orders: Orders, number: str) -> Reply:
-    """One order by its number."""
+def order(orders: Orders, number: str, key: str | None) -> Reply:
+    """One order by its number; with a key, only the order of that key."""
     parsed = parse_whole_number(number)
     if parsed is None:
         raise OrderNotFound
-    return Reply({"data": order_json(orders.order(parsed))})
+    return Reply({"data": order_json(orders.order(parsed, key))})

@@ -1,8 +1,9 @@
 """What an endpoint answers: a Reply now, or one Later."""
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,9 +16,9 @@ THREAD_FREE_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Becomes JSON."""
+    """Becomes JSON. A body of bytes is JSON already, in UTF-8."""
 
-    body: Mapping[str, Any]
+    body: Any
     status: int = 200
     headers: Mapping[str, str] | None = None
 
@@ -49,10 +50,31 @@ class Awaited:
         return iter(self._response())
 
 
-def in_thread(endpoint: Callable[..., Reply], threads: Executor) -> Callable[..., Later[Reply]]:
-    """The same endpoint, for one that must wait itself: it does so in one of `threads`.
+class BoundedPool:
+    """Threads for calls that must wait themselves, and a bounded line before them."""
 
-    It raises Unavailable when none of them was free in time, for its own waiting comes on top.
+    def __init__(self, threads: int, max_waiting: int) -> None:
+        self._executor = ThreadPoolExecutor(threads)
+        self._places = threading.BoundedSemaphore(threads + max_waiting)
+
+    def submit(self, call: Callable[[], A]) -> "Future[A]":
+        """What `call` returns or raises, to come. Raises Unavailable at once when the line is full."""
+        if not self._places.acquire(blocking=False):
+            raise Unavailable
+        try:
+            future = self._executor.submit(call)
+        except BaseException:  # no thread could be started
+            self._places.release()
+            raise
+        future.add_done_callback(lambda _future: self._places.release())
+        return future
+
+
+def in_thread(endpoint: Callable[..., Reply], pool: BoundedPool) -> Callable[..., Later[Reply]]:
+    """The same endpoint, for one that must wait itself: it does so in a thread of `pool`.
+
+    It raises Unavailable at once when the pool's line is full, and also when no thread was free in time, for the
+    endpoint's own waiting comes on top.
     """
 
     def begin(*arguments: Any, **values: Any) -> Later[Reply]:
@@ -63,6 +85,6 @@ def in_thread(endpoint: Callable[..., Reply], threads: Executor) -> Callable[...
                 raise Unavailable
             return endpoint(*arguments, **values)
 
-        return Later(threads.submit(answer), lambda reply: reply)
+        return Later(pool.submit(answer), lambda reply: reply)
 
     return begin

@@ -7,15 +7,18 @@ from typing import Any
 from werkzeug.datastructures import Headers
 
 from domain.checkout import MAX_BATCH
-from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, TooManyRefusals
+from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
-from domain.values import Buy, Order, Product, ProductPage, Sold, check_quantity, parse_key, parse_name
+from domain.values import Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
 
 # So many of the longest names fit the 64 KiB that a tier accepts as a body.
 MAX_NAMES = 240
+
+# More than a page of the most products takes, all of the longest names and at the highest price.
+MAX_PAGE_BYTES = 512 * 1024
 
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
@@ -28,12 +31,15 @@ def product_of(value: Any) -> Product:
     return Product(value["name"], round(value["price"] * 100), value["quantity"])
 
 
-def page_json(page: ProductPage) -> dict[str, Any]:
-    return {"data": [product_json(product) for product in page.products], "next": page.after}
+def page_of(body: bytes) -> bytes:
+    """The page of products in a reply, as it is: who passes it on need not decode it. Raises ValueError.
 
-
-def page_of(value: Any) -> ProductPage:
-    return ProductPage(tuple(product_of(item) for item in value["data"]), value["next"])
+    It is looked at closely enough to tell a page from what another program at the catalog's address would say.
+    """
+    page = body.rstrip(b"\n")
+    if len(page) > MAX_PAGE_BYTES or not (page.startswith(b'{"data": [') and page.endswith(b"}")):
+        raise ValueError(f"not a page of products: {page[:40]!r}")
+    return page
 
 
 def order_json(order: Order) -> dict[str, Any]:
@@ -93,10 +99,8 @@ def found_of(value: Any) -> Product | ProductNotFound:
     return ProductNotFound() if value is None else product_of(value)
 
 
-def sale_json(sale: Sale) -> dict[str, Any]:
-    if isinstance(sale, Sold):
-        return {"price_cents": sale.price_cents}
-    return error_json(status_of(sale), sale.message)
+def sale_json(sale: Sale | Unavailable) -> dict[str, Any]:
+    return {"price_cents": sale.price_cents} if isinstance(sale, Sold) else _error_json(sale)
 
 
 def sale_of(value: Any) -> Sale:
@@ -136,15 +140,27 @@ def mark_of(headers: Headers) -> LogMark | None:
 
 
 def placed_in_batch_json(placed: Placed) -> dict[str, Any]:
-    return {"order_number": str(placed)} if isinstance(placed, int) else error_json(status_of(placed), placed.message)
+    return {"order_number": str(placed)} if isinstance(placed, int) else _error_json(placed)
 
 
 def placed_in_batch_of(value: Any) -> Placed:
-    """How one buy ended, or that it was put off. Raises ValueError for anything else."""
+    """How one buy ended, or that it has no answer now. Raises ValueError for anything else."""
     if "order_number" in value:
         return int(value["order_number"])
     error = _error_of(value)
-    return error if isinstance(error, TooManyRefusals) else _no_of(value)
+    if not isinstance(error, Unavailable):
+        return _no_of(value)
+    retry_after_s = value["error"].get("retry_after_s")
+    error.retry_after_s = None if retry_after_s is None else check(retry_after_s, int, "retry_after_s")
+    return error
+
+
+def _error_json(error: StoreError) -> dict[str, Any]:
+    body = error_json(status_of(error), error.message)
+    if isinstance(error, Unavailable) and error.retry_after_s is not None:
+        # A header would speak of the whole batch.
+        body["error"]["retry_after_s"] = error.retry_after_s
+    return body
 
 
 def _no_of(value: Any) -> Refused | KeyReused:

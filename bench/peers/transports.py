@@ -1,16 +1,14 @@
 """The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3
 
-from conf.secret import Secrets
 from conf.settings import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Peer
+from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -19,46 +17,48 @@ if TYPE_CHECKING:
 class RequestsPeer(Peer):
     """On a `requests` session that looks for no proxy."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
-        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
+    def __init__(self, name: str, address: Address, **options: Any) -> None:
+        super().__init__(name, address, **options)
         self._url = f"http://{address}"
         self._session = requests.Session()
         self._session.trust_env = False
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
+    ) -> Answer | NoAnswer:
         try:
             reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
-            return (reply.status_code, reply.json()) if reply.status_code < 500 else None
+            return Answer(
+                reply.status_code, decode(reply.status_code, reply.headers.get("Content-Type"), reply.content)
+            )
         except (requests.RequestException, ValueError):
-            return None
+            return NoAnswer()
 
 
 class Urllib3Peer(Peer):
     """On urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None) -> None:
-        super().__init__(name, address, deadline_s=deadline_s, secrets=secrets)
+    def __init__(self, name: str, address: Address, **options: Any) -> None:
+        super().__init__(name, address, **options)
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
-    ) -> tuple[int, Any] | None:
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
+    ) -> Answer | NoAnswer:
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
             )
-            return (reply.status, json.loads(reply.data)) if reply.status < 500 else None
+            return Answer(reply.status, decode(reply.status, reply.headers.get("Content-Type"), reply.data))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            return None
+            return NoAnswer()
 
 
-def front_end_over_requests() -> front_end.FrontEndApp:
+def front_end_over_requests() -> "WSGIApplication":
     return _front_end(RequestsPeer)
 
 
-def front_end_over_urllib3() -> front_end.FrontEndApp:
+def front_end_over_urllib3() -> "WSGIApplication":
     return _front_end(Urllib3Peer)
 
 
@@ -70,7 +70,7 @@ def order_over_urllib3() -> "WSGIApplication":
     return _order(Urllib3Peer)
 
 
-def _front_end(peer: type[Peer]) -> front_end.FrontEndApp:
+def _front_end(peer: type[Peer]) -> "WSGIApplication":
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
     vars(front_end)["Peer"] = peer
     return front_end.create_app()

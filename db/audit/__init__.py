@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import apsw
 
-from db.audit import files, intents, orders, refusals, stock
+from db.audit import files, intents, names, orders, refusals, stock
 from db.audit.acceptance import Accepted, signatures
 from db.audit.discrepancy import Discrepancy
 from db.snapshots import Snapshots
@@ -20,7 +20,7 @@ __all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy",
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
 # What holds of a copy too. The buys in doubt in it wait for a tier that settles them.
-CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, stock.check, orders.check, refusals.check)
+CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, names.check, stock.check, orders.check, refusals.check)
 ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import apsw
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import add_fold, run
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots
 
 # (type, name): SQL
@@ -73,6 +73,7 @@ def _differences(file: File, found: Schema) -> Iterator[Discrepancy]:
 def _migrated(file: File) -> Schema:
     """The schema as the migrations make it."""
     with closing(apsw.Connection(":memory:")) as connection:
+        add_fold(connection)
         for script in file.scripts():
             connection.execute(script.read_text(encoding="utf-8")).fetchall()
         return {(kind, name): sql for kind, name, sql in run(connection, _MIGRATED, {})}

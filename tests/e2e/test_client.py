@@ -63,8 +63,8 @@ def test_mode_3_buys_as_often_as_asked(tiers: Tiers) -> None:
 def test_mode_3_tells_what_was_refused(tiers: Tiers) -> None:
     kinds = result(client(tiers, *["--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"]))
     assert kinds["buy"]["outcomes"] == {"bought": 2, "out of stock": 2}
-    kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--json"]))
-    assert kinds["buy"]["outcomes"] == {"product not found": 1}
+    kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"]))
+    assert kinds["buy"]["outcomes"] == {"product not found": 2}
 
 
 def test_mode_2_queries_as_often_as_asked(tiers: Tiers) -> None:
@@ -125,6 +125,7 @@ def test_wrong_usage_is_exit_code_2(tiers: Tiers, arguments: str) -> None:
     assert ended.returncode == 2
     assert "client: error:" in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert json.loads(client(tiers, *arguments.split(), "--json").stdout)["error"] in ended.stderr
 
 
 def test_help_tells_modes_and_exit_codes(tiers: Tiers) -> None:
@@ -274,3 +275,76 @@ def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
     first, again, second, again_too = keys
     assert (first, second) == (again, again_too)
     assert first != second
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("--mode 2 --product Unicorn", "Unicorn: product not found"),
+        ("--mode 3 --product Unicorn --quantity 1", "Unicorn: product not found"),
+        ("--mode 3 --product Tux --quantity 100000", "Tux: out of stock"),
+    ],
+)
+def test_a_no_to_the_only_request_is_exit_code_1(tiers: Tiers, arguments: str, error: str) -> None:
+    ended = client(tiers, *arguments.split())
+    assert (ended.returncode, ended.stderr) == (1, f"client: {error}\n")
+    ended = client(tiers, *arguments.split(), "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["error"]) == (1, error)
+
+
+def test_a_shopper_sees_order_product_pieces_price_and_total(tiers: Tiers) -> None:
+    arguments = ["--mode", "3", "--product", "Tux", "--quantity", "3"]
+    text = client(tiers, *arguments).stdout
+    number, *_ = Books.read(tiers.data_dir).orders[-1]
+    assert text.splitlines()[0] == f"Order {number}: 3 Tux at 25.99, 77.97 in all"
+    order = json.loads(client(tiers, *arguments, "--json").stdout)["order"]
+    assert order == {"number": number + 1, "name": "Tux", "quantity": 3, "price": 25.99, "total": 77.97}
+    series = [*arguments, "--count", "4"]
+    assert client(tiers, *series).stdout.startswith(f"The first order is {number + 2}, the last {number + 5}.\n")
+    assert json.loads(client(tiers, *series, "--json").stdout)["orders"] == {"first": number + 6, "last": number + 9}
+
+
+def test_a_shopper_sees_price_and_stock(tiers: Tiers) -> None:
+    stock = Books.read(tiers.data_dir).products["Tux"]
+    assert client(tiers, "--mode", "2", "--product", "Tux").stdout.startswith(f"Tux: 25.99, {stock} in stock\n")
+    product = json.loads(client(tiers, "--mode", "2", "--product", "Tux", "--json").stdout)["product"]
+    assert product == {"name": "Tux", "price": 25.99, "quantity": stock}
+
+
+@pytest.mark.parametrize("answers", ["2\nTux\n1\n", "3\nTux\n1\n1\n"])
+def test_who_is_asked_for_a_product_sees_them(tiers: Tiers, answers: str) -> None:
+    stock = Books.read(tiers.data_dir).products
+    text = client(tiers, answers=answers).stdout
+    before, _, _ = text.partition("Product: ")
+    assert f"  Tux: 25.99, {stock['Tux']} in stock\n" in before
+    assert "  Whale: 34.99, " in before
+
+
+def test_a_wrong_setting_that_is_not_needed_is_no_matter(tiers: Tiers) -> None:
+    wrong = {"p": "abc", "CATALOG": "a b", "ORDER_BIND": ":", "TIER_SECRET_FILE": "/nowhere", "DATA_DIR": "~nobody/x"}
+    for arguments in ("--help", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1", "--mode 1 --p 0.5"):
+        ended = client(tiers, *arguments.split(), **wrong)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    ended = client(tiers, "--mode", "1", "--json", **wrong)
+    assert ended.returncode == 2
+    assert ended.stderr == "client: p='abc' is not a probability from 0 to 1\n"
+    assert json.loads(ended.stdout) == {"error": "p='abc' is not a probability from 0 to 1"}
+    ended = client(tiers, "--mode", "2", "--product", "Tux", "--json", FRONT="a b")
+    assert ended.returncode == 2 and json.loads(ended.stdout)["error"].startswith("FRONT='a b' is not")
+
+
+def test_a_buy_is_done_though_its_report_is_lost(tiers: Tiers) -> None:
+    before = len(Books.read(tiers.data_dir).orders)
+    for to, errors in ((">&-", ""), (">/dev/full", "no report (No space left on device)"), (">&- 2>&- <&-", "")):
+        ended = subprocess.run(
+            ["sh", "-c", f'exec "$0" -m client --mode 3 --product Tux --quantity 1 {to}', sys.executable],
+            cwd=ROOT,
+            env=tiers.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0
+        assert errors in ended.stderr and ended.stderr.count("\n") == bool(errors)
+    assert len(Books.read(tiers.data_dir).orders) == before + 3

@@ -6,10 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from werkzeug.serving import make_server
+from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from conf.secret import Secrets
@@ -19,7 +22,10 @@ from domain.values import Buy, Order, Product, Sold
 from tests.answering import answering
 from tests.tiers import free_port
 from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.peer import Peer
+from wsgi_apps.retries import LONGEST_RETRY_AFTER_S
+from wsgi_apps.wire import MAX_PAGE_BYTES
 
 BUY = Buy("k", "a b&\u00fc", 2)
 
@@ -39,6 +45,20 @@ def tier(
             yield peer
         finally:
             peer.close()
+
+
+@contextmanager
+def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> Iterator[Peer]:
+    """The same with another deadline."""
+    with answering(answer) as port, closing(Peer("catalog", Address("127.0.0.1", port), deadline_s=deadline_s)) as peer:
+        yield peer
+
+
+@contextmanager
+def absent() -> Iterator[Peer]:
+    """A peer of a tier that is away."""
+    with closing(Peer("catalog", Address("127.0.0.1", free_port()), deadline_s=30.0)) as peer:
+        yield peer
 
 
 @contextmanager
@@ -117,9 +137,46 @@ def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
     with tier(says(200, {"data": order})) as peer:
         assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
-    with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"})) as peer:
-        page = HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
-        assert (page.products, page.after) == ((Product("Tux", 2599, 3),), "Tux")
+        assert HttpOrders(peer).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
+
+
+PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"}'
+
+
+def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    with tier(lambda _request: Response(body, status, content_type=content_type)) as peer:
+        return HttpCatalog(peer).products(q="\u00fc", after="", limit=1)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("page", [PAGE, b'{"data": [], "next": null}', b'{"data": [nobody decodes this}'])
+def test_a_page_passes_through_as_it_is(page: bytes, end: bytes) -> None:
+    assert page_through(200, page + end) == page
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (PAGE, "text/html"),
+        (b"<h1>hello</h1>", "text/html; charset=utf-8"),
+        (b"<h1>hello</h1>", "application/json"),
+        (b"", "application/json"),
+        (b"[]", "application/json"),
+        (b'{"data": {"status": "ok"}}', "application/json"),
+        (b'{"data": [{"name": "Tux", "price": 25.99', "application/json"),
+        (PAGE + b" " * MAX_PAGE_BYTES + b"}", "application/json"),
+    ],
+)
+def test_what_another_program_says_is_not_passed_on_as_a_page(body: bytes, content_type: str) -> None:
+    with pytest.raises(Unavailable):
+        page_through(200, body, content_type)
+
+
+def test_a_no_to_a_page_is_the_same_no_on_this_side() -> None:
+    with pytest.raises(Invalid, match=r"^limit is too much$"):
+        page_through(400, b'{"error": {"code": 400, "message": "limit is too much"}}')
+    with pytest.raises(Unavailable):
+        page_through(404, b'{"error": {"code": 404, "message": "not found"}}')
 
 
 def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
@@ -161,16 +218,240 @@ def test_the_deadline_is_kept(case: str) -> None:
     assert 0.9 < waited < 60.0, "who is silent is so for two minutes"
 
 
+AWAY = Unavailable("the catalog does not answer, try again")
+BUSY = {"error": {"code": 503, "message": Unavailable.message}}
+
+
+class Counted:
+    """An answer that counts its requests; each may have a header more."""
+
+    def __init__(self, status: int, body: object, **headers: str) -> None:
+        self._says = says(status, body)
+        self._headers = headers
+        self.at: list[float] = []
+
+    def __call__(self, request: Request) -> Response:
+        self.at.append(time.monotonic())
+        response = self._says(request)
+        for name, value in self._headers.items():
+            response.headers[name.replace("_", "-")] = value
+        return response
+
+
+def ask(peer: Peer, what: str) -> object:
+    match what:
+        case "page":
+            return HttpCatalog(peer).products(q="", after="", limit=10)
+        case "query":
+            return HttpCatalog(peer).lookup(["Tux"])
+        case "sale":
+            return HttpCatalog(peer).sell([BUY])
+        case "buy":
+            return HttpOrders(peer).place_all([BUY])
+    return HttpOrders(peer).order(1)
+
+
+@pytest.mark.parametrize("what", ["page", "order"])
+@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "1"}], ids=str)
+def test_what_is_asked_for_one_shopper_is_asked_once(what: str, headers: dict[str, str]) -> None:
+    busy = Counted(503, BUSY, **headers)
+    with tier(busy) as peer, pytest.raises(Unavailable, match="does not answer, try again"):
+        ask(peer, what)
+    assert len(busy.at) == 1
+
+
+@pytest.mark.parametrize("what", ["query", "sale", "buy"])
+@pytest.mark.parametrize(("status", "times"), [(503, 4), (502, 4), (504, 4), (500, 1), (501, 1)])
+def test_a_tier_that_answers_with_trouble_is_asked_a_few_times(what: str, status: int, times: int) -> None:
+    busy = Counted(status, BUSY)
+    with patient(busy) as peer, pytest.raises(Unavailable):
+        ask(peer, what)
+    assert len(busy.at) == times
+
+
+@pytest.mark.parametrize("what", ["query", "buy"])
+def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_most(what: str) -> None:
+    connections = []
+
+    def cut(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connections.append(connection)
+                connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=cut, args=(server,))
+        thread.start()
+        with suppress(Unavailable):
+            ask(Peer("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), what)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert 3 <= len(connections) <= 10
+
+
+@pytest.mark.parametrize("what", ["query", "sale", "buy"])
+def test_a_tier_is_not_asked_again_before_it_wishes(what: str) -> None:
+    busy = Counted(503, BUSY, Retry_After="1")
+    with patient(busy, 4.5) as peer, pytest.raises(Unavailable):
+        ask(peer, what)
+    assert 2 <= len(busy.at) <= 5
+    assert all(later - sooner >= 1.0 for sooner, later in pairwise(busy.at))
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "told_s"),
+    [("30", 30), ("86400", LONGEST_RETRY_AFTER_S), ("Fri, 31 Dec 2199 23:59:59 GMT", LONGEST_RETRY_AFTER_S)],
+)
+def test_a_tier_that_wishes_longer_than_the_deadline_is_given_up_at_once_and_the_shopper_is_told(
+    retry_after: str, told_s: int
+) -> None:
+    busy = Counted(503, BUSY, Retry_After=retry_after)
+    with patient(busy, 20.0) as peer:
+        front_end = Client(FrontEndApp(HttpCatalog(peer), HttpOrders(peer)))
+        begun = time.monotonic()
+        for response in (front_end.get("/products"), front_end.get("/products/Tux"), front_end.post("/Tux/1")):
+            assert (response.status_code, response.headers["Retry-After"]) == (503, str(told_s))
+        assert time.monotonic() - begun < 15.0
+    assert len(busy.at) == 3
+
+
+def test_the_retries_of_many_calls_are_a_small_share_of_them() -> None:
+    """Retries alone, one after the other: each would be asked four times."""
+    busy = Counted(503, BUSY)
+    with patient(busy, 0.5) as peer:
+        begun = time.monotonic()
+        for _ in range(30):
+            with pytest.raises(Unavailable):
+                ask(peer, "query")
+        took_s = time.monotonic() - begun
+    assert len(busy.at) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.at)} requests in {took_s:.1f} s"
+
+
+def test_a_dead_kept_connection_is_replaced_at_once_for_a_page_too() -> None:
+    """Its tier has closed it, as it may at any time; nothing says so before it is used."""
+    requests: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    requests.append(connection.recv(65536))
+                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, args=(server,))
+    thread.start()
+    with closing(Peer("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as peer:
+        for _ in range(5):
+            assert HttpCatalog(peer).products(q="", after="", limit=10) == PAGE
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    assert len(requests) == 5, "none was asked twice"
+
+
+def test_a_page_of_a_tier_that_is_away_is_given_up_at_once() -> None:
+    begun = time.monotonic()
+    with absent() as peer, pytest.raises(Unavailable):
+        ask(peer, "page")
+    assert time.monotonic() - begun < 10.0
+
+
+def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    answer = Request.application(says(200, {"data": [None]}))
+    with (
+        closing(Peer("catalog", Address("127.0.0.1", port), deadline_s=0.5)) as peer,
+        caplog.at_level(logging.INFO),
+    ):
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                ask(peer, "query")
+        server = make_server("127.0.0.1", port, answer, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        for _ in range(3):
+            assert ask(peer, "query") == [ProductNotFound()]
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    lines = [message for message in caplog.messages if message.startswith("the catalog")]
+    where = f"the catalog at 127.0.0.1:{port}"
+    assert lines == [f"{where} does not answer: Connection refused", f"{where} answers again"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, {"data": {"status": "ready"}}, None),
+        (404, {"error": {"code": 404, "message": "not found"}}, None),
+        (503, {"error": {"code": 503, "message": "not ready: catalog.db: odd"}}, "not ready: catalog.db: odd"),
+        (502, {"detail": "bad gateway"}, "answers 502"),
+    ],
+)
+def test_a_tier_is_asked_whether_it_is_ready(status: int, body: object, why: str | None) -> None:
+    answer = Counted(status, body)
+    with tier(answer) as peer:
+        if why is None:
+            peer.require_ready(10.0)
+        else:
+            with pytest.raises(Unavailable) as caught:
+                peer.require_ready(10.0)
+            assert caught.value.message == why
+    assert len(answer.at) == 1
+
+
+def test_a_tier_that_is_away_is_not_ready() -> None:
+    with absent() as peer, pytest.raises(Unavailable, match="does not answer"):
+        peer.require_ready(10.0)
+
+
+@pytest.mark.parametrize("bad", [None, 7, {}, {"price_cents": "free"}, {"error": {"code": 503, "message": "busy"}}])
+def test_one_answer_that_is_none_leaves_the_others_theirs(bad: object) -> None:
+    with tier(says(200, {"data": [{"price_cents": 2599}, bad]})) as peer:
+        assert HttpCatalog(peer).sell([BUY, BUY]) == [Sold(2599), Unavailable()]
+    bad_order = {"order_number": "x"} if isinstance(bad, dict) and "price_cents" in bad else bad
+    with tier(says(200, {"data": [{"order_number": "7"}, bad_order]})) as peer:
+        assert HttpOrders(peer).place_all([BUY, BUY]) == [7, Unavailable()]
+    if bad is not None:  # which is the answer that there is no such product
+        with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}, bad]})) as peer:
+            assert HttpCatalog(peer).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]
+
+
+def test_a_question_that_the_tier_cannot_answer_fails_alone() -> None:
+    asked: list[int] = []
+
+    def answer(request: Request) -> Response:
+        names = request.json["names"] if request.path == "/lookups" else [sale["key"] for sale in request.json["sales"]]
+        asked.append(len(names))
+        if "poison" in names:
+            return says(500, {"error": {"code": 500, "message": "internal error"}})(request)
+        value = None if request.path == "/lookups" else {"order_number": "1"}
+        return says(200, {"data": [value] * len(names)})(request)
+
+    with patient(answer) as peer:
+        names = [*(f"n{number}" for number in range(63)), "poison"]
+        assert HttpCatalog(peer).lookup(names) == [ProductNotFound()] * 63 + [AWAY]
+        assert HttpOrders(peer).place_all([Buy(name, "Tux", 1) for name in names]) == [1] * 63 + [AWAY]
+    assert len(asked) == 2 * 13, "two for each halving"
+
+
 @pytest.mark.parametrize("is_one_alive", [True, False])
 def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty, of which one at most answers: were each given half of the deadline, they would take 100 seconds."""
+    """Of many, one at most answers: were the first given half of the deadline, nothing would be left for it."""
     real = socket.getaddrinfo
-    with deaf_port() as deaf, tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=4.0) as peer:
+    with (
+        deaf_port() as deaf,
+        tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=20.0 if is_one_alive else 4.0) as peer,
+    ):
 
         def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
             if host != "catalog.test":
                 return real(host, port, **options)
-            ports = [*[deaf] * 49, port if is_one_alive else deaf]
+            ports = [deaf] * 3 + [port] + [deaf] * 8 if is_one_alive else [deaf] * 50
             return [address for port in ports for address in real("127.0.0.1", port, type=socket.SOCK_STREAM)]
 
         def lookup() -> object:
@@ -302,16 +583,25 @@ def test_the_first_secret_is_sent() -> None:
     assert seen == [f"Bearer {'new-' * 8}", None]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "question"),
+    [
+        (401, "is TIER_SECRET the same for both?"),
+        (403, "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?"),
+    ],
+)
 def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_why_once(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, refusal: int, question: str
 ) -> None:
-    answers = iter([401, 401, 401, 200, 401, 401])
+    answers = iter([refusal, refusal, refusal, 200, refusal, refusal])
 
     def answer(request: Request) -> Response:
         status = next(answers)
-        return says(status, {"data": [None]} if status == 200 else {"error": {"code": 401, "message": "no"}})(request)
+        return says(status, {"data": [None]} if status == 200 else {"error": {"code": status, "message": "no"}})(
+            request
+        )
 
-    why = "the catalog does not accept this tier: is TIER_SECRET the same for both?"
+    why = f"the catalog does not accept this tier: {question}"
     with tier(answer, secrets=SECRETS) as peer, caplog.at_level(logging.INFO):
         for told in (1, 1, 1):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):

@@ -150,14 +150,15 @@ def test_who_waits_for_an_answer_keeps_its_connection_and_who_comes_is_heard(tmp
         tiers.stop()
 
 
-def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path: Path) -> None:
+@pytest.mark.parametrize("files", [100, 24])
+def test_a_worker_that_runs_out_of_files_goes_on_with_fewer_connections(tmp_path: Path, files: int) -> None:
     tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__REQUEST_TIMEOUT_S=600.0))
     try:
         tiers.start("catalog")
         url = tiers.url("catalog")
         assert requests.get(url + "/products/Tux", timeout=10).status_code == 200
         [worker] = tiers.workers("catalog")
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (100, 100))
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (files, files))
         with ExitStack() as ending:
             for _ in range(150):
                 ending.enter_context(connect(tiers, "catalog"))

@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -76,7 +77,7 @@ def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> 
 
 
 def test_a_request_may_come_byte_by_byte(catalog: Tiers) -> None:
-    request = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+    request = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} "
     with connect(catalog) as connection:
         for at in range(len(request)):
             connection.sendall(request[at : at + 1])
@@ -98,7 +99,7 @@ def test_requests_sent_at_once_are_answered_in_their_order(catalog: Tiers, count
 def test_a_request_behind_a_body_is_its_own(catalog: Tiers) -> None:
     before = quantity(catalog, "Elephant")
     with connect(catalog) as connection:
-        connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" + GET)
+        connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} " + GET)
         assert [status for status, _ in replies(connection, 2)] == [200, 200]
     assert quantity(catalog, "Elephant") == before - 1
 
@@ -115,13 +116,13 @@ def test_a_buy_behind_another_request_happens_once(catalog: Tiers, behind: bytes
                 connection.shutdown(socket.SHUT_WR)
             elif last == "half a request":
                 connection.sendall(GET[:10])
-            assert replies(connection, 2)[1] == (200, b'{"message": "order has been placed"}')
+            assert replies(connection, 2)[1] == (200, b'{"message": "order has been placed"}\n')
     assert quantity(catalog, "Bird") == before - 10
     assert "Traceback" not in catalog.log.read_text()
 
 
 def test_a_line_end_behind_a_body_is_no_request(catalog: Tiers) -> None:
-    post = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc\r\n"
+    post = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} \r\n"
     with connect(catalog) as connection:
         for _ in range(3):
             connection.sendall(post)
@@ -179,7 +180,7 @@ def test_who_asks_before_sending_a_body_is_told_to_go_on(catalog: Tiers) -> None
     with connect(catalog) as connection:
         connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        connection.sendall(b"abc")
+        connection.sendall(b"{} ")
         assert replies(connection, 1)[0][0] == 200
 
 
@@ -365,5 +366,52 @@ def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None
         wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2])
         for _ in range(5):
             assert shares(tiers, 32) == [16, 16]
+    finally:
+        tiers.stop()
+
+
+def test_a_new_worker_takes_the_core_of_the_one_that_crashed(tmp_path: Path) -> None:
+    tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
+    cores = os.sched_getaffinity(0)
+
+    def share_the_cores() -> bool:
+        with suppress(ProcessLookupError):
+            pinned = [os.sched_getaffinity(worker) for worker in tiers.workers("front_end")]
+            return len(pinned) == 2 and len(set.union(*pinned)) == min(2, len(cores)) == sum(map(len, pinned))
+        return False
+
+    try:
+        tiers.start("front_end")
+        for victim in (0, 1, 1, 0):
+            wait_until("each worker has a core of its own", share_the_cores)
+            worker = tiers.workers("front_end")[victim]
+            os.kill(worker, signal.SIGKILL)
+            wait_until("it is replaced", lambda: worker not in tiers.workers("front_end"))  # noqa: B023
+        wait_until("each worker has a core of its own", share_the_cores)
+    finally:
+        tiers.stop()
+
+
+REFUSING = """
+import os, resource
+
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+os.sched_setaffinity = resource.setrlimit = refuse
+resource.getrlimit = lambda _: (256, 4096)
+from conf.front_end import *
+"""
+
+
+def test_a_system_that_refuses_what_is_optional_stops_no_start(tmp_path: Path) -> None:
+    """As seccomp does in some containers: to choose a core, to open more files."""
+    (tmp_path / "refusing.py").write_text(REFUSING)
+    tiers = Tiers(tmp_path / "data", {"front_end": str(tmp_path / "refusing.py")})
+    try:
+        tiers.start("front_end")
+        wait_until("both workers have started", lambda: len(tiers.workers("front_end")) == 2)
+        assert requests.get(tiers.url("front_end") + "/health", timeout=10).status_code == 200
+        assert tiers.log.read_text().splitlines() == [f"front_end serves {tiers.url('front_end')}"]
     finally:
         tiers.stop()

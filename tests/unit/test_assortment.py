@@ -13,6 +13,7 @@ from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound
 from domain.values import MAX_STOCK, Buy, Product, Sold
 from tests.books import Books, assert_audit_is_clean, query
 from tests.forger import forge, forge_schema
+from tests.pages import read_page
 from tests.steps import begin
 
 
@@ -113,7 +114,7 @@ def test_a_retired_product_is_not_found(owner: Assortment, catalog: CatalogStore
     assert catalog.lookup(["Tux", "Bird"]) == [ProductNotFound(), Product("Bird", 3999, 98)]
     with pytest.raises(ProductNotFound):
         catalog.product("Tux")
-    assert [product.name for product in catalog.products(limit=10).products] == ["Bird", "Elephant", "Whale"]
+    assert read_page(catalog.products(limit=10)).names == ["Bird", "Elephant", "Whale"]
     assert catalog.sell([Buy("new", "Tux", 1), Buy("direct", "Tux", 1)]) == [ProductNotFound(), ProductNotFound()]
     assert query(tmp_path / "catalog.db", "SELECT name, quantity FROM products WHERE retired") == [("Tux", 80)]
     assert history(tmp_path) == [("Tux", "retired", 2599, "k")]
@@ -240,6 +241,16 @@ def test_what_cannot_be_changed_is_named_and_changes_nothing(owner: Assortment, 
         owner.restock("Tux", MAX_STOCK - 79, "k")
     assert rows(tmp_path) == before
     assert owner.restock("Tux", MAX_STOCK - 80, "k") is True
+
+
+def test_a_name_that_looks_like_another_one_is_refused(owner: Assortment, tmp_path: Path) -> None:
+    owner.add(Product("\u2b50 Bear", 1, 1), "star")
+    before = rows(tmp_path)
+    for name in ("\u2b50\ufe0f Bear", "\u2b50  Bear"):
+        with pytest.raises(Invalid, match=r"looks like '\\u2b50 Bear', which is or was sold already"):
+            owner.add(Product(name, 1, 1), "other")
+    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "the same name again is no other one"
+    assert rows(tmp_path) == before
 
 
 def test_the_books_add_up_after_all_changes(owner: Assortment, checkout: Checkout, tmp_path: Path) -> None:

@@ -55,29 +55,6 @@ def test_one_no_in_a_batch_does_not_touch_the_others(catalog: CatalogStore) -> N
     assert sales == [Sold(2599), ProductNotFound(), KeyReused(), Sold(3999)]
 
 
-def test_products_come_in_pages_by_name(catalog: CatalogStore) -> None:
-    first = catalog.products(limit=3)
-    assert [product.name for product in first.products] == ["Bird", "Elephant", "Tux"]
-    assert first.after == "Tux"
-    rest = catalog.products(limit=3, after="Tux")
-    assert [product.name for product in rest.products] == ["Whale"]
-    assert rest.after is None
-
-
-def test_a_full_last_page_says_that_it_is_the_last(catalog: CatalogStore) -> None:
-    assert catalog.products(limit=4).after is None
-
-
-def test_the_filter_ignores_case_in_every_script(catalog: CatalogStore, tmp_path: Path) -> None:
-    store = CatalogStore(tmp_path / "other.db")
-    store.migrate()
-    store.load([Product("\u00c9l\u00e9phant", 1, 1), Product("100%", 1, 1), Product("a_b", 1, 1)])
-    assert [product.name for product in store.products(q="\u00e9L\u00c9", limit=10).products] == ["\u00c9l\u00e9phant"]
-    assert [product.name for product in store.products(q="%", limit=10).products] == ["100%"]
-    assert [product.name for product in store.products(q="_", limit=10).products] == ["a_b"]
-    store.close()
-
-
 def test_products_load_only_into_an_empty_catalog(catalog: CatalogStore) -> None:
     assert catalog.load([Product("Cat", 1, 1)]) is False
     with pytest.raises(ProductNotFound):

@@ -8,7 +8,7 @@ from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Sale
-from domain.values import Buy, Product, ProductPage
+from domain.values import Buy, Product
 from tests.books import Books
 from tests.history import History
 from tests.steps import begin
@@ -24,7 +24,7 @@ class Flaky:
     def product(self, name: str) -> Product:
         return self._catalog.product(name)
 
-    def products(self, *, q: str, after: str, limit: int) -> ProductPage:
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
         return self._catalog.products(q=q, after=after, limit=limit)
 
     def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
@@ -96,3 +96,59 @@ def test_the_books_balance_after_sold_refused_and_repeated_buys(checkout: Checko
     books = Books.read(tmp_path)
     history.check(books)
     assert set(books.refused.values()) == {"out of stock", "product not found"}
+
+
+class Poisoned:
+    """A catalog that fails every call with one of these keys in it, without a word about when to come again."""
+
+    def __init__(self, catalog: CatalogStore, *keys: str, error: Exception | None = None) -> None:
+        self._catalog = catalog
+        self._keys = keys
+        self._error = error or Unavailable()
+
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+        if any(buy.key in self._keys for buy in buys):
+            raise self._error
+        return self._catalog.sell(buys)
+
+
+@pytest.mark.parametrize("error", [Unavailable(), ValueError("no such price")])
+def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
+    orders: OrderStore, catalog: CatalogStore, error: Exception
+) -> None:
+    buys = [Buy(f"k{number}", "Bird", 1) for number in range(90)] + [
+        Buy(f"u{number}", "Nix", 1) for number in range(90)
+    ]
+    begin(orders, buys)
+    with pytest.raises(type(error)):
+        Checkout(orders, Poisoned(catalog, "k7", "u40", error=error)).settle(buys)
+    assert {buy.key for buy in orders.intents(1_000)} == {"k7", "u40"}
+    Checkout(orders, catalog).settle(orders.intents(1_000))
+    assert orders.intents(1) == []
+
+
+def test_a_buy_that_the_catalog_cannot_answer_is_alone_without_an_answer(
+    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    buys = [Buy(f"k{number}", "Tux", 1) for number in range(20)]
+    checkout = Checkout(orders, Poisoned(catalog, "k5"))
+    assert checkout.place_all(buys, within_s=10.0) == [*range(5), Unavailable(), *range(5, 19)]
+    assert orders.intents(10) == [buys[5]]
+    with pytest.raises(Unavailable):
+        checkout.place(buys[5])
+    assert Checkout(orders, catalog).place(buys[5]) == 19
+    Books.read(tmp_path).check()
+
+
+def test_one_maybe_among_the_answers_stays_in_doubt_alone(orders: OrderStore, catalog: CatalogStore) -> None:
+    class OneMaybe:
+        def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale | Unavailable]:
+            return [Unavailable() if buy.key == "b" else catalog.sell([buy])[0] for buy in buys]
+
+    buys = [Buy(key, "Tux", 1) for key in "abc"]
+    checkout = Checkout(orders, OneMaybe())
+    assert checkout.place_all(buys) == [0, Unavailable(), 1]
+    assert orders.intents(10) == [buys[1]]
+    with pytest.raises(Unavailable):
+        checkout.settle([buys[1]])
+    assert orders.intents(10) == [buys[1]]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from conf.settings import TIERS
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/*.md")])
 
@@ -37,3 +39,12 @@ def test_files_that_are_named_exist(document: Path) -> None:
     """`tests/history.py` and the like, in backquotes."""
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{name} is not there"
+
+
+def test_compose_has_room_for_the_threads_of_a_tier_whose_workers_are_replaced() -> None:
+    text = (ROOT / "compose.yaml").read_text("utf-8")
+    [limit] = [int(limit) for limit in re.findall(r"pids_limit: (\d+)", text)]
+    # Beside those that wait, which may be more than by default, a worker has a few: the loop, those that work for many,
+    # one for its output. A reload has two of each worker.
+    for tier in TIERS.values():
+        assert limit > 2 * tier.workers * (max(64, tier.threads) + 8)

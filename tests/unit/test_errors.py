@@ -243,6 +243,8 @@ def test_every_command_names_a_spoiled_file_in_one_line(
             assert main(["audit", "--json"]) == 1
             [found] = json.loads(capsys.readouterr().out)["discrepancies"]
             assert (found["promise"], found["where"]) == ("file", file) and str(tmp_path / file) in found["what"]
+        elif command[0] == "restock" and file == "order.db":
+            assert code == 0, "it needs the catalog alone"
         else:
             assert code == 2 and err.count("\n") == 1 and str(tmp_path / file) in err, (command, err)
         assert not (tmp_path / "copy").exists()

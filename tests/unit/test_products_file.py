@@ -62,10 +62,12 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
         '" Cat" 1 1',
         '"Tux 1 1',
         "Bird 1 1",
+        "Bi\u200brd 1 1",
+        '"\u2764 \u2764" 1 1\n"\u2764\ufe0f \u2764" 1 1',
     ],
 )
 def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
-    with pytest.raises(StartRefused, match=r"products\.txt, line 2: .*nothing was loaded"):
+    with pytest.raises(StartRefused, match=r"products\.txt, line [23]: .*nothing was loaded"):
         read(tmp_path, f"Bird 1 1\n{line}\nWhale 1 1")
 
 

@@ -9,7 +9,7 @@ from db.order import OrderStore
 from db.reconcile import reconcile
 from db.snapshots import Snapshots
 from domain.checkout import MAX_BATCH, Checkout
-from domain.errors import KeyReused, OutOfStock
+from domain.errors import KeyReused, OutOfStock, Unavailable
 from domain.protocols import Placed
 from domain.values import Buy
 from tests.books import Books, query
@@ -132,6 +132,21 @@ def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
         list(reconcile(tmp_path, buys))
     assert list(reconcile(tmp_path, buys)) == [(lost, 0)]
     Books.read(tmp_path).check()
+
+
+def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
+    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    buys = [Buy(f"k{number}", "Bird", 1) for number in range(9)]
+    begin(orders, buys)
+    forge(
+        tmp_path / "catalog.db",
+        "CREATE TRIGGER poison BEFORE INSERT ON stock_ledger WHEN NEW.key = 'k4' BEGIN SELECT RAISE(ABORT, 'odd'); END",
+    )
+    placed = dict(reconcile(tmp_path, buys))
+    assert placed.pop(buys[4]) == Unavailable("odd")
+    assert sorted(placed.values(), key=str) == list(range(8))
+    assert orders.intents(10) == [buys[4]]
 
 
 def test_what_nobody_can_repair_by_appending_stays(checkout: Checkout, tmp_path: Path) -> None:

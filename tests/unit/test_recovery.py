@@ -1,4 +1,6 @@
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -6,6 +8,7 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
+from domain.protocols import Sale
 from domain.values import Buy
 from tests.steps import begin
 from tests.waiting import wait_until
@@ -77,3 +80,73 @@ def test_the_thread_settles_by_itself(
         thread.stop()
         thread.join(timeout=60)
     assert catalog.product("Tux").quantity == 79
+
+
+class Poisoned:
+    """A catalog that fails every call with a buy of `product` in it."""
+
+    def __init__(self, catalog: CatalogStore, product: str, retry_after_s: int | None) -> None:
+        self._catalog = catalog
+        self._product = product
+        self._retry_after_s = retry_after_s
+        self.calls = 0
+
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+        self.calls += 1
+        if any(buy.product == self._product for buy in buys):
+            raise Unavailable(retry_after_s=self._retry_after_s)
+        return self._catalog.sell(buys)
+
+
+def sweep(sweeper: Recovery, seconds: range) -> None:
+    for now in seconds:
+        with suppress(Unavailable):
+            sweeper.sweep(float(now))
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+@pytest.mark.parametrize("at", [0, 60, 149])
+def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
+    orders: OrderStore, catalog: CatalogStore, at: int, retry_after_s: int | None
+) -> None:
+    """Whether its failure looks like a catalog that is away, or not."""
+    buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
+    buys[at] = poison = Buy("poison", "Poison", 1)
+    begin(orders, buys)
+    sweep(Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s))), range(30))
+    assert orders.intents(1_000) == [poison]
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+def test_more_of_them_than_a_step_reads_hide_no_newer_one(
+    orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch, retry_after_s: int | None
+) -> None:
+    monkeypatch.setattr(recovery, "MAX_INTENTS", 10)
+    poisons = [Buy(f"poison-{number}", "Poison", 1) for number in range(25)]
+    begin(orders, poisons)
+    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s)))
+    sweep(sweeper, range(10))
+    begin(orders, [BUY])
+    sweep(sweeper, range(10, 16))
+    assert orders.intents(1_000) == poisons
+
+
+def test_those_that_cannot_be_answered_are_no_load(orders: OrderStore, catalog: CatalogStore) -> None:
+    begin(orders, [Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
+    poisoned = Poisoned(catalog, "Poison", None)
+    sweeper = Recovery(Checkout(orders, poisoned))
+    sweep(sweeper, range(60))
+    calls = poisoned.calls
+    sweep(sweeper, range(60, 70))
+    assert poisoned.calls - calls <= 10 * 11, "some each second, in turn"
+
+
+def test_a_sweep_that_settles_others_tells_of_the_trouble_all_the_same(
+    orders: OrderStore, catalog: CatalogStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(orders, [Buy("poison", "Poison", 1), BUY])
+    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", None)))
+    sweeper.sweep(0.0)
+    with pytest.raises(Unavailable), caplog.at_level(logging.INFO):
+        sweeper.sweep(OVERDUE_S)
+    assert orders.intents(10) == [Buy("poison", "Poison", 1)]

@@ -1,5 +1,6 @@
 """The limit to refused buys: what is put off, and above all what is not."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,14 +9,17 @@ from werkzeug.test import Client
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
+from domain import refusals
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, StoreError, TooManyRefusals, Unavailable
-from domain.protocols import Sale
-from domain.refusals import BURST_S, Allowance, LimitedCheckout
+from domain.protocols import Found, Receipt, Sale, Step
+from domain.refusals import BURST_S, MAX_WAIT_S, Allowance, LimitedCheckout
 from domain.values import Buy, Product
 from tests.books import Books
 from tests.steps import begin
+from wsgi_apps import order
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
+from wsgi_apps.recovery import OVERDUE_S, Recovery
 from wsgi_apps.wire import placed_in_batch_json, placed_in_batch_of, sale_of
 
 BURST = 6
@@ -207,7 +211,7 @@ def test_a_buy_that_was_put_off_is_429_and_told_when_to_come_back(
         else (Client(OrderApp(exhausted)), "/products")
     )
     response = client.post(f"{prefix}/Unicorn/1", headers={"Idempotency-Key": "k"})
-    assert (response.status_code, response.headers["Retry-After"]) == (429, "1")
+    assert (response.status_code, response.headers["Retry-After"]) == (429, str(round(1 / PER_S)))
     assert response.headers["Idempotency-Key"] == "k"
     assert response.json == {"error": {"code": 429, "message": TooManyRefusals.message}}
     assert client.post(f"{prefix}/Tux/1").json == {"data": {"order_number": "0"}}
@@ -217,6 +221,9 @@ def test_a_buy_that_was_put_off_travels_and_is_never_taken_for_a_sale() -> None:
     as_json = placed_in_batch_json(TooManyRefusals())
     assert as_json == {"error": {"code": 429, "message": TooManyRefusals.message}}
     assert placed_in_batch_of(as_json) == TooManyRefusals()
+    travelled = placed_in_batch_of(placed_in_batch_json(TooManyRefusals(retry_after_s=70)))
+    assert isinstance(travelled, TooManyRefusals)
+    assert travelled.retry_after_s == 70
     with pytest.raises(ValueError, match="not a definite answer"):
         sale_of(as_json)
     with pytest.raises(StoreError):
@@ -238,3 +245,233 @@ def test_buys_that_begin_while_the_catalog_is_away_count_until_they_end(
         with pytest.raises(Unavailable):
             checkout.place_all([unknown(number)])
     assert len(orders.intents(1_000)) == BURST, "nobody fills the disk with intents either"
+
+
+class Away:
+    """The catalog, which can be away; what it cannot answer is Unavailable."""
+
+    def __init__(self, catalog: CatalogStore) -> None:
+        self._catalog = catalog
+        self.is_away = True
+
+    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+        if self.is_away:
+            raise Unavailable
+        return self._catalog.lookup(names)
+
+    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Sale]:
+        if self.is_away:
+            raise Unavailable
+        return self._catalog.sell(buys)
+
+
+@pytest.fixture
+def away(catalog: CatalogStore) -> Away:
+    return Away(catalog)
+
+
+@pytest.fixture
+def allowance(clock: Clock) -> Allowance:
+    return Allowance(PER_S, clock)
+
+
+@pytest.fixture
+def unlucky(orders: OrderStore, away: Away, allowance: Allowance) -> LimitedCheckout:
+    """A checkout whose catalog is away."""
+    return LimitedCheckout(orders, away, allowance)
+
+
+def place_in_vain(checkout: LimitedCheckout, *buys: Buy) -> None:
+    with pytest.raises(Unavailable):
+        checkout.place_all(buys)
+
+
+def test_a_key_in_doubt_counts_once_however_often_it_is_sent(
+    unlucky: LimitedCheckout, allowance: Allowance, clock: Clock
+) -> None:
+    for _ in range(200):
+        place_in_vain(unlucky, Buy("a", "Tux", 1), Buy("b", "Nix", 1))
+    assert allowance.left() == BURST - 2
+    clock.now += 10 * BURST_S
+    assert allowance.left() == BURST - 2, "and until it ends"
+
+
+def test_what_a_key_in_doubt_holds_is_given_back_when_it_is_sold(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away
+) -> None:
+    buys = [Buy(f"k{number}", "Tux", 1) for number in range(BURST)]
+    place_in_vain(unlucky, *buys)
+    assert allowance.left() == 0
+    away.is_away = False
+    assert unlucky.place_all(buys) == list(range(BURST))
+    assert allowance.left() == BURST
+
+
+def test_a_key_in_doubt_that_is_refused_is_paid_once(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away
+) -> None:
+    for _ in range(3):
+        place_in_vain(unlucky, unknown(1), unknown(2))
+    away.is_away = False
+    for _ in range(3):
+        assert unlucky.place_all([unknown(1), unknown(2)]) == [ProductNotFound()] * 2
+    assert allowance.left() == BURST - 2
+
+
+def test_a_key_of_another_buy_costs_nothing(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away, catalog: CatalogStore
+) -> None:
+    catalog.sell([Buy("k", "Whale", 1)], reason="decrement")
+    place_in_vain(unlucky, Buy("k", "Tux", 1))
+    away.is_away = False
+    assert unlucky.place_all([Buy("k", "Tux", 1)]) == [KeyReused()]
+    assert allowance.left() == BURST
+
+
+def test_a_refusal_that_could_not_be_written_down_is_not_paid_twice(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away, orders: OrderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away.is_away = False
+    write = orders.write
+
+    def full_when_it_ends(steps: Sequence[Step]) -> list[Receipt | None]:
+        if steps[0][1] is not None:
+            raise Unavailable
+        return write(steps)
+
+    monkeypatch.setattr(orders, "write", full_when_it_ends)
+    for _ in range(3):
+        place_in_vain(unlucky, unknown(1))
+    assert allowance.left() == BURST - 1
+    monkeypatch.setattr(orders, "write", write)
+    assert unlucky.place_all([unknown(1)]) == [ProductNotFound()]
+    assert allowance.left() == BURST - 1
+
+
+def test_the_recovery_ends_what_the_requests_began(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away, orders: OrderStore
+) -> None:
+    place_in_vain(unlucky, Buy("sold", "Tux", 1), unknown(1))
+    assert allowance.left() == BURST - 2
+    away.is_away = False
+    sweeper = Recovery(LimitedCheckout(orders, away, allowance))
+    sweeper.sweep(0.0)
+    sweeper.sweep(OVERDUE_S)
+    assert orders.intents(1) == []
+    assert allowance.left() == BURST - 1
+
+
+def test_what_another_worker_has_brought_to_its_end_is_given_back(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away, orders: OrderStore, clock: Clock
+) -> None:
+    """It has an allowance of its own, and has paid from that."""
+    place_in_vain(unlucky, Buy("sold", "Tux", 1), unknown(1), Buy("in doubt", "Tux", 1))
+    away.is_away = False
+    others = Allowance(PER_S, clock)
+    LimitedCheckout(orders, away, others).place_all([Buy("sold", "Tux", 1), unknown(1)])
+    assert (allowance.left(), others.left()) == (BURST - 3, BURST - 1)
+    Recovery(unlucky).sweep(0.0)
+    assert allowance.left() == BURST - 1, "one is still in doubt"
+
+
+def test_what_the_last_run_left_in_doubt_is_paid_when_it_is_refused(
+    unlucky: LimitedCheckout, allowance: Allowance, away: Away, orders: OrderStore
+) -> None:
+    begin(orders, [Buy("sold", "Tux", 1), unknown(1), unknown(2)])
+    away.is_away = False
+    assert allowance.left() == BURST
+    unlucky.settle(orders.intents(10))
+    assert allowance.left() == BURST - 2
+
+
+def test_keys_in_doubt_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusals, "MAX_KEYS", 10)
+    allowance = Allowance(1.0, clock)
+    allowance.hold(f"k{number}" for number in range(100))
+    assert len(allowance.held()) == 10
+    assert allowance.left() == BURST_S - 100, "what is forgotten stays paid"
+    allowance.end({f"k{number}": False for number in range(100)})
+    assert allowance.left() == BURST_S - 90
+    allowance.put_off([f"k{number}" for number in range(100)])
+    assert len(allowance._line) == 10
+
+
+def exhausted_allowance(per_s: float, clock: Clock) -> Allowance:
+    allowance = Allowance(per_s, clock)
+    allowance.take(allowance.left())
+    return allowance
+
+
+def test_who_is_put_off_is_told_when_there_is_room_and_no_two_at_once(clock: Clock) -> None:
+    allowance = exhausted_allowance(0.5, clock)
+    assert allowance.put_off(["a", "b", "c"]) == [2, 4, 6]
+    assert allowance.put_off(["d"]) == [8]
+    clock.now += 3.0
+    assert allowance.put_off(["d", "b", "e"]) == [5, 1, 7], "who asks again keeps its place"
+
+
+def test_a_debt_is_waited_for(clock: Clock) -> None:
+    allowance = exhausted_allowance(2.0, clock)
+    allowance.take(40)
+    allowance.hold(["in doubt"])
+    assert allowance.put_off(["a"]) == [21]
+
+
+def test_who_misses_its_place_goes_to_the_end_of_the_line(clock: Clock) -> None:
+    allowance = exhausted_allowance(1.0, clock)
+    assert allowance.put_off(["a", "b", "c"]) == [1, 2, 3]
+    clock.now += 2.0
+    allowance.take(2)  # others were faster
+    assert allowance.put_off(["a"]) == [2]
+
+
+def test_obedient_shoppers_do_not_storm(clock: Clock) -> None:
+    """Each comes back when it was told to, and has its answer: two requests for each, at an even pace."""
+    allowance = exhausted_allowance(4.0, clock)
+    begun, keys = clock.now, [f"k{number}" for number in range(400)]
+    back_at = {key: begun + wait_s for key, wait_s in zip(keys, allowance.put_off(keys), strict=True)}
+    for key, at in sorted(back_at.items(), key=lambda item: item[1]):
+        clock.now = at
+        assert allowance.left() >= 1, key
+        allowance.take(1)
+    assert max(back_at.values()) == begun + 100
+    assert max(list(back_at.values()).count(at) for at in back_at.values()) == 4
+
+
+def test_a_line_without_end_is_spread_over_the_longest_wait(clock: Clock) -> None:
+    allowance = exhausted_allowance(1.0, clock)
+    waits = allowance.put_off([f"k{number}" for number in range(3_000)])
+    assert max(waits) <= MAX_WAIT_S
+    beyond = waits[int(MAX_WAIT_S) :]
+    assert min(beyond) >= MAX_WAIT_S / 2
+    assert max(beyond.count(wait_s) for wait_s in beyond) < 60, "some eight a second"
+    clock.now += MAX_WAIT_S
+    allowance.take(allowance.left())
+    assert allowance.put_off(["new"]) == [1], "and the line is not longer for them"
+
+
+def test_a_flood_under_one_key_makes_no_line(clock: Clock) -> None:
+    allowance = exhausted_allowance(1.0, clock)
+    for _ in range(1_000):
+        allowance.put_off(["impatient"])
+    assert allowance.put_off(["patient"]) == [2]
+
+
+def test_each_in_a_batch_is_told_its_own_wait_by_way_of_both_tiers(exhausted: LimitedCheckout) -> None:
+    response = Client(OrderApp(exhausted)).post(
+        "/buys", json={"sales": [{"key": f"k{number}", "name": "Nix", "quantity": 1} for number in range(3)]}
+    )
+    data = json.loads(response.text)["data"]
+    assert [placed["error"]["retry_after_s"] for placed in data] == [100, 200, 300]
+    placed = [placed_in_batch_of(value) for value in data]
+    assert [one.retry_after_s for one in placed if isinstance(one, TooManyRefusals)] == [100, 200, 300]
+
+
+def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """They know nothing of each other, and all of them write into the same log."""
+    given: list[float] = []
+    monkeypatch.setattr("wsgi_apps.order.Allowance", lambda per_s, *_, **__: given.append(per_s))
+    for variable, value in (("REFUSED_PER_S", "12"), ("ORDER_WORKERS", "4"), ("DATA_DIR", str(tmp_path))):
+        monkeypatch.setenv(variable, value)
+    order.create_app()
+    assert given == [3.0]

@@ -1,36 +1,78 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from domain.errors import Unavailable
 from wsgi_apps import reply
-from wsgi_apps.reply import Reply, in_thread
+from wsgi_apps.reply import BoundedPool, Reply, in_thread
 
 
 def test_an_endpoint_in_a_thread_answers_later() -> None:
-    with ThreadPoolExecutor(1) as threads:
-        endpoint = in_thread(lambda name: Reply({"name": name, "thread": threading.get_ident()}), threads)
-        answer = endpoint(name="Tux").wait().body
+    endpoint = in_thread(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
+    answer = endpoint(name="Tux").wait().body
     assert answer["name"] == "Tux"
     assert answer["thread"] != threading.get_ident()
 
 
+class Gate:
+    """An endpoint that answers once it is let go."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.begun = threading.Semaphore(0)
+        self.open = threading.Event()
+
+    def __call__(self, name: str) -> Reply:
+        self.asked.append(name)
+        self.begun.release()
+        self.open.wait(timeout=10)
+        return Reply({"name": name})
+
+
 def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "THREAD_FREE_WITHIN_S", 0.05)
-    asked: list[str] = []
-    release = threading.Event()
+    gate = Gate()
+    begin = in_thread(gate, BoundedPool(1, 1))
+    first, late = begin("first"), begin("late")
+    threading.Timer(0.2, gate.open.set).start()
+    assert first.wait() == Reply({"name": "first"})
+    with pytest.raises(Unavailable):
+        late.wait()
+    assert gate.asked == ["first"]
 
-    def endpoint(name: str) -> Reply:
-        asked.append(name)
-        release.wait(timeout=10)
-        return Reply({})
 
-    with ThreadPoolExecutor(1) as threads:
-        begin = in_thread(endpoint, threads)
-        first, late = begin("first"), begin("late")
-        threading.Timer(0.2, release.set).start()
-        assert first.wait() == Reply({})
-        with pytest.raises(Unavailable):
-            late.wait()
-    assert asked == ["first"]
+def test_one_more_than_the_line_holds_is_told_at_once_and_the_next_has_a_place_again() -> None:
+    gate = Gate()
+    begin = in_thread(gate, BoundedPool(1, 2))
+    taken = [begin(name) for name in ("a", "b", "c")]
+    with pytest.raises(Unavailable):
+        begin("d")
+    assert gate.begun.acquire(timeout=10)
+    assert gate.asked == ["a"], "nobody has been answered yet"
+    gate.open.set()
+    assert [later.wait().body["name"] for later in taken] == ["a", "b", "c"]
+    assert begin("e").wait() == Reply({"name": "e"})
+
+
+def test_a_call_that_fails_gives_its_place_back() -> None:
+    pool = BoundedPool(1, 1)  # the place of the last is free only a moment after its answer
+
+    def fail() -> Reply:
+        raise ZeroDivisionError
+
+    for _ in range(4):
+        with pytest.raises(ZeroDivisionError):
+            in_thread(fail, pool)().wait()
+
+
+def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = BoundedPool(1, 0)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            pool.submit(lambda: 1)
+    assert pool.submit(lambda: 2).result(timeout=10) == 2

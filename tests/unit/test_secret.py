@@ -70,6 +70,13 @@ def test_a_file_has_one_value_a_line(tmp_path: Path) -> None:
     assert load({}).secrets is None
 
 
+def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(f"\ufeff{NEW}\r\n{OLD}\r\n".encode())
+    assert load({"TIER_SECRET_FILE": str(file)}).secrets == Secrets((NEW, OLD))
+    assert load({"TIER_SECRET": f"\ufeff{NEW}"}).secrets == Secrets((NEW,)), "it came from such a file"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

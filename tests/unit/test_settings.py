@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from conf.settings import Address, SettingsError, buy_probability, describe, load
+from conf.settings import Address, SettingsError, buy_probability, describe, load, load_only
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -78,10 +80,79 @@ def test_variables_of_others_are_none_of_our_business() -> None:
 
 def test_every_setting_is_described() -> None:
     text = describe()
-    for variable in ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "p", "FRONT_WORKERS", "CATALOG_BIND"):
+    for variable in (
+        "CATALOG",
+        "ORDER",
+        "FRONT",
+        "DATA_DIR",
+        "PRODUCTS",
+        "p",
+        "FRONT_WORKERS",
+        "CATALOG_BIND",
+        "FRONT_HOSTS",
+    ):
         assert f"  {variable}" in text
 
 
 def test_the_front_ends_prefix_is_short() -> None:
     with pytest.raises(SettingsError, match="FRONT_END_BIND is not a setting; did you mean FRONT_BIND"):
         load({"FRONT_END_BIND": "127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("https://shop.example", "https://shop.example"),
+        ("HTTPS://shop.example:443/", "https://shop.example"),
+        ("https://shop.example:8443", "https://shop.example:8443"),
+        ("https://[::1]", "https://[::1]"),
+        ("http://shop.example", "http://shop.example:6060"),
+        ("shop.example:443", "http://shop.example:443"),
+    ],
+)
+def test_the_shop_may_be_behind_https(text: str, url: str) -> None:
+    assert load({"FRONT": text}).front_end.address.url == url
+
+
+@pytest.mark.parametrize("variable", ["CATALOG", "ORDER", "FRONT_BIND", "CATALOG_BIND"])
+def test_only_the_shops_address_may_be_https(variable: str) -> None:
+    with pytest.raises(
+        SettingsError, match=rf"^{variable}='https://shop': only the shop's address, FRONT, may be https"
+    ):
+        load({variable: "https://shop"})
+
+
+@pytest.mark.parametrize(
+    "text", ["https://shop/toys", "https://http://shop", "https://", "https://shop:0", "ftp://shop"]
+)
+def test_an_impossible_address_of_the_shop_is_named(text: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^FRONT='.*' is not a host, host:port or http://host:port or https://host$"
+    ):
+        load({"FRONT": text})
+
+
+def test_a_path_may_begin_with_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "secret").write_text("s" * 32)
+    settings = load({"DATA_DIR": "~/x", "PRODUCTS": "~/toys.txt", "TIER_SECRET_FILE": "~/secret"})
+    assert (settings.data_dir, settings.products) == (tmp_path / "x", tmp_path / "toys.txt")
+    assert settings.secrets is not None
+    assert load({"DATA_DIR": "./~"}).data_dir == Path("~"), "a folder may be called so"
+    for variable in ("DATA_DIR", "PRODUCTS", "TIER_SECRET_FILE"):
+        with pytest.raises(SettingsError, match=f"^{variable}=.* begins with the home of nobody known"):
+            load({variable: "~nobody-known/x"})
+
+
+def test_databases_are_where_sqlite_can_open_them() -> None:
+    with pytest.raises(SettingsError, match=r"^DATA_DIR='b\\udce4r' is not UTF-8"):
+        load({"DATA_DIR": "b\udce4r"})
+    assert str(load({"DATA_DIR": "b\u00e4r"}).data_dir) == "b\u00e4r"
+    load({"PRODUCTS": "b\udce4r"})  # Python opens that one
+
+
+def test_a_program_that_needs_few_settings_looks_at_no_other() -> None:
+    environ = {"DATA_DIR": "there", "CATALOG_BIND": ":", "REFUSED_PER_S": "few", "FRONT": "shop"}
+    assert load_only("DATA_DIR", environ=environ) == load({"DATA_DIR": "there"})
+    with pytest.raises(SettingsError, match=r"^CATALOG_BIND="):
+        load_only("CATALOG_BIND", environ=environ)

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_new_name, parse_price, parse_quantity
+from domain.values import parse_key, parse_name, parse_price, parse_quantity, parse_stock
 
 
 @pytest.mark.parametrize(
@@ -35,26 +35,6 @@ def test_a_name_is_measured_in_nfc() -> None:
 def test_a_bad_name_is_told_its_problem(text: str, problem: str) -> None:
     with pytest.raises(Invalid, match=problem):
         parse_name(text)
-
-
-@pytest.mark.parametrize("text", [" Cat", "Cat ", "Cat\u00a0", " "])
-def test_a_blank_at_an_end_of_a_new_name_is_refused(text: str) -> None:
-    """Products that have one already are still found by it."""
-    assert parse_name(text) == text
-    with pytest.raises(Invalid, match="begins or ends with a blank"):
-        parse_new_name(text)
-
-
-@pytest.mark.parametrize("text", [".", ".."])
-def test_a_new_name_can_be_asked_for(text: str) -> None:
-    assert parse_name(text) == text
-    with pytest.raises(Invalid, match="browsers and curl take it out of a path"):
-        parse_new_name(text)
-
-
-def test_a_new_name_may_have_blanks_and_dots_within() -> None:
-    assert parse_new_name("a . b") == "a . b"
-    assert parse_new_name("Blue Whale") == "Blue Whale"
 
 
 @pytest.mark.parametrize(
@@ -110,3 +90,14 @@ def test_a_key_is_visible_ascii(text: str) -> None:
 def test_a_bad_key_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="the Idempotency-Key is"):
         parse_key(text)
+
+
+@pytest.mark.parametrize(("text", "least"), [("0", 0), ("1000000000", 0), ("1", 1), ("007", 1)])
+def test_a_stock_is_a_whole_number(text: str, least: int) -> None:
+    assert parse_stock(text, least) == int(text)
+
+
+@pytest.mark.parametrize(("text", "least"), [("1000000001", 0), ("-1", 0), ("0", 1), ("", 0), ("1.0", 0)])
+def test_a_bad_stock_is_refused(text: str, least: int) -> None:
+    with pytest.raises(Invalid, match=f"is not a whole number from {least} to 1,000,000,000"):
+        parse_stock(text, least)

@@ -9,6 +9,7 @@ import apsw
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
+from domain.errors import Unavailable
 from domain.protocols import Placed, Receipt, Sale, Step
 from domain.values import Buy
 from tests.faults.crashes.points import HalfWay, crash, crash_in_transaction, transaction
@@ -45,7 +46,7 @@ def wire_order() -> None:
 
     def crashing_sell(
         self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
-    ) -> list[Sale]:
+    ) -> Sequence[Sale | Unavailable]:
         crash(f"{_thread.prefix}call.before")
         sales = sell(self, buys, within_s, **options)
         crash(f"{_thread.prefix}call.after")

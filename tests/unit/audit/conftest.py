@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from db.assortment import Assortment
-from db.audit import orders, refusals, stock
+from db.audit import names, orders, refusals, stock
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
@@ -16,7 +16,7 @@ from domain.values import Buy, Product
 @pytest.fixture(autouse=True)
 def small_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that few rows take many looks."""
-    for module in (stock, orders, refusals):
+    for module in (names, stock, orders, refusals):
         monkeypatch.setattr(module, "CHUNK", 3)
 
 

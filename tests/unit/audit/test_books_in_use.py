@@ -216,5 +216,5 @@ def test_each_check_is_heard_of(books: Path) -> None:
     heard: list[str] = []
     with Snapshots(books) as snapshots:
         audit(snapshots, watch=heard.append)
-    assert heard == ["files", "stock", "orders", "refusals", "intents"]
+    assert heard == ["files", "names", "stock", "orders", "refusals", "intents"]
     assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0

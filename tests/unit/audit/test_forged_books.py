@@ -75,8 +75,12 @@ def test_right_books_are_clean(books: Path) -> None:
             ],
         ),
         (
-            "INSERT INTO products (name, price_cents, quantity) VALUES ('Dog', 1, 0)",
+            "INSERT INTO products (name, folded, price_cents, quantity) VALUES ('Dog', 'dog', 1, 0)",
             ["I1 Dog: has no entry in the ledger", "I1 Dog: has no entry in the product history"],
+        ),
+        (
+            "UPDATE products SET folded = 'cap' WHERE name IN ('Cat', 'Whale')",
+            [f"schema {name}: is not found by a search, which compares 'cap'" for name in ("Cat", "Whale")],
         ),
         (
             "UPDATE stock_ledger SET price_cents = 1 WHERE key = 'k3'",

@@ -1,0 +1,259 @@
+"""What a buy waits for beside large pages and searches: `make bench-pages`. It needs wrk (Debian: apt install wrk).
+
+One store has 100,000 products, of which 1,000 have the longest names. A few shoppers buy, with a pause after each buy,
+while wrk asks for one thing over and over. All loads are tried in turn, round by round, and each is compared with the
+control of its own round, 64 clients who look at one product: what slows a whole round down is in both. The bar is
+twice the control's p50. After the load the promises are checked; a run that broke one is void.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import quote
+
+from bench import machine, seed
+from bench.load import Request, load, require_wrk
+from bench.program import RESULTS, run, say
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.values import MAX_NAME_CHARACTERS, Product
+from tests.tiers import ROOT, Tiers, running
+
+PRODUCTS = 100_000
+LONG_NAMES = 1_000
+BUYERS = 4
+PAUSE_S = 0.02
+# In which what stands in line is answered or given up.
+PAUSE_BETWEEN_S = 1.5
+BAR = 2.0
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What goes on meanwhile: wrk asks for `requests`, or the owner runs `command` again and again.
+
+    `barred` are the loads that the bar is for.
+    """
+
+    name: str
+    clients: int
+    requests: Sequence[Request] = ()
+    tier: str = "front_end"
+    command: str = ""
+    barred: bool = False
+
+
+def _get(path: str) -> list[Request]:
+    return [Request("GET", path)]
+
+
+_NAMES = json.dumps({"names": ["Tux", "nobody sells this"]})
+# After Tux, by name, come the longest names. No name has a q, and each has an o.
+CONTROL = Beside("one product, /products/Tux", 64, _get("/products/Tux"))
+LOADS = (
+    CONTROL,
+    Beside("the largest page, limit=1000", 64, _get("/products?limit=1000&after=Tux"), barred=True),
+    Beside("a page of 1,000 short names", 64, _get("/products?limit=1000"), barred=True),
+    Beside("a usual page, limit=100", 64, _get("/products"), barred=True),
+    Beside("a search that finds nothing", 8, _get("/products?q=zzzz"), barred=True),
+    Beside("the same, 64 clients", 64, _get("/products?q=zzzz"), barred=True),
+    Beside("a letter that no name has", 8, _get("/products?q=q"), barred=True),
+    Beside("a search that finds all", 8, _get("/products?limit=1000&q=product"), barred=True),
+    Beside("the last names", 64, _get(f"/products?after={quote(chr(0x10FFFF) * 64)}"), barred=True),
+    Beside("an order, /orders/0", 64, _get("/orders/0"), barred=True),
+    Beside("/lookups at the catalog", 64, [Request("POST", "/lookups", _NAMES)], tier="catalog"),
+    Beside("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
+    Beside("python -m db audit", 1, command="audit", barred=True),
+    Beside("python -m db backup", 1, command="backup", barred=True),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Medians of the rounds: what a buy waited for beside this load, and how much of it wrk got."""
+
+    name: str
+    clients: int
+    barred: bool
+    buy_p50_ms: float
+    buy_p99_ms: float
+    ratio: float  # of the p50 to the control's in the same round
+    worst_ratio: float
+    answers_per_second: float
+    errors: int
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.pages", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
+    parser.add_argument("--seconds", type=int, default=4, help="length of one load (default 4)")
+    parser.add_argument("--only", metavar="WORD", default="", help="only the control and loads with this word")
+    options = parser.parse_args()
+    if options.rounds < 1 or options.seconds < 1:
+        parser.error("--rounds and --seconds are at least 1")
+    require_wrk()
+    loads = [beside for beside in LOADS if beside is CONTROL or options.only in beside.name]
+    rows = measure(loads, options.rounds, options.seconds)
+    report(rows, options.rounds, options.seconds, None if options.only else RESULTS / "pages")
+    return 0
+
+
+def measure(loads: Sequence[Beside], rounds: int, seconds: int) -> list[Row]:
+    """A row for each load. Raises seed.BrokenPromise."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    # Not in memory where /tmp is: a commit must reach a disk.
+    with tempfile.TemporaryDirectory(dir=RESULTS, prefix="pages-") as folder:
+        data_dir = Path(folder, "data")
+        say(f"filling a store with {PRODUCTS:,} products")
+        fill(data_dir)
+        waits: dict[str, list[list[float]]] = {beside.name: [] for beside in loads}
+        rates: dict[str, list[float]] = {beside.name: [] for beside in loads}
+        errors = dict.fromkeys(waits, 0)
+        with running(data_dir) as tiers:
+            for number in range(1, rounds + 1):
+                # To and fro, so that no load always follows the same other.
+                for beside in loads[:: 1 if number % 2 else -1]:
+                    say(f"round {number} of {rounds}: {beside.name}")
+                    time.sleep(PAUSE_BETWEEN_S)
+                    with buying(tiers) as waited:
+                        rate, failed = _go_on(beside, tiers, seconds)
+                    waits[beside.name].append(sorted(waited))
+                    rates[beside.name].append(rate)
+                    errors[beside.name] += failed
+        seed.check(data_dir)
+    control = [_quantile(waited, 0.5) for waited in waits[CONTROL.name]]
+    return [_row(beside, waits[beside.name], control, rates[beside.name], errors[beside.name]) for beside in loads]
+
+
+def _go_on(beside: Beside, tiers: Tiers, seconds: int) -> tuple[float, int]:
+    """Answers or runs a second, and how many failed."""
+    if not beside.command:
+        done = load(tiers.url(beside.tier), beside.requests, clients=beside.clients, seconds=seconds, pids=[])
+        return done.per_second, done.errors
+    runs = failed = 0
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        with tempfile.TemporaryDirectory(dir=tiers.data_dir.parent) as folder:
+            where = [str(Path(folder, "copy"))] if beside.command == "backup" else []
+            command = [sys.executable, "-m", "db", beside.command, *where]
+            ended = subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True)
+        runs += 1
+        failed += ended.returncode != 0
+    return runs / seconds, failed
+
+
+def fill(data_dir: Path) -> None:
+    """A catalog of PRODUCTS products, and an empty order log."""
+    catalog, log = CatalogStore(data_dir / "catalog.db"), OrderStore(data_dir / "order.db")
+    with closing(log), closing(catalog):
+        catalog.migrate()
+        log.migrate()
+        catalog.load(Product(name, 999, 1_000_000_000) for name in product_names())
+
+
+def product_names() -> Iterator[str]:
+    """PRODUCTS names, of which the longest come last in their order."""
+    yield "Tux"
+    for number in range(LONG_NAMES):
+        yield f"{number:05d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427")
+    for number in range(PRODUCTS - LONG_NAMES - 1):
+        yield f"Product-{number:06d}-of-a-middling-length"
+
+
+@contextmanager
+def buying(tiers: Tiers) -> Iterator[list[float]]:
+    """How long each buy of a few shoppers took, in seconds, while the block runs. Raises when one was not sold."""
+    waited: list[float] = []
+    troubles: list[str] = []
+    ending = threading.Event()
+
+    def shop() -> None:
+        with closing(HTTPConnection("127.0.0.1", tiers.ports["front_end"], timeout=20)) as connection:
+            while not ending.is_set():
+                begun = time.monotonic()
+                connection.request("POST", "/Tux/1")
+                response = connection.getresponse()
+                body = response.read()
+                waited.append(time.monotonic() - begun)
+                if response.status != 200:
+                    troubles.append(f"{response.status} {body!r}")
+                time.sleep(PAUSE_S)
+
+    shoppers = [threading.Thread(target=shop) for _ in range(BUYERS)]
+    for shopper in shoppers:
+        shopper.start()
+    try:
+        yield waited
+    finally:
+        ending.set()
+        for shopper in shoppers:
+            shopper.join()
+    if troubles:
+        raise seed.BrokenPromise(f"{len(troubles)} buys were not sold, the first: {troubles[0]}")
+
+
+def _row(
+    beside: Beside, rounds: Sequence[Sequence[float]], control: Sequence[float], rates: Sequence[float], errors: int
+) -> Row:
+    ratios = [_quantile(waited, 0.5) / p50 for waited, p50 in zip(rounds, control, strict=True)]
+    return Row(
+        name=beside.name,
+        clients=beside.clients,
+        barred=beside.barred,
+        buy_p50_ms=1000 * statistics.median(_quantile(waited, 0.5) for waited in rounds),
+        buy_p99_ms=1000 * statistics.median(_quantile(waited, 0.99) for waited in rounds),
+        ratio=statistics.median(ratios),
+        worst_ratio=max(ratios),
+        answers_per_second=statistics.median(rates),
+        errors=errors,
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) -> None:
+    """Print the table, and write PATH.json and PATH.md."""
+    method = (
+        f"Medians of {rounds} interleaved rounds of {seconds} s. {BUYERS} shoppers buy beside each load, with a pause "
+        f"of {1000 * PAUSE_S:.0f} ms after each buy. The ratio is to the control of the same round. Errors are wrk's: "
+        "503 where a page was shed. All buys were sold, and all promises held afterwards."
+    )
+    text = "\n\n".join([method, machine.line() + ".", table(rows)]) + "\n"
+    print(text)
+    if path is not None:
+        facts = {"about": machine.about(), "rounds": rounds, "seconds": seconds, "rows": [asdict(row) for row in rows]}
+        path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+        path.with_suffix(".md").write_text("# A buy beside pages (`make bench-pages`)\n\n" + text)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows in Markdown."""
+    lines = [
+        "| beside | clients | buy p50 ms | buy p99 ms | × control | worst round | bar | met | a second | errors |",
+        "|---|---:|---:|---:|---:|---:|---:|---|---:|---:|",
+    ]
+    for row in rows:
+        met = ("yes" if row.ratio <= BAR else "**no**") if row.barred else ""
+        bar = f"{BAR:.0f}" if row.barred else ""
+        a_second = f"{row.answers_per_second:,.{0 if row.answers_per_second > 10 else 1}f}"
+        lines.append(
+            f"| {row.name} | {row.clients} | {row.buy_p50_ms:.1f} | {row.buy_p99_ms:.1f} | {row.ratio:.2f} | "
+            f"{row.worst_ratio:.2f} | {bar} | {met} | {a_second} | {row.errors:,} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,180 @@
+"""The log of a tier: short lines, not too many of a kind, with nothing in them that a terminal would obey.
+
+Strangers cause lines, by requests that are none, and choose what stands in them.
+"""
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from gunicorn.glogging import Logger
+
+from conf.output_thread import Stream, Writer, one_line
+
+FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
+
+# Of a message of gunicorn, which repeats a stranger's words: the head of a request has up to 32 KiB.
+GUNICORN_MAX_CHARACTERS = 200
+# Of one of the store's own, which may name files.
+STORE_MAX_CHARACTERS = 1000
+# Of a traceback; its last lines say the most.
+MAX_TRACEBACK_LINES = 60
+
+# Of one kind, in the long run. So a stranger writes less than 100 MB a day.
+LINES_PER_S = 1.0
+# Of one kind, after a calm time: of those that gunicorn writes, for strangers cause them, and of the store's own.
+GUNICORN_BURST_LINES = 5
+STORE_BURST_LINES = 20
+# After a line was left out, with all others of its kind until then.
+TELL_AFTER_S = 1.0
+
+
+class LineFormatter(logging.Formatter):
+    """Makes one short line of a message, and of each line of a traceback."""
+
+    def __init__(self, fmt: str, datefmt: str | None, max_characters: int) -> None:
+        super().__init__(fmt, datefmt)
+        self._max_characters = max_characters
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = one_line(record.message, self._max_characters)
+        return super().formatMessage(record)
+
+    def formatException(
+        self,
+        ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None],
+    ) -> str:
+        lines = super().formatException(ei).splitlines()
+        return "\n".join(one_line(line) for line in lines[-MAX_TRACEBACK_LINES:])
+
+
+@dataclass(slots=True)
+class Bucket:
+    """How many lines of a kind may be written now, and how many were left out since the last count."""
+
+    lines: float
+    filled_at: float
+    left_out: int = 0
+    is_counted_soon: bool = False
+
+    def take(self, now: float, burst_lines: int) -> bool:
+        """Whether one more line may be written; then it is counted as written."""
+        self.lines = min(burst_lines, self.lines + (now - self.filled_at) * LINES_PER_S)
+        self.filled_at = now
+        if self.lines < 1:
+            return False
+        self.lines -= 1
+        return True
+
+
+class FloodFilter(logging.Filter):
+    """Leaves lines out when too many of a kind come, and tells their number. A kind is a place in the code."""
+
+    def __init__(self, burst_lines: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._burst_lines = burst_lines
+        self._clock = clock
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+        atexit.register(self.tell_all)
+
+    def _reset(self) -> None:
+        # Reentrant: a signal handler may log while its own thread does.
+        self._lock = threading.RLock()
+        self._buckets: dict[tuple[str, int], tuple[Bucket, logging.LogRecord]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line is written."""
+        if hasattr(record, "left_out"):
+            return True  # it is the count
+        now = self._clock()
+        place = (record.pathname, record.lineno)
+        with self._lock:
+            bucket, _ = self._buckets.setdefault(place, (Bucket(self._burst_lines, now), record))
+            if bucket.take(now, self._burst_lines):
+                return True
+            self._buckets[place] = (bucket, record)
+            bucket.left_out += 1
+            if not bucket.is_counted_soon:
+                bucket.is_counted_soon = self._tell_later()
+        return False
+
+    def _tell_later(self) -> bool:
+        timer = threading.Timer(TELL_AFTER_S, self.tell_all)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:  # the system gives no thread now
+            return False
+        return True
+
+    def tell_all(self) -> None:
+        """Log how many lines were left out, of each kind, since this was last told."""
+        with self._lock:
+            told = [(bucket.left_out, record) for bucket, record in self._buckets.values() if bucket.left_out]
+            for bucket, _ in self._buckets.values():
+                bucket.left_out, bucket.is_counted_soon = 0, False
+        for left_out, record in told:
+            logging.getLogger(record.name).log(
+                record.levelno,
+                "%d more lines like this one were left out: %s",
+                left_out,
+                record.getMessage(),
+                extra={"left_out": left_out},
+            )
+
+
+_gunicorn_filter = FloodFilter(GUNICORN_BURST_LINES)
+_store_filter = FloodFilter(STORE_BURST_LINES)
+
+
+class LogFile(logging.FileHandler):
+    """A log in a file. It may be a pipe, or on a disk that has gone: whoever logs waits for neither."""
+
+    def _open(self) -> Any:
+        file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._writer = Writer(file)
+        stream = Stream(self._writer, file, "utf-8")
+        atexit.register(stream.drain)
+        return stream
+
+    def close(self) -> None:
+        """Close the file; gunicorn opens it anew at a USR1, which tells that it was renamed."""
+        if self.stream is not None:
+            super().close()
+            self._writer.close()
+
+
+class TierLogger(Logger):  # type: ignore[misc]
+    """gunicorn's logger, with lines of our form. The access log, which the owner asks for, has a line a request."""
+
+    def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
+        max_characters = GUNICORN_MAX_CHARACTERS if log is self.error_log else STORE_MAX_CHARACTERS
+        super()._set_handler(log, output, LineFormatter(fmt._fmt, fmt.datefmt, max_characters), stream)
+        handler = self._get_gunicorn_handler(log)
+        if isinstance(handler, logging.FileHandler):
+            log.removeHandler(handler)
+            handler.close()
+            file = LogFile(handler.baseFilename)
+            file.setFormatter(handler.formatter)
+            file._gunicorn = True  # type: ignore[attr-defined]
+            log.addHandler(file)
+            handler = file
+        if handler is not None and log is self.error_log:
+            handler.addFilter(_gunicorn_filter)
+
+
+def log_to_stderr() -> None:
+    """Let this process's loggers write to sys.stderr, from INFO on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter(FORMAT, None, STORE_MAX_CHARACTERS))
+    handler.addFilter(_store_filter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # A line that cannot be written is not a failure, and no reason to write a traceback instead.
+    logging.raiseExceptions = False

@@ -1,0 +1,78 @@
+"""Who listens on a port of this machine, as far as Linux tells."""
+
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+from conf.output_thread import one_line
+from conf.settings import Address
+
+_LISTENING = "0A"
+
+
+def holder_of(address: Address) -> str | None:
+    """The process that keeps others from listening here, as "process 4711 (nc -l 6060)"; None when it is not known.
+
+    Of a master and its workers it is the master. Only root sees the processes of other users.
+    """
+    sockets = {f"socket:[{inode}]" for inode in _listeners(address)}
+    holders = [pid for pid in _processes() if sockets & _files(pid)] if sockets else []
+    if not holders:
+        return None
+    pid = next((pid for pid in holders if _parent(pid) not in holders), holders[0])
+    command = _read(f"/proc/{pid}/cmdline").rstrip("\0").replace("\0", " ")
+    return f"process {pid} ({one_line(command)})"
+
+
+def _listeners(address: Address) -> list[str]:
+    """The inodes of the sockets that listen on the port, at an address that is in the way of ours."""
+    try:
+        ours = {found[4][0] for found in socket.getaddrinfo(address.host, address.port)}
+    except OSError:
+        return []
+    everywhere = {"0.0.0.0", "::"}
+    found = []
+    for file in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in _read(file).splitlines()[1:]:
+            fields = line.split()
+            host, _, port = fields[1].partition(":")
+            if fields[3] == _LISTENING and int(port, 16) == address.port:
+                theirs = _ip(host)
+                if theirs in ours | everywhere or ours & everywhere:
+                    found.append(fields[9])
+    return found
+
+
+def _ip(digits: str) -> str:
+    """The address of /proc/net/tcp, which writes each four bytes as a number of this machine."""
+    words = [int(digits[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(digits), 8)]
+    return socket.inet_ntop(socket.AF_INET6 if len(words) > 1 else socket.AF_INET, b"".join(words))
+
+
+def _processes() -> list[int]:
+    with suppress(OSError):
+        return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return []
+
+
+def _files(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it is another user's, or has ended
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(os.readlink(file))
+    return found
+
+
+def _parent(pid: int) -> int:
+    # "4711 (name) S 1 ...", and a name may have blanks and brackets.
+    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,25 @@
+"""The names: as a search compares them they stand in the catalog a second time, and must say the same there."""
+
+from collections.abc import Iterator
+
+from db.audit.discrepancy import Discrepancy
+from db.connection import run
+from db.snapshots import CATALOG, CHUNK, Snapshots
+from domain.values import fold
+
+
+def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
+    """Each product is found by a search for its name."""
+    after = ""
+    while True:
+        with snapshots.look(CATALOG) as connection:
+            names = run(connection, _NAMES, {"after": after, "limit": CHUNK})
+        for name, folded in names:
+            if folded != fold(str(name)):
+                yield Discrepancy("schema", name, f"is not found by a search, which compares {folded!r}")
+        if len(names) < CHUNK:
+            return
+        after = names[-1][0]
+
+
+_NAMES = "SELECT name, folded FROM catalog.products WHERE name > :after ORDER BY name LIMIT :limit"

@@ -1,0 +1,92 @@
+"""Batches that fail are asked again in halves, so that whatever the other side cannot answer fails alone."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from domain.errors import Unavailable
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+# To find one among 112 takes 8 failures in a row. When more follow each other, all fail, and not for one's sake.
+MAX_FAILURES_IN_A_ROW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Stands in the place of an answer: this question fails when it is asked alone."""
+
+    error: Exception
+
+
+def isolated(
+    call: Callable[[Sequence[Q]], Sequence[A]], questions: Sequence[Q], most: int
+) -> Iterator[tuple[Q, A | Failed]]:
+    """Each question with its answer, in their order. At most `most` of them go in one call.
+
+    Raises what `call` raises when the fault is not in the questions: the error says so by its `retry_after_s`, or
+    too many calls fail one after the other. What was answered before has been yielded.
+    """
+    todo = [questions[start : start + most] for start in range(0, len(questions), most)][::-1]
+    failures = 0
+    while todo:
+        batch = todo.pop()
+        try:
+            answers = call(batch)
+        except Exception as error:
+            failures += 1
+            if concerns_all(error) or failures > MAX_FAILURES_IN_A_ROW:
+                raise
+            if len(batch) == 1:
+                yield batch[0], Failed(error)
+            else:
+                half = len(batch) // 2
+                todo += [batch[half:], batch[:half]]
+        else:
+            failures = 0
+            yield from zip(batch, answers, strict=True)
+
+
+def answer_each(
+    call: Callable[[Sequence[Q], float | None], Sequence[A]], questions: Sequence[Q], most: int, within_s: float | None
+) -> list[A | Unavailable]:
+    """An answer for each question, in their order; Unavailable for those that the other side cannot answer.
+
+    `call` gets the seconds that are left of `within_s`. Raises Unavailable when there is no answer at all, and at once
+    whatever else `call` raises: a defect must not look like a tier that is away.
+    """
+    deadline = None if within_s is None else time.monotonic() + within_s
+
+    def ask(batch: Sequence[Q]) -> Sequence[A]:
+        if deadline is None or len(batch) == len(questions):
+            return call(batch, within_s)
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Unavailable(retry_after_s=1)
+        return call(batch, left_s)
+
+    answers: list[A | Unavailable] = []
+    has_answer = not questions
+    trouble = Unavailable()
+    try:
+        for _question, answer in isolated(ask, questions, most):
+            if not isinstance(answer, Failed):
+                answers.append(answer)
+                has_answer = True
+            elif isinstance(answer.error, Unavailable):
+                answers.append(answer.error)
+                trouble = answer.error
+            else:
+                raise answer.error
+    except Unavailable as error:  # from here on there is none
+        trouble = error
+    if not has_answer:
+        raise trouble
+    return [*answers, *[trouble] * (len(questions) - len(answers))]
+
+
+def concerns_all(error: Exception) -> bool:
+    """Whether other questions would fail now as well."""
+    return isinstance(error, Unavailable) and error.retry_after_s is not None

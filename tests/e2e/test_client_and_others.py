@@ -1,0 +1,207 @@
+"""The shopper's program where something else than the store answers: a proxy, a stranger, or a stranger's text."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from tests.answering import answering
+from tests.tiers import ROOT, clean_environment
+
+CERTIFICATE = Path(__file__).parents[1] / "certificates" / "localhost.pem"
+BUY = ["--mode", "3", "--product", "Tux", "--quantity", "1"]
+QUERY = ["--mode", "2", "--product", "Tux"]
+TUX = '{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
+HOSTILE = "\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
+HARMLESS = r"\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
+
+
+def client(front: str, *arguments: str, answers: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "client", *arguments],
+        cwd=ROOT,
+        env=clean_environment() | {"FRONT": front} | variables,
+        input=answers,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def on_terminal(front: str, columns: int, *arguments: str) -> str:
+    """What the client shows on a terminal of this width, without codes for colours."""
+    terminal, end = pty.openpty()
+    environment = clean_environment() | {"FRONT": front, "TERM": "xterm", "COLUMNS": str(columns)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "client", *arguments], cwd=ROOT, env=environment, stdin=end, stdout=end, stderr=end
+    )
+    os.close(end)
+    shown = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            shown += chunk
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    finally:
+        os.close(terminal)
+    assert process.wait(timeout=20) == 0
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+
+
+def error(status: int, message: str) -> Response:
+    return Response(json.dumps({"error": {"code": status, "message": message}}), status)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("arguments", [BUY, QUERY], ids=["buy", "query"])
+def test_no_redirect_is_followed(status: int, arguments: list[str]) -> None:
+    seen: list[str] = []
+
+    def redirect(request: Request) -> Response:
+        seen.append(request.path)
+        return Response("", status, {"Location": "https://127.0.0.1/elsewhere"})
+
+    with answering(redirect) as port:
+        ended = client(f"127.0.0.1:{port}", *arguments)
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert f"redirects to https://127.0.0.1/elsewhere (HTTP {status}); set FRONT to" in line
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(("status", "form"), [(404, []), (404, ["--json"]), (503, ["--json"])])
+def test_a_message_is_text_that_does_nothing(status: int, form: list[str]) -> None:
+    with answering(lambda _request: error(status, HOSTILE)) as port:
+        ended = client(f"127.0.0.1:{port}", *BUY, *form)
+    assert ended.returncode == 1
+    assert HARMLESS in ended.stderr and "Traceback" not in ended.stderr
+    told = json.loads(ended.stdout)["error"] if form else ended.stdout
+    assert HARMLESS in told or status == 503
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
+
+
+def test_a_long_message_is_cut(tmp_path: Path) -> None:
+    with answering(lambda _request: error(404, "x" * 100_000)) as port:
+        ended = client(f"127.0.0.1:{port}", *BUY)
+    assert len(ended.stderr) < 500
+
+
+def test_a_products_name_is_text_too() -> None:
+    listed = [{"name": "[b] \u202exuT", "price": 1.5, "quantity": 2}]
+
+    def shop(request: Request) -> Response:
+        return Response(json.dumps({"data": listed, "next": None}) if request.path == "/products" else TUX)
+
+    with answering(shop) as port:
+        ended = client(f"127.0.0.1:{port}", answers="2\nTux\n1\n", PYTHONIOENCODING="utf-8")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "  [b] \\u202exuT: 1.50, 2 in stock\n" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "1",
+        "[" * 100_000,
+        '{"data": []}',
+        '{"data": {"name": "Tux", "price": NaN, "quantity": 1}}',
+        '{"data": {"name": "Tux", "price": 1e999, "quantity": 1}}',
+        '{"data": {"name": "\\ud800", "price": 1, "quantity": 1}}',
+        '{"data": {"name": 5, "price": 1, "quantity": 1}}',
+    ],
+    ids=range(8),
+)
+def test_an_answer_of_another_shape_is_one_line(body: str) -> None:
+    with answering(lambda _request: Response(body)) as port:
+        for arguments in (QUERY, BUY):
+            ended = client(f"127.0.0.1:{port}", *arguments)
+            assert (ended.returncode, ended.stderr) == (
+                1,
+                f"client: what answers at http://127.0.0.1:{port} is not this store\n",
+            )
+
+
+def test_a_store_behind_a_tls_proxy_is_reached_and_its_certificate_verified() -> None:
+    with answering(lambda _request: Response(TUX), CERTIFICATE) as port:
+        trusted = client(f"https://127.0.0.1:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
+        unknown = client(f"https://localhost:{port}", *QUERY)
+    assert (trusted.returncode, trusted.stderr) == (0, "")
+    assert trusted.stdout.startswith("Tux: 25.99, 80 in stock\n")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith(f"client: the certificate of https://localhost:{port} is not to be trusted: self")
+    assert unknown.stderr.count("\n") == 1
+
+
+def test_the_certificate_must_be_of_the_host() -> None:
+    with answering(lambda _request: Response(TUX), CERTIFICATE) as port:
+        ended = client(f"https://127.0.0.2:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
+    assert ended.returncode == 1
+
+
+def test_the_price_paid_is_asked_for_with_the_buys_key() -> None:
+    keys: set[str] = set()
+
+    def shop(request: Request) -> Response:
+        key = request.headers["Idempotency-Key"]
+        if request.method == "POST":
+            keys.add(key)
+            return Response('{"data": {"order_number": "7"}}')
+        return Response('{"data": {"price": 1.25}}') if key in keys else error(404, "order not found")
+
+    with answering(shop) as port:
+        ended = client(f"127.0.0.1:{port}", "--mode", "3", "--product", "Tux", "--quantity", "2")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith("Order 7: 2 Tux at 1.25, 2.50 in all\n")
+
+
+@pytest.mark.parametrize("answer", [error(404, "order not found"), Response("<h1>No</h1>", 403)], ids=["404", "other"])
+def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
+    def shop(request: Request) -> Response:
+        return Response('{"data": {"order_number": "7"}}') if request.method == "POST" else answer
+
+    with answering(shop) as port:
+        ended = client(f"127.0.0.1:{port}", *BUY)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("Order 7: 1 Tux\n")
+
+
+def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
+    listed = Response('{"data": [], "next": null}')
+    with answering(lambda request: listed if request.path == "/products" else Response(TUX)) as port:
+        ended = subprocess.run(
+            [sys.executable, "-m", "client"],
+            cwd=ROOT,
+            env=clean_environment() | {"FRONT": f"127.0.0.1:{port}", "PYTHONUTF8": "1"},
+            input=b"2\nb\xe4r\nTux\n1\n",
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"  'b\\udce4r' is not UTF-8\nProduct: " in ended.stdout
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80])
+def test_no_terminal_is_too_narrow_for_the_figures(columns: int) -> None:
+    with answering(lambda _request: error(404, "no such product in the whole wide world")) as port:
+        shown = on_terminal(f"127.0.0.1:{port}", columns, *QUERY, "--count", "3")
+    assert "\u2026" not in shown
+    assert max(len(line) for line in shown.splitlines()) <= columns
+    unwrapped = re.sub(r"[\s│]+", "", shown)
+    for text in ("requests", "outcomes", "3nosuchproductinthewholewideworld", "meanms", "p50", "p95", "p99"):
+        assert text in unwrapped
+
+
+@pytest.mark.parametrize("columns", ["20", "40"])
+def test_in_a_pipe_a_row_is_one_line(columns: str) -> None:
+    with answering(lambda _request: error(404, "no such product in the whole wide world")) as port:
+        ended = client(f"127.0.0.1:{port}", *QUERY, "--count", "3", COLUMNS=columns)
+    assert re.search(r"^│ query +│ +3 │ 3 no such product in the whole wide world │", ended.stdout, re.MULTILINE)

@@ -1,0 +1,45 @@
+"""Programs where the environment has what is not theirs: signs in folders, wrong settings of others."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.store import Store
+from tests.tiers import NAMES, ROOT, Tiers, clean_environment
+
+
+@pytest.mark.parametrize("name", ["100% %(x)s", "%"])
+def test_the_folder_for_temporary_files_may_have_a_percent_sign(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    with Store(tmp_path / "data", TMPDIR=str(folder)) as store:
+        assert "toy store" in store.output()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_health_check_needs_the_address_of_its_tier_alone(tmp_path: Path, name: str) -> None:
+    tiers = Tiers(tmp_path / "data")
+    others = [f"{variable}_BIND" for variable in ("CATALOG", "ORDER", "FRONT") if not name.startswith(variable.lower())]
+    wrong = dict.fromkeys(others, ":") | {"DATA_DIR": "~nobody-known", "TIER_SECRET_FILE": "/nowhere", "p": "abc"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "conf.health", name],
+        cwd=ROOT,
+        env=tiers.environment | wrong,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (1, f"{name} does not answer at {tiers.url(name)}\n")
+
+
+@pytest.mark.parametrize("command", [["make", "help"], [sys.executable, "-m", "conf.run", "--help"]])
+def test_help_is_given_whatever_is_set(command: list[str]) -> None:
+    wrong = {"CATALOG_BIND": ":", "p": "abc", "DATA_DIR": "~nobody-known"}
+    ended = subprocess.run(
+        command, cwd=ROOT, env=clean_environment() | wrong, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 0
+    assert "CATALOG_BIND" in ended.stdout and "Traceback" not in ended.stderr

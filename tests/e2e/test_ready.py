@@ -1,0 +1,69 @@
+"""A tier that lives and cannot do its work says so, and says what it lacks."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.tiers import NAMES, ROOT, Tiers, running
+from tests.waiting import wait_until
+
+TIMEOUT_S = 10.0
+
+
+def ready(tiers: Tiers, name: str) -> tuple[int, str]:
+    """The status, and what is away."""
+    response = requests.get(f"{tiers.url(name)}/ready", timeout=TIMEOUT_S)
+    if response.status_code == 200:
+        assert response.json() == {"data": {"status": "ready"}}
+        return 200, ""
+    assert int(response.headers["Retry-After"]) >= 1
+    return response.status_code, response.json()["error"]["message"]
+
+
+def program(tiers: Tiers, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "conf.health", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        assert [ready(tiers, name) for name in NAMES] == [(200, "")] * 3
+        assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=TIMEOUT_S).status_code == 200
+        tiers.stop("catalog")
+        wait_until("the order tier misses the catalog", lambda: ready(tiers, "order")[0] == 503, within_s=20)
+        assert ready(tiers, "order") == (503, "not ready: catalog: does not answer")
+
+        def front_end_misses_both() -> bool:
+            status, why = ready(tiers, "front_end")
+            return status == 503 and "catalog: does not answer" in why and "order tier: not ready" in why
+
+        wait_until("the front end misses both", front_end_misses_both, within_s=20)
+        for name in ("front_end", "order"):
+            assert requests.get(f"{tiers.url(name)}/health", timeout=TIMEOUT_S).status_code == 200, "it lives"
+            assert program(tiers, name).returncode == 0
+            missing = program(tiers, "--ready", name)
+            assert missing.returncode == 1
+            assert "not ready: catalog: does not answer" in missing.stderr
+        assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=20).status_code == 503
+        tiers.start("catalog")
+        wait_until(
+            "all are ready again", lambda: [ready(tiers, name) for name in NAMES] == [(200, "")] * 3, within_s=20
+        )
+        assert program(tiers, "--ready", "front_end").returncode == 0
+        lines = [line for line in tiers.log.read_text().splitlines() if "the catalog at" in line]
+    lost, found = ([line for line in lines if word in line] for word in ("does not answer", "answers again"))
+    # The order tier has one worker, the front end two. Each tells its own.
+    assert 2 <= len(lost) <= 3, lines
+    assert 1 <= len(found) <= len(lost), "one that was not asked again does not know"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--ready"], ["shop"], ["catalog", "order"], ["--ready", "--ready", "order"]]
+)
+def test_the_program_says_how_it_is_used(tmp_path: Path, arguments: list[str]) -> None:
+    told = program(Tiers(tmp_path / "data"), *arguments)
+    assert told.returncode == 2
+    assert told.stderr.startswith("usage: python -m conf.health [--ready] catalog|order|front_end")

@@ -1,0 +1,56 @@
+"""Buys in doubt that the catalog tier refuses to read, such as those of an older release with other rules for names."""
+
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from conf.settings import Address
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Unavailable
+from domain.values import Buy
+from tests.answering import answering
+from tests.books import Books
+from tests.steps import begin
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.clients import HttpCatalog
+from wsgi_apps.peer import Peer
+from wsgi_apps.recovery import Recovery
+
+UNREADABLE = Buy("unreadable", "a\nb", 1)
+
+
+@pytest.fixture
+def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
+    """One whose catalog is behind HTTP."""
+    app = CatalogApp(catalog)
+
+    def answer(request: Request) -> Response:
+        return Response.from_app(app, request.environ, buffered=True)
+
+    with answering(answer) as port, closing(Peer("catalog", Address("127.0.0.1", port), deadline_s=10.0)) as peer:
+        yield Checkout(orders, HttpCatalog(peer))
+
+
+def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(
+    checkout: Checkout, orders: OrderStore, tmp_path: Path
+) -> None:
+    buys = [Buy(f"k{number}", "Bird", 1) for number in range(30)]
+    begin(orders, [*buys[:10], UNREADABLE, *buys[10:]])
+    recovery = Recovery(checkout)
+    for now in (0.0, 4.0):
+        with suppress(Unavailable):
+            recovery.sweep(now)
+    assert orders.intents(100) == [UNREADABLE]
+    assert {key for _, key, _, _ in Books.read(tmp_path).orders} == {buy.key for buy in buys}
+
+
+def test_it_keeps_no_other_buy_of_its_batch_from_its_answer(checkout: Checkout, orders: OrderStore) -> None:
+    answers = checkout.place_all([Buy("a", "Tux", 1), UNREADABLE, Buy("b", "Nix", 1)], within_s=10.0)
+    assert answers[0] == 0
+    assert [type(answer).__name__ for answer in answers[1:]] == ["Unavailable", "ProductNotFound"]
+    assert orders.intents(10) == [UNREADABLE]

@@ -1,0 +1,88 @@
+"""When another tier is asked again: pauses that grow, a budget, and as long after as it wishes."""
+
+import email.utils
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+_FIRST_PAUSE_S = 0.04
+# A call of 6 s asks a tier that gives no answer ten times at most.
+_LONGEST_PAUSE_S = 2.5
+# Nobody listens: there is nobody whom it costs anything, and who restarts is soon back.
+_LONGEST_PAUSE_BEFORE_NOBODY_S = 0.5
+
+# In one call, without a Retry-After. The tier is there and overloaded: more of the same would not help it.
+MAX_TIMES_TOLD_LATER = 4
+
+# No tier of this store asks to be left alone for longer; a proxy between them may, and be mistaken.
+LONGEST_RETRY_AFTER_S = 600
+
+
+def backoff_s(retry: int, *, nobody_listens: bool = False) -> float:
+    """Seconds to wait before the retry of this number, from 0: exponential back-off.
+
+    A random part keeps the callers of a tier that comes back from coming all at once.
+    """
+    longest_s = _LONGEST_PAUSE_BEFORE_NOBODY_S if nobody_listens else _LONGEST_PAUSE_S
+    return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), longest_s) * random.uniform(0.5, 1.0)
+
+
+class RetryBudget:
+    """A token bucket, as Finagle and gRPC have it: the retries at a tier are a small share of the calls to it.
+
+    Each call puts `share` of a token in and each retry takes one out. A few come by themselves each second, for a tier
+    that few calls go to restarts, too. So a tier in trouble is not asked more than a little above what it is asked
+    anyway, however many callers would try again.
+    """
+
+    def __init__(
+        self,
+        *,
+        share: float = 0.1,
+        floor_per_s: float = 1.0,
+        most: float = 12.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._share = share
+        self._floor_per_s = floor_per_s
+        self._most = most
+        self._clock = clock
+        self._tokens = most
+        self._at = clock()
+        self._mutex = threading.Lock()
+
+    def deposit(self) -> None:
+        """A call is made."""
+        with self._mutex:
+            self._tokens = min(self._most, self._tokens + self._share)
+
+    def withdraw(self, within_s: float) -> float | None:
+        """Take the token of a retry: the seconds until it is there. None, and none taken, when it comes too late."""
+        with self._mutex:
+            now = self._clock()
+            self._tokens = min(self._most, self._tokens + (now - self._at) * self._floor_per_s)
+            self._at = now
+            wait_s = max(0.0, 1.0 - self._tokens) / self._floor_per_s
+            if wait_s > within_s:
+                return None
+            self._tokens -= 1.0
+            return wait_s
+
+
+def parse_retry_after(text: str | None) -> int | None:
+    """The seconds that a Retry-After header says, as a number or as a date; None when it says nothing."""
+    if text is None:
+        return None
+    text = text.strip()
+    if re.fullmatch(r"[0-9]+", text):
+        # Its length first: Python turns no more than some thousand digits into a number.
+        return min(int(text[:9]), LONGEST_RETRY_AFTER_S)
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    left_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return max(0, min(int(left_s) + 1, LONGEST_RETRY_AFTER_S))
