@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test bench bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -72,6 +72,9 @@ soak: .venv/bench ## Two hours of shopping with a kill every minute; ARGS="--min
 
 compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
 	$(BIN)/pytest tests/compose
+
+browser-test: .venv/dev ## What pages of other sites can do, by a real browser; needs chromium
+	$(BIN)/pytest tests/browser
 
 bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results

@@ -3,15 +3,19 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, closed_bind_of, settings
+from conf.common import announce, bind_of, settings, take_over
 from wsgi_apps.catalog import prepare
 
 wsgi_app = "wsgi_apps.catalog:create_app()"
 proc_name = "toystore catalog"
-bind = closed_bind_of(settings.catalog)
+bind = bind_of(settings.catalog)
 workers = settings.catalog.workers
 threads = settings.catalog.threads
 
 
 def when_ready(server: Any) -> None:
     announce(server, settings.catalog, prepare)
+
+
+def on_reload(server: Any) -> None:
+    take_over(server, settings.catalog)

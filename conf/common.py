@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import Any
 
 from conf.addresses import reached_at
+from conf.listeners import addresses_of, put_back, require_own_listeners
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start, require_closed
+from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 
@@ -69,16 +70,6 @@ def bind_of(tier: Tier) -> str:
     return str(tier.bind)
 
 
-def closed_bind_of(tier: Tier) -> str:
-    """`bind_of` a tier behind. One that strangers could reach and that would obey them ends the start at once."""
-    bind = bind_of(tier)
-    try:
-        require_closed(settings, tier)
-    except SettingsError as error:
-        refuse_to_start(str(error))
-    return bind
-
-
 def allow_files() -> None:
     """Let each worker open as many files as it may need: connections, and what its threads open beside.
 
@@ -98,6 +89,24 @@ def allow_files() -> None:
 allow_files()
 
 
+def take_over(server: Any, tier: Tier) -> None:
+    """For gunicorn's when_ready and on_reload, both before it starts a worker: what it was told beside our settings.
+
+    A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
+    """
+    try:
+        require_own_listeners(server, settings, tier)
+    except SettingsError as error:
+        refuse_to_start(str(error))
+    ours = {
+        "worker_class": worker_class,
+        "workers": tier.workers,
+        "forwarder_headers": forwarder_headers,
+        "forwarded_allow_ips": forwarded_allow_ips,
+    }
+    put_back(server, tier, ours)
+
+
 def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
     """For gunicorn's when_ready: prepare the state, then print the address that the tier serves.
 
@@ -105,14 +114,16 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     have touched the state. What must not be served ends the start with one line and exit code 2, a
     trouble that may pass with exit code 1, behind which supervisord tries again.
     """
+    take_over(server, tier)
     try:
         prepare(settings)
     except (StartPostponed, Unavailable) as error:
         refuse_to_start(f"{tier.name}: {error}", exit_code=1)
     except StartRefused as error:
         refuse_to_start(f"{tier.name}: {error}")
-    host, port = server.LISTENERS[0].sock.getsockname()[:2]
+    places: list[str] = []
+    for place in addresses_of(server):
+        places += [address.url for address in reached_at(place)] if isinstance(place, Address) else [place]
     # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
-    places = ", ".join(address.url for address in reached_at(Address(host, port)))
-    sys.stdout.write(f"{tier.name} serves {places}\n")
+    sys.stdout.write(f"{tier.name} serves {', '.join(places)}\n")
     sys.stdout.flush()

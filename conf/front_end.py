@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, settings
+from conf.common import announce, bind_of, settings, take_over
 from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
@@ -23,3 +23,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 def when_ready(server: Any) -> None:
     announce(server, settings.front_end, prepare=lambda _settings: None)
+
+
+def on_reload(server: Any) -> None:
+    take_over(server, settings.front_end)

@@ -3,18 +3,22 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, closed_bind_of, settings
+from conf.common import announce, bind_of, settings, take_over
 from wsgi_apps.order import prepare, start_recovery
 
 wsgi_app = "wsgi_apps.order:create_app()"
 proc_name = "toystore order"
-bind = closed_bind_of(settings.order)
+bind = bind_of(settings.order)
 workers = settings.order.workers
 threads = settings.order.threads
 
 
 def when_ready(server: Any) -> None:
     announce(server, settings.order, prepare)
+
+
+def on_reload(server: Any) -> None:
+    take_over(server, settings.order)
 
 
 def post_worker_init(_worker: Any) -> None:

@@ -58,6 +58,10 @@ Settings (environment variables)
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
+  CATALOG_HOSTS, ORDER_HOSTS  names by which the tier may be asked (the Host of a request), with commas between them,
+                              beside localhost, addresses, and the hosts in CATALOG, ORDER and _BIND
+                              default: names without a dot
+  FRONT_HOSTS                 likewise, and FRONT                     default: names without a dot on loopback, else any
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
   ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
   FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
@@ -95,6 +99,17 @@ class Address:
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether what listens there is reached by this machine alone."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+    @property
     def url(self) -> str:
         """The address as shoppers write it. http has no port of its own here: each tier has another default."""
         return f"{self.scheme}://{self}".removesuffix(":443" if self.scheme == "https" else "")
@@ -109,6 +124,7 @@ class Tier:
     address: Address
     workers: int
     threads: int
+    hosts: frozenset[str]  # names by which it may be asked beside those of `bind` and `address`, in lower case
 
     @property
     def bind_variable(self) -> str:
@@ -118,13 +134,7 @@ class Tier:
     @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine reaches it."""
-        if self.bind.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.bind.host)
-        except ValueError:
-            return False
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+        return self.bind.is_loopback
 
     @property
     def here(self) -> Address:
@@ -193,11 +203,17 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
 def require_closed(settings: Settings, *behind: Tier) -> None:
     """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
     for tier in behind:
-        if not (tier.is_on_loopback or settings.secrets or settings.trust_network):
-            raise SettingsError(
-                f"{tier.bind_variable}: at {tier.bind} the {tier.name} tier obeys whoever reaches it; set "
-                "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
-            )
+        require_closed_at(settings, tier, tier.bind)
+
+
+def require_closed_at(settings: Settings, tier: Tier, address: Address) -> None:
+    """Raises SettingsError when others than the tiers could ask this tier behind at an address where it listens."""
+    if not (address.is_loopback or settings.secrets or settings.trust_network):
+        cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
+        raise SettingsError(
+            f"{cause}: at {address} the {tier.name} tier obeys whoever reaches it; set "
+            "TIER_SECRET, or TRUST_NETWORK=1 when only the store's tiers can"
+        )
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
@@ -270,7 +286,7 @@ def _is_ipv6(text: str) -> bool:
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "WORKERS", "THREADS"], environ)
+    _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
     bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
@@ -278,12 +294,21 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     reach = environ.get(prefix)
     if not reach:
         return replace(tier, address=tier.here)
     # Before the front end there may be a TLS proxy; the tiers reach each other without one.
     return replace(tier, address=parse_address(prefix, reach, port, https=name == "front_end"))
+
+
+def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
+    names = [name.strip().lower() for name in environ[variable].split(",")] if environ.get(variable) else []
+    for name in names:
+        if not re.fullmatch(_HOST, name):
+            raise SettingsError(f"{variable}={environ[variable]!r}: {name!r} is not a host's name, without a port")
+    return frozenset(names)
 
 
 def _secrets(environ: Mapping[str, str]) -> Secrets | None:

@@ -1,5 +1,6 @@
 """The order log: orders, refused buys, and the intents of buys still in doubt."""
 
+import hmac
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from domain.values import Buy, Order, Sold
 APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "order"
 
-_ORDER = "SELECT number, product, quantity, price_cents, time FROM orders WHERE number = :number"
+_ORDER = "SELECT key, number, product, quantity, price_cents, time FROM orders WHERE number = :number"
 _KNOWN = """
     SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM refused WHERE key = :key
     UNION ALL SELECT 1 FROM intents WHERE key = :key"""
@@ -99,13 +100,17 @@ class OrderStore:
         with self._database.read() as connection:
             return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit, "skip": skip})]
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
         with self._database.read() as connection:
             rows = run(connection, _ORDER, {"number": number})
         if not rows:
             raise OrderNotFound
-        return Order(*rows[0])
+        order_key, *order = rows[0]
+        # In a time that does not tell how much of a guessed key was right.
+        if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
+            raise OrderNotFound
+        return Order(*order)
 
     def require_writable(self) -> None:
         """Raises Unavailable when the disk takes no writes."""

@@ -46,9 +46,9 @@ class Checkout:
                 receipts[at] = receipt
         return [_placed(receipt) for receipt in receipts]
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
-        return self._log.order(number)
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
+        return self._log.order(number, key)
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """The oldest buys in doubt, behind the first `skip`."""

@@ -52,8 +52,8 @@ class Orders(Protocol):
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
 
 
 class OrderLog(Protocol):
@@ -75,5 +75,5 @@ class OrderLog(Protocol):
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """The oldest buys in doubt, behind the first `skip`."""
 
-    def order(self, number: int) -> Order:
-        """Raises OrderNotFound."""
+    def order(self, number: int, key: str | None = None) -> Order:
+        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
+from werkzeug import routing
 from werkzeug.exceptions import (
     HTTPException,
     LengthRequired,
@@ -19,7 +20,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
     RequestTimeout,
 )
-from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.routing import BaseConverter, Map
 from werkzeug.wrappers import Request as WerkzeugRequest
 from werkzeug.wrappers import Response
 
@@ -37,6 +38,10 @@ T = TypeVar("T")
 MAX_BODY_BYTES = 64 * 1024
 # Where nobody knows better.
 RETRY_AFTER_S = 1
+# Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
+NO_WISHES = (b"", b"{}")
+# A browser must not take an answer for anything but JSON, a script for one, whatever a name in it looks like.
+HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff"}
 
 _log = logging.getLogger(__name__)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -45,18 +50,25 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 class Request(WerkzeugRequest):
     """A request with the few things that the store asks of it, parsed once."""
 
-    @cached_property
-    def idempotency_key(self) -> str:
-        """The client's key, or one made here. Raises Invalid."""
+    @property
+    def given_key(self) -> str | None:
+        """The client's key, None when it sent none. Raises Invalid."""
         text = self.headers.get("Idempotency-Key")
         if text is None:
-            return uuid.uuid4().hex
+            return None
         if "," in text:  # a server, or a proxy on the way, joins a header that stands twice so
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 
+    @cached_property
+    def idempotency_key(self) -> str:
+        """The key of a buy: the client's, or one made here. Raises Invalid."""
+        return self.given_key or uuid.uuid4().hex
+
     def buy(self, name: str, quantity: str) -> Buy:
-        """The buy that this request asks for. Raises Invalid."""
+        """The buy that this request asks for. Raises Invalid, also for a body: it might ask for something else."""
+        if self.whole_body.strip() not in NO_WISHES:
+            raise Invalid("the request has a body, and a buy takes none: product and quantity stand in the path")
         product, pieces = parse_name(name), parse_quantity(quantity)
         return Buy(self.idempotency_key, product, pieces)
 
@@ -80,6 +92,8 @@ class Request(WerkzeugRequest):
     def parameters(self, *names: str) -> dict[str, str]:
         """The query string. Raises Invalid for a name that is not among `names`, or stands twice."""
         raw = self.environ.get("QUERY_STRING", "")
+        if raw and not names:
+            raise Invalid("the request has a query string, and this path takes none")
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
         except UnicodeDecodeError:
@@ -92,6 +106,14 @@ class Request(WerkzeugRequest):
         if len(parameters) < len(pairs):
             raise Invalid("a parameter stands twice")
         return parameters
+
+
+class Rule(routing.Rule):
+    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused, and not read without it."""
+
+    def __init__(self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False) -> None:
+        super().__init__(path, methods=methods, endpoint=endpoint)
+        self.takes_query = takes_query
 
 
 class Segment(BaseConverter):
@@ -138,8 +160,10 @@ class App:
 
     def _answer(self, request: Request) -> Reply | Later[Any]:
         _ = request.whole_body  # a body that may not be taken is refused on every path
-        endpoint, values = self._urls.match(_path(request), request.method)
-        answer: Reply | Later[Any] = endpoint(request, **values)
+        rule, values = self._urls.match(_path(request), request.method, return_rule=True)
+        if not (isinstance(rule, Rule) and rule.takes_query):
+            request.parameters()
+        answer: Reply | Later[Any] = rule.endpoint(request, **values)
         return answer
 
     def _caught(self, request: Request, answer: Callable[[], T]) -> T | Reply:
@@ -201,5 +225,7 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 
 def json_response(reply: Reply) -> Response:
+    """The reply as it leaves. The line end behind the JSON keeps a terminal's prompt on a line of its own."""
     body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
-    return Response(body, reply.status, reply.headers, content_type="application/json")
+    headers = HEADERS_OF_ALL if reply.headers is None else {**reply.headers, **HEADERS_OF_ALL}
+    return Response(body + b"\n", reply.status, headers, content_type="application/json")

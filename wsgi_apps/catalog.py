@@ -3,8 +3,6 @@
 import logging
 from typing import TYPE_CHECKING
 
-from werkzeug.routing import Rule
-
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
 from db.identity import CATALOG_NAME, require_whole
@@ -12,8 +10,9 @@ from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_key, parse_name
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
+from wsgi_apps.origin import for_tiers
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
@@ -45,7 +44,7 @@ class CatalogApp(App):
         sellers, pool = BoundedPool(SALE_THREADS, SALES_IN_LINE), BoundedPool(threads, DECREMENTS_IN_LINE)
         pages = BoundedPool(PAGE_THREADS, PAGES_IN_LINE)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/lookups", methods=["POST"], endpoint=self.lookup),
             Rule("/store", methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
@@ -89,7 +88,8 @@ class CatalogApp(App):
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    return guarded(CatalogApp(_store(settings), settings.catalog.threads), settings.secrets)
+    app = CatalogApp(_store(settings), settings.catalog.threads)
+    return for_tiers(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:

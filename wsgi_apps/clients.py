@@ -98,9 +98,11 @@ class HttpOrders:
         """
         return answer_each(self._place_all, buys, MAX_BATCH, within_s)
 
-    def order(self, number: int) -> Order:
+    def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
-        return _read(self._peer.call("GET", f"/orders/{number}", retry=False), lambda body: order_of(body["data"]))
+        headers = None if key is None else {"Idempotency-Key": key}
+        answer = self._peer.call("GET", f"/orders/{number}", headers=headers, retry=False)
+        return _read(answer, lambda body: order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
         answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)

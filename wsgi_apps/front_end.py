@@ -1,21 +1,25 @@
 """The front end: the tier that shoppers see. It keeps no state, and sends what many ask at once on together."""
 
 from collections.abc import Sequence
-
-from werkzeug.routing import Rule
+from typing import TYPE_CHECKING
 
 from conf.settings import load
 from domain.checkout import MAX_BATCH
+from domain.errors import OrderNotFound
 from domain.protocols import Catalog, Found, Orders, Placed
 from domain.values import Buy, parse_name
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.origin import for_shoppers
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Later, Reply, in_thread
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -43,10 +47,11 @@ class FrontEndApp(App):
         self._catalog = catalog
         self._orders = orders
         pages, pool = BoundedPool(PAGE_THREADS, PAGES_IN_LINE), BoundedPool(threads, ORDERS_IN_LINE)
+        self._find_order = in_thread(queries.order, pool)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages)),
+            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
-            Rule("/orders/<number>", methods=["GET"], endpoint=in_thread(self.order, pool)),
+            Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
@@ -58,15 +63,19 @@ class FrontEndApp(App):
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
 
-    def order(self, _request: Request, number: str) -> Reply:
-        return queries.order(self._orders, number)
+    def order(self, request: Request, number: str) -> Later[Reply]:
+        """An order, for whoever knows its key. Numbers can be counted; to all others there is no such order."""
+        key = request.given_key
+        if key is None:
+            raise OrderNotFound
+        return self._find_order(self._orders, number, key)
 
     def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         placed = self._buys.ask([request.buy(name, quantity)])
         return Later(placed, lambda answers: Reply(placed_json(only(answers))))
 
 
-def create_app() -> FrontEndApp:
+def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
@@ -78,4 +87,5 @@ def create_app() -> FrontEndApp:
         },
         READY_TIMEOUT_S,
     )
-    return FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads, readiness)
+    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads, readiness)
+    return for_shoppers(app, settings.front_end)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from werkzeug.routing import Rule
-
 from conf.settings import Settings, load
 from db.identity import LOG_NAME, require_whole
 from db.order import OrderStore
@@ -17,9 +15,10 @@ from domain.protocols import Placed
 from domain.refusals import Allowance
 from domain.values import Buy
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request
+from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
+from wsgi_apps.origin import for_tiers
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
@@ -72,8 +71,9 @@ class OrderApp(App):
         placed = self._buys.ask(buys_of(request.whole_body))
         return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
 
-    def order(self, _request: Request, number: str) -> Reply:
-        return queries.order(self._checkout, number)
+    def order(self, request: Request, number: str) -> Reply:
+        """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
+        return queries.order(self._checkout, number, request.given_key)
 
 
 def create_app() -> "WSGIApplication":
@@ -88,7 +88,7 @@ def create_app() -> "WSGIApplication":
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
     checkout = PairedCheckout(worker.store, catalog, worker.allowance)
-    return guarded(OrderApp(checkout, readiness), settings.secrets)
+    return for_tiers(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:

@@ -20,6 +20,11 @@ from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, pars
 
 # From status, Content-Type and body to what they mean. Raises ValueError when they mean nothing.
 Decode = Callable[[int, str | None, bytes], Any]
+# By which a tier says that it does not accept another one, and where its operator looks.
+_REFUSALS = {
+    401: "is TIER_SECRET the same for both?",
+    403: "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -256,9 +261,9 @@ class Peer:
 
     def _require_acceptance(self, status: int) -> None:
         """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
-        is_refused = status == 401
+        is_refused = status in _REFUSALS
         if is_refused and not self._is_refused:
-            _log.error("the %s does not accept this tier: is TIER_SECRET the same for both?", self._name)
+            _log.error("the %s does not accept this tier: %s", self._name, _REFUSALS[status])
         self._is_refused = is_refused
         if is_refused:
             raise Unavailable(f"the {self._name} does not answer, try again", retry_after_s=1)

@@ -21,9 +21,9 @@ def products(catalog: Catalog, request: Request) -> Reply:
     return Reply(catalog.products(q=q, after=after, limit=limit))
 
 
-def order(orders: Orders, number: str) -> Reply:
-    """One order by its number."""
+def order(orders: Orders, number: str, key: str | None) -> Reply:
+    """One order by its number; with a key, only the order of that key."""
     parsed = parse_whole_number(number)
     if parsed is None:
         raise OrderNotFound
-    return Reply({"data": order_json(orders.order(parsed))})
+    return Reply({"data": order_json(orders.order(parsed, key))})

@@ -39,7 +39,7 @@ class Apart(Generic[Q, A]):
         return self._call(questions, left_s)
 
 
-def create_front_end() -> front_end.FrontEndApp:
+def create_front_end() -> "WSGIApplication":
     """The front end as gunicorn serves it, unjoined."""
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
     vars(front_end)["Together"] = Apart

@@ -54,11 +54,11 @@ class Urllib3Peer(Peer):
             return NoAnswer()
 
 
-def front_end_over_requests() -> front_end.FrontEndApp:
+def front_end_over_requests() -> "WSGIApplication":
     return _front_end(RequestsPeer)
 
 
-def front_end_over_urllib3() -> front_end.FrontEndApp:
+def front_end_over_urllib3() -> "WSGIApplication":
     return _front_end(Urllib3Peer)
 
 
@@ -70,7 +70,7 @@ def order_over_urllib3() -> "WSGIApplication":
     return _order(Urllib3Peer)
 
 
-def _front_end(peer: type[Peer]) -> front_end.FrontEndApp:
+def _front_end(peer: type[Peer]) -> "WSGIApplication":
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
     vars(front_end)["Peer"] = peer
     return front_end.create_app()

@@ -83,8 +83,8 @@ class Store:
                 self.fail(f"{method} {path} had no answer within {PATIENCE_S:.0f} s, at last: {trouble}")
             time.sleep(0.2)
 
-    def get(self, path: str) -> Any:
-        response = self.ask("GET", path)
+    def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        response = self.ask("GET", path, headers)
         assert response.status_code == 200, f"GET {path}: {response.text}"
         return response.json()["data"]
 
@@ -133,6 +133,12 @@ def test_only_the_front_end_is_published_and_only_on_loopback(store: Store) -> N
 def test_a_tier_behind_the_front_end_is_cut_off(store: Store, tier: str) -> None:
     networks = inspect(store.container(tier))["NetworkSettings"]["Networks"]
     assert [json.loads(output_of("docker", "network", "inspect", name))[0]["Internal"] for name in networks] == [True]
+
+
+def test_a_name_that_is_not_the_shops_is_refused(store: Store) -> None:
+    """A page whose own name was led to this machine would else buy here."""
+    for host, status in (("rebound.evil.example", 403), ("localhost", 200), ("127.0.0.1:80", 200), ("front_end", 200)):
+        assert store.ask("GET", "/products", {"Host": host}).status_code == status
 
 
 LOOK_AROUND = """
@@ -258,15 +264,15 @@ def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
 def assert_nothing_is_lost(store: Store) -> None:
     """The log has each order, the stock is what they leave, and each key still has its answer."""
     orders, sold = {}, Counter[str]()
-    for product, quantity, answer in store.answers.values():
+    for key, (product, quantity, answer) in store.answers.items():
         if "data" in answer:
-            orders[int(answer["data"]["order_number"])] = product, quantity
+            orders[int(answer["data"]["order_number"])] = key, product, quantity
             sold[product] += quantity
     assert sorted(orders) == list(range(len(orders)))
     # First what is there: a key that is sent again could bring back an order that was lost.
-    for number, bought in orders.items():
-        order = store.get(f"/orders/{number}")
-        assert (order["name"], order["quantity"]) == bought
+    for number, (key, *bought) in orders.items():
+        order = store.get(f"/orders/{number}", {"Idempotency-Key": key})
+        assert [order["name"], order["quantity"]] == bought
     assert store.stock() == {product: stock - sold[product] for product, stock in INITIAL_STOCK.items()}
     for key, (product, quantity, answer) in store.answers.items():
         assert store.post(product, quantity, key).json() == answer

@@ -27,7 +27,7 @@ def test_each_documented_exchange_is_answered_exactly(tiers: Tiers, exchange: Ex
 
 
 def test_each_tier_prints_its_address(tiers: Tiers) -> None:
-    lines = tiers.log.read_text().splitlines()
+    lines = [line for line in tiers.log.read_text().splitlines() if " serves " in line]
     assert sorted(lines) == sorted(f"{name} serves {tiers.url(name)}" for name in tiers.ports)
 
 
@@ -42,13 +42,30 @@ def test_what_was_bought_is_in_the_order_log(tiers: Tiers, tmp_path: Path) -> No
     Books.read(tiers.data_dir).check()
 
 
-def test_the_front_end_shows_an_order(tiers: Tiers) -> None:
-    number = requests.post(tiers.url("front_end") + "/Bird/3", timeout=10).json()["data"]["order_number"]
-    for name in ("front_end", "order"):
-        order = requests.get(f"{tiers.url(name)}/orders/{number}", timeout=10).json()["data"]
+@pytest.mark.parametrize(
+    "path", ["/products", "/products?limit=1&q=x", "/products/Tux", "/health", "/ready", "/nowhere"]
+)
+def test_what_passes_through_the_front_end_is_one_line_as_it_is_behind(tiers: Tiers, path: str) -> None:
+    for name in ("front_end", "catalog"):
+        response = requests.get(tiers.url(name) + path, timeout=10)
+        assert response.content.endswith(b"}\n") and response.content.count(b"\n") == 1
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"] == "application/json"
+
+
+NOT_FOUND = b'{"error": {"code": 404, "message": "order not found"}}\n'
+
+
+def test_the_front_end_shows_an_order_to_who_knows_its_key(tiers: Tiers) -> None:
+    bought = requests.post(tiers.url("front_end") + "/Bird/3", timeout=10)
+    number, key = bought.json()["data"]["order_number"], {"Idempotency-Key": bought.headers["Idempotency-Key"]}
+    for name, headers in (("front_end", key), ("order", key), ("order", {})):
+        order = requests.get(f"{tiers.url(name)}/orders/{number}", headers=headers, timeout=10).json()["data"]
         assert (order["order_number"], order["name"], order["quantity"], order["price"]) == (number, "Bird", 3, 39.99)
-        unknown = requests.get(f"{tiers.url(name)}/orders/999999", timeout=10)
-        assert (unknown.status_code, unknown.json()["error"]["message"]) == (404, "order not found")
+    unknown = requests.get(f"{tiers.url('order')}/orders/999999", timeout=10)
+    for headers in ({}, {"Idempotency-Key": "another"}):
+        hidden = requests.get(f"{tiers.url('front_end')}/orders/{number}", headers=headers, timeout=10)
+        assert (hidden.status_code, hidden.content) == (unknown.status_code, unknown.content) == (404, NOT_FOUND)
 
 
 def test_an_odd_name_travels_through_all_tiers(tiers: Tiers) -> None:

@@ -39,7 +39,8 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         owner("writeoff", "Cat", "45", "--note", "a zero too many", "--key", "b")
         owner("price", "Cat", "13", "--key", "c")
         assert ask(shop, "POST", f"{url}/Cat/2", "third") == (200, {"order_number": "1"})
-        assert [ask(shop, "GET", f"{url}/orders/{number}")[1]["price"] for number in (0, 1)] == [12.5, 13]
+        orders = [ask(shop, "GET", f"{url}/orders/{number}", key) for number, key in enumerate(("first", "third"))]
+        assert [order["price"] for _, order in orders] == [12.5, 13]
         with pytest.raises(apsw.ConstraintError, match="use python -m db restock, writeoff or correct"):
             apsw.Connection(str(tmp_path / "data" / "catalog.db")).execute("UPDATE products SET quantity = 1")
         owner("correct", "Cat", "2", "--note", "one is broken", "--key", "e")

@@ -42,7 +42,10 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
     [
         (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 200),  # neither length nor coding: no body
-        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 200),
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} ", 200),  # asks for nothing
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 400),
+        (b"POST /Tux/1?hold=10m HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"POST /Tux/1? HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Type: a/b\r\n\r\n", 200),
         (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\nScript-Name: /foo\r\n\r\n", 200),
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
@@ -65,6 +68,9 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
 def test_every_reply_is_json_in_the_stores_form(catalog: Tiers, request_bytes: bytes, status: int) -> None:
     given, headers, body = exchange(catalog, request_bytes)
     assert (given, headers["content-type"]) == (status, "application/json")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert body.endswith(b"}\n") and body.count(b"\n") == 1
+    assert int(headers["content-length"]) == len(body)
     reply = json.loads(body)
     if status != 200:
         assert list(reply) == ["error"]

@@ -137,6 +137,7 @@ def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
     with tier(says(200, {"data": order})) as peer:
         assert HttpOrders(peer).order(7) == Order(7, "Tux", 2, 2599, "now")
+        assert HttpOrders(peer).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
 
 
 PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"}'
@@ -440,14 +441,17 @@ def test_a_question_that_the_tier_cannot_answer_fails_alone() -> None:
 
 @pytest.mark.parametrize("is_one_alive", [True, False])
 def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fifty, of which one at most answers: were each given half of the deadline, they would take 100 seconds."""
+    """Of many, one at most answers: were the first given half of the deadline, nothing would be left for it."""
     real = socket.getaddrinfo
-    with deaf_port() as deaf, tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=4.0) as peer:
+    with (
+        deaf_port() as deaf,
+        tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=20.0 if is_one_alive else 4.0) as peer,
+    ):
 
         def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
             if host != "catalog.test":
                 return real(host, port, **options)
-            ports = [*[deaf] * 49, port if is_one_alive else deaf]
+            ports = [deaf] * 3 + [port] + [deaf] * 8 if is_one_alive else [deaf] * 50
             return [address for port in ports for address in real("127.0.0.1", port, type=socket.SOCK_STREAM)]
 
         def lookup() -> object:
@@ -579,16 +583,25 @@ def test_the_first_secret_is_sent() -> None:
     assert seen == [f"Bearer {'new-' * 8}", None]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "question"),
+    [
+        (401, "is TIER_SECRET the same for both?"),
+        (403, "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?"),
+    ],
+)
 def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_why_once(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, refusal: int, question: str
 ) -> None:
-    answers = iter([401, 401, 401, 200, 401, 401])
+    answers = iter([refusal, refusal, refusal, 200, refusal, refusal])
 
     def answer(request: Request) -> Response:
         status = next(answers)
-        return says(status, {"data": [None]} if status == 200 else {"error": {"code": 401, "message": "no"}})(request)
+        return says(status, {"data": [None]} if status == 200 else {"error": {"code": status, "message": "no"}})(
+            request
+        )
 
-    why = "the catalog does not accept this tier: is TIER_SECRET the same for both?"
+    why = f"the catalog does not accept this tier: {question}"
     with tier(answer, secrets=SECRETS) as peer, caplog.at_level(logging.INFO):
         for told in (1, 1, 1):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):

@@ -209,8 +209,78 @@ def test_a_large_body_is_413_and_changes_nothing(tiers: Tiers, catalog: CatalogS
         response = client.post(path, data=b"x" * (MAX_BODY_BYTES + 1))
         assert response.status_code == 413
         error_of(response)
-        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 200
-    assert catalog.product("Tux").quantity == 77
+        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 400, "not too large; but a buy takes none"
+    assert catalog.product("Tux").quantity == 80
+
+
+BUYS = [
+    ("front_end", "POST", ""),
+    ("order", "POST", "/products"),
+    ("order", "GET", "/products"),
+    ("catalog", "POST", ""),
+]
+
+
+@pytest.mark.parametrize(("tier", "method", "prefix"), BUYS)
+@pytest.mark.parametrize("query", ["hold=10m", "quantity=50", "x", "=", "&", "?", "%00", "q=&limit=1"])
+def test_a_buy_with_a_query_string_buys_nothing_and_says_so(
+    tiers: Tiers, catalog: CatalogStore, tier: str, method: str, prefix: str, query: str
+) -> None:
+    response = getattr(tiers, tier).open(f"{prefix}/Tux/1?{query}", method=method)
+    assert response.status_code == 400
+    assert "query string" in error_of(response)
+    assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize(("tier", "method", "prefix"), BUYS)
+@pytest.mark.parametrize(
+    "body", [b'{"customer": "me"}', b"hold=10m", b"x", b"[]", b"null", b'{"": {}}', b"\0", b"\xff"]
+)
+def test_a_buy_with_a_body_buys_nothing_and_says_so(
+    tiers: Tiers, catalog: CatalogStore, tier: str, method: str, prefix: str, body: bytes
+) -> None:
+    for kind in ("application/json", "application/x-www-form-urlencoded", "text/plain", "multipart/form-data"):
+        response = getattr(tiers, tier).open(f"{prefix}/Tux/1", method=method, data=body, content_type=kind)
+        assert response.status_code == 400
+        assert "a body" in error_of(response)
+    assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize(("tier", "method", "prefix"), BUYS)
+def test_a_buy_that_asks_for_nothing_else_is_taken(
+    tiers: Tiers, catalog: CatalogStore, tier: str, method: str, prefix: str
+) -> None:
+    client = getattr(tiers, tier)
+    assert client.open(f"{prefix}/Tux/1?", method=method).status_code == 200
+    for body in (b"", b"{}", b" {}\r\n"):
+        assert client.open(f"{prefix}/Tux/1", method=method, data=body, content_type="a/b").status_code == 200
+    assert catalog.product("Tux").quantity == 76
+
+
+@pytest.mark.parametrize(
+    ("tier", "method", "path"),
+    [
+        ("front_end", "GET", "/products/Tux"),
+        ("front_end", "HEAD", "/products/Tux"),
+        ("front_end", "GET", "/orders/0"),
+        ("front_end", "GET", "/health"),
+        ("catalog", "GET", "/products/Tux"),
+        ("catalog", "GET", "/health"),
+        ("catalog", "POST", "/lookups"),
+        ("catalog", "POST", "/sales"),
+        ("order", "GET", "/orders/0"),
+        ("order", "GET", "/health"),
+        ("order", "POST", "/buys"),
+    ],
+)
+def test_a_query_string_that_nothing_reads_is_400(tiers: Tiers, tier: str, method: str, path: str) -> None:
+    tiers.front_end.post("/Tux/1", headers={"Idempotency-Key": "k"})
+    sale = {"key": "s", "name": "Tux", "quantity": 1}
+    body = {"/lookups": {"names": ["Tux"]}, "/sales": {"sales": [sale]}, "/buys": {"sales": [sale]}}.get(path)
+    for query, status in (("?fields=price", 400), ("?", 200)):
+        response = getattr(tiers, tier).open(path + query, method=method, json=body, headers={"Idempotency-Key": "k"})
+        assert response.status_code == status
+        assert method == "HEAD" or status == 200 or "query string" in error_of(response)
 
 
 def test_a_chunked_body_is_411(tiers: Tiers) -> None:
@@ -271,15 +341,76 @@ def test_a_bad_list_is_400(tiers: Tiers, query: str) -> None:
 
 
 def test_an_order_is_shown_by_its_number(tiers: Tiers) -> None:
-    tiers.front_end.post("/Tux/2")
-    for client in (tiers.front_end, tiers.order):
-        order: Any = client.get("/orders/0").json
+    tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": "mine"})
+    for client, headers in ((tiers.front_end, {"Idempotency-Key": "mine"}), (tiers.order, {})):
+        order: Any = client.get("/orders/0", headers=headers).json
         time = order["data"].pop("time")
         assert order == {"data": {"order_number": "0", "name": "Tux", "quantity": 2, "price": 25.99}}
         assert time.endswith("Z")
         for unknown in ("1", "x", "-1", "9" * 30):
-            response = client.get(f"/orders/{unknown}")
+            response = client.get(f"/orders/{unknown}", headers=headers)
             assert (response.status_code, error_of(response)) == (404, "order not found")
+
+
+@pytest.mark.parametrize(
+    "key", [None, "other", "m", "mine2", "MINE", "Mine", "order-1", "*", "%", "0", '"mine"', "min%65"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_to_who_does_not_know_its_key_an_order_is_unknown(tiers: Tiers, key: str | None, method: str) -> None:
+    """Whoever counts would read the whole sales history."""
+    for bought_with in ("mine", "order-1"):
+        tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": bought_with})
+    headers = {} if key is None else {"Idempotency-Key": key}
+    shown, unknown = (tiers.front_end.open(f"/orders/{n}", method=method, headers=headers) for n in (0, 7))
+    assert (shown.status_code, shown.data, shown.headers) == (404, unknown.data, unknown.headers)
+    if key is not None:  # and the order tier, to which the key is passed on, does not tell either
+        assert tiers.order.get("/orders/0", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("key", ["", "mine,mine", "mine, mine", "a b", "x" * 129, "\xe9"])
+def test_a_key_that_is_none_is_400_whether_there_is_such_an_order_or_not(tiers: Tiers, key: str) -> None:
+    tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": "mine"})
+    for client in (tiers.front_end, tiers.order):
+        shown, unknown = (
+            client.get(f"/orders/{number}", environ_overrides={"HTTP_IDEMPOTENCY_KEY": key}) for number in (0, 7)
+        )
+        assert (shown.status_code, shown.data, shown.headers) == (400, unknown.data, unknown.headers)
+        assert "Idempotency-Key" in error_of(shown)
+
+
+def test_the_key_of_a_refused_buy_shows_no_order(tiers: Tiers) -> None:
+    tiers.front_end.post("/Tux/1000", headers={"Idempotency-Key": "refused"})
+    tiers.front_end.post("/Tux/1", headers={"Idempotency-Key": "mine"})
+    for number in ("0", "-1"):
+        response = tiers.front_end.get(f"/orders/{number}", headers={"Idempotency-Key": "refused"})
+        assert (response.status_code, error_of(response)) == (404, "order not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/products/Tux"),
+        ("GET", "/products/Nix"),
+        ("GET", "/products"),
+        ("GET", "/health"),
+        ("POST", "/Tux/1"),
+        ("POST", "/Tux/1000"),
+        ("POST", "/products/Tux/1"),
+        ("POST", "/products/Tux/1000"),
+        ("POST", "/Tux/x"),
+        ("PUT", "/products"),
+        ("GET", "/orders/0"),
+        ("POST", "/lookups"),
+        ("GET", "/a/b/c/d"),
+    ],
+)
+def test_every_answer_is_one_line_and_is_taken_for_json_alone(tiers: Tiers, method: str, path: str) -> None:
+    """A terminal's prompt stands on its own line, and a browser guesses nothing else from what stands in a name."""
+    for client in tiers:
+        response = client.open(path, method=method)
+        assert response.text.count("\n") == 1 and response.text.endswith("}\n")
+        assert int(response.headers["Content-Length"]) == len(response.data)
+        assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
 
 
 class Broken:
@@ -288,7 +419,7 @@ class Broken:
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         raise Unavailable
 
-    def order(self, number: int) -> Any:
+    def order(self, number: int, key: str | None = None) -> Any:
         raise ZeroDivisionError("a mistake of ours")
 
 
@@ -301,7 +432,7 @@ def test_unavailable_is_503_and_tells_when_to_come_back_and_with_which_key(catal
 
 def test_a_mistake_of_ours_is_told_to_the_log_alone(catalog: CatalogStore, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        response = Client(FrontEndApp(catalog, Broken())).get("/orders/1")
+        response = Client(FrontEndApp(catalog, Broken())).get("/orders/1", headers={"Idempotency-Key": "k"})
     assert (response.status_code, error_of(response)) == (500, "internal error")
     assert response.headers["X-Request-Id"] in caplog.text
     assert "ZeroDivisionError" in caplog.text

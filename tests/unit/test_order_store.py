@@ -1,3 +1,4 @@
+import hmac
 import time
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_an_order_is_found_by_its_number(orders: OrderStore) -> None:
     assert order.time.endswith("Z")
     with pytest.raises(OrderNotFound):
         orders.order(1)
+    assert orders.order(0, "a") == order
+
+
+@pytest.mark.parametrize("key", ["b", "", "aa", "A", "\xe9"])
+def test_an_order_is_not_found_with_another_key_and_the_time_does_not_tell_how_near_it_was(
+    orders: OrderStore, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    numbers(orders, "a", "b")
+    compared = []
+    monkeypatch.setattr(hmac, "compare_digest", lambda given, known: compared.append((given, known)))
+    with pytest.raises(OrderNotFound):
+        orders.order(0, key)
+    assert compared == [(key.encode(), b"a")]
 
 
 def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_path: Path) -> None:

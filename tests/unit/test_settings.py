@@ -80,7 +80,17 @@ def test_variables_of_others_are_none_of_our_business() -> None:
 
 def test_every_setting_is_described() -> None:
     text = describe()
-    for variable in ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "p", "FRONT_WORKERS", "CATALOG_BIND"):
+    for variable in (
+        "CATALOG",
+        "ORDER",
+        "FRONT",
+        "DATA_DIR",
+        "PRODUCTS",
+        "p",
+        "FRONT_WORKERS",
+        "CATALOG_BIND",
+        "FRONT_HOSTS",
+    ):
         assert f"  {variable}" in text
 
 

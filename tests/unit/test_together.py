@@ -305,3 +305,11 @@ def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pyte
             calls.ask([1])
     assert calls.ask([2]).result(PATIENCE_S) == [2]
     assert echo.calls == [[2]], "what was refused is not asked later"
+
+
+def test_no_more_are_waited_for_than_a_call_carries(echo: Echo) -> None:
+    calls = joined(echo, most=2, linger_s=10 * PATIENCE_S)
+    with Held(echo, calls):
+        later = [calls.ask([number]) for number in (1, 2, 3, 4)]
+    assert results(later) == [[1], [2], [3], [4]]
+    assert echo.calls == [[0], [1, 2], [3, 4]]

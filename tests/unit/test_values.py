@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_price, parse_quantity
+from domain.values import parse_key, parse_name, parse_price, parse_quantity, parse_stock
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,14 @@ def test_a_key_is_visible_ascii(text: str) -> None:
 def test_a_bad_key_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="the Idempotency-Key is"):
         parse_key(text)
+
+
+@pytest.mark.parametrize(("text", "least"), [("0", 0), ("1000000000", 0), ("1", 1), ("007", 1)])
+def test_a_stock_is_a_whole_number(text: str, least: int) -> None:
+    assert parse_stock(text, least) == int(text)
+
+
+@pytest.mark.parametrize(("text", "least"), [("1000000001", 0), ("-1", 0), ("0", 1), ("", 0), ("1.0", 0)])
+def test_a_bad_stock_is_refused(text: str, least: int) -> None:
+    with pytest.raises(Invalid, match=f"is not a whole number from {least} to 1,000,000,000"):
+        parse_stock(text, least)

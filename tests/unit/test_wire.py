@@ -1,10 +1,30 @@
+import json
+
 import pytest
 
 from domain.checkout import MAX_BATCH
 from domain.errors import Invalid
-from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, MAX_QUANTITY, Buy
+from domain.values import (
+    MAX_KEY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_PRICE_CENTS,
+    MAX_QUANTITY,
+    Buy,
+    Order,
+    Product,
+)
 from wsgi_apps.base import MAX_BODY_BYTES
-from wsgi_apps.wire import MAX_NAMES, buys_body, buys_of, names_body, names_of
+from wsgi_apps.wire import (
+    MAX_NAMES,
+    buys_body,
+    buys_of,
+    names_body,
+    names_of,
+    order_json,
+    order_of,
+    product_json,
+    product_of,
+)
 
 GOOD = b'{"sales": [{"key": "k", "name": "Tux", "quantity": 1}]}'
 
@@ -68,3 +88,12 @@ def test_a_call_carries_so_many_buys_and_no_more() -> None:
     assert buys_of(buys_body(buys[:MAX_BATCH])) == buys[:MAX_BATCH]
     with pytest.raises(Invalid, match="more than"):
         buys_of(buys_body(buys))
+
+
+def test_a_price_travels_to_the_cent() -> None:
+    """Half of all prices are not quite what a floating-point number says: 19.99 x 100 is 1998.9999…"""
+    for price_cents in (*range(20_000), MAX_PRICE_CENTS - 1, MAX_PRICE_CENTS):
+        product = Product("Tux", price_cents, 1)
+        assert product_of(json.loads(json.dumps(product_json(product)))) == product
+        order = Order(7, "Tux", 2, price_cents, "now")
+        assert order_of(json.loads(json.dumps(order_json(order)))) == order
