@@ -97,6 +97,9 @@ def _require_readable(path: Path) -> None:
         with peek(path) as connection:
             if connection is not None:
                 introduce(connection, None), last_order(connection), _is_used(connection)
+    except apsw.SQLError as error:  # no later try can mend it
+        other = "set DATA_DIR to another folder, or run python -m db audit if it is"
+        raise StartRefused(f"{path} is not a database of this tier ({error}); {other}") from error
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
         raise kind(explain(path, error, "DATA_DIR")) from error

@@ -1,6 +1,7 @@
 """One store id in both files, and which two files belong together."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -9,7 +10,8 @@ import pytest
 from db.audit import audit
 from db.audit.acceptance import accept
 from db.catalog import CatalogStore
-from db.identity import store_id, why_apart
+from db.connection import StartPostponed, StartRefused
+from db.identity import LOG_NAME, require_whole, store_id, why_apart
 from db.order import OrderStore
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
@@ -168,3 +170,11 @@ def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
 ) -> None:
     begin(orders, [Buy("early", "Tux", 1)])
     assert why_apart(tmp_path) is None
+
+
+def test_a_strangers_database_is_refused_for_good(tmp_path: Path) -> None:
+    with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as stranger:
+        stranger.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
+    with pytest.raises(StartRefused, match="not a database of this tier") as refused:
+        require_whole(tmp_path, LOG_NAME)
+    assert not isinstance(refused.value, StartPostponed), "supervisord would try again for ever"
