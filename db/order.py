@@ -47,16 +47,16 @@ class OrderStore:
             receipts = [
                 _begin(transaction, buy) if sale is None else _finish(transaction, buy, sale) for buy, sale in steps
             ]
-        self._note_order(steps, receipts)
+            self._note_newest(transaction)
         return receipts
 
-    def _note_order(self, steps: Sequence[Step], receipts: Sequence[Receipt | None]) -> None:
-        if self._mark is None:
-            return
-        for (buy, _), receipt in zip(reversed(steps), reversed(receipts), strict=True):
-            if isinstance(receipt, Order):
-                self._mark = LogMark(self._mark.store, buy.key)
-                return
+    def _note_newest(self, transaction: apsw.Connection) -> None:
+        """An older order, such as one that another worker had before, would tell less of the catalog's age.
+
+        Should the commit fail, it is of an order that the catalog has sold all the same.
+        """
+        if self._mark is not None and (newest := run(transaction, _NEWEST, {})):
+            self._mark = LogMark(self._mark.store, newest[0][0])
 
     def mark(self) -> LogMark | None:
         """What the log says of itself with each call to its catalog; None as long as it has met none."""
@@ -121,6 +121,7 @@ class OrderStore:
         self._database.close()
 
 
+_NEWEST = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
 _ADOPT = "INSERT INTO store (id) VALUES (:id)"
 _INTENT_OF_KEY = "SELECT product, quantity FROM intents WHERE key = :key"
 _INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """What an order log says of itself with each call: the id of its store, and the key of one of its newest orders."""
+    """What an order log says of itself with each call: the id of its store, and the key of its newest order."""
 
     store: str
     last_order: str | None

@@ -136,11 +136,14 @@ def parse_note(text: str) -> str:
     return note
 
 
-def parse_key(text: str, called: str = "the Idempotency-Key") -> str:
-    """Text from outside as an idempotency key; errors name it as `called`. Raises Invalid."""
+def parse_key(text: str, called: str = "the Idempotency-Key", most: int = MAX_KEY_CHARACTERS) -> str:
+    """Text from outside as an idempotency key of at most so many characters; errors name it as `called`.
+
+    Raises Invalid.
+    """
     if not text:
         raise Invalid(f"{called} is empty")
     # No comma: it joins a header that stands twice, and then nobody knows which of the two was meant.
-    if len(text) > MAX_KEY_CHARACTERS or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
-        raise Invalid(f"{called} is not 1 to {MAX_KEY_CHARACTERS} visible ASCII characters without a comma")
+    if len(text) > most or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
+        raise Invalid(f"{called} is not 1 to {most} visible ASCII characters without a comma")
     return text

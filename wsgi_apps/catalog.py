@@ -8,14 +8,23 @@ from db.catalog import CatalogStore
 from db.identity import CATALOG_NAME, require_whole
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
-from domain.values import parse_key, parse_name
+from domain.values import parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
 from wsgi_apps.origin import for_tiers
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
-from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
+from wsgi_apps.wire import (
+    buys_of,
+    found_json,
+    introduction_json,
+    last_order_of,
+    mark_of,
+    names_of,
+    product_json,
+    sale_json,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -66,9 +75,7 @@ class CatalogApp(App):
 
     def introduce(self, request: Request) -> Reply:
         """For the order tier: which store this is, so that it buys from its own and from no other."""
-        last_order = request.headers.get("Last-Order")
-        key = None if last_order is None else parse_key(last_order, called="Last-Order")
-        return Reply({"data": introduction_json(self._catalog.introduce(key))})
+        return Reply({"data": introduction_json(self._catalog.introduce(last_order_of(request.headers)))})
 
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""

@@ -17,6 +17,7 @@ from wsgi_apps.wire import (
     buys_body,
     found_of,
     introduction_of,
+    last_order_headers,
     mark_headers,
     names_body,
     order_of,
@@ -55,8 +56,7 @@ class HttpCatalog:
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        headers = {} if last_order is None else {"Last-Order": last_order}
-        answer = self._peer.call("GET", "/store", headers=headers, within_s=within_s)
+        answer = self._peer.call("GET", "/store", headers=last_order_headers(last_order), within_s=within_s)
         try:
             return _read(answer, lambda body: introduction_of(body["data"]))
         except StoreError as error:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, unquote
 
 from werkzeug.datastructures import Headers
 
@@ -10,7 +11,7 @@ from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
-from domain.values import Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
+from domain.values import MAX_KEY_CHARACTERS, Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
 from wsgi_apps.errors import error_json, error_of, status_of
 from wsgi_apps.json_body import check, members, parse_object
 
@@ -19,6 +20,9 @@ MAX_NAMES = 240
 
 # More than a page of the most products takes, all of the longest names and at the highest price.
 MAX_PAGE_BYTES = 512 * 1024
+
+# Of a key in a header: all that a shopper's key may have, but for the % that begins an escape.
+_AS_THEY_ARE = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
@@ -119,7 +123,7 @@ def introduction_of(value: Any) -> Introduction:
     last_sold = value["last_sold"]
     return Introduction(
         id=check(value["id"], str, "id"),
-        last_sold=None if last_sold is None else parse_key(last_sold),
+        last_sold=None if last_sold is None else check(last_sold, str, "last_sold"),
         has_last_order=check(value["has_last_order"], bool, "has_last_order"),
     )
 
@@ -128,15 +132,24 @@ def mark_headers(log: LogMark | None) -> dict[str, str]:
     """How an order log tells of itself in a call to its catalog."""
     if log is None:
         return {}
-    return {"Store-Id": log.store} if log.last_order is None else {"Store-Id": log.store, "Last-Order": log.last_order}
+    return {"Store-Id": log.store} | last_order_headers(log.last_order)
+
+
+def last_order_headers(key: str | None) -> dict[str, str]:
+    """The key of the newest order. The owner may have made it by hand, of characters that no header can carry."""
+    return {} if key is None else {"Last-Order": quote(key, safe=_AS_THEY_ARE)}
+
+
+def last_order_of(headers: Headers) -> str | None:
+    """The same key. Raises Invalid."""
+    text = headers.get("Last-Order")
+    return None if text is None else unquote(parse_key(text, called="Last-Order", most=12 * MAX_KEY_CHARACTERS))
 
 
 def mark_of(headers: Headers) -> LogMark | None:
     """Whose order log asks; None when it does not tell. Raises Invalid."""
-    store, last_order = headers.get("Store-Id"), headers.get("Last-Order")
-    if store is None:
-        return None
-    return LogMark(store, None if last_order is None else parse_key(last_order, called="Last-Order"))
+    store = headers.get("Store-Id")
+    return None if store is None else LogMark(store, last_order_of(headers))
 
 
 def placed_in_batch_json(placed: Placed) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from wsgi_apps import pairing
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.pairing import PairedCatalog, PairedCheckout
+from wsgi_apps.wire import introduction_of, last_order_headers, mark_headers
 
 
 class Tier(HttpCatalog):
@@ -132,6 +133,37 @@ def test_a_catalog_of_an_older_state_sells_nothing(
     tier.store.close()
 
 
+def test_an_old_key_that_is_sent_again_does_not_make_the_log_look_older(
+    checkout: PairedCheckout, tier: Tier, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    (tmp_path / "old").mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    checkout.place(Buy("k1", "Tux", 1))
+    assert checkout.place(Buy("k0", "Tux", 1)) == 0
+    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k2", "Tux", 1))
+    assert tier.store.product("Tux").quantity == 79
+    tier.store.close()
+
+
+def test_what_another_worker_has_ordered_last_is_asked_for_too(
+    checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    (tmp_path / "old").mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    other_worker = OrderStore(tmp_path / "order.db")
+    PairedCheckout(other_worker, PairedCatalog(other_worker, tier), Allowance(1_000)).place(Buy("k1", "Tux", 1))
+    other_worker.close()
+    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k2", "Tux", 1))
+    assert tier.store.product("Tux").quantity == 79
+    tier.store.close()
+
+
 def test_a_log_that_lacks_what_was_sold_takes_no_id(
     orders: OrderStore, tier: Tier, catalog: CatalogStore, checkout: PairedCheckout, tmp_path: Path
 ) -> None:
@@ -204,3 +236,24 @@ def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
     with pytest.raises(AnotherStore):
         catalog.sell([Buy("k", "Tux", 1)], log=LogMark("0" * 32, None))
     assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize(
+    "key", ["by hand 1", "by hand, 2", "Bär", "100%25", "%41", "\U0001f427" * 128, "a\nb", "x" * 128]
+)
+def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog: CatalogStore, key: str) -> None:
+    catalog.sell([Buy(key, "Tux", 1)])
+    client, last = Client(CatalogApp(catalog)), last_order_headers(key)
+    answer = client.get("/store", headers=last)
+    assert (
+        introduction_of((answer.json or {})["data"]) == catalog.introduce(key) and catalog.introduce(key).has_last_order
+    )
+    store = catalog.introduce(None).id
+    assert store is not None
+    sale = {"sales": [{"key": "new", "name": "Tux", "quantity": 1}]}
+    assert client.post("/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
+
+
+def test_a_shoppers_key_is_asked_for_as_it_is() -> None:
+    key = "".join(map(chr, range(0x21, 0x7F))).replace(",", "").replace("%", "")
+    assert last_order_headers(key) == {"Last-Order": key}
