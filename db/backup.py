@@ -21,6 +21,7 @@ from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import Database
 from db.errors import TROUBLE
+from db.identity import give_id_of_log, store_id
 from db.order import OrderStore
 from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
@@ -90,6 +91,8 @@ def restore(source: Path, target: Path, watch: Watch, only: File | None = None) 
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
             catalog.migrate(keep_copy=False)  # the backup is one
             log.migrate(keep_copy=False)
+        if only is CATALOG and store_id(source / CATALOG.name) is None:
+            give_id_of_log(folder, target / LOG.name)
         found = _audit_in_place(folder, target, wanted, watch)
         return Restored(found, tuple(_set_aside(target, wanted)))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartPostponed, StartRefused, run
+from db.connection import StartPostponed, StartRefused, run, transaction
 from db.errors import explain, is_lasting
 from db.log_check import foreign_log
 from db.patience import wait_for_locks
@@ -65,6 +65,25 @@ def other_store(folder: Path) -> str | None:
     if None in (catalog, log) or catalog == log:
         return None
     return f"{folder / LOG_NAME} is of store {log}, {folder / CATALOG_NAME} is of store {catalog}"
+
+
+def give_id_of_log(folder: Path, log_path: Path) -> None:
+    """Give a catalog from before ids, in its new schema, the id of the log that it is put beside.
+
+    Only if the log has what it has sold last: by that it is known, as a log from before ids knows its catalog.
+    """
+    with peek(log_path) as log, closing(apsw.Connection(str(folder / CATALOG_NAME))) as catalog:
+        id, sold = None if log is None else id_in(log), introduce(catalog, None).last_sold
+        if log is None or id is None or (sold is not None and not run(log, _HAS_KEY, {"key": sold})):
+            return
+        with transaction(catalog):
+            [(guard,)] = run(catalog, _GUARD_OF_ID, {})
+            run(catalog, "DROP TRIGGER store_update", {})
+            run(catalog, "UPDATE store SET id = :id", {"id": id})
+            run(catalog, guard, {})
+
+
+_GUARD_OF_ID = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
 
 
 def require_whole(folder: Path, own: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -11,6 +12,7 @@ from db.assortment import Assortment
 from db.backup import backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
+from db.identity import require_whole, store_id
 from db.order import OrderStore
 from db.program import main
 from db.reconcile import reconcile
@@ -19,6 +21,7 @@ from db.staging import InTheWay
 from domain.checkout import Checkout
 from domain.values import Buy, Product
 from tests.books import Books, query
+from tests.older import ORDERED_ONE, SOLD_ONE, older
 
 
 def no_watch(_step: str) -> None:
@@ -194,3 +197,28 @@ def grown(folder: Path) -> Path:
 _ORDERS = """
     WITH RECURSIVE n (i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
     INSERT INTO orders (key, product, quantity, price_cents) SELECT 'k' || i, 'Tux', 1, 1 FROM n"""
+
+
+def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path: Path) -> None:
+    old, live = tmp_path / "b", tmp_path / "live"
+    older(old, CATALOG, 1, SOLD_ONE)
+    older(old, LOG, 1, ORDERED_ONE)
+    assert restore(old, live, no_watch).audit.is_clean
+    log = OrderStore(live / LOG.name)
+    with closing(CatalogStore(live / CATALOG.name)) as catalog, closing(log):
+        assert log.meet(catalog.introduce(log.last_order())) is None
+    for companion in ("", "-wal", "-shm"):
+        (live / f"{CATALOG.name}{companion}").unlink(missing_ok=True)
+    assert restore(old, live, no_watch, CATALOG).audit.is_clean
+    assert store_id(live / CATALOG.name) == store_id(live / LOG.name) is not None
+    assert require_whole(live, CATALOG.name) is None
+
+
+def test_a_catalog_of_before_ids_takes_no_id_of_a_log_that_lacks_its_sales(crashed: Path, tmp_path: Path) -> None:
+    with closing(OrderStore(crashed / LOG.name)) as log, closing(CatalogStore(crashed / CATALOG.name)) as catalog:
+        assert log.meet(catalog.introduce(log.last_order())) is None
+    (crashed / CATALOG.name).unlink()
+    older(tmp_path / "old", CATALOG, 1, SOLD_ONE)
+    older(tmp_path / "old", LOG, 1, ORDERED_ONE)
+    assert not restore(tmp_path / "old", crashed, no_watch, CATALOG).audit.is_clean
+    assert store_id(crashed / CATALOG.name) != store_id(crashed / LOG.name)
