@@ -10,6 +10,7 @@ remove. There is at most one for each schema, the newest.
 
 import contextlib
 import logging
+import re
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, sync, transaction
+from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, run, sync, transaction
 from db.errors import BUSY, TROUBLE, explain, is_lasting
 from db.log_check import foreign_log, misfit
 from db.patience import wait_for_locks
@@ -110,9 +111,12 @@ def _upgrade(
             return
         copy = _copy(path, version) if version and keep_copy else None
         try:
+            views = _take_away_views(connection, scripts)
             for script in scripts[version:]:
                 # All rows, for only then SQLite has run all statements.
                 connection.execute(script.read_text(encoding="utf-8")).fetchall()
+            for view in views:
+                connection.execute(view).fetchall()
             connection.pragma("application_id", application_id)
             connection.pragma("user_version", len(scripts))
         except apsw.Error as error:
@@ -123,6 +127,24 @@ def _upgrade(
     if version:
         kept = f"; as it was, it is in {copy}" if copy else ""
         _log.info("%s was migrated from schema %d to schema %d%s", path, version, len(scripts), kept)
+
+
+_VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid"
+_ON_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :view ORDER BY rowid"
+
+
+def _take_away_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
+    """Drop the views that no script makes, and how to make them again.
+
+    They are the owner's. SQLite changes no table while a view speaks of what is not there, and makes any view.
+    """
+    ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
+    made = []
+    for name, view in run(connection, _VIEWS, {}):
+        if name not in ours:
+            made += [view, *(trigger for (trigger,) in run(connection, _ON_VIEW, {"view": name}))]
+            connection.execute('DROP VIEW "{}"'.format(name.replace('"', '""'))).fetchall()
+    return made
 
 
 def _copy(path: Path, version: int) -> Path:

@@ -10,7 +10,7 @@ from db.assortment import Assortment
 from db.audit import audit
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import CATALOG, LOG, Snapshots
+from db.snapshots import CATALOG, LOG, File, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy, Product
 from tests.books import Books, assert_audit_is_clean, query
@@ -207,3 +207,27 @@ def test_views_show_prices_as_before(tmp_path: Path) -> None:
     assert query(folder / "catalog.db", "SELECT * FROM for_sale") == [("Bird", 49.99, 102), ("Tux", 25.99, 75)]
     prices = "SELECT product, what, price FROM price_history WHERE product = 'Bird'"
     assert query(folder / "catalog.db", prices) == [("Bird", "added", 39.99), ("Bird", "price", 49.99)]
+
+
+@pytest.mark.parametrize(
+    ("file", "select"),
+    [
+        (CATALOG, "SELECT name, price FROM products"),
+        (CATALOG, "SELECT product, sum(-delta) AS sold FROM stock_ledger GROUP BY product"),
+        (CATALOG, "SELECT * FROM low_stock"),
+        (CATALOG, "SELECT * FROM what_never_was"),
+        (LOG, "SELECT number, price FROM orders"),
+        (LOG, "SELECT count(*) AS orders FROM order_log WHERE order_number >= 0"),
+    ],
+)
+def test_an_owners_view_keeps_no_store_from_being_upgraded(tmp_path: Path, file: File, select: str) -> None:
+    made = [
+        f'CREATE VIEW "my ""own""" AS {select}',
+        'CREATE TRIGGER t INSTEAD OF INSERT ON "my ""own""" BEGIN SELECT 1; END',
+    ]
+    path = older(tmp_path, file, 2 if file is CATALOG else 1, "; ".join(made))
+    (CatalogStore if file is CATALOG else OrderStore)(path).migrate()
+    assert query(path, """SELECT sql FROM sqlite_schema WHERE name IN ('my "own"', 't') ORDER BY rowid""") == [
+        (sql,) for sql in made
+    ]
+    assert query(path, "PRAGMA user_version") == [(file.newest,)]
