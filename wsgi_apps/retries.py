@@ -82,7 +82,7 @@ def parse_retry_after(text: str | None) -> int | None:
         return min(int(text[:9]), LONGEST_RETRY_AFTER_S)
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for a day or a year of many digits
         return None
     left_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return max(0, min(int(left_s) + 1, LONGEST_RETRY_AFTER_S))

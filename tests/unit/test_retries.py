@@ -82,6 +82,7 @@ def test_a_budget_grows_again_by_its_floor() -> None:
         ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
         ("Fri, 31 Dec 2199 23:59:59 GMT", LONGEST_RETRY_AFTER_S),
         ("Fri, 99 Dec 2199 99:59:59 GMT", None),
+        ("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", None),
     ],
 )
 def test_a_retry_after_is_seconds_or_a_date_or_nothing(text: str | None, seconds: int | None) -> None:
