@@ -8,7 +8,7 @@ another store's, or that was put there from an older backup does not go unnotice
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def why_apart(folder: Path) -> str | None:
     catalog_path, log_path = folder / CATALOG_NAME, folder / LOG_NAME
     with peek(log_path) as log, peek(catalog_path) as catalog:
         if log is None:
-            if catalog is not None and introduce(catalog, None).last_sold is not None:
+            if catalog is not None and introduce(catalog, None).newest_sold:
                 return f"{log_path} is missing, and {catalog_path} has sold what stands in it"
             return None
         if catalog is None:
@@ -73,8 +73,8 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
     Only if the log has what it has sold last: by that it is known, as a log from before ids knows its catalog.
     """
     with peek(log_path) as log, closing(apsw.Connection(str(folder / CATALOG_NAME))) as catalog:
-        id, sold = None if log is None else id_in(log), introduce(catalog, None).last_sold
-        if log is None or id is None or (sold is not None and not run(log, _HAS_KEY, {"key": sold})):
+        id = None if log is None else id_in(log)
+        if log is None or id is None or _lacks_a_sale(log, introduce(catalog, None).newest_sold):
             return
         with transaction(catalog):
             [(guard,)] = run(catalog, _GUARD_OF_ID, {})
@@ -187,7 +187,9 @@ def _tables(connection: apsw.Connection) -> set[str]:
     return {name for (name,) in run(connection, _TABLES, {})}
 
 
-_LAST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT 1"
+# More buys than these are in doubt at one moment only behind a catalog that is away.
+MAX_NEWEST_SOLD = 256
+_NEWEST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT :limit"
 _IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
 # As db/audit/orders.py names an order that was never sold.
 _IS_ACCEPTED = """
@@ -199,9 +201,9 @@ def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
     """How this catalog answers a log whose newest order has the key `last_order`."""
     id = id_in(catalog)
     if "stock_ledger" not in _tables(catalog):
-        return Introduction(id, None, last_order is None)
-    last_sold = run(catalog, _LAST_SOLD, {})
-    return Introduction(id, last_sold[0][0] if last_sold else None, last_order is None or is_sold(catalog, last_order))
+        return Introduction(id, (), last_order is None)
+    newest_sold = tuple(key for (key,) in run(catalog, _NEWEST_SOLD, {"limit": MAX_NEWEST_SOLD}))
+    return Introduction(id, newest_sold, last_order is None or is_sold(catalog, last_order))
 
 
 def is_sold(catalog: apsw.Connection, key: str) -> bool:
@@ -215,7 +217,8 @@ def is_sold(catalog: apsw.Connection, key: str) -> bool:
 
 
 _LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
-_HAS_KEY = "SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM intents WHERE key = :key"
+# In one statement, for a buy goes from one to the other.
+_IS_ORDERED = "SELECT TRUE FROM orders WHERE key = :key UNION ALL SELECT FALSE FROM intents WHERE key = :key"
 _USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused LIMIT 1"
 
 
@@ -235,13 +238,28 @@ def objection(log: apsw.Connection, catalog: Introduction) -> str | None:
 
     The catalog was introduced to the log's newest order, and a moment ago.
     """
-    id, sold = id_in(log), catalog.last_sold
+    id = id_in(log)
     if id is not None and catalog.id is not None and id != catalog.id:
         return f"it is of store {id}, the catalog is of store {catalog.id}"
     if id is not None and catalog.id is None:
         return f"it is of store {id}, the catalog is of before that store"
     if not catalog.has_last_order:
         return "the catalog has not sold what was ordered last, so it is an older one or another's"
-    if sold is not None and not ("orders" in _tables(log) and run(log, _HAS_KEY, {"key": sold})):
+    if _lacks_a_sale(log, catalog.newest_sold):
         return "it lacks what the catalog has sold last, so it is an older one, a new one or another's"
     return None
+
+
+def _lacks_a_sale(log: apsw.Connection, newest_sold: Sequence[str]) -> bool:
+    """Whether the catalog has sold what the log does not have.
+
+    The newest sale that is not in doubt tells. An older log may have some in doubt that were sold after others which it
+    has never heard of.
+    """
+    if newest_sold and "orders" not in _tables(log):
+        return True
+    for key in newest_sold:
+        rows = run(log, _IS_ORDERED, {"key": key})
+        if not rows or rows[0][0]:
+            return not rows
+    return False

@@ -15,10 +15,10 @@ class LogMark:
 class Introduction:
     """What a catalog tells of itself to an order log.
 
-    `id` is None in a file of before ids, `last_sold` is the key of the newest sale that an order log must have, and
+    `id` is None in a file of before ids, `newest_sold` are the keys of the newest sales, newest first, and
     `has_last_order` says whether the catalog has sold the newest order of the log that asks.
     """
 
     id: str | None
-    last_sold: str | None
+    newest_sold: tuple[str, ...]
     has_last_order: bool

@@ -115,15 +115,15 @@ def sale_of(value: Any) -> Sale:
 
 
 def introduction_json(catalog: Introduction) -> dict[str, Any]:
-    return {"id": catalog.id, "last_sold": catalog.last_sold, "has_last_order": catalog.has_last_order}
+    return {"id": catalog.id, "newest_sold": catalog.newest_sold, "has_last_order": catalog.has_last_order}
 
 
 def introduction_of(value: Any) -> Introduction:
     """Raises ValueError for anything else."""
-    last_sold = value["last_sold"]
+    newest_sold = check(value["newest_sold"], list, "newest_sold")
     return Introduction(
         id=check(value["id"], str, "id"),
-        last_sold=None if last_sold is None else check(last_sold, str, "last_sold"),
+        newest_sold=tuple(check(key, str, "a key") for key in newest_sold),
         has_last_order=check(value["has_last_order"], bool, "has_last_order"),
     )
 

@@ -106,6 +106,29 @@ def test_a_half_from_an_older_backup_is_named(
     assert (why := why_apart(tmp_path)) is not None and "an older one" in why
 
 
+def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
+    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
+) -> None:
+    begin(orders, [Buy("in doubt", "Tux", 1)])
+    orders.close()
+    shutil.copy(tmp_path / "order.db", tmp_path / "copy")
+    assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
+    checkout.settle(checkout.intents(10))
+    assert why_apart(tmp_path) is None
+    orders.close()
+    shutil.copy(tmp_path / "copy", tmp_path / "order.db")
+    assert (why := why_apart(tmp_path)) is not None and "lacks what the catalog has sold" in why
+
+
+def test_sales_that_are_all_in_doubt_are_no_objection(
+    catalog: CatalogStore, orders: OrderStore, tmp_path: Path
+) -> None:
+    buys = [Buy(f"k{number}", "Tux", 1) for number in range(3)]
+    begin(orders, buys)
+    catalog.sell(buys)
+    assert why_apart(tmp_path) is None
+
+
 def test_another_stores_half_is_named_by_both_ids(tmp_path: Path) -> None:
     for name, id in (("a", "a" * 32), ("b", "b" * 32)):
         older(tmp_path / name, CATALOG, CATALOG.newest)

@@ -205,7 +205,7 @@ def test_the_catalog_tier_tells_which_store_it_is_of(catalog: CatalogStore, tmp_
     for key, is_sold in (("k", True), ("unknown", False)):
         answer = client.get("/store", headers={"Last-Order": key})
         assert answer.json == {
-            "data": {"id": store_id(tmp_path / "catalog.db"), "last_sold": "k", "has_last_order": is_sold}
+            "data": {"id": store_id(tmp_path / "catalog.db"), "newest_sold": ["k"], "has_last_order": is_sold}
         }
     assert client.get("/store", headers={"Last-Order": "two, keys"}).status_code == 400
 
