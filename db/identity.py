@@ -53,6 +53,9 @@ def why_apart(folder: Path) -> str | None:
         # The log, the catalog, the log: what is ordered was sold before, and what is sold was in doubt before.
         if why := objection(log, introduce(catalog, last_order(log))):
             return f"{log_path} is not the order log of {catalog_path}: {why}"
+        for number, key in newest_orders(log):
+            if not is_sold(catalog, key):
+                return f"{catalog_path} has not sold order {number} of {log_path}, so it is an older one or another's"
         return None
 
 
@@ -188,7 +191,7 @@ def _tables(connection: apsw.Connection) -> set[str]:
 
 
 # More buys than these are in doubt at one moment only behind a catalog that is away.
-MAX_NEWEST_SOLD = 256
+MAX_NEWEST = 256
 _NEWEST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT :limit"
 _IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
 # As db/audit/orders.py names an order that was never sold.
@@ -202,7 +205,7 @@ def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
     id = id_in(catalog)
     if "stock_ledger" not in _tables(catalog):
         return Introduction(id, (), last_order is None)
-    newest_sold = tuple(key for (key,) in run(catalog, _NEWEST_SOLD, {"limit": MAX_NEWEST_SOLD}))
+    newest_sold = tuple(key for (key,) in run(catalog, _NEWEST_SOLD, {"limit": MAX_NEWEST}))
     return Introduction(id, newest_sold, last_order is None or is_sold(catalog, last_order))
 
 
@@ -216,16 +219,22 @@ def is_sold(catalog: apsw.Connection, key: str) -> bool:
     return "accepted_discrepancies" in _tables(catalog) and bool(run(catalog, _IS_ACCEPTED, {"key": key}))
 
 
-_LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
+# The last one may have been in doubt for long: an older catalog then has sold it, and not those before.
+_NEWEST_ORDERS = "SELECT number, key FROM orders ORDER BY number DESC LIMIT :limit"
 # In one statement, for a buy goes from one to the other.
 _IS_ORDERED = "SELECT TRUE FROM orders WHERE key = :key UNION ALL SELECT FALSE FROM intents WHERE key = :key"
 _USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused LIMIT 1"
 
 
+def newest_orders(log: apsw.Connection, limit: int = MAX_NEWEST) -> list[tuple[int, str]]:
+    """Number and key of the newest orders, newest first."""
+    return run(log, _NEWEST_ORDERS, {"limit": limit}) if "orders" in _tables(log) else []
+
+
 def last_order(log: apsw.Connection) -> str | None:
     """The key of the newest order."""
-    rows = run(log, _LAST_ORDER, {}) if "orders" in _tables(log) else []
-    return str(rows[0][0]) if rows else None
+    orders = newest_orders(log, limit=1)
+    return orders[0][1] if orders else None
 
 
 def _is_used(log: apsw.Connection) -> bool:

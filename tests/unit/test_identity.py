@@ -120,6 +120,21 @@ def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
     assert (why := why_apart(tmp_path)) is not None and "lacks what the catalog has sold" in why
 
 
+def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
+    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
+) -> None:
+    begin(orders, [Buy("in doubt", "Tux", 1)])
+    catalog.sell([Buy("in doubt", "Tux", 1)])
+    catalog.close()
+    shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
+    assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
+    checkout.settle(checkout.intents(10))
+    assert why_apart(tmp_path) is None
+    catalog.close()
+    shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
+    assert (why := why_apart(tmp_path)) is not None and "has not sold order 0" in why
+
+
 def test_sales_that_are_all_in_doubt_are_no_objection(
     catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
