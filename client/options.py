@@ -1,4 +1,4 @@
-"""What the client is told: by flags, or by answers to its questions."""
+"""The options of the client: from flags, or from answers to its questions."""
 
 import argparse
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""What the client asks for where there is no --mode, one question after the other."""
+"""The questions of the client where there is no --mode, one after the other."""
 
 import itertools
 import sys
@@ -22,7 +22,7 @@ SHOWN_PRODUCTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What was asked for; `quantity` in mode 1 is the most pieces of a buy."""
+    """A shopper's answers; `quantity` in mode 1 is the most pieces of a buy."""
 
     mode: int
     product: str

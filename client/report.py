@@ -1,4 +1,4 @@
-"""What a series came to, for people or as JSON."""
+"""The report of a series, for people or as JSON."""
 
 import math
 import shutil

@@ -33,7 +33,7 @@ _PAUSE_S = 0.2
 MAX_MESSAGE_CHARACTERS = 300
 PAGE_LIMIT = 1000
 
-# What OpenSSL says when a certificate is not one of this host, not valid any more, or signed by a stranger.
+# OpenSSL says so when a certificate is not one of this host, not valid any more, or signed by a stranger.
 _BAD_CERTIFICATE = re.compile(r"certificate verify failed: ([^(]+)")
 
 
@@ -89,7 +89,7 @@ class Shop:
         return Found(self._message(response))
 
     def buy(self, name: str, quantity: int) -> Bought:
-        """What came of it, `bought` at best. One key a buy, however often it has to be sent. Raises StoreDown."""
+        """Buy once, under a new key, however often it has to be sent. Raises StoreDown."""
         path, key = f"/{quote(name, safe='')}/{quantity}", str(uuid.uuid4())
         response = self._ask("POST", path, headers={"Idempotency-Key": key})
         if response.status_code == 200:

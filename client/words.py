@@ -1,4 +1,4 @@
-"""How the client speaks of products and money."""
+"""Products and money in the words of the client."""
 
 from conf.output import visible
 from domain.values import Product

@@ -8,7 +8,7 @@ import http.client
 import json
 import sys
 
-from conf.output import open_streams
+from conf.output import open_streams, visible
 from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
 
 # Longer than a tier takes to tell that a part of it is away.
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     why = trouble(tier.here, "/ready" if is_ready else "/health")
     if why is None:
         return 0
-    print(f"{tier.name} at {tier.here.url}: {why}", file=sys.stderr)
+    print(f"{tier.name} at {tier.here.url}: {visible(why)}", file=sys.stderr)
     return 1
 
 

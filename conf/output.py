@@ -1,4 +1,4 @@
-"""The standard streams of a program, and what may be printed there.
+"""The standard streams of a program, and text of others as it may be printed there.
 
 A report that cannot be delivered is not a failure of the work: what is closed, full, without a reader or not UTF-8
 raises nothing while a program works. The loss is kept, and the program asks for it at its end.
@@ -80,7 +80,7 @@ def _deliverable(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
 
 
 def lost_output() -> OSError | None:
-    """Why some of what was printed to stdout was not delivered; None when all was. Without `open_streams`, None."""
+    """The error that kept some of stdout from being delivered; None when all was, and without `open_streams`."""
     sys.stdout.flush()
     delivery = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return delivery.lost if isinstance(delivery, _Delivery) else None
@@ -96,7 +96,7 @@ def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
     if lost is None:
         return work
     if of_a_lost_report is None:
-        print(f"{program}: the work is done, but its report could not be written: {lost.strerror}", file=sys.stderr)
+        print(f"{program}: no report ({lost.strerror}); the exit code tells how the work ended", file=sys.stderr)
         return work
     if lost.errno == errno.EPIPE:
         return work or 1

@@ -7,7 +7,7 @@ from typing import Literal
 import apsw
 
 from db.connection import Database, run
-from db.identity import introduce
+from db.identity import introduce, is_sold
 from db.migrate import migrate
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
 from domain.pairing import Introduction, LogMark
@@ -125,14 +125,12 @@ def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound
     return Product(*rows[0]) if rows else ProductNotFound()
 
 
-_IS_OURS = """
-    SELECT id = :store AND (
-        :last_order IS NULL OR EXISTS (SELECT 1 FROM stock_ledger WHERE key = :last_order AND reason = 'sold'))
-    FROM store"""
+_IS_OURS = "SELECT 1 FROM store WHERE id = :store"
 
 
 def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
-    return bool(run(transaction, _IS_OURS, {"store": log.store, "last_order": log.last_order})[0][0])
+    is_ours = bool(run(transaction, _IS_OURS, {"store": log.store}))
+    return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
 _HOW_IT_ENDED = """

@@ -5,7 +5,6 @@ apsw brings its own SQLite, newer than the system's: releases before 3.51.3 can 
 this process: closing one of its descriptors drops the locks of the other.
 """
 
-import math
 import os
 import threading
 import time
@@ -19,7 +18,7 @@ import apsw
 from db import trouble
 from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, may_pass_over, tell_shopper
 from db.patience import wait_for_locks
-from db.place import CompanionMoved, FileMoved, Place, Stamp, stamp_of
+from db.place import CompanionMoved, FileMoved, Place, Stamp, WrittenOver, stamp_of
 from domain.errors import Unavailable
 from domain.values import fold
 
@@ -165,6 +164,19 @@ def transaction(connection: apsw.Connection) -> Iterator[None]:
         raise
 
 
+_ID = "SELECT id FROM store"
+_OF_STORE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'store'"
+
+
+# By which a database is known, whatever file it is in: which program's it is, and of which store.
+Content = tuple[object, str | None]
+
+
+def _content(connection: apsw.Connection) -> Content:
+    rows = run(connection, _ID, {}) if run(connection, _OF_STORE, {}) else []
+    return connection.pragma("application_id"), rows[0][0] if rows else None
+
+
 class _Thread(threading.local):
     connection: apsw.Connection | None = None
     place: Place | None = None
@@ -183,6 +195,8 @@ class Database:
         self._require = require
         self._thread = _Thread()
         self._stamp: Stamp | None = None
+        self._content: Content | None = None
+        self._lost: str | None = None  # why no connection of this process can be trusted any more
         self._refusal = ""
         self._refused_until = 0.0  # monotonic clock
 
@@ -218,19 +232,31 @@ class Database:
             give_up(connection)
 
     def _connection(self) -> apsw.Connection:
+        if self._lost is not None:
+            raise FileMoved(self._lost)
         if self._thread.connection is None:
             self._require_known()
             connection = connect(self.path, BUSY_TIMEOUT_MS)
             try:
                 place = Place(connection, self.path)
-                if self._stamp not in (None, place.stamp):
-                    raise FileMoved("another file has just taken its place")
+                content = _content(connection)
+                self._require_same(place.stamp, content)
             except BaseException:
                 give_up(connection)
                 raise
-            self._stamp = place.stamp
+            self._stamp, self._content = place.stamp, content
             self._thread.connection, self._thread.place = connection, place
         return self._thread.connection
+
+    def _require_same(self, stamp: Stamp | None, content: Content) -> None:
+        """Raises FileMoved when the open file is another than this process has begun with, or holds another store."""
+        if self._content is None:
+            return
+        (program, store), (program_now, store_now) = self._content, content
+        # An order log takes the id of its store while it is open.
+        is_same_store = store is None or store_now == store
+        if stamp != self._stamp or program_now != program or not is_same_store:
+            raise FileMoved("it holds another database than before; restart the store, which looks at it")
 
     def _require_known(self) -> None:
         """Raises FileMoved for a file that must not be used, before it is open: the log beside it may be another's."""
@@ -242,20 +268,28 @@ class Database:
         try:
             if self._stamp is None:
                 self._require()
+            elif not self.path.stat().st_size:  # SQLite would delete the log beside it, which may be the last copy
+                raise FileMoved("the file was emptied; stop the store and restore a backup (python -m db restore)")
             elif there != self._stamp:
                 raise FileMoved(
                     "another file has taken its place, maybe an older one; restart the store, which looks at it"
                 )
         except (FileMoved, StartRefused) as error:
-            self._refuse(str(error), for_s=_REFUSED_FOR_S)
+            self._refusal, self._refused_until = str(error), time.monotonic() + _REFUSED_FOR_S
             raise FileMoved(self._refusal) from error
-
-    def _refuse(self, why: str, for_s: float) -> None:
-        self._refusal, self._refused_until = why, time.monotonic() + for_s
 
     def _place(self) -> Place:
         assert self._thread.place is not None
         return self._thread.place
+
+    def _save_log(self, error: Exception) -> None:
+        """What the write-ahead log has may be nowhere else."""
+        place = self._thread.place
+        if place is not None and isinstance(error, CompanionMoved):
+            place.rescue()
+            self._lost = str(error)
+        elif place is not None and isinstance(error, WrittenOver):
+            place.keep_log()
 
     def _watch_log(self, log_bytes: int) -> None:
         subject = f"{self.path}-wal"
@@ -272,9 +306,7 @@ class Database:
         except BUSY as error:
             raise Unavailable(retry_after_s=1) from error
         except (FileMoved, NoSharedMemory, *TROUBLE, *DAMAGE) as error:
-            if isinstance(error, CompanionMoved):
-                self._place().rescue()
-                self._refuse(str(error), for_s=math.inf)
+            self._save_log(error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
             why = explain(self.path, error)

@@ -45,34 +45,32 @@ class NoSharedMemory(apsw.Error):
 
 def is_lasting(path: Path, error: Exception) -> bool:
     """Whether no later try can mend it, until somebody has done something about this database."""
-    return (
-        isinstance(error, (*DAMAGE, NoSharedMemory))
-        or _lacks_shared_memory(error)
-        or _is_read_only(path, error)
-        or path.is_dir()
-    )
+    return isinstance(error, (*DAMAGE, NoSharedMemory)) or _lacks_shared_memory(error) or _is_read_only(path, error)
 
 
-def explain(path: Path, error: Exception) -> str:
-    """One line: the database's file, how it fails, and what to do."""
+def explain(path: Path, error: Exception, setting: str | None = None) -> str:
+    """One line: the database's file, the setting that says where it is, how it fails, and what to do."""
+    name = str(path) if setting is None else f"{path} ({setting})"
+    return f"{name}: {_explain(path, error)}"
+
+
+def _explain(path: Path, error: Exception) -> str:
     if path.is_dir():
-        return f"{path}: it is a folder, and no database; move it away"
+        return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):
-        return f"{path}: damaged or no database ({error}); run python -m db audit, then bring a backup back (restore)"
+        return f"damaged or no database ({error}); run python -m db audit, then bring a backup back (restore)"
     if isinstance(error, NoSharedMemory) or _lacks_shared_memory(error):
         return (
-            f"{path}: write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give "
-            f"({error}); set DATA_DIR to a folder on a local disk"
+            f"write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give ({error}); "
+            "set DATA_DIR to a folder on a local disk"
         )
     if _is_read_only(path, error):
-        return f"{path}: the disk, the folder or the file is read-only ({error}); make it writable"
+        return f"the disk, the folder or the file is read-only ({error}); make it writable"
     if isinstance(error, apsw.FullError):
-        return f"{path}: the disk is full ({error}); make room"
+        return f"the disk is full ({error}); make room"
     if isinstance(error, apsw.CantOpenError) and not path.exists():
-        return (
-            f"{path}: the file is missing; put it back, or stop the store and restore a backup (python -m db restore)"
-        )
-    return f"{path}: {error}"
+        return "the file is missing; put it back, or stop the store and restore a backup (python -m db restore)"
+    return str(error)
 
 
 def tell_shopper(path: Path, error: Exception) -> str:

@@ -99,7 +99,7 @@ def _require_readable(path: Path) -> None:
                 introduce(connection, None), last_order(connection), _is_used(connection)
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
-        raise kind(explain(path, error)) from error
+        raise kind(explain(path, error, "DATA_DIR")) from error
 
 
 @contextmanager
@@ -167,6 +167,10 @@ def _tables(connection: apsw.Connection) -> set[str]:
 
 _LAST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT 1"
 _IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
+# As db/audit/orders.py names an order that was never sold.
+_IS_ACCEPTED = """
+    SELECT 1 FROM accepted_discrepancies
+    WHERE subject GLOB 'order [0-9]*' AND substr(subject, instr(subject, ', key ') + 6) = :key"""
 
 
 def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
@@ -179,13 +183,18 @@ def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
 
 
 def is_sold(catalog: apsw.Connection, key: str) -> bool:
-    """Whether this catalog has sold under the key."""
-    return bool(run(catalog, _IS_SOLD, {"key": key}))
+    """Whether this catalog has sold under the key, or its owner has accepted that it has not.
+
+    That is the way on for an older catalog beside a newer log: the owner corrects the stock and signs the rest off.
+    """
+    if run(catalog, _IS_SOLD, {"key": key}):
+        return True
+    return "accepted_discrepancies" in _tables(catalog) and bool(run(catalog, _IS_ACCEPTED, {"key": key}))
 
 
 _LAST_ORDER = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
 _HAS_KEY = "SELECT 1 FROM orders WHERE key = :key UNION ALL SELECT 1 FROM intents WHERE key = :key"
-_USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused UNION ALL SELECT 1 FROM intents LIMIT 1"
+_USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused LIMIT 1"
 
 
 def last_order(log: apsw.Connection) -> str | None:
@@ -195,6 +204,7 @@ def last_order(log: apsw.Connection) -> str | None:
 
 
 def _is_used(log: apsw.Connection) -> bool:
+    """Whether a catalog has ever answered this log. Buys may be in doubt before there is one, at a first start."""
     return "orders" in _tables(log) and bool(run(log, _USED, {}))
 
 

@@ -31,9 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: bool = True) -> None:
-    """Create or upgrade the database at `path`, and say so in the log. Raises StartRefused; then nothing has changed.
+    """Create or upgrade the database at `path`. Raises StartRefused; then nothing has changed.
 
-    Before an upgrade it copies the database beside itself, unless there is another copy of it anyway.
+    It tells the log of an upgrade, and copies the database beside itself before, unless there is another copy anyway.
     """
     require_safe_sqlite()
     scripts = sorted(migrations.glob("[0-9]*.sql"))
@@ -46,7 +46,7 @@ def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: boo
             _upgrade(connection, path, scripts, application_id, keep_copy=keep_copy)
     except (apsw.Error, OSError) as error:
         may_pass = isinstance(error, (*BUSY, *TROUBLE)) and not is_lasting(path, error)
-        raise (StartPostponed if may_pass else StartRefused)(f"{explain(path, error)} (DATA_DIR)") from error
+        raise (StartPostponed if may_pass else StartRefused)(explain(path, error, "DATA_DIR")) from error
 
 
 def _refuse_foreign_log(path: Path) -> None:
@@ -119,9 +119,7 @@ def _upgrade(
             raise StartRefused(
                 f"{path}: the migration to schema {len(scripts)} failed ({error}); it stays at schema {version}{kept}"
             ) from error
-    if not version:
-        _log.info("%s is new, schema %d", path, len(scripts))
-    else:
+    if version:
         kept = f"; as it was, it is in {copy}" if copy else ""
         _log.info("%s was migrated from schema %d to schema %d%s", path, version, len(scripts), kept)
 

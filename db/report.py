@@ -111,7 +111,7 @@ def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_
         discrepancy = accepted and _named(accepted)
         print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
         return
-    what = f"{accepted.promise}, {accepted.where}: {accepted.what}" if accepted else "not found any more"
+    what = visible(f"{accepted.promise}, {accepted.where}: {accepted.what}") if accepted else "not found any more"
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 

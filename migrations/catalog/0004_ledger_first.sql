@@ -36,6 +36,7 @@ CREATE TABLE stock_ledger (
 
 -- What stands in the books stays, right or wrong: a wrong entry is for the audit, and must not keep the store closed.
 PRAGMA ignore_check_constraints = ON;
+PRAGMA cache_size = -64000;  -- KiB, of this connection: keys come in no order, and their index is made again
 INSERT INTO stock_ledger (entry, product, delta, balance, reason, key, price_cents, time)
     SELECT entry, product, delta, balance, reason, key, price_cents, time FROM old_stock_ledger ORDER BY entry;
 -- A stock that was changed by hand goes on as it stands, or the next sale would bring the gap into the ledger unsaid.

@@ -27,7 +27,7 @@ def test_each_documented_exchange_is_answered_exactly(tiers: Tiers, exchange: Ex
 
 
 def test_each_tier_prints_its_address(tiers: Tiers) -> None:
-    lines = tiers.log.read_text().splitlines()
+    lines = [line for line in tiers.log.read_text().splitlines() if " serves " in line]
     assert sorted(lines) == sorted(f"{name} serves {tiers.url(name)}" for name in tiers.ports)
 
 
@@ -40,6 +40,17 @@ def test_what_was_bought_is_in_the_order_log(tiers: Tiers, tmp_path: Path) -> No
     assert (int(bought["data"]["order_number"]), "Tux", 2, "a-key-of-mine") in log
     assert (-1, "Tux", 500, "no") in log
     Books.read(tiers.data_dir).check()
+
+
+@pytest.mark.parametrize(
+    "path", ["/products", "/products?limit=1&q=x", "/products/Tux", "/health", "/ready", "/nowhere"]
+)
+def test_what_passes_through_the_front_end_is_one_line_as_it_is_behind(tiers: Tiers, path: str) -> None:
+    for name in ("front_end", "catalog"):
+        response = requests.get(tiers.url(name) + path, timeout=10)
+        assert response.content.endswith(b"}\n") and response.content.count(b"\n") == 1
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Content-Type"] == "application/json"
 
 
 NOT_FOUND = b'{"error": {"code": 404, "message": "order not found"}}\n'

@@ -1,6 +1,7 @@
 """gunicorn's own options, and sockets that it inherits: no way around our settings opens a tier to strangers."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -106,7 +107,7 @@ def test_the_sockets_count_and_not_the_variable(tmp_path: Path) -> None:
         tiers.stop("catalog")
         tiers.environment |= {"TIER_SECRET": SECRET, "GUNICORN_CMD_ARGS": f"-b 0.0.0.0:{loopback}"}
         tiers.start("catalog")
-        assert f"catalog serves http://0.0.0.0:{loopback}\n" in tiers.log.read_text()
+        assert len(re.findall("^catalog serves http://", tiers.log.read_text(), re.MULTILINE)) == 2
     finally:
         tiers.stop()
 

@@ -1,11 +1,14 @@
 """Programs where the environment has what is not theirs: signs in folders, wrong settings of others."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from werkzeug.wrappers import Response
 
+from tests.answering import answering
 from tests.store import Store
 from tests.tiers import NAMES, ROOT, Tiers, clean_environment
 
@@ -32,7 +35,22 @@ def test_a_health_check_needs_the_address_of_its_tier_alone(tmp_path: Path, name
         timeout=60,
         check=False,
     )
-    assert (ended.returncode, ended.stderr) == (1, f"{name} does not answer at {tiers.url(name)}\n")
+    assert (ended.returncode, ended.stderr) == (1, f"{name} at {tiers.url(name)}: does not answer\n")
+
+
+def test_a_health_check_passes_nothing_on_that_speaks_to_a_terminal(tmp_path: Path) -> None:
+    hostile = json.dumps({"error": {"code": 503, "message": "\x1b]0;owned\x07"}})
+    with answering(lambda _request: Response(hostile, 503)) as port:
+        ended = subprocess.run(
+            [sys.executable, "-m", "conf.health", "catalog"],
+            cwd=ROOT,
+            env=clean_environment() | {"CATALOG_BIND": f"127.0.0.1:{port}"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, f"catalog at http://127.0.0.1:{port}: \\x1b]0;owned\\x07\n")
 
 
 @pytest.mark.parametrize("command", [["make", "help"], [sys.executable, "-m", "conf.run", "--help"]])

@@ -18,7 +18,7 @@ from tests.tiers import ROOT, clean_environment
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
-FULL = b"toy store: the work is done, but its report could not be written: No space left on device\n"
+FULL = b"toy store: no report (No space left on device); the exit code tells how the work ended\n"
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_a_read_only_database_is_not_told_to_try_again(
     monkeypatch.setattr(apsw, "Connection", ReadOnly)
     with pytest.raises(Unavailable, match="the store's disk is read-only"):
         catalog.sell([Buy("k", "Tux", 1)])
-    with pytest.raises(StartRefused, match=r"catalog\.db: the disk, the folder or the file is read-only"):
+    with pytest.raises(StartRefused, match=r"catalog\.db .*: the disk, the folder or the file is read-only"):
         catalog.migrate()
 
 
@@ -236,7 +236,9 @@ def test_every_command_names_a_spoiled_file_in_one_line(
         arguments = [str(tmp_path / "copy") if word == "copy" else word for word in command]
         code = main(arguments)
         out, err = capsys.readouterr()
-        if command == ["audit"] and spoil in (damage, make_text):
+        if command[0] == "restock" and file == "order.db":
+            assert (code, err) == (0, ""), "what touches only the catalog wants only the catalog"
+        elif command == ["audit"] and spoil in (damage, make_text):
             assert code == 1 and file in out and err == ""
             assert main(["audit", "--json"]) == 1
             [found] = json.loads(capsys.readouterr().out)["discrepancies"]

@@ -7,6 +7,7 @@ import apsw
 import pytest
 
 from db.audit import audit
+from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.identity import store_id, why_apart
 from db.order import OrderStore
@@ -143,3 +144,27 @@ def test_the_audit_names_a_log_of_another_store(
         "b" * 32 in discrepancy.what
         and query(tmp_path / "catalog.db", "SELECT id FROM store")[0][0] in discrepancy.what
     )
+
+
+def test_what_the_owner_has_accepted_is_no_objection(
+    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
+) -> None:
+    """The way on for an older catalog beside a newer log, of which nothing better is left."""
+    catalog.close()
+    shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
+    checkout.place(Buy("k%_", "Tux", 1))
+    catalog.close()
+    orders.close()
+    shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
+    assert why_apart(tmp_path) is not None
+    with Snapshots(tmp_path) as snapshots:
+        [found] = [one for one in audit(snapshots).discrepancies if "never sold" in one.what]
+    assert accept(tmp_path / "catalog.db", found, "the catalog was lost", "me", "signed")
+    assert why_apart(tmp_path) is None
+
+
+def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
+    orders: OrderStore, tmp_path: Path
+) -> None:
+    begin(orders, [Buy("early", "Tux", 1)])
+    assert why_apart(tmp_path) is None

@@ -1,5 +1,6 @@
 """Stores of earlier releases: their books are carried over row by row, right or wrong, and are guarded from then on."""
 
+import shutil
 from pathlib import Path
 
 import apsw
@@ -13,6 +14,7 @@ from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy, Product
 from tests.books import Books, assert_audit_is_clean, query
+from tests.forger import forge
 from tests.older import older
 from tests.unit.audit.finding import found
 
@@ -165,6 +167,18 @@ def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str,
     named = [line for line in found(folder) if not line.startswith(("schema", "I3"))]
     assert [line for line in lines if line not in named] == []
     catalog.sell([Buy("next", "Bird", 1)])
+
+
+def test_a_row_that_fails_its_check_stops_no_start_after_a_crash(tmp_path: Path) -> None:
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    catalog, _ = migrated(live)
+    catalog.load([Product("Tux", 2599, 80)])
+    forge(live / "catalog.db", "UPDATE products SET quantity = -1")
+    catalog.is_empty()  # so that the connection, and with it the log, stays
+    shutil.copytree(live, crashed, ignore=shutil.ignore_patterns("*-shm"))
+    assert (crashed / "catalog.db-wal").stat().st_size
+    CatalogStore(crashed / "catalog.db").migrate()
+    catalog.close()
 
 
 def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp_path: Path) -> None:

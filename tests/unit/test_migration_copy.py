@@ -63,7 +63,6 @@ def test_the_log_says_from_which_schema_to_which(
         migrate(path, scripts, MINE)
     [copy] = copies(path)
     assert caplog.messages == [
-        f"{tmp_path / 'new.db'} is new, schema 2",
         f"{path} was migrated from schema 1 to schema 2; as it was, it is in {copy}",
     ]
 

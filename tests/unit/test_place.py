@@ -3,13 +3,17 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 import pytest
 
 from db import trouble
+from db.catalog import CatalogStore
 from db.connection import Database, StartRefused, connect
+from db.order import OrderStore
 from domain.errors import Unavailable
 from tests.books import query
 
@@ -95,6 +99,21 @@ def test_nor_is_anything_read_from_it(database: Database, path: Path, change: Ch
     change(path)
     with pytest.raises(Unavailable), database.read():
         pass
+
+
+@pytest.mark.parametrize("change", [delete_log, delete_index, replace_log])
+def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
+    database: Database, path: Path, change: Change
+) -> None:
+    """Health is asked by another thread than buys."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: database.read().__enter__()).result()
+        change(path)
+        with pytest.raises(Unavailable):
+            insert(database, 2)
+        with pytest.raises(Unavailable):
+            other.submit(lambda: database.read().__enter__()).result()
+        other.submit(database.close).result()
 
 
 @pytest.mark.parametrize("change", [delete_all, move_folder])
@@ -219,3 +238,81 @@ def test_what_writing_has_met_a_read_does_not_end(caplog: pytest.LogCaptureFixtu
     assert caplog.messages == ["it is read-only"]
     trouble.ends("another disk", "it works")
     assert caplog.messages == ["it is read-only", "it works"]
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def write_over(path: Path) -> None:
+    """As `cp` does: the file stays the same, and holds another database."""
+    other = path.with_name("other.db")
+    shell = apsw.Connection(str(other))
+    shell.execute("PRAGMA application_id = 7; VACUUM").fetchall()
+    shell.close()
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("change", [empty, write_over])
+def test_nothing_is_committed_into_a_file_that_was_written_over(database: Database, path: Path, change: Change) -> None:
+    database.close()
+    insert(database, 2)
+    database.close()  # all of it is in the database
+    insert(database, 3)
+    log = path.with_name("t.db-wal")
+    before = log.read_bytes()
+    change(path)
+    for value in (4, 5):
+        with pytest.raises(Unavailable):
+            insert(database, value)
+        with pytest.raises(Unavailable), database.read():
+            pass
+    if change is empty:
+        assert log.read_bytes() == before, "the log may be the last copy"
+
+
+def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, path: Path) -> None:
+    with database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (zeroblob(1000000))").fetchall()
+    database.close()
+    insert(database, 2)
+    with database.write() as transaction:
+        transaction.execute("DELETE FROM t WHERE length(x) > 100").fetchall()
+    shell = apsw.Connection(str(path))
+    shell.execute("VACUUM; PRAGMA wal_checkpoint").fetchall()
+    shell.close()
+    assert path.stat().st_size < 100_000
+    for value in (3, 4):  # the first one may hear that it should come again
+        with suppress(Unavailable):
+            insert(database, value)
+    insert(database, 5)
+    assert query(path, "SELECT count(*) FROM t WHERE x = 5") == [(1,)]
+
+
+def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
+    catalog: CatalogStore, orders: OrderStore
+) -> None:
+    assert orders.intents(1) == []
+    assert orders.meet(catalog.introduce(None)) is None
+    orders.close()
+    assert orders.intents(1) == []
+
+
+def test_another_stores_database_in_the_same_file_is_not_used(path: Path) -> None:
+    """Nor is it when nobody had the file open as it was written over."""
+    path.unlink()
+    forge_id(path, "a" * 32)
+    database = Database(path)
+    with database.read():
+        pass
+    database.close()
+    other = path.with_name("other.db")
+    forge_id(other, "b" * 32)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(Unavailable), database.read():
+        pass
+
+
+def forge_id(path: Path, id: str) -> None:
+    with apsw.Connection(str(path)) as shell:
+        shell.execute(f"CREATE TABLE store (id TEXT); INSERT INTO store VALUES ('{id}')").fetchall()
