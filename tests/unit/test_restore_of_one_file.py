@@ -75,8 +75,6 @@ def test_a_restored_order_log_is_made_whole_by_reconcile(
     crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(crashed))
-    monkeypatch.setenv("CATALOG", "127.0.0.1:1")
-    monkeypatch.setenv("ORDER", "127.0.0.1:1")
     monkeypatch.setenv("CATALOG_BIND", "127.0.0.1:1")
     monkeypatch.setenv("ORDER_BIND", "127.0.0.1:1")
     (crashed / "order.db").unlink()
