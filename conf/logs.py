@@ -15,7 +15,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from conf.output_thread import Stream, Writer, one_line
+from conf.output import one_line
+from conf.output_thread import Stream, Writer
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 

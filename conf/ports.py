@@ -5,7 +5,7 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from conf.output_thread import one_line
+from conf.output import one_line
 from conf.settings import Address
 
 _LISTENING = "0A"

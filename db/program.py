@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from conf.health import is_healthy
-from conf.output import exit_code, print_json, visible
+from conf.output import exit_code, print_failure
 from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
 from db.audit import Audit, Discrepancy, audit
@@ -66,10 +66,7 @@ def _work(given: argparse.Namespace) -> int:
 
 
 def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy store") -> int:
-    """Say it to people in a line, and to scripts as JSON as well."""
-    if given.json:
-        print_json({"error": why})
-    print(f"{speaker}: {visible(why)}", file=sys.stderr)
+    print_failure(speaker, why, as_json=given.json)
     return code
 
 
