@@ -20,13 +20,13 @@ from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
 from db.connection import Database
+from db.copies import copy_pages
 from db.errors import TROUBLE
 from db.order import OrderStore
 from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
-_PAGES_A_STEP = 4_096
 _BUSY_TIMEOUT_MS = 5_000
 
 Watch = Callable[[str], None]
@@ -142,18 +142,9 @@ def _copy(sources: Mapping[File, apsw.Connection], folder: Path, watch: Watch) -
     for file, source in sources.items():
         watch(f"copy of {file.name}")
         try:
-            _copy_file(source, folder / file.name)
+            copy_pages(source, folder / file.name)
         except TROUBLE as error:
             # SQLite's backup says no more than this.
             raise CopyFailed(
                 f"{file.name} cannot be copied: the disk is full or fails ({type(error).__name__})"
             ) from error
-
-
-def _copy_file(source: apsw.Connection, path: Path) -> None:
-    with closing(apsw.Connection(str(path))) as copy:
-        with copy.backup("main", source, "main") as pages:
-            while not pages.done:
-                pages.step(_PAGES_A_STEP)
-        # A backup is one plain file for each database, without companions; the tiers switch back.
-        copy.pragma("journal_mode", "delete")
