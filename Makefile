@@ -74,7 +74,7 @@ compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine,
 	$(BIN)/pytest tests/compose
 
 browser-test: .venv/dev ## What pages of other sites can do, by a real browser; needs chromium
-	$(BIN)/pytest tests/browser
+	timeout --kill-after=10 600 $(BIN)/pytest tests/browser
 
 bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results

@@ -83,7 +83,6 @@ class FloodFilter(logging.Filter):
         self._clock = clock
         self._reset()
         os.register_at_fork(after_in_child=self._reset)
-        atexit.register(self.tell_all)
 
     def _reset(self) -> None:
         # Reentrant: a signal handler may log while its own thread does.
@@ -169,13 +168,21 @@ class TierLogger(Logger):  # type: ignore[misc]
             handler = file
         if handler is not None and log is self.error_log:
             handler.addFilter(_gunicorn_filter)
+            _tell_at_exit(_gunicorn_filter)
+
+
+def _tell_at_exit(flood_filter: FloodFilter) -> None:
+    """Have it tell its last counts. What is registered last comes first: before the streams are drained."""
+    atexit.unregister(flood_filter.tell_all)
+    atexit.register(flood_filter.tell_all)
 
 
 def log_to_stderr() -> None:
-    """Let this process's loggers write to sys.stderr, from INFO on."""
+    """Let this process's loggers write to sys.stderr as it is now, from INFO on."""
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter(FORMAT, None, STORE_MAX_CHARACTERS))
     handler.addFilter(_store_filter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    _tell_at_exit(_store_filter)
     # A line that cannot be written is not a failure, and no reason to write a traceback instead.
     logging.raiseExceptions = False

@@ -31,7 +31,7 @@ class Assortment:
         So is a name that people cannot tell from another one.
         """
         alike = self._alike(product.name)  # before the transaction, in which buys would wait for it
-        with self._database.write() as transaction:
+        with self._database.write(adds_products=True) as transaction:
             if is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents, None)):
                 return False
             if run(transaction, _KNOWN, {"name": product.name}):

@@ -104,7 +104,7 @@ class CatalogStore:
 
     def load(self, products: Iterable[Product]) -> bool:
         """Make these the first products, all or none; False, and nothing done, when there are some already."""
-        with self._database.write() as transaction:
+        with self._database.write(adds_products=True) as transaction:
             if run(transaction, _ANY, {}):
                 return False
             for product in products:

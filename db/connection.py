@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,16 @@ def _content(connection: apsw.Connection) -> Content:
     return connection.pragma("application_id"), rows[0][0] if rows else None
 
 
+@contextmanager
+def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
+    """Around a transaction, for within one SQLite does not hear of it."""
+    connection.pragma("foreign_keys", False)
+    try:
+        yield
+    finally:
+        connection.pragma("foreign_keys", True)
+
+
 class _Thread(threading.local):
     connection: apsw.Connection | None = None
     place: Place | None = None
@@ -201,11 +211,16 @@ class Database:
         self._refused_until = 0.0  # monotonic clock
 
     @contextmanager
-    def write(self) -> Iterator[apsw.Connection]:
-        """One `transaction`. Raises Unavailable: the lock is not free in time, the disk fails, or the file is gone."""
+    def write(self, *, adds_products: bool = False) -> Iterator[apsw.Connection]:
+        """One `transaction`. Raises Unavailable: the lock is not free in time, the disk fails, or the file is gone.
+
+        For a new product that a trigger inserts, SQLite would look through the whole ledger for entries that referred
+        to it before, while buys wait for the lock. So one that `adds_products` does without: the schema's own triggers
+        hold the ledger to the products.
+        """
         with self._trouble_is_unavailable(writing=True):
             connection = self._connection()
-            with transaction(connection):
+            with _without_foreign_keys(connection) if adds_products else nullcontext(), transaction(connection):
                 yield connection
                 self._watch_log(self._place().require_unmoved())
         trouble.ends(str(self.path), f"{self.path}: can be written again")

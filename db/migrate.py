@@ -88,9 +88,10 @@ def _describe(path: Path, flags: int) -> tuple[int, int, int]:
 def _upgrade(
     connection: apsw.Connection, path: Path, scripts: list[Path], application_id: int, *, keep_copy: bool
 ) -> None:
-    # Before the transaction, in which SQLite would not hear of it: a row that speaks of what was deleted by hand is for
-    # the audit, and must not keep the store from being upgraded.
+    # A row that speaks of what was deleted by hand, or fails its check, is for the audit, and must not keep the store
+    # from being upgraded. Before the transaction, in which SQLite would not hear of the first of the two.
     connection.pragma("foreign_keys", False)
+    connection.pragma("ignore_check_constraints", True)
     with transaction(connection):
         version = connection.pragma("user_version")
         if version == len(scripts):

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -99,7 +100,8 @@ def prepare(settings: Settings) -> None:
     store.migrate()
     try:
         catalog = PairedCatalog(store, HttpCatalog(peer))
-        catalog.meet(MEETS_WITHIN_S)
+        with suppress(Unavailable):  # it may start a moment later, and is met then
+            catalog.meet(MEETS_WITHIN_S)
         checkout = Checkout(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:

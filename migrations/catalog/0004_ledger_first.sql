@@ -34,8 +34,7 @@ CREATE TABLE stock_ledger (
     CHECK ((reason IN ('writeoff', 'correction')) = (note IS NOT NULL))
 ) STRICT;
 
--- What stands in the books stays, right or wrong: a wrong entry is for the audit, and must not keep the store closed.
-PRAGMA ignore_check_constraints = ON;
+-- What stands in the books stays, right or wrong: a wrong entry is for the audit, and fails no check here.
 PRAGMA cache_size = -64000;  -- KiB, of this connection: keys come in no order, and their index is made again
 INSERT INTO stock_ledger (entry, product, delta, balance, reason, key, price_cents, time)
     SELECT entry, product, delta, balance, reason, key, price_cents, time FROM old_stock_ledger ORDER BY entry;
@@ -46,7 +45,6 @@ INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, not
         products.price_cents, 'the stock had been changed by hand, beside the ledger'
     FROM products JOIN (SELECT product, balance, max(entry) FROM old_stock_ledger GROUP BY product) ON product = name
     WHERE quantity <> balance ORDER BY name;
-PRAGMA ignore_check_constraints = OFF;
 DROP TABLE old_stock_ledger;
 
 CREATE TABLE accepted_discrepancies (

@@ -287,7 +287,7 @@ MUTANTS = (
     ),
     Mutant(
         "after a dead connection the others of its age are kept",
-        "a tier that was restarted costs a try, and a pause, for each of them",
+        "a tier that was restarted costs a try for each of them",
         "wsgi_apps/peer.py",
         "            self.close()  # the others are as old",
         "            pass  # the others are as old",
@@ -307,8 +307,8 @@ MUTANTS = (
         "",
     ),
     Mutant(
-        "sales queue behind pages",
-        "who reads the assortment holds up who buys",
+        "sales queue behind direct decrements",
+        "who takes pieces at the catalog holds up who buys",
         "wsgi_apps/catalog.py",
         "in_thread(self.sell, sellers)",
         "in_thread(self.sell, pool)",
@@ -324,8 +324,8 @@ MUTANTS = (
         "all front-end workers on one core",
         "half of the machine idles",
         "server/cores.py",
-        "return min(usable, key=use, default=None)",
-        "return min(usable, default=None)",
+        "return taken.count(core), last, core",
+        "return 0, 0, core",
     ),
     Mutant(
         "an orphan does not close its listener",
@@ -505,5 +505,19 @@ MUTANTS = (
         "wsgi_apps/ready.py",
         "            return error.message\n",
         "            return None\n",
+    ),
+    Mutant(
+        "the log compares a refused key without its product",
+        "I5: a key that was refused for one product answers for another",
+        "db/order.py",
+        "return REFUSALS[reason]() if (product, quantity) == (buy.product, buy.quantity)",
+        "return REFUSALS[reason]() if quantity == buy.quantity",
+    ),
+    Mutant(
+        "a whole number has one digit more",
+        "a number of 19 digits is beyond SQLite's integers, and its error is no answer",
+        "domain/values.py",
+        "{1,18}",
+        "{1,19}",
     ),
 )

@@ -1,5 +1,7 @@
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -319,3 +321,27 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
     store.close()
     upgraded = query(old / "catalog.db", "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
     assert upgraded == query(tmp_path / "catalog.db", "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+
+
+def test_a_new_product_costs_the_same_however_long_the_ledger_is(tmp_path: Path) -> None:
+    """By the steps of SQLite's virtual machine, which no busy machine changes: buys wait for the lock meanwhile."""
+    steps: dict[int, int] = {}
+    for size in (10, 1_000):
+        with (
+            closing(CatalogStore(tmp_path / f"{size}.db")) as store,
+            closing(Assortment(store._database.path)) as owner,
+        ):
+            store.migrate()
+            store.load(Product(f"n{number}", 1, 1) for number in range(size))
+            owner.restock("n0", 1, "first")  # opens the connection
+            connection = owner._database._connection()
+
+            def count(event: dict[str, Any], size: int = size) -> None:
+                if "INSERT INTO stock_ledger" in event["sql"]:
+                    steps[size] = event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"]
+
+            connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, count)
+            owner.add(Product("new", 1, 1), "add")
+            connection.trace_v2(0, None)
+            assert connection.pragma("foreign_keys") == 1
+    assert steps[10] == steps[1_000]

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from werkzeug.test import Client, EnvironBuilder
@@ -13,35 +14,42 @@ from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.wire import buys_body
 
 THREADS = 3
+PATIENCE_S = 60.0
 
 
-class SlowPages(CatalogStore):
-    """A catalog whose pages take until `go_on`."""
+class Slow(CatalogStore):
+    """A catalog in which pages and direct decrements take until `go_on`."""
 
-    go_on = threading.Event()
+    go_on: threading.Event
 
-    def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
-        assert self.go_on.wait(timeout=60)
-        return super().products(q=q, after=after, limit=limit)
+    def products(self, **options: Any) -> Any:
+        assert self.go_on.wait(PATIENCE_S)
+        return super().products(**options)
+
+    def sell(self, buys: Sequence[Buy], *arguments: Any, **options: Any) -> Any:
+        if options.get("reason") == "decrement":
+            assert self.go_on.wait(PATIENCE_S)
+        return super().sell(buys, *arguments, **options)
 
 
 @pytest.fixture
 def app(catalog: CatalogStore) -> Iterator[CatalogApp]:
-    """The tier while all its threads for pages wait for one, and as many pages again wait for a thread."""
-    store = SlowPages(catalog._database.path)
+    """The tier while all threads for pages and for decrements wait, and as many more wait for a thread."""
+    store = Slow(catalog._database.path)
+    store.go_on = threading.Event()
     app = CatalogApp(store, threads=THREADS)
-    for _ in range(2 * THREADS):
-        begun = app(EnvironBuilder("/products").get_environ(), lambda *_: lambda _: None)
-        assert begun is not None
+    for number in range(2 * THREADS):
+        for method, path in (("GET", "/products"), ("POST", f"/Bird/{number + 1}")):
+            app(EnvironBuilder(path, method=method).get_environ(), lambda *_: lambda _: None)
     yield app
     store.go_on.set()
 
 
-def test_the_order_tier_does_not_queue_behind_pages(app: CatalogApp) -> None:
+def test_the_order_tier_queues_behind_neither_pages_nor_decrements(app: CatalogApp) -> None:
     sold: list[bytes] = []
     asking = threading.Thread(
         target=lambda: sold.append(Client(app).post("/sales", data=buys_body([Buy("k", "Tux", 1)])).data)
     )
     asking.start()
-    asking.join(timeout=30)
+    asking.join(timeout=PATIENCE_S / 2)
     assert [json.loads(data) for data in sold] == [{"data": [{"price_cents": 2599}]}]

@@ -4,13 +4,14 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
 
-from conf import common
 from db import connection as module
 from db.catalog import CatalogStore
 from db.connection import Database, StartPostponed, StartRefused, connect, sync
@@ -21,6 +22,7 @@ from db.program import main
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
+from tests.tiers import ROOT
 from wsgi_apps.recovery import Recovery
 
 # Mistakes of ours in SQL or in the use of apsw: their traceback is what we want.
@@ -147,18 +149,20 @@ def test_a_folder_on_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypat
         sync(tmp_path)
 
 
-@pytest.mark.parametrize("refused", [OSError(errno.EPERM, "no"), ValueError("no")])
-def test_a_limit_that_may_not_be_raised_is_passed_over(monkeypatch: pytest.MonkeyPatch, refused: Exception) -> None:
-    asked = []
-
-    def refuse(*limits: object) -> None:
-        asked.append(limits)
-        raise refused
-
-    monkeypatch.setattr("resource.getrlimit", lambda _kind: (64, 1 << 20))
-    monkeypatch.setattr("resource.setrlimit", refuse)
-    common.allow_files()
-    assert asked
+@pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
+def test_a_limit_that_may_not_be_raised_is_passed_over(refused: str) -> None:
+    """In a process of its own: to import the settings of gunicorn is to set the process up."""
+    tier = f"""
+import resource
+def refuse(*_limits):
+    print("asked")
+    raise {refused}
+resource.getrlimit = lambda _kind: (64, 1 << 20)
+resource.setrlimit = refuse
+from conf import common
+"""
+    started = subprocess.run([sys.executable, "-c", tier], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (started.returncode, started.stdout) == (0, "asked\n"), started.stderr
 
 
 def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

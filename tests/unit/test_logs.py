@@ -2,12 +2,15 @@
 
 import io
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 import conf.logs
 from conf.logs import FORMAT, FloodFilter, LineFormatter
+from tests.tiers import ROOT
 from tests.waiting import wait_until
 
 
@@ -82,3 +85,14 @@ def test_a_traceback_is_short_and_visible(log: tuple[logging.Logger, Clock, io.S
 def test_a_message_cannot_begin_a_line() -> None:
     record = logging.LogRecord("x", logging.WARNING, "x.py", 1, "%s", ("a\n[2026-01-01] [1] [ERROR] forged\r",), None)
     assert len(LineFormatter(FORMAT, None, 200).format(record).splitlines()) == 1
+
+
+def test_the_last_count_is_told_at_the_end_of_the_process() -> None:
+    program = (
+        "from conf.output_thread import write_in_background; write_in_background(); import conf.logs, logging; "
+        "conf.logs.log_to_stderr(); [logging.warning('x') for _ in range(100)]"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = ended.stderr.splitlines()
+    assert [line.rpartition("] ")[2] for line in lines[:-1]] == ["x"] * 20
+    assert lines[-1].endswith("80 more lines like this one were left out: x")

@@ -1,7 +1,7 @@
 import pytest
 
 from domain.errors import Invalid
-from domain.values import parse_key, parse_name, parse_price, parse_quantity, parse_stock
+from domain.values import parse_key, parse_name, parse_price, parse_quantity, parse_stock, parse_whole_number
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,13 @@ def test_a_key_is_visible_ascii(text: str) -> None:
 def test_a_bad_key_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match="the Idempotency-Key is"):
         parse_key(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("9" * 18, 10**18 - 1), ("9" * 19, None), ("0" * 9 + "9" * 18, 10**18 - 1)]
+)
+def test_a_whole_number_fits_an_integer_of_the_database(text: str, number: int | None) -> None:
+    assert parse_whole_number(text) == number
 
 
 @pytest.mark.parametrize(("text", "least"), [("0", 0), ("1000000000", 0), ("1", 1), ("007", 1)])

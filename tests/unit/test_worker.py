@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from gunicorn.config import Config, Timeout
 
-from conf import common
 from server.connection import Connection
 from server.crowd import Crowd
 from server.worker import NOTIFY_EVERY_S, OFFER_S, StoreWorker
@@ -56,7 +55,7 @@ def test_nobody_waits_for_a_worker_that_has_ended(now: list[float]) -> None:
     crowd = Crowd()
     worker, other = Bare(crowd, age=1, connections=3), Bare(crowd, age=2, connections=0)
     assert worker._offers()
-    common.child_exit(None, other)  # by the master
+    other.leave()  # which the master says of it
     assert not worker._offers()
 
 
