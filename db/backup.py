@@ -19,8 +19,8 @@ import apsw
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import Database
 from db.copies import copy_pages
+from db.database import Database
 from db.errors import TROUBLE
 from db.order import OrderStore
 from db.patience import wait_for_locks

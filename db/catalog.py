@@ -6,7 +6,8 @@ from typing import Literal
 
 import apsw
 
-from db.connection import Database, run
+from db.connection import run
+from db.database import Database
 from db.identity import introduce, is_sold
 from db.migrate import migrate
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import Database, run
+from db.connection import run
+from db.database import Database
 from db.identity import id_in, last_order, objection
 from db.migrate import migrate
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
-from db.connection import LARGE_LOG_BYTES
+from db.database import LARGE_LOG_BYTES
 from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
