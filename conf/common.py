@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from conf.addresses import reached_at
+from conf.addresses import Address, reached_at
 from conf.listeners import addresses_of, put_back, require_own_listeners
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 

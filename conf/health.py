@@ -8,8 +8,9 @@ import http.client
 import json
 import sys
 
+from conf.addresses import Address
 from conf.output import open_streams, visible
-from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
+from conf.settings import TIERS, SettingsError, load_only, refuse_to_start
 
 # Longer than a tier takes to tell that a part of it is away.
 TIMEOUT_S = 2.5

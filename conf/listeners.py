@@ -9,7 +9,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from conf.settings import Address, Settings, SettingsError, Tier, require_closed_at
+from conf.addresses import Address
+from conf.settings import Settings, SettingsError, Tier, require_closed_at
 
 _log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
+from conf.addresses import Address
 from conf.output import one_line
-from conf.settings import Address
 
 _LISTENING = "0A"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from conf.addresses import Address
 from conf.secret import Secrets
-from conf.settings import Address
 from db import trouble
 from domain.errors import Unavailable
 from wsgi_apps.deadline import DeadlineConnection
