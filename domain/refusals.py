@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from domain.checkout import Checkout
-from domain.errors import Refused, TooManyRefusals, Unavailable
+from domain.deadlines import left_of
+from domain.errors import Refused, TooManyRefusals
 from domain.protocols import Found, OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Product
 
@@ -138,10 +139,7 @@ class LimitedCheckout(Checkout):
             return super().place_all(buys, within_s)
         begun = time.monotonic()
         put_off = self._beyond(left, buys, within_s)
-        if within_s is not None:
-            within_s -= time.monotonic() - begun
-            if within_s <= 0:
-                raise Unavailable
+        within_s = left_of(within_s, begun)
         answers: dict[Buy, Placed] = {}
         others = [buy for buy in buys if buy not in put_off]
         if others:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from db import trouble
 from db.order import OrderStore
+from domain.deadlines import left_of
 from domain.errors import AnotherStore, Unavailable
 from domain.protocols import Found, Placed, Sale
 from domain.refusals import Allowance, LimitedCheckout
@@ -99,8 +100,4 @@ class PairedCheckout(LimitedCheckout):
         """As LimitedCheckout's."""
         begun = time.monotonic()
         self._paired.require()
-        if within_s is not None:
-            within_s -= time.monotonic() - begun
-            if within_s <= 0:
-                raise Unavailable
-        return super().place_all(buys, within_s)
+        return super().place_all(buys, left_of(within_s, begun))
