@@ -72,8 +72,8 @@ def test_a_restored_order_log_is_made_whole_by_reconcile(
     crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(crashed))
-    for variable in ("CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"):  # a store may run at the usual addresses
-        monkeypatch.setenv(variable, "127.0.0.1:1")
+    monkeypatch.setenv("CATALOG_BIND", "127.0.0.1:1")
+    monkeypatch.setenv("ORDER_BIND", "127.0.0.1:1")
     (crashed / "order.db").unlink()
     assert main(["restore", str(tmp_path / "b"), "--only", "order.db"]) == 1
     out, err = capsys.readouterr()
