@@ -1,4 +1,4 @@
-"""What the command lines of the programs share."""
+"""Parts of a command line that the programs share."""
 
 import argparse
 import os

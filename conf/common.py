@@ -1,4 +1,4 @@
-"""What the three gunicorn files share. Each imports all of it and then names its tier."""
+"""gunicorn's settings for all three tiers. Each tier's file imports all of them and then names its tier."""
 
 import resource
 import signal
@@ -71,7 +71,7 @@ def bind_of(tier: Tier) -> str:
 
 
 def allow_files() -> None:
-    """Let each worker open as many files as it may need: connections, and what its threads open beside.
+    """Let each worker open as many files as it may need, for its connections and its threads.
 
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
     is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker.accept).
@@ -90,7 +90,7 @@ allow_files()
 
 
 def take_over(server: Any, tier: Tier) -> None:
-    """For gunicorn's when_ready and on_reload, both before it starts a worker: what it was told beside our settings.
+    """For gunicorn's when_ready and on_reload: hold its own options and sockets against our settings, before a worker.
 
     A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
     """

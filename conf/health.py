@@ -39,7 +39,7 @@ def trouble(address: Address, path: str) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    is_ready = "--ready" in arguments
+    asks_for_ready = "--ready" in arguments
     names = [argument for argument in arguments if argument != "--ready"]
     if len(names) != 1 or names[0] not in TIERS or len(arguments) > 2:
         print(f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}", file=sys.stderr)
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
         [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == names[0]]
     except SettingsError as error:
         refuse_to_start(str(error))
-    why = trouble(tier.here, "/ready" if is_ready else "/health")
+    why = trouble(tier.here, "/ready" if asks_for_ready else "/health")
     if why is None:
         return 0
     print(f"{tier.name} at {tier.here.url}: {visible(why)}", file=sys.stderr)

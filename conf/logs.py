@@ -57,7 +57,7 @@ class LineFormatter(logging.Formatter):
 
 @dataclass(slots=True)
 class Bucket:
-    """How many lines of a kind may be written now, and how many were left out since the last count."""
+    """A token bucket of one kind of line, and the number of lines that were left out since the last count."""
 
     lines: float
     filled_at: float

@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine, as far as Linux tells."""
+"""Finds the process that listens on a port of this machine, as far as Linux tells."""
 
 import os
 import socket

@@ -38,7 +38,7 @@ class CopyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What the audit of a restored store found, and where the companions of lost files are now."""
+    """The audit of a restored store, and the new places of the companions of lost files."""
 
     audit: Audit
     set_aside: tuple[Path, ...]
@@ -110,7 +110,7 @@ def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
 
 
 def _describe(target: Path, source: Path, there: Sequence[Path]) -> str:
-    """What is in the way, and whether it is more than what is in the backup."""
+    """Say which file is in the way, and whether it has more than the backup."""
     try:
         with Snapshots(target) as store, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(store, copy)}"

@@ -94,7 +94,7 @@ class CatalogStore:
             return [_sell(transaction, buy, reason) for buy in buys]
 
     def introduce(self, last_order: str | None) -> Introduction:
-        """How the catalog tells of itself to an order log whose newest order has the key `last_order`."""
+        """The catalog's word of itself to an order log whose newest order has the key `last_order`."""
         with self._database.read() as connection:
             return introduce(connection, last_order)
 

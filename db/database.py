@@ -20,7 +20,7 @@ LARGE_LOG_BYTES = 64 * 1024 * 1024
 # How long a file that was refused is not looked at again: each request would.
 _REFUSED_FOR_S = 1.0
 
-# By which a database is known, whatever file it is in: which program's it is, and of which store.
+# A database is known by this, whatever file it is in: which program's it is, and of which store.
 Content = tuple[object, str | None]
 
 
@@ -149,7 +149,7 @@ class Database:
         return self._thread.place
 
     def _save_log(self, error: Exception) -> None:
-        """What the write-ahead log has may be nowhere else."""
+        """Keep the write-ahead log: what is in it may be nowhere else."""
         place = self._thread.place
         if place is not None and isinstance(error, CompanionMoved):
             place.rescue()

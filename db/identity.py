@@ -124,7 +124,7 @@ _IS_ACCEPTED = """
 
 
 def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
-    """How this catalog answers a log whose newest order has the key `last_order`."""
+    """This catalog's answer to a log whose newest order has the key `last_order`."""
     id = id_in(catalog)
     if "stock_ledger" not in _tables(catalog):
         return Introduction(id, None, last_order is None)

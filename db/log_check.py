@@ -18,7 +18,7 @@ from db.peek import wal_of
 _HEADER_BYTES = 100
 _VERSIONS = slice(18, 20)  # of the format, to write and to read: 2 in WAL mode
 _ROLLBACK = b"\x01\x01"
-# For so long a start looks at a database that a crash left, for a killed tier must be back soon.
+# A start looks no longer at a database that a crash left: a killed tier must be back soon.
 _LOOK_S = 1.0
 _INSTRUCTIONS_A_STEP = 10_000
 

@@ -60,7 +60,7 @@ class OrderStore:
                 return
 
     def mark(self) -> LogMark | None:
-        """What the log says of itself with each call to its catalog; None as long as it has met none."""
+        """The log's word of itself for each call to its catalog; None as long as it has met none."""
         if self._mark is None:
             with self._database.read() as connection:
                 store = id_in(connection)

@@ -142,7 +142,7 @@ def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: Fi
 
 
 def _status_if_any(snapshots: Snapshots) -> Status | None:
-    """How the store stands; None where what the audit has found leaves no way to tell."""
+    """The status of the store; None where what the audit has found leaves no way to tell."""
     try:
         return status(snapshots)
     except (apsw.SQLError, apsw.CorruptError):
@@ -194,7 +194,7 @@ def _accept(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _user() -> str:
-    """Who runs this. In a container the user may have no name."""
+    """The user who runs this. In a container it may have no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -2,10 +2,10 @@
 
 Without it, whoever asks for a product that does not exist, under one random key after the other, fills the disk.
 
-Whom a proxy stands before, all shoppers have one address; so the limit does not ask who it is. It counts refusals, and
-while too many come it looks before it leaps: a new buy that the catalog could only refuse is put off, and nothing of
-it is written. All others go on: those that the stock suffices for, and every key that the store has met before. So
-no buyer loses an answer, and no key gets two: one that was put off has none yet.
+Behind a proxy all shoppers have one address, so the limit does not ask who it is. It counts refusals, and while too
+many come it looks at the stock first: a new buy that the catalog could only refuse is put off, and nothing of it is
+written. All others go on: those that the stock suffices for, and every key that the store has met before. So no buyer
+loses an answer, and no key gets two: one that was put off has none yet.
 
 A buy in doubt may still be refused, so its key counts until it ends, however often it is sent. After a restart nothing
 is known of them: what the last run left in doubt counts when it is refused.
@@ -34,14 +34,14 @@ MAX_KEYS = 20_000
 
 
 class SalesAndStock(Sales, Protocol):
-    """What a checkout with a limit asks of the catalog."""
+    """The catalog, as a checkout with a limit asks it."""
 
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place. Raises Unavailable."""
 
 
 class Allowance:
-    """How many buys may still be refused: `per_s` more each second, and never more than those of BURST_S.
+    """The number of buys that may still be refused: `per_s` more each second, and never more than those of BURST_S.
 
     A buy that has begun may have to be refused, so it holds one back, once for its key, until it ends: then that one is
     spent if it was refused, and free again if it was sold. Whoever is put off is told when there is room: each gets a
@@ -60,12 +60,12 @@ class Allowance:
         self._mutex = threading.Lock()
 
     def left(self) -> int:
-        """How many may be refused now."""
+        """The number that may be refused now."""
         with self._mutex:
             return max(0, int(self._room(self._clock())))
 
     def take(self, refusals: int) -> None:
-        """So many were."""
+        """So many were refused."""
         with self._mutex:
             self._spend(refusals)
 

@@ -121,7 +121,7 @@ def start_recovery(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """What the requests and the recovery of a worker share: the ways to both states, and what may be refused."""
+    """Shared by the requests and the recovery of a worker: the ways to both states, and the limit to refusals."""
 
     store: OrderStore
     catalog: Peer

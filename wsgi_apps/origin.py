@@ -1,4 +1,4 @@
-"""Who asks, by what a browser says of it: pages of other sites must not use the store through their visitors.
+"""Refuses pages of other sites, which must not use the store through their visitors' browsers.
 
 Loopback and a closed network keep out other machines, not the browser of a machine within: a page of any site can make
 it send a request there. The browser marks what it sends, and no page can take all marks away:
@@ -34,7 +34,7 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?:
 
 
 class Host(Enum):
-    """What a Host header is to a tier."""
+    """A tier's verdict on a Host header."""
 
     MALFORMED = auto()
     FOREIGN = auto()
@@ -86,7 +86,7 @@ def hosts_of(tier: Tier) -> Hosts:
 
 
 class _Gate:
-    """The same app, for whom a subclass lets through. Its refusals are said in the store's form."""
+    """The same app, for those whom a subclass lets through. The others get a refusal in the store's form."""
 
     refuses = ""
 

@@ -19,7 +19,7 @@ from domain.refusals import Allowance, LimitedCheckout
 from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog
 
-# Of a try to meet. What is left of a buy's two seconds then suffices for the buy itself.
+# Of a try to meet: what is left of a buy's two seconds suffices for the buy itself.
 MEETS_WITHIN_S = 0.5
 # Between two tries: the shoppers who come meanwhile hear at once that they have to wait.
 MEETS_EVERY_S = 1.0

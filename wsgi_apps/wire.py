@@ -125,14 +125,14 @@ def introduction_of(value: Any) -> Introduction:
 
 
 def mark_headers(log: LogMark | None) -> dict[str, str]:
-    """How an order log tells of itself in a call to its catalog."""
+    """The headers by which an order log tells of itself in a call to its catalog."""
     if log is None:
         return {}
     return {"Store-Id": log.store} if log.last_order is None else {"Store-Id": log.store, "Last-Order": log.last_order}
 
 
 def mark_of(headers: Headers) -> LogMark | None:
-    """Whose order log asks; None when it does not tell. Raises Invalid."""
+    """The order log that asks; None when it does not tell. Raises Invalid."""
     store, last_order = headers.get("Store-Id"), headers.get("Last-Order")
     if store is None:
         return None
