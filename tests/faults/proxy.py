@@ -1,26 +1,26 @@
-"""A TCP proxy between two tiers that does to each HTTP exchange what bad networks do, by the throw of a die."""
+"""A TCP proxy between two tiers that does to each HTTP exchange what bad networks do, as a shuffled deck says."""
 
 import random
 import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO, Literal, Self
 
 Fault = Literal["none", "reply lost", "late", "twice", "request cut", "reply cut", "trickled"]
 
-# Of each exchange: one in three replies is lost behind the commit, one in five comes when nobody waits any more.
-BAD_NETWORK: Mapping[Fault, float] = {
-    "none": 0.28,
-    "reply lost": 0.30,
-    "late": 0.20,
-    "twice": 0.07,
-    "request cut": 0.05,
-    "reply cut": 0.05,
-    "trickled": 0.05,
+# Of 20 exchanges: three in ten replies are lost behind the commit, one in five comes when nobody waits any more.
+BAD_NETWORK: Mapping[Fault, int] = {
+    "none": 6,
+    "reply lost": 6,
+    "late": 4,
+    "twice": 1,
+    "request cut": 1,
+    "reply cut": 1,
+    "trickled": 1,
 }
 TRICKLE_EVERY_S = 0.001
 # A tier that stands still must not keep the proxy for ever.
@@ -36,8 +36,10 @@ class Proxy:
     def __init__(self, upstream_port: int, *, late_s: float, seed: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
         self._late_s = late_s
-        self._dice = random.Random(seed)
-        self._faults = dict(BAD_NETWORK)
+        self._rng = random.Random(seed)
+        self._deck = self._shuffled(BAD_NETWORK)  # first each fault once: there may be few exchanges
+        self._mutex = threading.Lock()
+        self._is_mended = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.done: Counter[Fault] = Counter()
@@ -60,7 +62,23 @@ class Proxy:
 
     def mend(self) -> None:
         """From now on every exchange is passed on as it is."""
-        self._faults = {"none": 1.0}
+        self._is_mended = True
+
+    def _draw(self) -> Fault:
+        """What is done to the next exchange."""
+        with self._mutex:
+            if self._is_mended:
+                return "none"
+            if not self._deck:
+                self._deck = self._shuffled(fault for fault, times in BAD_NETWORK.items() for _ in range(times))
+            fault = self._deck.pop()
+            self.done[fault] += 1
+            return fault
+
+    def _shuffled(self, faults: Iterable[Fault]) -> list[Fault]:
+        deck = list(faults)
+        self._rng.shuffle(deck)
+        return deck
 
     def _listen(self) -> None:
         while True:
@@ -76,9 +94,7 @@ class Proxy:
         # One side hung up, the exchange ended in a cut, or the proxy ends: all of it is the end of this connection.
         with client, client.makefile("rb") as stream, suppress(OSError):
             while request := _message(stream):
-                [fault] = self._dice.choices(list(self._faults), list(self._faults.values()))
-                self.done[fault] += 1
-                self._exchange(fault, request, client)
+                self._exchange(self._draw(), request, client)
 
     def _exchange(self, fault: Fault, request: bytes, client: socket.socket) -> None:
         """One request and its reply. Raises ConnectionError where the connection is cut."""
