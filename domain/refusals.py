@@ -64,11 +64,6 @@ class Allowance:
         with self._mutex:
             return max(0, int(self._room(self._clock())))
 
-    def take(self, refusals: int) -> None:
-        """So many were refused."""
-        with self._mutex:
-            self._spend(refusals)
-
     def hold(self, keys: Iterable[str]) -> None:
         """Hold one back for each of these keys that has none yet."""
         with self._mutex:

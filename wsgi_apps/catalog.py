@@ -12,7 +12,7 @@ from domain.values import parse_key, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import for_tiers
+from wsgi_apps.origin import TierGate
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
 from wsgi_apps.wire import buys_of, found_json, introduction_json, mark_of, names_of, product_json, sale_json
@@ -89,7 +89,7 @@ def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     app = CatalogApp(_store(settings), settings.catalog.threads)
-    return for_tiers(guarded(app, settings.secrets), settings.catalog)
+    return TierGate(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import for_tiers
+from wsgi_apps.origin import TierGate
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
@@ -89,7 +89,7 @@ def create_app() -> "WSGIApplication":
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
     checkout = PairedCheckout(worker.store, catalog, worker.allowance)
-    return for_tiers(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
+    return TierGate(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:

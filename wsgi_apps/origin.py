@@ -90,10 +90,10 @@ class _Gate:
 
     refuses = ""
 
-    def __init__(self, app: "WSGIApplication", hosts: Hosts, setting: str) -> None:
+    def __init__(self, app: "WSGIApplication", tier: Tier) -> None:
         self._app = app
-        self._hosts = hosts
-        self._setting = setting
+        self._hosts = hosts_of(tier)
+        self._setting = f"{TIERS[tier.name].prefix}_HOSTS"
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         refusal = self._of_host(environ)
@@ -148,20 +148,6 @@ class ShopGate(_Gate):
         if page is None and site is None:
             page = environ.get("HTTP_REFERER")  # of a browser from before the two
         return page is not None and not _is_of(page, environ.get("HTTP_HOST", ""))
-
-
-def for_tiers(app: "WSGIApplication", tier: Tier) -> TierGate:
-    """The app of a tier behind, as it is served."""
-    return TierGate(app, hosts_of(tier), _setting_of(tier))
-
-
-def for_shoppers(app: "WSGIApplication", tier: Tier) -> ShopGate:
-    """The front end's app, as it is served."""
-    return ShopGate(app, hosts_of(tier), _setting_of(tier))
-
-
-def _setting_of(tier: Tier) -> str:
-    return f"{TIERS[tier.name].prefix}_HOSTS"
 
 
 def _is_browser(environ: "WSGIEnvironment") -> bool:
