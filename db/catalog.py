@@ -8,8 +8,8 @@ import apsw
 
 from db.connection import run
 from db.database import Database
-from db.identity import introduce, is_sold
 from db.migrate import migrate
+from db.pairing import introduce, is_sold
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale

@@ -11,7 +11,7 @@ import apsw
 from db import trouble
 from db.connection import BUSY_TIMEOUT_MS, StartRefused, connect, give_up, transaction
 from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, tell_shopper
-from db.identity import id_in
+from db.pairing import id_in
 from db.place import CompanionMoved, FileMoved, Place, Stamp, WrittenOver, stamp_of
 from domain.errors import Unavailable
 

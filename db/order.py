@@ -8,8 +8,8 @@ import apsw
 
 from db.connection import run
 from db.database import Database
-from db.identity import id_in, last_order, objection
 from db.migrate import migrate
+from db.pairing import id_in, last_order, objection
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Receipt, Sale, Step

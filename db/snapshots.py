@@ -10,8 +10,8 @@ import apsw
 
 from db import catalog, order
 from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
-from db.identity import CATALOG_NAME, LOG_NAME
 from db.log_check import foreign_log
+from db.pairing import CATALOG_NAME, LOG_NAME
 from db.patience import wait_for_locks
 from db.peek import size_of, wal_of
 

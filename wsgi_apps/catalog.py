@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
-from db.identity import CATALOG_NAME, require_whole
+from db.pairing import CATALOG_NAME, require_whole
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_key, parse_name

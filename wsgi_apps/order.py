@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from conf.settings import Settings, load
-from db.identity import LOG_NAME, require_whole
 from db.order import OrderStore
+from db.pairing import LOG_NAME, require_whole
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
 from domain.protocols import Placed

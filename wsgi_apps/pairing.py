@@ -1,6 +1,6 @@
 """Keeps an order log to the catalog of its own store, also where their files are on two machines.
 
-They meet once, when each proves to the other what it has (db/identity.py); a log that has met none yet takes the
+They meet once, when each proves to the other what it has (db/pairing.py); a log that has met none yet takes the
 store's id from its catalog. From then on each call for sales says whose log it is and what it has ordered last, so a
 catalog that was replaced meanwhile, or put back to an older state, refuses. Then no buy begins until the right one is
 back.

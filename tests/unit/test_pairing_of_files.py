@@ -9,8 +9,8 @@ import pytest
 from db.audit import audit
 from db.audit.acceptance import accept
 from db.catalog import CatalogStore
-from db.identity import store_id, why_apart
 from db.order import OrderStore
+from db.pairing import store_id, why_apart
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy
