@@ -88,7 +88,7 @@ def _given(parser: Parser, given: argparse.Namespace, default_p: Callable[[], fl
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="client",
+        prog="python -m client",
         description=_DESCRIPTION,
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -32,6 +32,8 @@ _PAUSE_S = 0.2
 # Of another server's words: more is no reason any more.
 MAX_MESSAGE_CHARACTERS = 300
 PAGE_LIMIT = 1000
+# A 429 says to ask again with the same key, and this program has a new one for each buy.
+PUT_OFF = "put off, for too many buys were refused lately"
 
 # OpenSSL says so when a certificate is not one of this host, not valid any more, or signed by a stranger.
 _BAD_CERTIFICATE = re.compile(r"certificate verify failed: ([^(]+)")
@@ -95,7 +97,8 @@ class Shop:
         if response.status_code == 200:
             number = self._read(response, lambda body: int(body["data"]["order_number"]))
             return Bought("bought", key, number)
-        return Bought(self._message(response), key)
+        message = self._message(response)
+        return Bought(PUT_OFF if response.status_code == 429 else message, key)
 
     def price_cents(self, number: int, key: str) -> int | None:
         """The price of one piece in the order that this key has made; None when the store does not tell."""

@@ -41,8 +41,12 @@ def trouble(address: Address, path: str) -> str | None:
 def main(arguments: list[str]) -> int:
     asks_for_ready = "--ready" in arguments
     names = [argument for argument in arguments if argument != "--ready"]
+    usage = f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}"
+    if "--help" in names or "-h" in names:
+        print(usage, "Exit code: 0 it answers, 1 it does not, 2 wrong usage or a wrong setting.", sep="\n")
+        return 0
     if len(names) != 1 or names[0] not in TIERS or len(arguments) > 2:
-        print(f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}", file=sys.stderr)
+        print(usage, file=sys.stderr)
         return 2
     prefix = TIERS[names[0]].prefix
     try:

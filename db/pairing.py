@@ -18,6 +18,7 @@ from domain.pairing import Introduction
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
 _WAY_OUT = "python -m db audit tells how the store stands, python -m db restore brings a backup back"
+_WAY_BACK = "python -m db restore brings a backup back, with --only {0} its {0} alone, see docs/books.md"
 
 
 def store_id(path: Path) -> str | None:
@@ -79,7 +80,8 @@ def require_whole(folder: Path, own: str) -> str | None:
             raise StartRefused(f"{folder / own} is not made anew beside what cannot be read: {unreadable}") from error
         return unreadable
     if why is not None:
-        raise StartRefused(f"{why}; {_WAY_OUT}")
+        lost = [name for name in (CATALOG_NAME, LOG_NAME) if is_new(folder / name)]  # nothing can be audited then
+        raise StartRefused(f"{why}; {_WAY_BACK.format(*lost) if lost else _WAY_OUT}")
     return None
 
 

@@ -3,6 +3,7 @@
 `make exchanges` asks a store that runs, wherever it does: FRONT=192.0.2.7 CATALOG=192.0.2.7 ORDER=192.0.2.7.
 """
 
+import argparse
 import json
 import re
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import requests
 
+from conf.output import exit_code, open_streams
 from conf.settings import Settings, load_or_exit
 
 TIMEOUT_S = 10.0
@@ -106,8 +108,17 @@ def of_this_stock(store: Store) -> list[Exchange]:
     return adapted
 
 
-def main(_arguments: Sequence[str]) -> int:
-    """0 when every reply is as documented, 1 when one is not, 2 when a tier cannot be asked."""
+def main(arguments: Sequence[str]) -> int:
+    """0 when every reply is as documented, 1 when one is not, 2 when a tier cannot be asked.
+
+    Any of `arguments` (there is only --help) ends the program before it buys.
+    """
+    argparse.ArgumentParser(
+        prog="python -m tests.exchanges",
+        description="Ask a store that runs for the 13 documented replies: two buys and one piece from its stock.",
+        epilog="FRONT, CATALOG, ORDER and TIER_SECRET say where the store is, see README.md. Exit code: 0 all replies "
+        "are as documented, 1 one is not, 2 a tier does not answer.",
+    ).parse_args(arguments)
     store = Store(load_or_exit())
     print("Asks the store at " + ", ".join(store.urls.values()) + ".")
     print(
@@ -133,4 +144,5 @@ def main(_arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    open_streams()
+    sys.exit(exit_code(main(sys.argv[1:]), 2, "exchanges"))

@@ -87,6 +87,13 @@ def test_a_message_is_text_that_does_nothing(status: int, form: list[str]) -> No
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
 
 
+def test_a_buy_that_is_put_off_has_no_advice_that_nobody_can_follow() -> None:
+    put_off = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
+    with answering(lambda request: put_off) as port:
+        ended = client(f"127.0.0.1:{port}", *BUY)
+    assert (ended.returncode, ended.stderr) == (1, "client: Tux: put off, for too many buys were refused lately\n")
+
+
 def test_a_long_message_is_cut(tmp_path: Path) -> None:
     with answering(lambda _request: error(404, "x" * 100_000)) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)

@@ -78,14 +78,14 @@ def test_an_odd_name_travels_through_all_tiers(tiers: Tiers) -> None:
             assert (response.status_code, response.json()["error"]["message"]) == (404, "product not found")
 
 
-def exchanges(tiers: Tiers, **settings: str) -> subprocess.CompletedProcess[str]:
+def exchanges(tiers: Tiers, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """The program, on a store that it knows by the addresses of its tiers alone."""
     addresses = {
         "FRONT": tiers.url("front_end"),
         "CATALOG": f"127.0.0.1:{tiers.ports['catalog']}",
         "ORDER": f"localhost:{tiers.ports['order']}",
     }
-    command = [sys.executable, "-m", "tests.exchanges"]
+    command = [sys.executable, "-m", "tests.exchanges", *arguments]
     environment = clean_environment() | addresses | settings
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -132,3 +132,25 @@ def test_a_tier_that_does_not_answer_is_one_line(tiers: Tiers) -> None:
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert line.startswith("exchanges: no answer: ")
+
+
+def test_who_asks_for_help_or_mistypes_buys_nothing(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers:
+        told, mistyped = exchanges(tiers, "--help"), exchanges(tiers, "FRONT=192.0.2.9")
+        assert Books.at_rest(tiers.data_dir).products == {"Tux": 80, "Whale": 94, "Elephant": 87, "Bird": 98}
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("usage: python -m tests.exchanges [-h]\n")
+    assert mistyped.returncode == 2
+    assert "unrecognized arguments: FRONT=192.0.2.9" in mistyped.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_report_that_is_lost_is_one_line(tiers: Tiers) -> None:
+    addresses = {"FRONT": tiers.url("front_end"), "CATALOG": tiers.url("catalog"), "ORDER": tiers.url("order")}
+    command = [sys.executable, "-m", "tests.exchanges"]
+    environment = clean_environment() | addresses
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (2, "exchanges: [Errno 28] No space left on device\n")

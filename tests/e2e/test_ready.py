@@ -67,3 +67,9 @@ def test_the_program_says_how_it_is_used(tmp_path: Path, arguments: list[str]) -
     told = program(Tiers(tmp_path / "data"), *arguments)
     assert told.returncode == 2
     assert told.stderr.startswith("usage: python -m conf.health [--ready] catalog|order|front_end")
+
+
+def test_help_is_no_failure(tmp_path: Path) -> None:
+    told = program(Tiers(tmp_path / "data"), "--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("usage: python -m conf.health [--ready] catalog|order|front_end\n")
