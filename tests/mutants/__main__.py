@@ -93,7 +93,8 @@ def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
     """The first test of the suites that fails, or the suite that hangs."""
     for suite in suites:
         # Without the test of the catalogue itself, which misses what a mutant has replaced.
-        options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--ignore", "tests/unit/test_mutants.py"]
+        options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--numprocesses=auto"]
+        options += ["--ignore", "tests/unit/test_mutants.py"]
         command = [sys.executable, "-m", "pytest", suite, *options]
         try:
             run = subprocess.run(
