@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from db.connection import Database, connect
+from db.connection import connect
+from db.database import Database
 from db.place import Place
 
 ROUNDS = 5

@@ -13,7 +13,7 @@ from client.questions import SHOWN_PRODUCTS
 from client.report import print_report
 from client.series import Series, run
 from client.shop import Shop, StoreDown
-from conf.output import exit_code, print_json, visible
+from conf.output import exit_code, print_failure, visible
 from conf.settings import SettingsError, buy_probability, load_only
 from domain.values import Product
 
@@ -43,10 +43,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fail(arguments: list[str], code: int, why: str) -> int:
-    """Say it to people in a line, and to scripts as JSON as well."""
-    if "--json" in arguments:
-        print_json({"error": why})
-    print(f"client: {visible(why)}", file=sys.stderr)
+    print_failure("client", why, as_json="--json" in arguments)
     return code
 
 

@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(slots=True)
 class Series:
-    """What was done, also when it ended early: `failure` says why, `interrupted` that it was Ctrl-C."""
+    """The answered requests, also of one that ended early: `failure` says why, `interrupted` that it was Ctrl-C."""
 
     requests: list[Request] = field(default_factory=list)
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""What the command lines of the programs share."""
+"""Parts of a command line that the programs share."""
 
 import argparse
 import os
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from conf.output import print_json, visible
-from conf.settings import SettingsError, parse_folder
+from conf.paths import parse_folder
+from conf.settings import SettingsError
 from domain.errors import Invalid
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""What the three gunicorn files share. Each imports all of it and then names its tier."""
+"""gunicorn's settings for all three tiers. Each tier's file imports all of them and then names its tier."""
 
 import resource
 import signal
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from conf.addresses import reached_at
+from conf.addresses import Address, reached_at
 from conf.listeners import addresses_of, put_back, require_own_listeners
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import Address, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 
@@ -71,7 +71,7 @@ def bind_of(tier: Tier) -> str:
 
 
 def allow_files() -> None:
-    """Let each worker open as many files as it may need: connections, and what its threads open beside.
+    """Let each worker open as many files as it may need, for its connections and its threads.
 
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
     is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker.accept).
@@ -90,7 +90,7 @@ allow_files()
 
 
 def take_over(server: Any, tier: Tier) -> None:
-    """For gunicorn's when_ready and on_reload, both before it starts a worker: what it was told beside our settings.
+    """For gunicorn's when_ready and on_reload: hold its own options and sockets against our settings, before a worker.
 
     A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
     """

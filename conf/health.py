@@ -8,8 +8,9 @@ import http.client
 import json
 import sys
 
+from conf.addresses import Address
 from conf.output import open_streams, visible
-from conf.settings import TIERS, Address, SettingsError, load_only, refuse_to_start
+from conf.settings import TIERS, SettingsError, load_only, refuse_to_start
 
 # Longer than a tier takes to tell that a part of it is away.
 TIMEOUT_S = 2.5
@@ -38,7 +39,7 @@ def trouble(address: Address, path: str) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    is_ready = "--ready" in arguments
+    asks_for_ready = "--ready" in arguments
     names = [argument for argument in arguments if argument != "--ready"]
     usage = f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}"
     if "--help" in names or "-h" in names:
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
         [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == names[0]]
     except SettingsError as error:
         refuse_to_start(str(error))
-    why = trouble(tier.here, "/ready" if is_ready else "/health")
+    why = trouble(tier.here, "/ready" if asks_for_ready else "/health")
     if why is None:
         return 0
     print(f"{tier.name} at {tier.here.url}: {visible(why)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What gunicorn really does for a tier, judged after the bind and before the first worker.
+"""Judges what gunicorn really does for a tier, after the bind and before the first worker.
 
 A variable of ours says where a tier listens, but gunicorn's own options (-b, GUNICORN_CMD_ARGS) and sockets that were
 inherited from systemd or a former master come after it, so only the sockets themselves are believed.
@@ -9,13 +9,14 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from conf.settings import Address, Settings, SettingsError, Tier, require_closed_at
+from conf.addresses import Address
+from conf.settings import Settings, SettingsError, Tier, require_closed_at
 
 _log = logging.getLogger(__name__)
 
 
 def addresses_of(server: Any) -> list[Address | str]:
-    """Where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
+    """The places where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
     return [_address_of(listener.sock) for listener in server.LISTENERS]
 
 

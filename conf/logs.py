@@ -15,7 +15,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
-from conf.output_thread import Stream, Writer, one_line
+from conf.output import one_line
+from conf.output_thread import Stream, Writer
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
@@ -56,10 +57,11 @@ class LineFormatter(logging.Formatter):
 
 @dataclass(slots=True)
 class Bucket:
-    """How many lines of a kind may be written now, and how many were left out since the last count."""
+    """A token bucket of one kind of line; the number of lines that were left out since the last count, and the last."""
 
     lines: float
     filled_at: float
+    last: logging.LogRecord
     left_out: int = 0
     is_counted_soon: bool = False
 
@@ -86,7 +88,7 @@ class FloodFilter(logging.Filter):
     def _reset(self) -> None:
         # Reentrant: a signal handler may log while its own thread does.
         self._lock = threading.RLock()
-        self._buckets: dict[tuple[str, int], tuple[Bucket, logging.LogRecord]] = {}
+        self._buckets: dict[tuple[str, int], Bucket] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line is written."""
@@ -95,10 +97,10 @@ class FloodFilter(logging.Filter):
         now = self._clock()
         place = (record.pathname, record.lineno)
         with self._lock:
-            bucket, _ = self._buckets.setdefault(place, (Bucket(self._burst_lines, now), record))
+            bucket = self._buckets.setdefault(place, Bucket(self._burst_lines, now, record))
             if bucket.take(now, self._burst_lines):
                 return True
-            self._buckets[place] = (bucket, record)
+            bucket.last = record
             bucket.left_out += 1
             if not bucket.is_counted_soon:
                 bucket.is_counted_soon = self._tell_later()
@@ -116,8 +118,8 @@ class FloodFilter(logging.Filter):
     def tell_all(self) -> None:
         """Log how many lines were left out, of each kind, since this was last told."""
         with self._lock:
-            told = [(bucket.left_out, record) for bucket, record in self._buckets.values() if bucket.left_out]
-            for bucket, _ in self._buckets.values():
+            told = [(bucket.left_out, bucket.last) for bucket in self._buckets.values() if bucket.left_out]
+            for bucket in self._buckets.values():
                 bucket.left_out, bucket.is_counted_soon = 0, False
         for left_out, record in told:
             logging.getLogger(record.name).log(

@@ -40,16 +40,23 @@ class _Delivery(io.RawIOBase):
         return os.isatty(self._descriptor)
 
     def write(self, data: Any) -> int:
-        rest = memoryview(data).cast("B")
-        size = len(rest)
-        while rest and self.lost is None:
+        chunk = memoryview(data).cast("B")
+        if self.lost is None:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
-            except BlockingIOError:  # a terminal or a pipe that another program has made non-blocking
-                select.select([], [self._descriptor], [])
+                write_all(self._descriptor, chunk)
             except OSError as error:
                 self.lost = error
-        return size
+        return len(chunk)
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of it, for as long as the reader lets this wait. Raises OSError: a full disk, a reader who has gone."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:  # another program has made the terminal or the pipe non-blocking, for all who have it
+            select.select([], [descriptor], [])
 
 
 def open_streams() -> None:
@@ -116,6 +123,20 @@ def visible(text: str) -> str:
         else f"\\x{ord(character):02x}"
         for character in text
     )
+
+
+def one_line(text: str, max_characters: int = 200) -> str:
+    """The text, cut to a length, as `visible` shows it."""
+    if len(text) > max_characters:
+        text = f"{text[:max_characters]}... ({len(text)} characters)"
+    return visible(text)
+
+
+def print_failure(speaker: str, why: str, *, as_json: bool) -> None:
+    """Tell people in a line on stderr, and scripts as JSON on stdout as well."""
+    if as_json:
+        print_json({"error": why})
+    print(f"{speaker}: {visible(why)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:

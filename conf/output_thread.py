@@ -8,24 +8,16 @@ import atexit
 import io
 import os
 import queue
-import select
 import sys
 import threading
 from contextlib import suppress
 
-from conf.output import open_streams, visible
+from conf.output import open_streams, write_all
 
 # Beyond, what is printed is dropped. Of a tier's usual lines this is about 100 kB.
 MAX_WAITING = 1000
 # At the end of the process, for what is not written yet.
 FLUSH_TIMEOUT_S = 1.0
-
-
-def one_line(text: str, max_characters: int = 200) -> str:
-    """The text, cut to a length, and with an escape in the place of each character that a terminal would obey."""
-    if len(text) > max_characters:
-        text = f"{text[:max_characters]}... ({len(text)} characters)"
-    return visible(text)
 
 
 class Writer:
@@ -91,14 +83,10 @@ class Writer:
 
     def _write(self, chunk: bytes) -> bool:
         """Whether it is written. It waits for as long as the reader lets it wait."""
-        unwritten = memoryview(chunk)
-        while unwritten:
-            try:
-                unwritten = unwritten[os.write(self._file, unwritten) :]
-            except BlockingIOError:  # somebody has made the file non-blocking, for all who have it
-                select.select([], [self._file], [])
-            except OSError:  # the disk is full, or the reader has gone
-                return False
+        try:
+            write_all(self._file, chunk)
+        except OSError:
+            return False
         return True
 
 

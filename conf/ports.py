@@ -1,12 +1,12 @@
-"""Who listens on a port of this machine, as far as Linux tells."""
+"""Finds the process that listens on a port of this machine, as far as Linux tells."""
 
 import os
 import socket
 from contextlib import suppress
 from pathlib import Path
 
-from conf.output_thread import one_line
-from conf.settings import Address
+from conf.addresses import Address
+from conf.output import one_line
 
 _LISTENING = "0A"
 

@@ -1,17 +1,17 @@
 """The settings, and the only reader of the environment. `python -m conf.settings` shows them."""
 
 import difflib
-import ipaddress
 import os
 import re
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from conf.addresses import Address, is_host_name, parse_address
 from conf.output import exit_code, open_streams
+from conf.paths import parse_folder, parse_path
 from conf.secret import Secrets, parse_secrets
 
 T = TypeVar("T")
@@ -40,15 +40,6 @@ TIERS = {
 # Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody
 # who means harm and never stops.
 REFUSED_PER_S = 10
-
-# Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.
-_HOST = (
-    r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
-)
-_ADDRESS = re.compile(
-    rf"(?:(?P<scheme>(?i:https?))://)?(?:\[(?P<ipv6>.+)\]|(?P<host>{_HOST}))(?::(?P<port>[0-9]{{1,5}}))?/?"
-)
-HTTPS_PORT = 443
 
 _HELP = """\
 Settings (environment variables)
@@ -80,39 +71,6 @@ A host without a port means the tier's default port, and https://host port 443. 
 
 class SettingsError(ValueError):
     """A setting cannot be what the environment says; the message names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A place to listen on or to reach."""
-
-    host: str
-    port: int
-    scheme: str = "http"
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
-
-    @property
-    def family(self) -> socket.AddressFamily:
-        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether what listens there is reached by this machine alone."""
-        if self.host.lower() == "localhost":
-            return True
-        try:
-            address = ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-    @property
-    def url(self) -> str:
-        """The address as shoppers write it. http has no port of its own here: each tier has another default."""
-        return f"{self.scheme}://{self}".removesuffix(":443" if self.scheme == "https" else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,41 +190,6 @@ def parse_probability(text: str) -> float:
     return probability
 
 
-def parse_address(variable: str, text: str, default_port: int, https: bool = False) -> Address:
-    """host, host:port, [IPv6]:port or a URL, of https where that may be. Raises SettingsError, naming the variable."""
-    match = _ADDRESS.fullmatch(text)
-    scheme = (match["scheme"] or "http").lower() if match else "http"
-    if scheme == "https" and not https:
-        raise SettingsError(f"{variable}={text!r}: only the shop's address, FRONT, may be https; tiers speak http")
-    port = int(match["port"] or (HTTPS_PORT if scheme == "https" else default_port)) if match else -1
-    if match is None or not 1 <= port <= 65535 or (match["ipv6"] and not _is_ipv6(match["ipv6"])):
-        urls = "http://host:port or https://host" if https else "http://host:port"
-        raise SettingsError(f"{variable}={text!r} is not a host, host:port or {urls}")
-    return Address(match["ipv6"] or match["host"], port, scheme)
-
-
-def parse_path(text: str) -> Path:
-    """A path, of which a `~` in front is a home, as in a shell. Raises ValueError."""
-    if "\0" in text:
-        raise ValueError("has a NUL")
-    path = os.path.expanduser(text)
-    if text.startswith("~") and path == text:
-        raise ValueError("begins with the home of nobody known; put ./ before a name that does begin with ~")
-    return Path(path)
-
-
-def parse_folder(text: str) -> Path:
-    """The path of a folder with databases. Raises ValueError when SQLite, which wants UTF-8, would open another one."""
-    path = parse_path(text)
-    try:
-        opened = os.fsencode(path).decode("utf-8")
-    except UnicodeError:
-        opened = None
-    if opened != str(path):
-        raise ValueError("is not UTF-8, and SQLite opens no other names: rename the folder, or reach it by a link")
-    return path
-
-
 def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Callable[[str], T]) -> T:
     text = environ.get(variable) or default
     try:
@@ -275,19 +198,11 @@ def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Cal
         raise SettingsError(f"{variable}={text!r} {error}") from None
 
 
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
     _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
-    bind = parse_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
+    bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
@@ -300,13 +215,20 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     if not reach:
         return replace(tier, address=tier.here)
     # Before the front end there may be a TLS proxy; the tiers reach each other without one.
-    return replace(tier, address=parse_address(prefix, reach, port, https=name == "front_end"))
+    return replace(tier, address=_address(prefix, reach, port, https=name == "front_end"))
+
+
+def _address(variable: str, text: str, default_port: int, *, https: bool = False) -> Address:
+    try:
+        return parse_address(text, default_port, https=https)
+    except ValueError as error:
+        raise SettingsError(f"{variable}={error}") from None
 
 
 def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
     names = [name.strip().lower() for name in environ[variable].split(",")] if environ.get(variable) else []
     for name in names:
-        if not re.fullmatch(_HOST, name):
+        if not is_host_name(name):
             raise SettingsError(f"{variable}={environ[variable]!r}: {name!r} is not a host's name, without a port")
     return frozenset(names)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import apsw
 
 from db.catalog import add, enter
-from db.connection import Database, run
+from db.connection import run
+from db.database import Database
 from domain.errors import Invalid, KeyReused, ProductNotFound
 from domain.names import looks
 from domain.values import MAX_STOCK, Product

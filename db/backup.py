@@ -19,15 +19,15 @@ import apsw
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.catalog import CatalogStore
 from db.compare import compare
-from db.connection import Database
+from db.copies import copy_pages
+from db.database import Database
 from db.errors import TROUBLE
-from db.identity import give_id_of_log, store_id
 from db.order import OrderStore
+from db.pairing import give_id_of_log, store_id
 from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
-_PAGES_A_STEP = 4_096
 _BUSY_TIMEOUT_MS = 5_000
 
 Watch = Callable[[str], None]
@@ -39,7 +39,7 @@ class CopyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What the audit of a restored store found, and where the companions of lost files are now."""
+    """The audit of a restored store, and the new places of the companions of lost files."""
 
     audit: Audit
     set_aside: tuple[Path, ...]
@@ -113,7 +113,7 @@ def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
 
 
 def _describe(target: Path, source: Path, there: Sequence[Path]) -> str:
-    """What is in the way, and whether it is more than what is in the backup."""
+    """Say which file is in the way, and whether it has more than the backup."""
     try:
         with Snapshots(target) as store, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(store, copy)}"
@@ -145,18 +145,9 @@ def _copy(sources: Mapping[File, apsw.Connection], folder: Path, watch: Watch) -
     for file, source in sources.items():
         watch(f"copy of {file.name}")
         try:
-            _copy_file(source, folder / file.name)
+            copy_pages(source, folder / file.name)
         except TROUBLE as error:
             # SQLite's backup says no more than this.
             raise CopyFailed(
                 f"{file.name} cannot be copied: the disk is full or fails ({type(error).__name__})"
             ) from error
-
-
-def _copy_file(source: apsw.Connection, path: Path) -> None:
-    with closing(apsw.Connection(str(path))) as copy:
-        with copy.backup("main", source, "main") as pages:
-            while not pages.done:
-                pages.step(_PAGES_A_STEP)
-        # A backup is one plain file for each database, without companions; the tiers switch back.
-        copy.pragma("journal_mode", "delete")

@@ -6,9 +6,10 @@ from typing import Literal
 
 import apsw
 
-from db.connection import Database, run
-from db.identity import introduce, is_sold
+from db.connection import run
+from db.database import Database
 from db.migrate import migrate
+from db.pairing import introduce, is_sold
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
@@ -93,7 +94,7 @@ class CatalogStore:
             return [_sell(transaction, buy, reason) for buy in buys]
 
     def introduce(self, last_order: str | None) -> Introduction:
-        """How the catalog tells of itself to an order log whose newest order has the key `last_order`."""
+        """The catalog's word of itself to an order log whose newest order has the key `last_order`."""
         with self._database.read() as connection:
             return introduce(connection, last_order)
 

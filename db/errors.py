@@ -45,7 +45,7 @@ class NoSharedMemory(apsw.Error):
 
 def is_lasting(path: Path, error: Exception) -> bool:
     """Whether no later try can mend it, until somebody has done something about this database."""
-    return isinstance(error, (*DAMAGE, NoSharedMemory)) or _lacks_shared_memory(error) or _is_read_only(path, error)
+    return isinstance(error, DAMAGE) or _lacks_shared_memory(error) or _is_read_only(path, error)
 
 
 def explain(path: Path, error: Exception, setting: str | None = None) -> str:
@@ -59,7 +59,7 @@ def _explain(path: Path, error: Exception) -> str:
         return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):
         return f"damaged or no database ({error}); run python -m db audit, then bring a backup back (restore)"
-    if isinstance(error, NoSharedMemory) or _lacks_shared_memory(error):
+    if _lacks_shared_memory(error):
         return (
             f"write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give ({error}); "
             "set DATA_DIR to a folder on a local disk"
@@ -79,7 +79,7 @@ def tell_shopper(path: Path, error: Exception) -> str:
         return "the store's data is damaged"
     if _is_read_only(path, error):
         return "the store's disk is read-only"
-    if isinstance(error, NoSharedMemory) or _lacks_shared_memory(error):
+    if _lacks_shared_memory(error):
         return "the store's disk has no shared memory"
     return "the store cannot reach its data, try again"
 
@@ -90,6 +90,8 @@ def may_pass_over(path: Path, error: OSError) -> bool:
 
 
 def _lacks_shared_memory(error: Exception) -> bool:
+    if isinstance(error, NoSharedMemory):
+        return True
     return isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) in _NO_SHARED_MEMORY
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import apsw
 
+from db.peek import wal_of
+
 # The header of a database, see https://sqlite.org/fileformat.html#the_database_header.
 _HEADER_BYTES = 100
 _VERSIONS = slice(18, 20)  # of the format, to write and to read: 2 in WAL mode
 _ROLLBACK = b"\x01\x01"
-# For so long a start looks at a database that a crash left, for a killed tier must be back soon.
+# A start looks no longer at a database that a crash left: a killed tier must be back soon.
 _LOOK_S = 1.0
 _INSTRUCTIONS_A_STEP = 10_000
 
@@ -24,7 +26,7 @@ _INSTRUCTIONS_A_STEP = 10_000
 def foreign_log(path: Path) -> str | None:
     """Why the log beside the database at `path` cannot be its own, and what to do; None when it may be."""
     path = path.resolve()  # where a link leads, for there SQLite keeps the log
-    log = path.with_name(f"{path.name}-wal")
+    log = wal_of(path)
     if not _has_content(log):
         return None
     way_back = f"`python -m db restore BACKUP --only {path.name}` puts a backup's file there and takes the log away"
@@ -42,7 +44,7 @@ def misfit(path: Path) -> str | None:
     Raises apsw.Error when the file cannot be read at all.
     """
     path = path.resolve()
-    if not _has_content(path.with_name(f"{path.name}-wal")):
+    if not _has_content(wal_of(path)):
         return None
     deadline = time.monotonic() + _LOOK_S
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:

@@ -11,14 +11,13 @@ remove. There is at most one for each schema, the newest.
 import contextlib
 import logging
 import re
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
 
 from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, run, sync, transaction
+from db.copies import copied_with_journal, copy_pages
 from db.errors import BUSY, TROUBLE, explain, is_lasting
 from db.log_check import foreign_log, misfit
 from db.patience import wait_for_locks
@@ -26,7 +25,6 @@ from db.staging import PRIVATE_FOLDER, create_private
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
-_PAGES_A_STEP = 4_096
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +66,9 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
     try:
         owner, version, tables = _describe(path, apsw.SQLITE_OPEN_READONLY)
     except apsw.ReadOnlyError:
-        owner, version, tables = _describe_after_rollback(path)
+        # A crash cut a transaction off, and only who may write can roll it back. This may well be ours.
+        with copied_with_journal(path) as copy:
+            owner, version, tables = _describe(copy, apsw.SQLITE_OPEN_READWRITE)
     if owner != application_id and (owner or version or tables):
         raise StartRefused(f"{path} is not a database of this tier; set DATA_DIR to another folder")
     if version > newest:
@@ -84,18 +84,6 @@ def _describe(path: Path, flags: int) -> tuple[int, int, int]:
             version = connection.pragma("user_version")
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
         return owner, version, tables
-
-
-def _describe_after_rollback(path: Path) -> tuple[int, int, int]:
-    """The same, of a file whose transaction a crash cut off: only who may write can roll it back, so in a copy.
-
-    The switch to WAL of a new file is such a transaction, so this may well be ours.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copyfile(path, Path(folder, path.name))
-        with contextlib.suppress(FileNotFoundError):  # another process has just rolled it back
-            shutil.copyfile(f"{path}-journal", Path(folder, f"{path.name}-journal"))
-        return _describe(Path(folder, path.name), apsw.SQLITE_OPEN_READWRITE)
 
 
 def _upgrade(
@@ -158,14 +146,8 @@ def _copy(path: Path, version: int) -> Path:
     create_private(unfinished)
     try:
         # From a connection of its own: the one that migrates is within its transaction, and has changed nothing yet.
-        with (
-            contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as source,
-            contextlib.closing(apsw.Connection(str(unfinished))) as target,
-        ):
-            with target.backup("main", source, "main") as pages:
-                while not pages.done:
-                    pages.step(_PAGES_A_STEP)
-            target.pragma("journal_mode", "delete")  # one plain file
+        with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as source:
+            copy_pages(source, unfinished)
         sync(unfinished)
         unfinished.rename(copy)
         sync(copy.parent)

@@ -1,4 +1,4 @@
-"""What the keeper of the books is told on the command line."""
+"""The command line of the program of the books."""
 
 import argparse
 import functools

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import Database, run
-from db.identity import id_in, last_order, objection
+from db.connection import run
+from db.database import Database
 from db.migrate import migrate
+from db.pairing import id_in, last_order, objection
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Receipt, Sale, Step
@@ -59,7 +60,7 @@ class OrderStore:
             self._mark = LogMark(self._mark.store, newest[0][0])
 
     def mark(self) -> LogMark | None:
-        """What the log says of itself with each call to its catalog; None as long as it has met none."""
+        """The log's word of itself for each call to its catalog; None as long as it has met none."""
         if self._mark is None:
             with self._database.read() as connection:
                 store = id_in(connection)

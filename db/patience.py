@@ -1,4 +1,4 @@
-"""How long a statement waits for a lock that another connection has.
+"""Waits for a lock that another connection has.
 
 SQLite's own busy timeout sleeps in C, where Python hears of no signal: a Ctrl-C was obeyed when the wait was over.
 """

@@ -37,7 +37,7 @@ def stamp_of(path: str) -> Stamp | None:
 
 
 class Place:
-    """Where an open connection has its files."""
+    """The files of an open connection, as they were when it began with them."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection

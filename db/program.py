@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from conf.health import is_healthy
-from conf.output import exit_code, print_json, visible
+from conf.output import exit_code, print_failure
 from conf.settings import Settings, SettingsError, load_only
 from db.assortment import Assortment
 from db.audit import Audit, Discrepancy, audit
@@ -66,10 +66,7 @@ def _work(given: argparse.Namespace) -> int:
 
 
 def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy store") -> int:
-    """Say it to people in a line, and to scripts as JSON as well."""
-    if given.json:
-        print_json({"error": why})
-    print(f"{speaker}: {visible(why)}", file=sys.stderr)
+    print_failure(speaker, why, as_json=given.json)
     return code
 
 
@@ -145,7 +142,7 @@ def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: Fi
 
 
 def _status_if_any(snapshots: Snapshots) -> Status | None:
-    """How the store stands; None where what the audit has found leaves no way to tell."""
+    """The status of the store; None where what the audit has found leaves no way to tell."""
     try:
         return status(snapshots)
     except (apsw.SQLError, apsw.CorruptError):
@@ -197,7 +194,7 @@ def _accept(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _user() -> str:
-    """Who runs this. In a container the user may have no name."""
+    """The user who runs this. In a container it may have no name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""What the program of the books prints: tables and sentences for people, or JSON for scripts."""
+"""Prints the results of the program of the books: tables and sentences for people, or JSON for scripts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
-from db.connection import LARGE_LOG_BYTES
+from db.database import LARGE_LOG_BYTES
 from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
@@ -76,7 +76,7 @@ def print_copy(found: Audit, state: Status | None, folder: Path, only: str | Non
 
 
 def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:
-    """What was repaired, and what is left: of that the repairable comes first."""
+    """Print the repaired buys, and what is left: of that the repairable comes first."""
     if as_json:
         repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
         print_json({"repaired": repaired, **_found(left)})
@@ -97,7 +97,7 @@ def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json:
 
 
 def print_change(name: str, product: Product | None, key: str, is_new: bool, as_json: bool) -> None:
-    """What one of the owner's commands came to. `product` is None when it is not for sale."""
+    """Print the outcome of one of the owner's commands. `product` is None when it is not for sale."""
     if as_json:
         print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
         return
@@ -106,7 +106,7 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
 
 
 def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
-    """What `accept` came to. `accepted` is None when the audit does not find it any more."""
+    """Print the outcome of `accept`. `accepted` is None when the audit does not find it any more."""
     if as_json:
         discrepancy = accepted and _named(accepted)
         print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})

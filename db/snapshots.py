@@ -11,7 +11,9 @@ import apsw
 from db import catalog, order
 from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
 from db.log_check import foreign_log
+from db.pairing import CATALOG_NAME, LOG_NAME
 from db.patience import wait_for_locks
+from db.peek import size_of, wal_of
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -49,8 +51,8 @@ class File:
         return len(self.scripts())
 
 
-CATALOG = File("catalog", "catalog.db", catalog.APPLICATION_ID, catalog.MIGRATIONS)
-LOG = File("log", "order.db", order.APPLICATION_ID, order.MIGRATIONS)
+CATALOG = File("catalog", CATALOG_NAME, catalog.APPLICATION_ID, catalog.MIGRATIONS)
+LOG = File("log", LOG_NAME, order.APPLICATION_ID, order.MIGRATIONS)
 FILES = (CATALOG, LOG)
 
 _ATTACH = {CATALOG: "ATTACH :uri AS catalog", LOG: "ATTACH :uri AS log"}
@@ -81,7 +83,7 @@ class Snapshots:
         try:
             wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
             # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
-            crashed = any(_is_not_empty(path.with_name(f"{path.name}-wal")) for path in paths.values())
+            crashed = any(size_of(wal_of(path)) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
             for file, path in paths.items():
                 self._attach(file, path)
@@ -163,7 +165,3 @@ def _read_schema(path: Path) -> None:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.pragma("query_only", True)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
-
-
-def _is_not_empty(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import run
+from db.peek import size_of, wal_of
 from db.snapshots import CATALOG, FILES, LOG, Snapshots
 from domain.values import Order
 
@@ -68,11 +69,4 @@ def status(snapshots: Snapshots) -> Status:
 
 
 def _file(path: Path, schema: int) -> FileStatus:
-    return FileStatus(path.name, schema, _size(path), _size(path.with_name(f"{path.name}-wal")))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    return FileStatus(path.name, schema, size_of(path), size_of(wal_of(path)))

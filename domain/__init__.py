@@ -1,1 +1,1 @@
-"""What the store is about, free of input and output: values, errors, protocols and the buy itself."""
+"""The subject of the store, free of input and output: values, errors, protocols and the buy itself."""

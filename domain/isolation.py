@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from domain.deadlines import left_of
 from domain.errors import Unavailable
 
 Q = TypeVar("Q")
@@ -57,15 +58,10 @@ def answer_each(
     `call` gets the seconds that are left of `within_s`. Raises Unavailable when there is no answer at all, and at once
     whatever else `call` raises: a defect must not look like a tier that is away.
     """
-    deadline = None if within_s is None else time.monotonic() + within_s
+    begun = time.monotonic()
 
     def ask(batch: Sequence[Q]) -> Sequence[A]:
-        if deadline is None or len(batch) == len(questions):
-            return call(batch, within_s)
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise Unavailable(retry_after_s=1)
-        return call(batch, left_s)
+        return call(batch, within_s if len(batch) == len(questions) else left_of(within_s, begun))
 
     answers: list[A | Unavailable] = []
     has_answer = not questions

@@ -1,11 +1,11 @@
-"""How a catalog and an order log know each other for two halves of one store."""
+"""The words by which a catalog and an order log know each other for two halves of one store."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """What an order log says of itself with each call: the id of its store, and the key of its newest order."""
+    """An order log says this of itself with each call: the id of its store, and the key of its newest order."""
 
     store: str
     last_order: str | None
@@ -13,7 +13,7 @@ class LogMark:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What a catalog tells of itself to an order log.
+    """A catalog says this of itself to an order log.
 
     `id` is None in a file of before ids, `newest_sold` are the keys of the newest sales, newest first, and
     `has_last_order` says whether the catalog has sold the newest order of the log that asks.

@@ -1,4 +1,4 @@
-"""What each side of the store can be asked. A store on SQLite and a tier over HTTP answer alike.
+"""The questions that each side of the store answers. A store on SQLite and a tier over HTTP answer alike.
 
 `within_s` is for the tiers over HTTP. A store is bounded by SQLite's busy timeout.
 """
@@ -9,7 +9,7 @@ from typing import Protocol
 from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
 from domain.values import Buy, Order, Product, Sold
 
-# What a look-up has in the place of one name.
+# The answer to a look-up of one name.
 Found = Product | ProductNotFound | Unavailable
 # How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe: a maybe is
 # Unavailable, which is raised, or stands in the place of the one buy that it concerns.
@@ -23,7 +23,7 @@ Step = tuple[Buy, Sale | None]
 
 
 class Catalog(Protocol):
-    """What shoppers ask of the catalog. Every method may raise Unavailable, `lookup` when `within_s` is over."""
+    """The catalog, as shoppers ask it. Every method may raise Unavailable, `lookup` when `within_s` is over."""
 
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place, or that there is no answer now."""
@@ -37,7 +37,7 @@ class Catalog(Protocol):
 
 
 class Sales(Protocol):
-    """What the checkout asks of the catalog."""
+    """The catalog, as the checkout asks it."""
 
     def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale | Unavailable]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order.
@@ -47,7 +47,7 @@ class Sales(Protocol):
 
 
 class Orders(Protocol):
-    """What shoppers ask of the order tier. Every method may raise Unavailable, `place_all` when `within_s` is over."""
+    """The order tier, as shoppers ask it. Every method may raise Unavailable, `place_all` when `within_s` is over."""
 
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
         """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""

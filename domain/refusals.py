@@ -2,10 +2,10 @@
 
 Without it, whoever asks for a product that does not exist, under one random key after the other, fills the disk.
 
-Whom a proxy stands before, all shoppers have one address; so the limit does not ask who it is. It counts refusals, and
-while too many come it looks before it leaps: a new buy that the catalog could only refuse is put off, and nothing of
-it is written. All others go on: those that the stock suffices for, and every key that the store has met before. So
-no buyer loses an answer, and no key gets two: one that was put off has none yet.
+Behind a proxy all shoppers have one address, so the limit does not ask who it is. It counts refusals, and while too
+many come it looks at the stock first: a new buy that the catalog could only refuse is put off, and nothing of it is
+written. All others go on: those that the stock suffices for, and every key that the store has met before. So no buyer
+loses an answer, and no key gets two: one that was put off has none yet.
 
 A buy in doubt may still be refused, so its key counts until it ends, however often it is sent. After a restart nothing
 is known of them: what the last run left in doubt counts when it is refused.
@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from domain.checkout import Checkout
-from domain.errors import Refused, TooManyRefusals, Unavailable
+from domain.deadlines import left_of
+from domain.errors import Refused, TooManyRefusals
 from domain.protocols import Found, OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Product
 
@@ -33,14 +34,14 @@ MAX_KEYS = 20_000
 
 
 class SalesAndStock(Sales, Protocol):
-    """What a checkout with a limit asks of the catalog."""
+    """The catalog, as a checkout with a limit asks it."""
 
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place. Raises Unavailable."""
 
 
 class Allowance:
-    """How many buys may still be refused: `per_s` more each second, and never more than those of BURST_S.
+    """The number of buys that may still be refused: `per_s` more each second, and never more than those of BURST_S.
 
     A buy that has begun may have to be refused, so it holds one back, once for its key, until it ends: then that one is
     spent if it was refused, and free again if it was sold. Whoever is put off is told when there is room: each gets a
@@ -59,14 +60,9 @@ class Allowance:
         self._mutex = threading.Lock()
 
     def left(self) -> int:
-        """How many may be refused now."""
+        """The number that may be refused now."""
         with self._mutex:
             return max(0, int(self._room(self._clock())))
-
-    def take(self, refusals: int) -> None:
-        """So many were."""
-        with self._mutex:
-            self._spend(refusals)
 
     def hold(self, keys: Iterable[str]) -> None:
         """Hold one back for each of these keys that has none yet."""
@@ -138,10 +134,7 @@ class LimitedCheckout(Checkout):
             return super().place_all(buys, within_s)
         begun = time.monotonic()
         put_off = self._beyond(left, buys, within_s)
-        if within_s is not None:
-            within_s -= time.monotonic() - begun
-            if within_s <= 0:
-                raise Unavailable
+        within_s = left_of(within_s, begun)
         answers: dict[Buy, Placed] = {}
         others = [buy for buy in buys if buy not in put_off]
         if others:

@@ -20,7 +20,7 @@ _VISIBLE_ASCII_BUT_A_COMMA = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What a shopper sees. `quantity` is the stock, in pieces."""
+    """A product as a shopper sees it. `quantity` is the stock, in pieces."""
 
     name: str
     price_cents: int

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from conf.addresses import Address
 from conf.health import is_healthy
-from conf.settings import Address
 from tests.constants import gunicorn_files
 from tests.tiers import ROOT, Tiers, children
 from tests.waiting import wait_until

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from conf.addresses import Address
 from conf.health import is_healthy
-from conf.settings import TIERS, Address
+from conf.settings import TIERS
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[1]

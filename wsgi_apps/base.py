@@ -40,7 +40,7 @@ MAX_BODY_BYTES = 64 * 1024
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
 NO_WISHES = (b"", b"{}")
-# A browser must not take an answer for anything but JSON, a script for one, whatever a name in it looks like.
+# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like.
 HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff"}
 
 _log = logging.getLogger(__name__)

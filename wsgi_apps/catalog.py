@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
-from db.identity import CATALOG_NAME, require_whole
+from db.pairing import CATALOG_NAME, require_whole
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import for_tiers
+from wsgi_apps.origin import TierGate
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
 from wsgi_apps.wire import (
@@ -96,7 +96,7 @@ def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     app = CatalogApp(_store(settings), settings.catalog.threads)
-    return for_tiers(guarded(app, settings.secrets), settings.catalog)
+    return TierGate(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:

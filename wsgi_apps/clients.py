@@ -137,7 +137,7 @@ def _value_if_any(value: Any, form: Callable[[Any], T]) -> T | None:
 
 
 def _read_all(answer: tuple[int, Any], count: int) -> list[Any]:
-    """What stands in the place of each of `count` questions, in their order. Raises Unavailable for any other reply.
+    """The value in the place of each of `count` questions, in their order. Raises Unavailable for any other reply.
 
     A no to the whole call is a no to none of them: only what stands in a question's own place is its answer.
     """

@@ -11,7 +11,7 @@ from domain.values import Buy, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.origin import for_shoppers
+from wsgi_apps.origin import ShopGate
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Later, Reply, in_thread
@@ -88,4 +88,4 @@ def create_app() -> "WSGIApplication":
         READY_TIMEOUT_S,
     )
     app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads, readiness)
-    return for_shoppers(app, settings.front_end)
+    return ShopGate(app, settings.front_end)

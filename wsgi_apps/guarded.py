@@ -1,4 +1,4 @@
-"""Who may ask a tier behind: the tiers before it, by the secret that they share."""
+"""Keeps a tier behind to the tiers before it, by the secret that they share."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from conf.settings import Settings, load
-from db.identity import LOG_NAME, require_whole
 from db.order import OrderStore
+from db.pairing import LOG_NAME, require_whole
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Refused, Unavailable
 from domain.protocols import Placed
@@ -19,7 +19,7 @@ from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import for_tiers
+from wsgi_apps.origin import TierGate
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
@@ -89,7 +89,7 @@ def create_app() -> "WSGIApplication":
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
     checkout = PairedCheckout(worker.store, catalog, worker.allowance)
-    return for_tiers(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
+    return TierGate(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:
@@ -121,7 +121,7 @@ def start_recovery(settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """What the requests and the recovery of a worker share: the ways to both states, and what may be refused."""
+    """Shared by the requests and the recovery of a worker: the ways to both states, and the limit to refusals."""
 
     store: OrderStore
     catalog: Peer

@@ -1,4 +1,4 @@
-"""Who asks, by what a browser says of it: pages of other sites must not use the store through their visitors.
+"""Refuses pages of other sites, which must not use the store through their visitors' browsers.
 
 Loopback and a closed network keep out other machines, not the browser of a machine within: a page of any site can make
 it send a request there. The browser marks what it sends, and no page can take all marks away:
@@ -34,7 +34,7 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?:
 
 
 class Host(Enum):
-    """What a Host header is to a tier."""
+    """A tier's verdict on a Host header."""
 
     MALFORMED = auto()
     FOREIGN = auto()
@@ -86,14 +86,14 @@ def hosts_of(tier: Tier) -> Hosts:
 
 
 class _Gate:
-    """The same app, for whom a subclass lets through. Its refusals are said in the store's form."""
+    """The same app, for those whom a subclass lets through. The others get a refusal in the store's form."""
 
     refuses = ""
 
-    def __init__(self, app: "WSGIApplication", hosts: Hosts, setting: str) -> None:
+    def __init__(self, app: "WSGIApplication", tier: Tier) -> None:
         self._app = app
-        self._hosts = hosts
-        self._setting = setting
+        self._hosts = hosts_of(tier)
+        self._setting = f"{TIERS[tier.name].prefix}_HOSTS"
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         refusal = self._of_host(environ)
@@ -148,20 +148,6 @@ class ShopGate(_Gate):
         if page is None and site is None:
             page = environ.get("HTTP_REFERER")  # of a browser from before the two
         return page is not None and not _is_of(page, environ.get("HTTP_HOST", ""))
-
-
-def for_tiers(app: "WSGIApplication", tier: Tier) -> TierGate:
-    """The app of a tier behind, as it is served."""
-    return TierGate(app, hosts_of(tier), _setting_of(tier))
-
-
-def for_shoppers(app: "WSGIApplication", tier: Tier) -> ShopGate:
-    """The front end's app, as it is served."""
-    return ShopGate(app, hosts_of(tier), _setting_of(tier))
-
-
-def _setting_of(tier: Tier) -> str:
-    return f"{TIERS[tier.name].prefix}_HOSTS"
 
 
 def _is_browser(environ: "WSGIEnvironment") -> bool:

@@ -1,6 +1,6 @@
 """Keeps an order log to the catalog of its own store, also where their files are on two machines.
 
-They meet once, when each proves to the other what it has (db/identity.py); a log that has met none yet takes the
+They meet once, when each proves to the other what it has (db/pairing.py); a log that has met none yet takes the
 store's id from its catalog. From then on each call for sales says whose log it is and what it has ordered last, so a
 catalog that was replaced meanwhile, or put back to an older state, refuses. Then no buy begins until the right one is
 back.
@@ -12,13 +12,14 @@ from collections.abc import Sequence
 
 from db import trouble
 from db.order import OrderStore
+from domain.deadlines import left_of
 from domain.errors import AnotherStore, Unavailable
 from domain.protocols import Found, Placed, Sale
 from domain.refusals import Allowance, LimitedCheckout
 from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog
 
-# Of a try to meet. What is left of a buy's two seconds then suffices for the buy itself.
+# Of a try to meet: what is left of a buy's two seconds suffices for the buy itself.
 MEETS_WITHIN_S = 0.5
 # Between two tries: the shoppers who come meanwhile hear at once that they have to wait.
 MEETS_EVERY_S = 1.0
@@ -99,8 +100,4 @@ class PairedCheckout(LimitedCheckout):
         """As LimitedCheckout's."""
         begun = time.monotonic()
         self._paired.require()
-        if within_s is not None:
-            within_s -= time.monotonic() - begun
-            if within_s <= 0:
-                raise Unavailable
-        return super().place_all(buys, within_s)
+        return super().place_all(buys, left_of(within_s, begun))

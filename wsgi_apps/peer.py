@@ -1,24 +1,22 @@
 """Another tier, over HTTP: kept-alive connections, and a deadline for each call."""
 
 import http.client
-import io
 import json
 import logging
-import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from conf.addresses import Address
 from conf.secret import Secrets
-from conf.settings import Address
 from db import trouble
 from domain.errors import Unavailable
+from wsgi_apps.deadline import DeadlineConnection
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 
-# From status, Content-Type and body to what they mean. Raises ValueError when they mean nothing.
+# From status, Content-Type and body to the meaning. Raises ValueError when they mean nothing.
 Decode = Callable[[int, str | None, bytes], Any]
 # By which a tier says that it does not accept another one, and where its operator looks.
 _REFUSALS = {
@@ -32,87 +30,6 @@ _log = logging.getLogger(__name__)
 def decode_json(_status: int, _content_type: str | None, body: bytes) -> Any:
     """The JSON value in the body. Raises ValueError."""
     return json.loads(body)
-
-
-class _Reader(io.RawIOBase):
-    """Reads from a socket until a deadline. The socket's own timeout starts anew with each byte that trickles in."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock = sock
-        self._deadline = deadline
-        # It keeps the socket open until all is read, when http.client has closed it already.
-        self._raw = sock.makefile("rb", buffering=0)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_left_s(self._deadline))
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        super().close()
-        self._raw.close()
-
-
-class _SocketWithDeadline:
-    """What http.client wants of a socket, to read one response from it by a deadline."""
-
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._sock, self._deadline))
-
-
-class _Connection(http.client.HTTPConnection):
-    """Sends a request in one piece, for in two, head and body, it would wake the tier up twice; and reads the response
-    by the same deadline, which the caller sets (monotonic clock)."""
-
-    deadline = 0.0
-    _gathered = b""
-
-    def send(self, data: Any) -> None:
-        self._gathered += data
-
-    def getresponse(self) -> http.client.HTTPResponse:
-        data, self._gathered = self._gathered, b""
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(_left_s(self.deadline))
-        super().send(data)
-        return super().getresponse()
-
-    def connect(self) -> None:
-        """To the first of the host's addresses that answers; each has its share of the time that is left.
-
-        Finding the addresses takes as long as the system's resolver takes.
-        """
-        addresses = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        for share, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            self.sock = socket.socket(family, kind, protocol)
-            try:
-                self.sock.settimeout(_left_s(self.deadline) / share)
-                self.sock.connect(address)
-                break
-            except OSError:
-                self.sock.close()
-                if share == 1:
-                    raise
-        with suppress(OSError):  # it is faster with it, and works without
-            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def response_class(self, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:  # type: ignore[override]
-        return http.client.HTTPResponse(_SocketWithDeadline(sock, self.deadline), **options)  # type: ignore[arg-type]
-
-
-def _left_s(deadline: float) -> float:
-    """Raises TimeoutError when nothing is left. For a socket, a timeout of 0 would mean never to wait."""
-    left_s = deadline - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError
-    return left_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +53,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """What comes of a try without an answer."""
+    """Stands in the place of an answer to a try that got none."""
 
     nobody_listens: bool = False
 
@@ -161,11 +78,12 @@ class Peer:
         tells_log: bool = True,
     ) -> None:
         self._name = name
+        self._no_answer = f"the {name} does not answer, try again"
         self._address = address
         self._deadline_s = deadline_s
         self._authorization = {"Authorization": secrets.authorization} if secrets else {}
         self._is_refused = False
-        self._idle: list[_Connection] = []
+        self._idle: list[DeadlineConnection] = []
         self._budget = RetryBudget()
         self._where = f"the {name} at {address}"
         self._lost: str | None = None  # what the log was told when it did not answer
@@ -244,10 +162,10 @@ class Peer:
 
     def _unavailable(self, answer: Answer | NoAnswer) -> Unavailable:
         """The error for a call that came to nothing, by its last answer."""
-        message = f"the {self._name} does not answer, try again"
         if isinstance(answer, NoAnswer):
-            return Unavailable(message, retry_after_s=1)
-        return Unavailable(message, retry_after_s=max(1, answer.retry_after_s or 1) if answer.says_later else None)
+            return Unavailable(self._no_answer, retry_after_s=1)
+        retry_after_s = max(1, answer.retry_after_s or 1) if answer.says_later else None
+        return Unavailable(self._no_answer, retry_after_s)
 
     def _tell_lost(self, why: str) -> None:
         """One line, whatever else is tried and fails until the tier is found again."""
@@ -266,7 +184,7 @@ class Peer:
             _log.error("the %s does not accept this tier: %s", self._name, _REFUSALS[status])
         self._is_refused = is_refused
         if is_refused:
-            raise Unavailable(f"the {self._name} does not answer, try again", retry_after_s=1)
+            raise Unavailable(self._no_answer, retry_after_s=1)
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
@@ -293,21 +211,21 @@ class Peer:
             self._idle.append(connection)
         retry_after = response.getheader("Retry-After") if response.status >= 500 else None
         try:
-            body_read = decode(response.status, response.getheader("Content-Type"), data)
-            return Answer(response.status, body_read, parse_retry_after(retry_after))
+            meaning = decode(response.status, response.getheader("Content-Type"), data)
         except ValueError:
-            return Answer(response.status, None, parse_retry_after(retry_after))
+            meaning = None
+        return Answer(response.status, meaning, parse_retry_after(retry_after))
 
-    def _connection(self) -> tuple[_Connection, bool]:
+    def _connection(self) -> tuple[DeadlineConnection, bool]:
         """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""
         try:
             return self._idle.pop(), True
         except IndexError:
-            return _Connection(self._address.host, self._address.port), False
+            return DeadlineConnection(self._address.host, self._address.port), False
 
 
 def _exchange(
-    connection: _Connection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    connection: DeadlineConnection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection.request(method, path, body, headers)
     response = connection.getresponse()

@@ -9,14 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from domain.errors import StoreError, Unavailable
 from wsgi_apps.reply import Later, Reply
 
-# For which an answer holds, however many ask: the question must not become a load.
+# An answer holds for so long, however many ask: the question must not become a load.
 HOLDS_S = 1.0
 
 _log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Tries the parts that a tier needs, each in a thread, once a second at most, and for `timeout_s` at most.
+    """Tries the parts that a tier needs, each in a thread, once in HOLDS_S at most, and for `timeout_s` at most.
 
     A part is a function that returns when it works and raises when it does not. One that hangs is away, and is not
     tried again before it has come back.

@@ -1,4 +1,4 @@
-"""What an endpoint answers: a Reply now, or one Later."""
+"""The answers of an endpoint: a Reply now, or one Later."""
 
 import threading
 import time
@@ -58,7 +58,7 @@ class BoundedPool:
         self._places = threading.BoundedSemaphore(threads + max_waiting)
 
     def submit(self, call: Callable[[], A]) -> "Future[A]":
-        """What `call` returns or raises, to come. Raises Unavailable at once when the line is full."""
+        """The result or the error of `call`, to come. Raises Unavailable at once when the line is full."""
         if not self._places.acquire(blocking=False):
             raise Unavailable
         try:

@@ -1,4 +1,4 @@
-"""When another tier is asked again: pauses that grow, a budget, and as long after as it wishes."""
+"""Decides when another tier is asked again: pauses that grow, a budget, and the tier's own Retry-After."""
 
 import email.utils
 import random
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 _FIRST_PAUSE_S = 0.04
 # A call of 6 s asks a tier that gives no answer ten times at most.
 _LONGEST_PAUSE_S = 2.5
-# Nobody listens: there is nobody whom it costs anything, and who restarts is soon back.
+# Nobody listens: a try costs nobody anything, and a tier that restarts is soon back.
 _LONGEST_PAUSE_BEFORE_NOBODY_S = 0.5
 
 # In one call, without a Retry-After. The tier is there and overloaded: more of the same would not help it.
@@ -33,9 +33,9 @@ def backoff_s(retry: int, *, nobody_listens: bool = False) -> float:
 class RetryBudget:
     """A token bucket, as Finagle and gRPC have it: the retries at a tier are a small share of the calls to it.
 
-    Each call puts `share` of a token in and each retry takes one out. A few come by themselves each second, for a tier
-    that few calls go to restarts, too. So a tier in trouble is not asked more than a little above what it is asked
-    anyway, however many callers would try again.
+    Each call puts `share` of a token in and each retry takes one out. `floor_per_s` come by themselves each second,
+    for a tier with few calls restarts, too. So a tier in trouble gets little more than its usual calls, however many
+    callers would try again.
     """
 
     def __init__(

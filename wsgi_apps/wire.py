@@ -129,7 +129,7 @@ def introduction_of(value: Any) -> Introduction:
 
 
 def mark_headers(log: LogMark | None) -> dict[str, str]:
-    """How an order log tells of itself in a call to its catalog."""
+    """The headers by which an order log tells of itself in a call to its catalog."""
     if log is None:
         return {}
     return {"Store-Id": log.store} | last_order_headers(log.last_order)
@@ -147,7 +147,7 @@ def last_order_of(headers: Headers) -> str | None:
 
 
 def mark_of(headers: Headers) -> LogMark | None:
-    """Whose order log asks; None when it does not tell. Raises Invalid."""
+    """The order log that asks; None when it does not tell. Raises Invalid."""
     store = headers.get("Store-Id")
     return None if store is None else LogMark(store, last_order_of(headers))
 

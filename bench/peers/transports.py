@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 import urllib3
 
-from conf.settings import Address
+from conf.addresses import Address
 from wsgi_apps import front_end, order
 from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
 

@@ -26,7 +26,7 @@ ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was found, in the order of the checks: what is wrong, and what is wrong and was accepted by the owner."""
+    """The findings, in the order of the checks. What the owner has accepted is apart from the rest."""
 
     discrepancies: tuple[Discrepancy, ...]
     accepted: tuple[Accepted, ...] = ()
@@ -39,7 +39,7 @@ class Audit:
 def audit(
     snapshots: Snapshots, checks: Sequence[Check] = ALL_CHECKS, watch: Callable[[str], None] = lambda _check: None
 ) -> Audit:
-    """What the `checks` find. `watch` hears the name of each check before it begins.
+    """Run the `checks`. `watch` hears the name of each check before it begins.
 
     Raises apsw.BusyError and the errors in db.errors.TROUBLE: then nothing is known.
     """

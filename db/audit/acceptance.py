@@ -14,7 +14,8 @@ import apsw
 
 from db.assortment import is_done
 from db.audit.discrepancy import Discrepancy
-from db.connection import Database, run
+from db.connection import run
+from db.database import Database
 from db.snapshots import CATALOG, Snapshots
 from domain.errors import Invalid
 

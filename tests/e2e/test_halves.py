@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from db.identity import store_id
+from db.pairing import store_id
 from db.snapshots import CATALOG, LOG
 from tests.books import Books, query
 from tests.older import ORDERED_ONE, SOLD_ONE, older

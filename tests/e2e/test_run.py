@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from conf.addresses import reached_at
-from conf.settings import Address
+from conf.addresses import Address, reached_at
 from tests.shoppers import session
 from tests.store import Store
 from tests.tiers import NAMES, ROOT, children, free_port

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from conf.addresses import Address
 from conf.health import is_healthy
-from conf.settings import TIERS, Address
+from conf.settings import TIERS
 from tests.books import Books, query
 from tests.e2e.test_run import run
 from tests.e2e.test_starting import start_badly

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from conf.settings import Address
+from conf.addresses import Address
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conf.settings import Address
+from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog, HttpOrders

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from conf.addresses import Address
 from conf.health import is_healthy
-from conf.settings import Address
 from tests.tiers import NAMES, ROOT, Tiers, children
 from tests.waiting import wait_until
 

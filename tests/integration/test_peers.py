@@ -15,8 +15,8 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
+from conf.addresses import Address
 from conf.secret import Secrets
-from conf.settings import Address
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
 from tests.answering import answering

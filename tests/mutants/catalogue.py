@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         "the connection stays after a failed write",
         "SQLite may believe in pages that never reached the disk",
-        "db/connection.py",
+        "db/database.py",
         "            self.close()\n            why = explain(",
         "            why = explain(",
     ),

@@ -5,8 +5,7 @@ import socket
 import pytest
 
 from conf import addresses
-from conf.addresses import is_every, reached_at
-from conf.settings import Address
+from conf.addresses import Address, is_every, reached_at
 
 
 @pytest.fixture

@@ -219,7 +219,7 @@ def test_the_moments_stay_the_same_while_the_store_goes_on(
     checkout: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = content(data)
-    monkeypatch.setattr(module, "_PAGES_A_STEP", 1)
+    monkeypatch.setattr("db.copies._PAGES_A_STEP", 1)
 
     def buy(step: str) -> None:
         checkout.place(Buy(f"during {step}".replace(" ", "-"), "Tux", 1))

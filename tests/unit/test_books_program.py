@@ -444,9 +444,9 @@ def test_a_reader_who_goes_away_is_no_traceback(run: Run, monkeypatch: pytest.Mo
 # The program, as patient with a lock as a test on a busy machine may need.
 PATIENT = """
 import runpy
-import db.connection
+import db.database
 
-db.connection.BUSY_TIMEOUT_MS = 600_000
+db.database.BUSY_TIMEOUT_MS = 600_000
 runpy.run_module("db", run_name="__main__")
 """
 

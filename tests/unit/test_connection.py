@@ -9,7 +9,8 @@ from typing import Any
 import apsw
 import pytest
 
-from db.connection import Database, connect
+from db.connection import connect
+from db.database import Database
 from db.staging import create_private
 from domain.errors import Unavailable
 from tests.books import query
@@ -118,7 +119,7 @@ def test_what_a_killed_process_has_written_is_settled_before_it_is_read(tmp_path
     killed = """
 import os, sys
 from pathlib import Path
-from db.connection import Database
+from db.database import Database
 from db.staging import create_private
 create_private(Path(sys.argv[1]))
 with Database(Path(sys.argv[1])).write() as transaction:

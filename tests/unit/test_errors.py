@@ -14,7 +14,8 @@ import pytest
 
 from db import connection as module
 from db.catalog import CatalogStore
-from db.connection import Database, StartPostponed, StartRefused, connect, sync
+from db.connection import StartPostponed, StartRefused, connect, sync
+from db.database import Database
 from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain
 from db.migrate import migrate
 from db.order import OrderStore
@@ -295,7 +296,7 @@ def test_a_large_write_ahead_log_is_told_of(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("db.connection.LARGE_LOG_BYTES", "db.report.LARGE_LOG_BYTES"):
+    for name in ("db.database.LARGE_LOG_BYTES", "db.report.LARGE_LOG_BYTES"):
         monkeypatch.setattr(name, 10_000)
     for number in range(5):
         catalog.sell([Buy(f"k{number}", "Tux", 1)])

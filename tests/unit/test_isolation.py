@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from domain import isolation
+from domain import deadlines, isolation
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, Failed, answer_each, isolated
 
@@ -82,7 +82,8 @@ def test_what_was_answered_before_a_tier_went_away_counts() -> None:
 
 def test_the_halves_share_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(isolation, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    for module in (isolation, deadlines):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     left_s: list[float] = []
 
     def slow(questions: Sequence[int], within_s: float | None) -> Sequence[int]:

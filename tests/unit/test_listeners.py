@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from conf.addresses import Address
 from conf.listeners import addresses_of, require_own_listeners
-from conf.settings import Address, SettingsError, load
+from conf.settings import SettingsError, load
 
 SECRET = "secret--" * 4
 

@@ -16,7 +16,7 @@ from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
-from wsgi_apps.origin import for_shoppers, for_tiers
+from wsgi_apps.origin import ShopGate, TierGate
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0"}
 SITES = ("cross-site", "same-site", "same-origin", "none")
@@ -46,9 +46,9 @@ class Store:
         self.folder, catalog, checkout = state
         loaded = load(settings)
         self.apps: dict[str, Any] = {
-            "front_end": for_shoppers(FrontEndApp(catalog, checkout), loaded.front_end),
-            "catalog": for_tiers(CatalogApp(catalog), loaded.catalog),
-            "order": for_tiers(OrderApp(checkout), loaded.order),
+            "front_end": ShopGate(FrontEndApp(catalog, checkout), loaded.front_end),
+            "catalog": TierGate(CatalogApp(catalog), loaded.catalog),
+            "order": TierGate(OrderApp(checkout), loaded.order),
         }
 
     def ask(self, tier: str, method: str, path: str, headers: Mapping[str, str | None]) -> Response:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.output import print_json, visible
+from conf.output import one_line, print_json, visible
 from tests.tiers import ROOT
 
 PRELUDE = "import sys; from conf.output import *; open_streams(); "
@@ -135,3 +135,9 @@ def test_text_of_others_does_nothing_to_a_terminal(text: str, shown: str, capsys
     printed = capsys.readouterr().out
     assert json.loads(printed) == [text]
     assert all(visible(line) == line for line in printed.splitlines())
+
+
+def test_a_line_is_short_and_visible() -> None:
+    assert one_line("\x1b[31mred\nnext\u202e") == "\\x1b[31mred\\x0anext\\u202e"
+    assert one_line("Bär") == "Bär"
+    assert one_line("x" * 201) == "x" * 200 + "... (201 characters)"

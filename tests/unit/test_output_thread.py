@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.output_thread import MAX_WAITING, Stream, Writer, one_line
+from conf.output_thread import MAX_WAITING, Stream, Writer
 from tests.tiers import ROOT
 from tests.waiting import wait_until
 
@@ -186,9 +186,3 @@ def test_the_end_does_not_wait_for_a_reader_who_sleeps(pipe: tuple[int, int]) ->
     ended = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=write, stderr=write)
     wait_until("it ends", lambda: ended.poll() is not None, within_s=30)
     assert ended.returncode == 0
-
-
-def test_a_line_is_short_and_visible() -> None:
-    assert one_line("\x1b[31mred\nnext\u202e") == "\\x1b[31mred\\x0anext\\u202e"
-    assert one_line("Bär") == "Bär"
-    assert one_line("x" * 201) == "x" * 200 + "... (201 characters)"

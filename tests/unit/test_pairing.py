@@ -7,8 +7,8 @@ import pytest
 from werkzeug.test import Client
 
 from db.catalog import CatalogStore
-from db.identity import store_id
 from db.order import OrderStore
+from db.pairing import store_id
 from domain.errors import AnotherStore, ProductNotFound, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale

@@ -12,7 +12,8 @@ import pytest
 
 from db import trouble
 from db.catalog import CatalogStore
-from db.connection import Database, StartRefused, connect
+from db.connection import StartRefused, connect
+from db.database import Database
 from db.order import OrderStore
 from domain.errors import Unavailable
 from tests.books import query
@@ -164,7 +165,7 @@ def test_another_file_is_not_even_opened(database: Database, path: Path, monkeyp
     replace(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
-    monkeypatch.setattr("db.connection.connect", lambda _path: pytest.fail("it was opened"))
+    monkeypatch.setattr("db.database.connect", lambda _path: pytest.fail("it was opened"))
     with pytest.raises(Unavailable):
         insert(database, 2)
 

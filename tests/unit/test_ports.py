@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from conf.addresses import Address
 from conf.ports import holder_of
-from conf.settings import Address
 
 LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
 

@@ -55,10 +55,15 @@ def exhausted(checkout: LimitedCheckout) -> LimitedCheckout:
     return checkout
 
 
+def refuse(allowance: Allowance, times: int) -> None:
+    """As the buys of as many other shoppers."""
+    allowance.end({f"refused {number}": True for number in range(times)})
+
+
 def test_an_allowance_is_a_burst_that_grows_again(clock: Clock) -> None:
     allowance = Allowance(per_s=2.0, clock=clock)
     assert allowance.left() == 2 * BURST_S
-    allowance.take(2 * int(BURST_S) + 3)
+    refuse(allowance, 2 * int(BURST_S) + 3)
     assert allowance.left() == 0
     clock.now += 1.0
     assert allowance.left() == 0, "what was taken too much is paid back first"
@@ -398,7 +403,7 @@ def test_keys_in_doubt_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.
 
 def exhausted_allowance(per_s: float, clock: Clock) -> Allowance:
     allowance = Allowance(per_s, clock)
-    allowance.take(allowance.left())
+    refuse(allowance, allowance.left())
     return allowance
 
 
@@ -412,7 +417,7 @@ def test_who_is_put_off_is_told_when_there_is_room_and_no_two_at_once(clock: Clo
 
 def test_a_debt_is_waited_for(clock: Clock) -> None:
     allowance = exhausted_allowance(2.0, clock)
-    allowance.take(40)
+    refuse(allowance, 40)
     allowance.hold(["in doubt"])
     assert allowance.put_off(["a"]) == [21]
 
@@ -421,7 +426,7 @@ def test_who_misses_its_place_goes_to_the_end_of_the_line(clock: Clock) -> None:
     allowance = exhausted_allowance(1.0, clock)
     assert allowance.put_off(["a", "b", "c"]) == [1, 2, 3]
     clock.now += 2.0
-    allowance.take(2)  # others were faster
+    refuse(allowance, 2)  # others were faster
     assert allowance.put_off(["a"]) == [2]
 
 
@@ -433,7 +438,7 @@ def test_obedient_shoppers_do_not_storm(clock: Clock) -> None:
     for key, at in sorted(back_at.items(), key=lambda item: item[1]):
         clock.now = at
         assert allowance.left() >= 1, key
-        allowance.take(1)
+        refuse(allowance, 1)
     assert max(back_at.values()) == begun + 100
     assert max(list(back_at.values()).count(at) for at in back_at.values()) == 4
 
@@ -446,7 +451,7 @@ def test_a_line_without_end_is_spread_over_the_longest_wait(clock: Clock) -> Non
     assert min(beyond) >= MAX_WAIT_S / 2
     assert max(beyond.count(wait_s) for wait_s in beyond) < 60, "some eight a second"
     clock.now += MAX_WAIT_S
-    allowance.take(allowance.left())
+    refuse(allowance, allowance.left())
     assert allowance.put_off(["new"]) == [1], "and the line is not longer for them"
 
 

@@ -12,8 +12,8 @@ from db.assortment import Assortment
 from db.backup import backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
-from db.identity import require_whole, store_id
 from db.order import OrderStore
+from db.pairing import require_whole, store_id
 from db.program import main
 from db.reconcile import reconcile
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import Address, SettingsError, buy_probability, describe, load, load_only
+from conf.addresses import Address
+from conf.settings import SettingsError, buy_probability, describe, load, load_only
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import apsw
 
-from db import connection
+from db.connection import BUSY_TIMEOUT_MS, connect
 from domain.values import Buy
 from tests.faults.local_store import LocalStore, answers
 from tests.faults.power.power_loss import Disk
@@ -110,14 +110,13 @@ def in_doubt(trace: Sequence[Event]) -> list[Buy]:
 @contextmanager
 def weakened(synchronous: str | None) -> Iterator[None]:
     """Connections of the store that sync less than it asks them to; none of it with None."""
-    connect = connection.connect
 
-    def weaker(path: Path, busy_timeout_ms: int = connection.BUSY_TIMEOUT_MS) -> apsw.Connection:
+    def weaker(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
         opened = connect(path, busy_timeout_ms)
         opened.pragma("synchronous", synchronous)
         return opened
 
-    with patch.object(connection, "connect", weaker) if synchronous else nullcontext():
+    with patch("db.database.connect", weaker) if synchronous else nullcontext():
         yield
 
 

@@ -5,11 +5,8 @@ its catalog has sold, and what a catalog has sold, its log has ordered or in dou
 another store's, or that was put there from an older backup does not go unnoticed.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -17,12 +14,11 @@ import apsw
 from db.connection import StartPostponed, StartRefused, run, transaction
 from db.errors import explain, is_lasting
 from db.log_check import foreign_log
-from db.patience import wait_for_locks
+from db.peek import is_new, peek
 from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
-_BUSY_TIMEOUT_MS = 5_000
 _WAY_OUT = "python -m db audit tells how the store stands, python -m db restore brings a backup back"
 _WAY_BACK = "python -m db restore brings a backup back, with --only {0} its {0} alone, see docs/books.md"
 
@@ -98,17 +94,17 @@ def require_whole(folder: Path, own: str) -> str | None:
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
-    if _is_new(folder / other) and not _is_new(folder / own):
+    if is_new(folder / other) and not is_new(folder / own):
         return None
     try:
         why = why_apart(folder)
     except (apsw.Error, OSError) as error:
         unreadable = f"{explain(other, error)}; {_WAY_OUT}"
-        if _is_new(folder / own):
+        if is_new(folder / own):
             raise StartRefused(f"{folder / own} is not made anew beside what cannot be read: {unreadable}") from error
         return unreadable
     if why is not None:
-        lost = [name for name in (CATALOG_NAME, LOG_NAME) if _is_new(folder / name)]  # nothing can be audited then
+        lost = [name for name in (CATALOG_NAME, LOG_NAME) if is_new(folder / name)]  # nothing can be audited then
         raise StartRefused(f"{why}; {_WAY_BACK.format(*lost) if lost else _WAY_OUT}")
     return None
 
@@ -120,59 +116,15 @@ def _require_readable(path: Path) -> None:
     try:
         with peek(path) as connection:
             if connection is not None:
-                introduce(connection, None), last_order(connection), _is_used(connection)
+                introduce(connection, None)
+                last_order(connection)
+                _is_used(connection)
     except apsw.SQLError as error:  # no later try can mend it
         other = "set DATA_DIR to another folder, or run python -m db audit if it is"
         raise StartRefused(f"{path} is not a database of this tier ({error}); {other}") from error
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
         raise kind(explain(path, error, "DATA_DIR")) from error
-
-
-@contextmanager
-def peek(path: Path) -> Iterator[apsw.Connection | None]:
-    """A connection that leaves the database as it is; None for one that is not made yet.
-
-    Raises apsw.Error for a file that cannot be read.
-    """
-    if _is_new(path):
-        yield None
-        return
-    path = path.resolve()  # SQLite keeps the companions where a link leads
-    if _size(path.with_name(f"{path.name}-journal")):
-        # A crash has cut a transaction off, such as the first switch to WAL. To read is to roll it back: in a copy.
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, path.name)
-            with suppress(FileNotFoundError):  # its tier has just rolled it back
-                shutil.copyfile(f"{path}-journal", f"{copy}-journal")
-            shutil.copyfile(path, copy)
-            with _opened(copy) as connection:
-                yield connection
-        return
-    with _opened(path) as connection:
-        yield connection
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[apsw.Connection]:
-    # Who may only read would leave behind the companions that opening a database in WAL mode makes.
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
-        if _size(path.with_name(f"{path.name}-wal")):  # what a crash left in it stays there
-            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.pragma("query_only", True)
-        yield connection
-
-
-def _is_new(path: Path) -> bool:
-    return not path.exists() or (path.is_file() and not _size(path))
-
-
-def _size(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
@@ -203,7 +155,7 @@ _IS_ACCEPTED = """
 
 
 def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
-    """How this catalog answers a log whose newest order has the key `last_order`."""
+    """This catalog's answer to a log whose newest order has the key `last_order`."""
     id = id_in(catalog)
     if "stock_ledger" not in _tables(catalog):
         return Introduction(id, (), last_order is None)

@@ -11,8 +11,8 @@ from db.audit import audit
 from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.connection import StartPostponed, StartRefused
-from db.identity import LOG_NAME, require_whole, store_id, why_apart
 from db.order import OrderStore
+from db.pairing import LOG_NAME, require_whole, store_id, why_apart
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy

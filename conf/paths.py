@@ -1,0 +1,26 @@
+"""Paths as people write them."""
+
+import os
+from pathlib import Path
+
+
+def parse_path(text: str) -> Path:
+    """A path, of which a `~` in front is a home, as in a shell. Raises ValueError."""
+    if "\0" in text:
+        raise ValueError("has a NUL")
+    path = os.path.expanduser(text)
+    if text.startswith("~") and path == text:
+        raise ValueError("begins with the home of nobody known; put ./ before a name that does begin with ~")
+    return Path(path)
+
+
+def parse_folder(text: str) -> Path:
+    """The path of a folder with databases. Raises ValueError when SQLite, which wants UTF-8, would open another one."""
+    path = parse_path(text)
+    try:
+        opened = os.fsencode(path).decode("utf-8")
+    except UnicodeError:
+        opened = None
+    if opened != str(path):
+        raise ValueError("is not UTF-8, and SQLite opens no other names: rename the folder, or reach it by a link")
+    return path
