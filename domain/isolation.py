@@ -59,12 +59,19 @@ def answer_each(
     whatever else `call` raises: a defect must not look like a tier that is away.
     """
     begun = time.monotonic()
+    if len(questions) <= most:  # as a rule all of them are answered, and nothing has to be taken apart
+        try:
+            return list(call(questions, within_s)) if questions else []
+        except Unavailable as error:
+            if len(questions) == 1 or concerns_all(error):
+                raise
+        most = len(questions) // 2
 
     def ask(batch: Sequence[Q]) -> Sequence[A]:
-        return call(batch, within_s if len(batch) == len(questions) else left_of(within_s, begun))
+        return call(batch, left_of(within_s, begun))
 
     answers: list[A | Unavailable] = []
-    has_answer = not questions
+    has_answer = False
     trouble = Unavailable()
     try:
         for _question, answer in isolated(ask, questions, most):

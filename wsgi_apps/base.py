@@ -5,6 +5,8 @@ Endpoints answer now or later (wsgi_apps/reply.py), or raise; every error become
 
 import json
 import logging
+import secrets
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -47,6 +49,15 @@ _log = logging.getLogger(__name__)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
+def new_key() -> str:
+    """An idempotency key that nobody can guess, of 32 hexadecimal digits.
+
+    It begins with the time, as a UUID of version 7 does: keys made one after the other stand side by side in the
+    indexes of both databases, so that a commit writes fewer pages.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
 class Request(WerkzeugRequest):
     """A request with the few things that the store asks of it, parsed once."""
 
@@ -63,7 +74,7 @@ class Request(WerkzeugRequest):
     @cached_property
     def idempotency_key(self) -> str:
         """The key of a buy: the client's, or one made here. Raises Invalid."""
-        return self.given_key or uuid.uuid4().hex
+        return self.given_key or new_key()
 
     def buy(self, name: str, quantity: str) -> Buy:
         """The buy that this request asks for. Raises Invalid, also for a body: it might ask for something else."""
@@ -92,8 +103,6 @@ class Request(WerkzeugRequest):
     def parameters(self, *names: str) -> dict[str, str]:
         """The query string. Raises Invalid for a name that is not among `names`, or stands twice."""
         raw = self.environ.get("QUERY_STRING", "")
-        if raw and not names:
-            raise Invalid("the request has a query string, and this path takes none")
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
         except UnicodeDecodeError:
@@ -161,8 +170,8 @@ class App:
     def _answer(self, request: Request) -> Reply | Later[Any]:
         _ = request.whole_body  # a body that may not be taken is refused on every path
         rule, values = self._urls.match(_path(request), request.method, return_rule=True)
-        if not (isinstance(rule, Rule) and rule.takes_query):
-            request.parameters()
+        if request.environ.get("QUERY_STRING") and not (isinstance(rule, Rule) and rule.takes_query):
+            raise Invalid("the request has a query string, and this path takes none")
         answer: Reply | Later[Any] = rule.endpoint(request, **values)
         return answer
 

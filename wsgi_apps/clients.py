@@ -123,17 +123,17 @@ def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) ->
 
     Raises Unavailable for any other reply, and when no value is in the contract.
     """
-    values = [_value_if_any(value, form) for value in _read_all(answer, count)]
-    if values and all(value is None for value in values):
+    values: list[T | Unavailable] = []
+    misread = 0
+    for value in _read_all(answer, count):
+        try:
+            values.append(form(value))
+        except _NOT_IN_THE_CONTRACT:
+            values.append(Unavailable())
+            misread += 1
+    if values and misread == len(values):
         raise Unavailable
-    return [Unavailable() if value is None else value for value in values]
-
-
-def _value_if_any(value: Any, form: Callable[[Any], T]) -> T | None:
-    try:
-        return form(value)
-    except _NOT_IN_THE_CONTRACT:
-        return None
+    return values
 
 
 def _read_all(answer: tuple[int, Any], count: int) -> list[Any]:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from domain.errors import Unavailable
 from domain.protocols import Placed
 from domain.values import Buy, Product
 from tests.exchanges import EXCHANGES, Exchange
-from wsgi_apps.base import MAX_BODY_BYTES, App
+from wsgi_apps.base import MAX_BODY_BYTES, App, new_key
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
@@ -479,3 +481,13 @@ def test_a_batch_of_nothing_is_answered_by_nothing(tiers: Tiers) -> None:
     assert tiers.order.post("/buys", json={"sales": []}).json == {"data": []}
     assert tiers.catalog.post("/sales", json={"sales": []}).json == {"data": []}
     assert tiers.catalog.post("/lookups", json={"names": []}).json == {"data": []}
+
+
+def test_keys_made_here_come_in_the_order_of_time_and_cannot_be_guessed() -> None:
+    keys = []
+    for _ in range(20):
+        keys.append(new_key())
+        time.sleep(0.002)
+    assert keys == sorted(keys)
+    assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
+    assert len({key[12:] for key in keys}) == len(keys)
