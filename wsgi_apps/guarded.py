@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from conf.secret import Secrets
-from wsgi_apps.base import json_response
+from wsgi_apps.base import send
 from wsgi_apps.errors import error_json
 from wsgi_apps.reply import Reply
 
@@ -31,7 +31,7 @@ class Guarded:
             return self._app(environ, start_response)
         headers = {"WWW-Authenticate": 'Bearer realm="toy store"'}
         refusal = Reply(error_json(401, "this tier answers to the store's other tiers alone"), 401, headers)
-        return json_response(refusal)(environ, start_response)
+        return send(refusal, environ, start_response)
 
 
 def guarded(app: "WSGIApplication", secrets: Secrets | None) -> "WSGIApplication":

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from conf.settings import TIERS, Tier
-from wsgi_apps.base import json_response
+from wsgi_apps.base import send
 from wsgi_apps.errors import error_json
 from wsgi_apps.reply import Reply
 
@@ -101,7 +101,7 @@ class _Gate:
             refusal = _refusal(403, self.refuses)
         if refusal is None:
             return self._app(environ, start_response)
-        return json_response(refusal)(environ, start_response)
+        return send(refusal, environ, start_response)
 
     def is_foreign(self, environ: "WSGIEnvironment") -> bool:
         """Whether a page asks that has no business here."""
