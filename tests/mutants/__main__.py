@@ -57,12 +57,19 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
             say(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
+        likely = files_of_last_time(TABLE.read_text())
         for mutant in mutants:
             begun = time.monotonic()
-            caught[mutant] = tried(mutant, copy, suites)
+            first = likely.get(mutant.name)
+            caught[mutant] = tried(mutant, copy, [first, *suites] if first and (copy / first).exists() else suites)
             verdict = caught[mutant] or "SURVIVED"
             say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
+
+
+def files_of_last_time(written: str) -> dict[str, str]:
+    """By the name of a mutant, the file of the test that caught it when the table was written: it is tried first."""
+    return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", written, re.MULTILINE))
 
 
 def copy_store(copy: Path) -> None:

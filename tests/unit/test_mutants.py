@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.mutants.__main__ import files_of_last_time, table
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.tiers import ROOT
 
@@ -13,3 +14,9 @@ def test_a_mutant_can_be_applied(mutant: Mutant) -> None:
 
 def test_no_two_mutants_have_one_name() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_what_caught_a_mutant_last_time_is_tried_first() -> None:
+    caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
+    caught[MUTANTS[0]] = "tests/unit/test_apps.py::test_a_name[a | b]"
+    assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/test_apps.py"}
