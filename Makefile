@@ -4,9 +4,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests share no port and no file, so each core runs some. More than four processes would measure the machine.
+# Tests share no port and no file, so each core runs some. More than four processes would measure the machine. Tests of
+# tiers wait for them most of the time, so four of them keep two cores busy.
 PROCESSES ?= auto
 PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
+PYTEST_OF_TIERS = $(BIN)/pytest -n 4
 
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,13 +40,13 @@ unit: .venv/dev ## Stores and apps without sockets, with branch coverage
 	$(PYTEST) --dist worksteal tests/unit --cov --cov-report=term
 
 integration: .venv/dev ## A tier over HTTP
-	$(PYTEST) --dist loadfile tests/integration
+	$(PYTEST_OF_TIERS) --dist worksteal tests/integration
 
 e2e: .venv/bench ## Three real tiers
-	$(PYTEST) --dist loadfile tests/e2e
+	$(PYTEST_OF_TIERS) --dist loadfile tests/e2e
 
 faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
-	$(PYTEST) --dist worksteal tests/faults
+	$(PYTEST_OF_TIERS) --dist worksteal tests/faults
 
 exchanges: .venv/run ## The 13 documented replies, asked of a store that runs: FRONT=host CATALOG=host ORDER=host
 	@$(BIN)/python -m tests.exchanges
