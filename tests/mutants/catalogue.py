@@ -232,9 +232,9 @@ MUTANTS = (
         "half of a migration is committed",
         "a crash in a migration leaves a schema that no code knows",
         "db/migrate.py",
-        '            connection.execute(script.read_text(encoding="utf-8")).fetchall()\n',
-        '            connection.execute(script.read_text(encoding="utf-8")).fetchall()\n'
-        '            connection.execute("COMMIT; BEGIN IMMEDIATE")\n',
+        '                connection.execute(script.read_text(encoding="utf-8")).fetchall()\n',
+        '                connection.execute(script.read_text(encoding="utf-8")).fetchall()\n'
+        '                connection.execute("COMMIT; BEGIN IMMEDIATE")\n',
     ),
     Mutant(
         "a retired product is still sold",
