@@ -1,4 +1,4 @@
-"""What a buy waits for beside large pages and searches: `make bench-pages`. It needs wrk (Debian: apt install wrk).
+"""The wait of a buy beside large pages and searches: `make bench-pages`. It needs wrk (Debian: apt install wrk).
 
 One store has 100,000 products, of which 1,000 have the longest names. A few shoppers buy, with a pause after each buy,
 while wrk asks for one thing over and over. All loads are tried in turn, round by round, and each is compared with the
