@@ -1,4 +1,4 @@
-"""A connection's requests, read as the server reads them: fed in pieces, until one is refused or the connection ends."""
+"""The requests of a connection, read as the server reads them: in pieces, until one is refused or it ends."""
 
 import io
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All requests that were read, and the status by which the next one was refused. None: the connection waits or ends."""
+    """All requests that were read, and the status of the next one's refusal. None: the connection waits or ends."""
 
     requests: tuple[Read, ...]
     refused: int | None
