@@ -112,7 +112,7 @@ CASES = [
     Case("method: PURGE request", b"PURGE /file.txt HTTP/1.1\r\nHost: www.example.com\r\n\r\n", (("PURGE", "/file.txt", b""),), False),
     Case("method: SEARCH request", b"SEARCH / HTTP/1.1\r\nHost: www.example.com\r\n\r\n", (("SEARCH", "/", b""),), False),
     Case("method: LINK request", b'LINK /images/my_dog.jpg HTTP/1.1\r\nHost: example.com\r\nLink: <http://example.com/profiles/joe>; rel="tag"\r\nLink: <http://example.com/profiles/sally>; rel="tag"\r\n\r\n', (("LINK", "/images/my_dog.jpg", b""),), False),
-    Case("method: LINK request", b'UNLINK /images/my_dog.jpg HTTP/1.1\r\nHost: example.com\r\nLink: <http://example.com/profiles/sally>; rel="tag"\r\n\r\n', (("UNLINK", "/images/my_dog.jpg", b""),), False),
+    Case("method: LINK request #2", b'UNLINK /images/my_dog.jpg HTTP/1.1\r\nHost: example.com\r\nLink: <http://example.com/profiles/sally>; rel="tag"\r\n\r\n', (("UNLINK", "/images/my_dog.jpg", b""),), False),
     Case("method: SOURCE request", b"SOURCE /music/sweet/music HTTP/1.1\r\nHost: example.com\r\n\r\n", (("SOURCE", "/music/sweet/music", b""),), False),
     Case("method: SOURCE request with ICE", b"SOURCE /music/sweet/music ICE/1.0\r\nHost: example.com\r\n\r\n", (("SOURCE", "/music/sweet/music", b""),), False, (0, 400), VERSION),
     Case("method: OPTIONS request with RTSP", b"OPTIONS /music/sweet/music RTSP/1.0\r\nHost: example.com\r\n\r\n", (("OPTIONS", "/music/sweet/music", b""),), False, (0, 400), VERSION),

@@ -1,0 +1,127 @@
+"""Ours beside two parsers of others: no request is read that both refuse, and what is read is read in the same way.
+
+Where ours reads a request, each of the two has read the same, or has refused it for a reason that is named here.
+CI tries the same streams each time; `pytest tests/unit/http --hypothesis-profile=long` looks for new ones.
+"""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.hostile import CORPUS, Hostile
+from tests.unit.http.grammar import odd_streams, streams, valid_streams
+from tests.unit.http.oracles import Refused, Taken, Verdict, ask_gunicorn, ask_h11
+from tests.unit.http.reading import WHALE, Outcome, Read, read
+
+EXAMPLES = settings.default.max_examples if settings.default else 300
+
+
+@dataclass(frozen=True, slots=True)
+class Laxity:
+    """Why ours reads a request that an oracle refuses."""
+
+    oracle: str
+    refusal: str
+    reason: str
+
+
+LAXITIES = [
+    Laxity(
+        "gunicorn", "InvalidRequestMethod: .*[A-Z]{1,2}.*", "a method of one or two letters is a token (RFC 9110, 9.1)"
+    ),
+    Laxity("gunicorn", "ExpectationFailed.*", "an expectation in HTTP/1.0 is ignored (RFC 9110, 10.1.1)"),
+]
+
+
+def check(stream: bytes) -> Outcome:
+    """Compares all that ours reads of a stream with what the two read."""
+    ours = read(stream)
+    rest = without_empty_lines(stream)
+    for request in ours.requests:
+        verdicts = {"h11": ask_h11(rest), "gunicorn": ask_gunicorn(rest)}
+        taken = [verdict for verdict in verdicts.values() if isinstance(verdict, Taken)]
+        assert taken, f"ours has read what both do not: {request}, {verdicts}"
+        for oracle, verdict in verdicts.items():
+            if isinstance(verdict, Taken):
+                wanted = as_ours(verdict)
+                if not says_whether_it_goes_on(oracle, verdict):
+                    wanted = replace(wanted, keep_alive=request.keep_alive)
+                assert request == wanted, oracle
+            else:
+                assert is_known_laxity(oracle, verdict), (oracle, verdict, request)
+        [rest] = {without_empty_lines(one.rest) for one in taken}
+    if ours.waits:
+        for verdict in (ask_h11(rest), ask_gunicorn(rest)):
+            assert not isinstance(verdict, Taken), f"ours has missed the end of a request: {verdict}"
+    return ours
+
+
+def without_empty_lines(stream: bytes) -> bytes:
+    """Ours skips all empty lines before a request; gunicorn skips one, and h11 none (RFC 9112, 2.2: at least one)."""
+    while stream.startswith(b"\r\n"):
+        stream = stream[2:]
+    return stream
+
+
+def is_known_laxity(oracle: str, verdict: Verdict) -> bool:
+    return isinstance(verdict, Refused) and any(
+        laxity.oracle == oracle and re.fullmatch(laxity.refusal, verdict.reason, re.DOTALL) for laxity in LAXITIES
+    )
+
+
+def as_ours(taken: Taken) -> Read:
+    """What ours must have read, if it has read the same as an oracle."""
+    absolute = re.fullmatch(r"(?i:https?)://([^/?#]*)(.*)", taken.target)
+    path, _, query = (absolute[2] if absolute else taken.target).partition("?")
+    values: dict[str, list[str]] = defaultdict(list)
+    for name, value in taken.headers:
+        if "_" not in name:  # the environ would take it for the same name with a hyphen
+            values[name.upper().replace("-", "_")].append(value)
+    headers = {name: ("; " if name == "COOKIE" else ",").join(all_values) for name, all_values in values.items()}
+    if absolute:
+        pass  # headers["HOST"] = absolute[1]  # RFC 9112, 3.2.2
+    return Read(
+        taken.method,
+        taken.target,
+        unquote_to_bytes(path or "/").decode("latin-1"),
+        query,
+        headers,
+        taken.body,
+        taken.keep_alive,
+    )
+
+
+def says_whether_it_goes_on(oracle: str, taken: Taken) -> bool:
+    """Whether its word counts: h11 ends each connection of HTTP/1.0, and gunicorn reads one option in one line."""
+    options = [value for name, value in taken.headers if name == "connection"]
+    return taken.version != "1.0" if oracle == "h11" else len(options) < 2 and "," not in "".join(options)
+
+
+def test_valid_requests_are_read_as_others_read_them() -> None:
+    for stream in valid_streams(seed=1, count=10 * EXAMPLES):
+        outcome = check(stream + WHALE)
+        assert outcome.refused is None, stream
+        assert outcome.targets[-1] == "/products/Whale" or not outcome.requests[-1].keep_alive
+
+
+@given(streams())
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_no_request_is_read_that_others_refuse_or_read_in_another_way(stream: bytes) -> None:
+    check(stream)
+    check(stream + WHALE)
+
+
+def test_nor_is_one_of_many_more() -> None:
+    """Without Hypothesis, which takes a hundred times as long for one."""
+    reads = sum(len(check(stream + WHALE).requests) for stream in odd_streams(seed=2, count=30 * EXAMPLES))
+    assert reads > 10 * EXAMPLES, "the odd parts are so many that nothing is compared"
+
+
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+def test_a_hostile_request_is_not_read_in_two_ways(hostile: Hostile) -> None:
+    check(hostile.request)
+    check(hostile.request + WHALE)
