@@ -198,7 +198,7 @@ def _content_length(environ: Mapping[str, Any]) -> int:
 
 
 def _keep_alive(environ: Mapping[str, Any]) -> bool:
-    is_default = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    is_default: bool = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
     connection = environ.get("HTTP_CONNECTION")
     if connection is None:
         return is_default
