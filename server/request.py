@@ -158,7 +158,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
     lines = fields.split("\r\n")[:-1]
     if len(lines) > MAX_FIELDS:
         raise BadRequest(431, f"the request has more than {MAX_FIELDS} headers")
-    if len(fields) > MAX_FIELD_BYTES and max(map(len, lines)) > MAX_FIELD_BYTES:
+    if len(fields) > MAX_FIELD_BYTES and max(map(len, lines)) + len("\r\n") > MAX_FIELD_BYTES:
         raise BadRequest(431, f"a header is longer than {MAX_FIELD_BYTES} bytes")
     for line in lines:
         name, _, value = line.partition(":")
