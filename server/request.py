@@ -140,7 +140,7 @@ def _split_target(method: str, target: str) -> tuple[str, str | None]:
     if target == "*" and method == "OPTIONS":
         return target, None
     match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
-    if match is None:
+    if match is None or method == "CONNECT":  # which asks for a tunnel: what follows is no request
         raise BadRequest(400, "the target of the request is malformed")
     return match[1] or "/", match[2]
 
