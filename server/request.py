@@ -29,9 +29,9 @@ _REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
 _HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
 _BEGIN = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
-# The path and the query of the absolute form count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
-_ABSOLUTE_FORM = re.compile(r"(?i:https?)://[^/?#@]++(/[^?#]*+)?(?:\?([^#]*+))?")
-_HOST = re.compile(r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?")
+_HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
+_HOST = re.compile(_HOST_AND_PORT)
+_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?![/?:])({_HOST_AND_PORT})(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 # Of two of these nobody knows which one was meant.
 _SINGLE = {
@@ -110,7 +110,7 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
     method, target, minor, fields = match.groups()
     if match.end(3) > MAX_REQUEST_LINE_BYTES:
         raise BadRequest(414, "the request line is too long")
-    path, query = _split_target(method, target)
+    authority, path, query = _split_target(method, target)
     environ = {
         **base_environ,
         "REQUEST_METHOD": method,
@@ -126,6 +126,8 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
             raise BadRequest(400, "the header Host is missing")
     elif not _is_host(host):
         raise BadRequest(400, "the Host is no host")
+    if authority is not None:
+        environ["HTTP_HOST"] = authority  # RFC 9112, 3.2.2
     return Request(environ, _content_length(environ), _keep_alive(environ), _expects_continue(environ))
 
 
@@ -136,13 +138,16 @@ def _malformed(text: str) -> BadRequest:
     return BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
 
 
-def _split_target(method: str, target: str) -> tuple[str, str | None]:
+def _split_target(method: str, target: str) -> tuple[str | None, str, str | None]:
+    """The authority, the path and the query."""
     if target == "*" and method == "OPTIONS":
-        return target, None
-    match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or method == "CONNECT":  # which asks for a tunnel: what follows is no request
-        raise BadRequest(400, "the target of the request is malformed")
-    return match[1] or "/", match[2]
+        return None, target, None
+    if method != "CONNECT":  # which asks for a tunnel: what follows is no request
+        if match := _ORIGIN_FORM.fullmatch(target):
+            return None, match[1], match[2]
+        if match := _ABSOLUTE_FORM.fullmatch(target):
+            return match[1], match[2] or "/", match[3]
+    raise BadRequest(400, "the target of the request is malformed")
 
 
 @lru_cache(maxsize=1024)
