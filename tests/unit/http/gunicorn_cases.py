@@ -27,6 +27,7 @@ LONG_LINE = "the limit of a request line is 4,094 bytes"
 LONG_HEADER = "the limit of a header is 8,190 bytes"
 LIMIT = "their limit in this case is lower than ours, which cannot be set"
 SHORT = "ours waits for the whole body"
+USER = "a user in an authority is refused (RFC 9110, 4.2.4)"
 ASCII = "a target is ASCII (RFC 3986, 2)"
 
 CASES = [
@@ -89,7 +90,7 @@ CASES = [
     Case("valid/rfc9112_target_absolute_01", b"GET http://example.com/foo?q=1 HTTP/1.1\r\nHost: example.com\r\n\r\n", (("GET", "http://example.com/foo?q=1", b""),), False),
     Case("valid/rfc9112_target_absolute_https_01", b"GET https://example.com/foo HTTP/1.1\r\nHost: example.com\r\n\r\n", (("GET", "https://example.com/foo", b""),), False),
     Case("valid/rfc9112_target_absolute_ipv6_01", b"GET http://[::1]:8080/foo HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", (("GET", "http://[::1]:8080/foo", b""),), False),
-    Case("valid/rfc9112_target_absolute_userinfo_01", b"GET http://user:pass@example.com:8080/foo?q=1 HTTP/1.1\r\nHost: example.com:8080\r\n\r\n", (("GET", "http://user:pass@example.com:8080/foo?q=1", b""),), False),
+    Case("valid/rfc9112_target_absolute_userinfo_01", b"GET http://user:pass@example.com:8080/foo?q=1 HTTP/1.1\r\nHost: example.com:8080\r\n\r\n", (("GET", "http://user:pass@example.com:8080/foo?q=1", b""),), False, (0, 400), USER),
     Case("valid/rfc9112_target_asterisk_options_01", b"OPTIONS * HTTP/1.1\r\nHost: example.com\r\n\r\n", (("OPTIONS", "*", b""),), False),
     Case("valid/rfc9112_target_authority_connect_01", b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n", (("CONNECT", "example.com:443", b""),), False, (0, 400), CONNECT),
     Case("valid/rfc9112_target_authority_ipv6_01", b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n", (("CONNECT", "[::1]:443", b""),), False, (0, 400), CONNECT),

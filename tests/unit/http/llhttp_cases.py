@@ -25,6 +25,7 @@ METHOD = "methods are 1 to 20 upper-case letters"
 VERSION = "neither HTTP/0.9, nor another version or protocol than HTTP/1"
 LATER = "ours refuses it when its head ends"
 BARE = "each line ends with CRLF"
+USER = "a user in an authority is refused (RFC 9110, 4.2.4)"
 
 CASES = [
     Case("connection: keep-alive / Setting flag", b"PUT /url HTTP/1.1\r\nConnection: keep-alive\r\nHost: a\r\n\r\n", (("PUT", "/url", b""),), False),
@@ -191,6 +192,6 @@ CASES = [
     Case("uri: Disallow UTF-8 in URI path in strict mode", b"GET /\xce\xb4\xc2\xb6/\xce\xb4t/pope?q=1#narf HTTP/1.1\r\nHost: github.com\r\n\r\n", (), True),
     Case("uri: Fragment in URI", b"GET /forums/1/topics/2375?page=1#posts-17408 HTTP/1.1\r\nHost: a\r\n\r\n", (("GET", "/forums/1/topics/2375?page=1#posts-17408", b""),), False, (0, 400), FRAGMENT),
     Case("uri: Underscore in hostname", b"CONNECT home_0.netscape.com:443 HTTP/1.0\r\nUser-agent: Mozilla/1.1N\r\nProxy-authorization: basic aGVsbG86d29ybGQ=\r\n\r\n", (("CONNECT", "home_0.netscape.com:443", b""),), False, (0, 400), CONNECT),
-    Case("uri: host:port and basic auth", b"GET http://a%12:b!&*$@hypnotoad.org:1234/toto HTTP/1.1\r\nHost: a\r\n\r\n", (("GET", "http://a%12:b!&*$@hypnotoad.org:1234/toto", b""),), False),
+    Case("uri: host:port and basic auth", b"GET http://a%12:b!&*$@hypnotoad.org:1234/toto HTTP/1.1\r\nHost: a\r\n\r\n", (("GET", "http://a%12:b!&*$@hypnotoad.org:1234/toto", b""),), False, (0, 400), USER),
     Case("uri: Space in URI", b"GET /foo bar/ HTTP/1.1\r\nHost: a\r\n\r\n", (), True),
 ]
