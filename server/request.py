@@ -31,7 +31,7 @@ _BEGIN = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
 _HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
 _HOST = re.compile(_HOST_AND_PORT)
-_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?![/?:])({_HOST_AND_PORT})(/[^?#]*+)?(?:\?([^#]*+))?")
+_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:])({_HOST_AND_PORT})(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 # Of two of these nobody knows which one was meant.
 _SINGLE = {
