@@ -10,12 +10,14 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from bench import plots
 from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
-from bench.peers.report import Results
+from bench.peers.results import Results
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say the same again.
 STYLES = {
     "limit": ("#000000", "", ":"),
     "store": (plots.ORANGE, "o", "-"),
+    "limit-store-worker": (plots.GREY, "", "-."),
+    "store-gevent": (plots.PURPLE, "P", "--"),
     "store-unjoined": ("#E69F00", "s", "--"),
     "store-urllib3": (plots.BLUE, "^", "--"),
     "store-requests": (plots.GREEN, "D", "--"),
