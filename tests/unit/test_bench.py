@@ -6,11 +6,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from bench import bars, pages, seed
+from bench import bars, documents, pages, seed
 from bench.load import Load, Moment, cpu_seconds, median
 from bench.peers.measure import Cell, Row
 from bench.peers.report import markdown
 from bench.peers.results import Description, Results, read_json, write_json
+from bench.program import RESULTS
 from domain.checkout import Checkout
 from domain.values import MAX_NAME_CHARACTERS, Buy, fold
 from wsgi_apps.queries import MAX_LIMIT
@@ -120,3 +121,18 @@ def test_the_bench_of_pages_has_the_largest_pages_and_searches_that_find_nothing
     assert len(longest) == MAX_LIMIT
     for q in ("zzzz", "q"):
         assert not [name for name in names if fold(q) in fold(name)]
+
+
+@pytest.mark.parametrize("document", documents.DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_says_what_was_measured(document: Path) -> None:
+    """If this fails, `make bench-documents` was forgotten."""
+    text = document.read_text()
+    assert "<!-- measured: " in text
+    assert documents.filled(text) == text
+
+
+def test_results_have_no_samples() -> None:
+    for path in RESULTS.glob("*.json"):
+        if path.name != "latency.json":  # pytest-benchmark's own, which stays on the machine
+            assert "samples" not in path.read_text(), f"{path.name} has samples"
+            assert path.stat().st_size < 100_000, f"{path.name} is larger than what its tables tell"
