@@ -105,8 +105,8 @@ bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in
 bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)
 
-bench-transports: .venv/bench ## The tiers' calls over http.client, urllib3 and requests, under wrk; needs wrk
-	$(BIN)/python -m bench.peers --only store store-urllib3 store-requests --name transports $(ARGS)
+bench-transports: .venv/bench ## The tiers' calls over sockets, http.client and urllib3, under wrk; needs wrk
+	$(BIN)/python -m bench.peers --only store store-http.client store-urllib3 --name transports $(ARGS)
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --quiet \

@@ -20,7 +20,7 @@ from bench.peers.pocketbase import PocketBase
 from bench.peers.report import markdown
 from bench.peers.results import Description, Results, write_json
 from bench.peers.store import Store
-from bench.peers.store_variants import over_requests, over_urllib3, under_gevent, unjoined
+from bench.peers.store_variants import over, under_gevent, unjoined
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
@@ -33,7 +33,7 @@ PEERS: tuple[Callable[[], System], ...] = (
 )
 # Started only when asked for by name.
 VARIANTS: tuple[Callable[[], System], ...] = (
-    *(over_requests, over_urllib3),
+    *(partial(over, library) for library in ("http.client", "urllib3")),
     *(partial(other_limit, workers, threads) for workers, threads in ((1, 16), (2, 4), (2, 8), (2, 32), (4, 16))),
 )
 

@@ -58,20 +58,9 @@ def under_gevent() -> StoreVariant:
     )
 
 
-def over_requests() -> StoreVariant:
-    return _over("requests")
-
-
-def over_urllib3() -> StoreVariant:
-    return _over("urllib3")
-
-
-def _over(library: str) -> StoreVariant:
+def over(library: str) -> StoreVariant:
     return StoreVariant(
         f"store-{library}",
         f"this store, its tiers call each other with {library}",
-        {
-            "order": [f"bench.peers.transports:order_over_{library}()"],
-            "front_end": [f"bench.peers.transports:front_end_over_{library}()"],
-        },
+        {tier: [f"bench.peers.transports:create_{tier}('{library}')"] for tier in ("order", "front_end")},
     )

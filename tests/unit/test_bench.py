@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from bench import bars, documents, pages, seed
+from bench import bars, documents, pages, profile, seed
 from bench.load import Load, Moment, cpu_seconds, median
 from bench.peers.measure import Cell, Row
 from bench.peers.report import markdown
@@ -136,3 +136,18 @@ def test_results_have_no_samples() -> None:
         if path.name != "latency.json":  # pytest-benchmark's own, which stays on the machine
             assert "samples" not in path.read_text(), f"{path.name} has samples"
             assert path.stat().st_size < 100_000, f"{path.name} is larger than what its tables tell"
+
+
+@pytest.mark.parametrize(
+    "stack, place",
+    [
+        (["server/request.py:parse", "server/worker.py:StoreWorker.run"], "`server/request.py`"),
+        (["json/decoder.py:decode", "wsgi_apps/wire.py:decode_buys"], "`wsgi_apps/wire.py`"),
+        (["<string>:__init__", "threading.py:Thread.run", "domain/values.py:parse_name"], "`domain/values.py`"),
+        (["werkzeug/routing/matcher.py:match", "wsgi_apps/base.py:App"], "werkzeug/routing"),
+        (["gunicorn/workers/base.py:notify", "server/worker.py:StoreWorker.run"], "gunicorn/workers"),
+        (["threading.py:Thread.run"], "elsewhere"),
+    ],
+)
+def test_a_sample_is_told_by_the_file_of_ours_or_the_package_of_others(stack: list[str], place: str) -> None:
+    assert profile.place_of(stack) == place
