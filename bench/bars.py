@@ -77,6 +77,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
     yield Bar("slowest request of all, ms", 500, _worst(store, "max_ms"), at_most=True)
     yield Bar("requests above 500 ms", 0, _worst(store, "over_500_ms"), at_most=True)
     yield Bar("requests that failed", 0, _worst(store, "errors"), at_most=True)
+    yield Bar("runs in which a promise was broken", 0, [float(STORE in results.void)] if store else [], at_most=True)
     for clients in CLIENTS:
         for kind in KINDS:
             many, one = Cell(clients, kind, "spread"), Cell(clients, kind, "hot")

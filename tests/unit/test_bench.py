@@ -48,7 +48,9 @@ def a_store(
 
 def test_a_run_that_broke_a_promise_is_void_in_the_table() -> None:
     cell = Cell(32, "buy", "hot")
-    text = markdown(a_store({cell: [a_load(1_000)]}, {cell: [a_load(500)]}, {"store": "I2: it oversold"}))
+    results = a_store({cell: [a_load(1_000)]}, {cell: [a_load(500)]}, {"store": "I2: it oversold"})
+    text = markdown(results)
+    assert "runs in which a promise was broken" in {bar.what for bar in bars.of_peers(results) if not bar.is_met}
     assert "VOID: store broke a promise: I2: it oversold" in text
     assert "| 32 | store (VOID) | buy | hot | 500 | 500 | 0.50 | 0.50 |" in text
 
