@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-documents bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -99,8 +99,12 @@ bench-documents: .venv/bench ## What the benchmarks wrote into README.md and ben
 profile: .venv/bench ## Where the CPU time of a query and of a buy goes; needs wrk
 	$(BIN)/python -m bench.profile $(ARGS)
 
-bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 35 minutes; needs wrk
+bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 30 minutes; needs wrk
 	$(BIN)/python -m bench.peers $(ARGS)
+
+bench-limits: .venv/bench ## The bare Werkzeug app with other workers and threads: its best settings are the limit; needs wrk
+	$(BIN)/python -m bench.peers --only limit limit-1x16 limit-2x4 limit-2x8 limit-2x32 limit-4x16 --clients 32 128 \
+	    --rounds 3 --name limits $(ARGS)
 
 bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)

@@ -1,4 +1,7 @@
-"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.peer.Peer`."""
+"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.peer.Peer`.
+
+They do not retry, and know no TIER_SECRET: the store that is measured has none.
+"""
 
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
