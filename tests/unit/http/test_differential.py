@@ -48,6 +48,12 @@ LAXITIES = [
         "an expectation in HTTP/1.0 is ignored (RFC 9110, 10.1.1)",
         b"GET / HTTP/1.0\r\nExpect: foo\r\n\r\n",
     ),
+    Laxity(
+        "gunicorn",
+        r"InvalidRequestLine: .*'[A-Z]+ (?i:https?)://\[[0-9A-Fa-f:.v]+\](?::[0-9]*)?(?:[/?]\S*)? HTTP/1.[0-9]'",
+        "whether a Host in brackets is an address is judged by the gates (wsgi_apps/origin.py), as of any Host",
+        b"GET http://[1::2::3]/ HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
 ]
 
 
