@@ -44,7 +44,8 @@ def ask(tiers: Tiers, *pieces: bytes) -> Iterator[tuple[int, str | None]]:
                 while header := stream.readline().strip():
                     if header.lower().startswith(b"content-length:"):
                         length = int(header.split(b":")[1])
-                yield int(line.split()[1]), json.loads(stream.read(length)).get("data", {}).get("name")
+                data = json.loads(stream.read(length)).get("data")
+                yield int(line.split()[1]), data.get("name") if isinstance(data, dict) else None
 
 
 def first(count: int, replies: Iterator[tuple[int, str | None]]) -> list[tuple[int, str | None]]:
