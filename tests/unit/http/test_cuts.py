@@ -19,7 +19,7 @@ EMPTY_LINES = [b"\r\n" * count for count in range(4)]
 CLOSE_BYTES = 300 if "EVERY_CUT" not in os.environ else 2_000_000
 LIMITS_BYTES = (4_094, 8_190, 32 * 1024, 64 * 1024)
 STRIDE_BYTES = 1_999
-LARGEST_BYTES = 110_000  # what comes behind the largest head or body is never looked at
+LARGEST_BYTES = 70_000  # what comes behind the largest head or body is never looked at
 
 
 def cuts_of(request: bytes) -> Iterator[int]:
