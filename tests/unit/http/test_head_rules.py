@@ -175,6 +175,10 @@ def test_the_headers_that_say_where_a_body_ends(lines: list[str], status: int | 
     assert status_of("Host: a", *lines) == status
 
 
+def test_two_expectations_are_refused_whatever_they_are() -> None:
+    assert status_of("Host: a", "Expect: 100-continue", "Expect: 100-continue") in (400, 417)
+
+
 def test_http_1_0_knows_neither_codings_nor_expectations() -> None:
     assert status_of("Transfer-Encoding: chunked", begin="POST / HTTP/1.0") == 400
     assert status_of("Expect: foo", begin="POST / HTTP/1.0") is None
