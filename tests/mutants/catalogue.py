@@ -360,12 +360,8 @@ MUTANTS = (
         "an answer that comes at the wrong moment waits for the next one",
         "server/worker.py",
         "        self._wake_sent = False  # first: whoever comes from now on tells again\n"
-        "        while self._answered:\n"
-        "            connection, answer = self._answered.popleft()\n"
-        "            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023\n",
-        "        while self._answered:\n"
-        "            connection, answer = self._answered.popleft()\n"
-        "            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023\n"
+        "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n",
+        "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n"
         "        self._wake_sent = False\n",
     ),
     Mutant(
@@ -442,8 +438,8 @@ MUTANTS = (
         "a stopping worker keeps its connections",
         "a client sends its next request to a tier that is gone",
         "server/worker.py",
-        "keep_alive = request.keep_alive and self.alive",
-        "keep_alive = request.keep_alive",
+        "keep_alive = request.keep_alive and self.alive and",
+        "keep_alive = request.keep_alive and",
     ),
     Mutant(
         "SQLite waits for locks by itself",
