@@ -31,7 +31,8 @@ _BEGIN = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
 _HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
 _HOST = re.compile(_HOST_AND_PORT)
-_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:])({_HOST_AND_PORT})(/[^?#]*+)?(?:\?([^#]*+))?")
+# Its path and its query count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
+_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:]){_HOST_AND_PORT}(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 # Of two of these nobody knows which one was meant.
 _SINGLE = {
@@ -110,7 +111,7 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
     method, target, minor, fields = match.groups()
     if match.end(3) > MAX_REQUEST_LINE_BYTES:
         raise BadRequest(414, "the request line is too long")
-    authority, path, query = _split_target(method, target)
+    path, query = _split_target(method, target)
     environ = {
         **base_environ,
         "REQUEST_METHOD": method,
@@ -126,8 +127,6 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
             raise BadRequest(400, "the header Host is missing")
     elif not _is_host(host):
         raise BadRequest(400, "the Host is no host")
-    if authority is not None:
-        environ["HTTP_HOST"] = authority  # RFC 9112, 3.2.2
     return Request(environ, _content_length(environ), _keep_alive(environ), _expects_continue(environ))
 
 
@@ -138,19 +137,17 @@ def _malformed(text: str) -> BadRequest:
     return BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
 
 
-def _split_target(method: str, target: str) -> tuple[str | None, str, str | None]:
-    """The authority, the path and the query."""
+def _split_target(method: str, target: str) -> tuple[str, str | None]:
+    """The path and the query."""
     if target == "*" and method == "OPTIONS":
-        return None, target, None
-    if method != "CONNECT":  # which asks for a tunnel: what follows is no request
-        if match := _ORIGIN_FORM.fullmatch(target):
-            return None, match[1], match[2]
-        if match := _ABSOLUTE_FORM.fullmatch(target):
-            return match[1], match[2] or "/", match[3]
-    raise BadRequest(400, "the target of the request is malformed")
+        return target, None
+    match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
+    if match is None or method == "CONNECT":  # which asks for a tunnel: bytes behind it are no request
+        raise BadRequest(400, "the target of the request is malformed")
+    return match[1] or "/", match[2]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
 def _environ_key(name: str) -> str | None:
     """The WSGI key of a header; None for a name with an underscore, which would pass for one with a hyphen."""
     if "_" in name:
@@ -179,7 +176,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
             environ[key] += f"{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
 def _is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 

@@ -137,6 +137,13 @@ def test_a_request_that_is_refused_before_the_app_is_told_so_and_a_head_without_
     assert server.called == []
 
 
+def test_an_error_behind_a_head_has_a_body(server: Server) -> None:
+    for error in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000):
+        got = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
+        assert got.count(b"HTTP/1.1 ") == 2
+        assert b'{"error"' in got
+
+
 def test_a_later_minor_version_is_answered_as_the_one_that_is_spoken(server: Server) -> None:
     assert server.ask(b"GET /new HTTP/1.2\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 

@@ -379,11 +379,11 @@ MUTANTS = (
         "if True:",
     ),
     Mutant(
-        "an empty line before a request leaves the search where it was",
+        "the search for the next head begins where the last one ended",
         "the end of a head is missed, and every later answer of the connection belongs to the request before",
         "server/reader.py",
-        "            del buffer[:2]\n            self._searched = 0\n",
-        "            del buffer[:2]\n",
+        "        self._searched = 0\n        return self._take(end)",
+        "        return self._take(end)",
     ),
     Mutant(
         "the search for the end of a head goes on too far",

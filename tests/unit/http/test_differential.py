@@ -103,8 +103,6 @@ def as_ours(taken: Taken) -> Read:
         if "_" not in name:  # the environ would take it for the same name with a hyphen
             values[name.upper().replace("-", "_")].append(value)
     headers = {name: ("; " if name == "COOKIE" else ",").join(all_values) for name, all_values in values.items()}
-    if absolute:
-        headers["HOST"] = absolute[1]  # RFC 9112, 3.2.2
     return Read(
         taken.method,
         taken.target,
