@@ -1,27 +1,40 @@
 """gunicorn's settings for all three tiers. Each tier's file imports all of them and then names its tier."""
 
+import importlib
+import logging
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from conf.addresses import Address, reached_at
-from conf.listeners import addresses_of, put_back, require_own_listeners
+from conf.listeners import addresses_of, require_able_worker, require_own_listeners
+from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
+from conf.master import leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
 from conf.output_thread import write_in_background
 from conf.settings import Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
+from server.crowd import crowd_of_this_tier
 
 write_in_background()
 log_to_stderr()
 settings = load_or_exit()
+hangups_are_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+loaded: dict[Path, Mark | None] = {}  # by this master, before its first worker
+_log = logging.getLogger(__name__)
 
-# gthread with one thread for all connections, see docs/architecture.md.
-worker_class = "server.worker.StoreWorker"
+# By default one thread for all connections, see docs/architecture.md.
+worker_class = settings.worker_class
+# Of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request until it is
+# answered, so there are as many buys in a batch as threads at most. The store's own worker has none of them.
+threads = REQUEST_THREADS = 32
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.
@@ -50,13 +63,35 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    """A tier that is started with SIGHUP ignored, as nohup does, must outlive its terminal. gunicorn would reload."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        server.SIGNALS = [number for number in server.SIGNALS if number != signal.SIGHUP]
+    leave_hangups_ignored(server)
+    start_successors_alike(server)
+    reload_as_loaded(server)
+
+
+def pre_exec(_server: Any) -> None:
+    """For gunicorn, in the process that is to become the successor of the master at a SIGUSR2: end it, or go on.
+
+    Who watches over the master would start another one, on the same port, as soon as the master makes way for it.
+    """
+    if is_watched(os.getppid()):
+        _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
+        sys.exit(0)
+
+
+def ignore_hangups_too() -> None:
+    """For gunicorn's post_worker_init: what the master ignores, a worker must ignore, and its class resets signals."""
+    if hangups_are_ignored:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    worker.leave()
+    """It has ended, by itself or by force: its neighbours need not count on it. A foreign worker was never counted."""
+    crowd_of_this_tier().leave(worker.age)
+
+
+def is_watched(master: int) -> bool:
+    """Whether this master is supervisord's (see conf/with_parent.py), or the first process of a container."""
+    return master == 1 or os.environ.get("PARENT_PID") == str(master)
 
 
 def bind_of(tier: Tier) -> str:
@@ -77,7 +112,9 @@ def allow_files() -> None:
     is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker.accept).
     """
     threads = max(tier.threads for tier in settings.tiers)
-    needed = worker_connections + 4 * threads + 128  # a database is three files, a tier behind is a connection
+    needed = (
+        worker_connections + 4 * (threads + REQUEST_THREADS) + 128
+    )  # a database is three files, a tier behind is a connection
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
@@ -90,21 +127,35 @@ allow_files()
 
 
 def take_over(server: Any, tier: Tier) -> None:
-    """For gunicorn's when_ready and on_reload: hold its own options and sockets against our settings, before a worker.
+    """Hold gunicorn's own options and sockets against our settings, before a worker.
 
     A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
     """
     try:
         require_own_listeners(server, settings, tier)
+        require_able_worker(server, tier)
     except SettingsError as error:
         refuse_to_start(str(error))
     ours = {
-        "worker_class": worker_class,
         "workers": tier.workers,
         "forwarder_headers": forwarder_headers,
         "forwarded_allow_ips": forwarded_allow_ips,
     }
     put_back(server, tier, ours)
+
+
+def take_over_again(server: Any, tier: Tier) -> None:
+    """For gunicorn's on_reload: the same, and say so if the code on the disk is another one by now."""
+    take_over(server, tier)
+    if changed := changed_since(loaded):
+        ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
+        _log.warning(
+            "%s: %d files have changed since it started, such as %s: a reload serves the code of then, %s that of now",
+            tier.name,
+            len(changed),
+            changed[0],
+            ways,
+        )
 
 
 def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
@@ -115,6 +166,8 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     trouble that may pass with exit code 1, behind which supervisord tries again.
     """
     take_over(server, tier)
+    importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # all that its workers need, see conf/loaded.py
+    loaded.update(mark_loaded())
     try:
         prepare(settings)
     except (StartPostponed, Unavailable) as error:

@@ -39,8 +39,8 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of the store, nor what pytest tells its own processes."""
-    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "p", "GUNICORN")
-    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "PYTEST"))}
+    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
+    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "GUNICORN", "PYTEST"))}
 
 
 def products_file(folder: Path, *lines: str) -> str:
