@@ -16,9 +16,10 @@ from conf.addresses import Address, reached_at
 from conf.listeners import addresses_of, require_able_worker, require_own_listeners
 from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
-from conf.master import leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
+from conf.master import is_successor, leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
 from conf.output_thread import write_in_background
-from conf.settings import Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.upgrade import is_watched, require_same_schema
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 from server.crowd import crowd_of_this_tier
@@ -32,9 +33,7 @@ _log = logging.getLogger(__name__)
 
 # By default one thread for all connections, see docs/architecture.md.
 worker_class = settings.worker_class
-# Of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request until it is
-# answered, so there are as many buys in a batch as threads at most. The store's own worker has none of them.
-threads = REQUEST_THREADS = 32
+threads = REQUEST_THREADS
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.
@@ -69,10 +68,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_exec(_server: Any) -> None:
-    """For gunicorn, in the process that is to become the successor of the master at a SIGUSR2: end it, or go on.
-
-    Who watches over the master would start another one, on the same port, as soon as the master makes way for it.
-    """
+    """For gunicorn, in the process that a SIGUSR2 makes the master's successor: end it where it would be in the way."""
     if is_watched(os.getppid()):
         _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
         sys.exit(0)
@@ -87,11 +83,6 @@ def ignore_hangups_too() -> None:
 def child_exit(_server: Any, worker: Any) -> None:
     """It has ended, by itself or by force: its neighbours need not count on it. A foreign worker was never counted."""
     crowd_of_this_tier().leave(worker.age)
-
-
-def is_watched(master: int) -> bool:
-    """Whether this master is supervisord's (see conf/with_parent.py), or the first process of a container."""
-    return master == 1 or os.environ.get("PARENT_PID") == str(master)
 
 
 def bind_of(tier: Tier) -> str:
@@ -169,6 +160,8 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # all that its workers need, see conf/loaded.py
     loaded.update(mark_loaded())
     try:
+        if is_successor(server):
+            require_same_schema(settings, tier)
         prepare(settings)
     except (StartPostponed, Unavailable) as error:
         refuse_to_start(f"{tier.name}: {error}", exit_code=1)

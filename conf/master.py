@@ -20,6 +20,11 @@ def sockets_of(server: Any) -> list[socket.socket]:
     return [listener.sock for listener in server.LISTENERS]
 
 
+def is_successor(server: Any) -> bool:
+    """Whether a master that still runs has started this one, by a SIGUSR2."""
+    return bool(server.master_pid)
+
+
 def leave_hangups_ignored(server: Any) -> None:
     """A tier that is started with SIGHUP ignored, as nohup does, must outlive its terminal. gunicorn would reload."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -44,6 +44,10 @@ REFUSED_PER_S = 10
 # The values of WORKER, and gunicorn's name for each.
 WORKER_CLASSES = {"store": "server.worker.StoreWorker", "gthread": "gthread"}
 
+# Of a worker of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request
+# until it is answered, so a worker has no more buys in a batch than these. The store's own worker has none of them.
+REQUEST_THREADS = 32
+
 _HELP = """\
 Settings (environment variables)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books
+from tests.books import Books, query
 from tests.release import Release
 from tests.shoppers import Shoppers, session
 from tests.store import Store, command_of
@@ -124,6 +124,23 @@ def test_a_successor_that_cannot_start_leaves_the_master_as_it_is(release: Relea
         wait_until("it has failed", lambda: "loaded too late" in tiers.log.read_text())
         wait_until("it is gone", lambda: tiers.workers("catalog") == workers)
         assert status(tiers, "catalog") == "ok"
+
+
+@pytest.mark.parametrize("name", ["catalog", "order"])
+def test_a_successor_migrates_no_database_under_the_master(release: Release, tmp_path: Path, name: str) -> None:
+    with running(release, tmp_path / "data", name) as tiers:
+        (release.root / "migrations" / name / "0099_next.sql").write_text("CREATE TABLE next (id INTEGER) STRICT;")
+        release.renew()
+        master, workers = tiers.master(name), tiers.workers(name)
+        os.kill(master, signal.SIGUSR2)
+        wait_until("it is refused", lambda: "and this release needs" in tiers.log.read_text())
+        wait_until("it is gone", lambda: tiers.workers(name) == workers)
+        assert status(tiers, name) == "ok"
+        tiers.stop(name)
+        tiers.start(name)
+        assert status(tiers, name) == "new"
+        assert query(tiers.data_dir / f"{name}.db", "SELECT * FROM next") == []
+        assert "Traceback" not in tiers.log.read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)

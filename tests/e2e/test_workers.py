@@ -31,7 +31,7 @@ def running(data_dir: Path, changed: Mapping[str, Mapping[str, str]], **settings
     environment = tiers.environment
     try:
         for name in NAMES:
-            tiers.environment = environment | changed.get(name, {})
+            tiers.environment = {**environment, **changed.get(name, {})}
             tiers.start(name)
         yield tiers
     finally:
