@@ -116,6 +116,20 @@ def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
     assert [number for number, *_ in books.orders] == list(range(len(BUYS)))
 
 
+def test_a_pid_file_names_the_master_that_serves(release: Release, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    with running(release, tmp_path / "data", "front_end", program=(*Tiers.program, "--pid", str(file))) as tiers:
+        release.renew()
+        master = int(file.read_text())
+        successor = start_successor(tiers, "front_end", master)
+        assert int(file.read_text()) == master == tiers.master("front_end")
+        end(master)
+        wait_until("the file names the other", lambda: file.exists() and int(file.read_text()) == successor)
+        assert status(tiers, "front_end") == "new"
+        end(successor)
+        assert not file.exists()
+
+
 def test_a_successor_that_cannot_start_leaves_the_master_as_it_is(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "catalog") as tiers:
         release.spoil("wsgi_apps/catalog.py")
