@@ -4,6 +4,7 @@ from typing import Any
 
 from conf.common import *
 from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
+from conf.settings import load
 from wsgi_apps.order import prepare, start_recovery
 
 wsgi_app = "wsgi_apps.order:create_app()"
@@ -22,4 +23,4 @@ def on_reload(server: Any) -> None:
 
 def post_worker_init(_worker: Any) -> None:
     ignore_hangups_too()
-    start_recovery(settings)
+    start_recovery(load())  # as its app has loaded them: a reload may find another TIER_SECRET_FILE

@@ -116,6 +116,16 @@ def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
     assert [number for number, *_ in books.orders] == list(range(len(BUYS)))
 
 
+def test_a_successor_may_go_again_and_another_come(release: Release, tmp_path: Path) -> None:
+    with running(release, tmp_path / "data", "front_end") as tiers:
+        release.renew()
+        master = tiers.master("front_end")
+        for _ in range(2):
+            end(start_successor(tiers, "front_end", master))
+            assert {status(tiers, "front_end") for _ in range(10)} == {"ok"}
+            wait_until("the master knows it", lambda: len(children(master)) == 2)
+
+
 def test_a_pid_file_names_the_master_that_serves(release: Release, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     with running(release, tmp_path / "data", "front_end", program=(*Tiers.program, "--pid", str(file))) as tiers:
@@ -162,10 +172,8 @@ def test_a_reload_serves_the_code_as_it_was_loaded_and_says_so(release: Release,
     with running(release, tmp_path / "data", name) as tiers:
         release.renew()
         release.spoil(*(str(file.relative_to(release.root)) for file in release.root.rglob("*.py")))
-        master, before = tiers.master(name), tiers.workers(name)
-        os.kill(master, signal.SIGHUP)
-        wait_until("its workers are others", lambda: not set(before) & set(tiers.workers(name)))
-        tiers.wait_until_it_answers(name)
+        master = tiers.master(name)
+        reload(tiers, name)
         assert status(tiers, name) == "ok"
         before = tiers.workers(name)
         os.kill(before[0], signal.SIGKILL)  # the one in its place is no other
@@ -178,12 +186,33 @@ def test_a_reload_serves_the_code_as_it_was_loaded_and_says_so(release: Release,
     assert line.endswith(f"a restart, or SIGUSR2 to process {master}, that of now")
 
 
+def test_a_reload_reads_the_secret_again_for_requests_and_for_buys_in_doubt(release: Release, tmp_path: Path) -> None:
+    secret, (old, new) = tmp_path / "secret", ("old-secret" * 4, "new-secret" * 4)
+    secret.write_text(old)
+    with running(release, tmp_path / "data", TIER_SECRET_FILE=str(secret)) as tiers:
+        for text in (f"{new},{old}", new):
+            secret.write_text(text)
+            for name in NAMES:
+                reload(tiers, name)
+        url, hears = tiers.url("order") + "/products/Ticket/1", {"Authorization": f"Bearer {new}"}
+        assert requests.post(url, headers=hears | {"Idempotency-Key": "a"}, timeout=10).status_code == 200
+        tiers.stop("catalog")
+        assert requests.post(url, headers=hears | {"Idempotency-Key": "b"}, timeout=10).status_code == 503
+        tiers.start("catalog")
+        assert [key for _, key, *_ in Books.at_rest(tiers.data_dir).orders] == ["a", "b"]
+        assert requests.post(tiers.url("front_end") + "/Ticket/1", timeout=10).status_code == 200
+
+
+def reload(tiers: Tiers, name: str) -> None:
+    before = tiers.workers(name)
+    os.kill(tiers.master(name), signal.SIGHUP)
+    wait_until("its workers are others", lambda: not set(before) & set(tiers.workers(name)))
+    tiers.wait_until_it_answers(name)
+
+
 def test_a_reload_of_unchanged_code_says_nothing(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "front_end") as tiers:
-        before = tiers.workers("front_end")
-        os.kill(tiers.master("front_end"), signal.SIGHUP)
-        wait_until("its workers are others", lambda: not set(before) & set(tiers.workers("front_end")))
-        tiers.wait_until_it_answers("front_end")
+        reload(tiers, "front_end")
         assert "changed" not in tiers.log.read_text()
 
 
