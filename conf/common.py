@@ -22,7 +22,7 @@ from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_o
 from conf.upgrade import is_watched, require_same_schema
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
-from server.crowd import crowd_of_this_tier
+from server.scoreboard import scoreboard_of_this_tier
 
 write_in_background()
 log_to_stderr()
@@ -82,7 +82,7 @@ def ignore_hangups_too() -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """It has ended, by itself or by force: its neighbours need not count on it. A foreign worker was never counted."""
-    crowd_of_this_tier().leave(worker.age)
+    scoreboard_of_this_tier().clear(worker.age)
 
 
 def bind_of(tier: Tier) -> str:
@@ -100,7 +100,7 @@ def allow_files() -> None:
     """Let each worker open as many files as it may need, for its connections and its threads.
 
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
-    is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker.accept).
+    is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
     threads = max(tier.threads for tier in settings.tiers)
     needed = (
