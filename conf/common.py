@@ -103,9 +103,8 @@ def allow_files() -> None:
     is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
     threads = max(tier.threads for tier in settings.tiers)
-    needed = (
-        worker_connections + 4 * (threads + REQUEST_THREADS) + 128
-    )  # a database is three files, a tier behind is a connection
+    # A database is three files, a tier behind is a connection.
+    needed = worker_connections + 4 * (threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
@@ -141,7 +140,7 @@ def take_over_again(server: Any, tier: Tier) -> None:
     if changed := changed_since(loaded):
         ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
         _log.warning(
-            "%s: %d files have changed since it started, such as %s: a reload serves the code of then, %s that of now",
+            "%s: files have changed since it started (%d, such as %s): a reload serves the code of then, %s that of now",
             tier.name,
             len(changed),
             changed[0],

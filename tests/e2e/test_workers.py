@@ -20,6 +20,8 @@ needs_gevent = pytest.mark.skipif(importlib.util.find_spec("gevent") is None, re
 SHOPPERS = 64
 
 GTHREAD = {name: {"WORKER": "gthread"} for name in NAMES}
+# gunicorn makes gthread of sync where there are threads.
+THREADED_SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync"} for name in NAMES}
 SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync --threads 1"} for name in NAMES}
 GEVENT = {"front_end": {"GUNICORN_CMD_ARGS": "-k gevent"}}
 
@@ -42,6 +44,7 @@ def running(data_dir: Path, changed: Mapping[str, Mapping[str, str]], **settings
     ("workers", "called"),
     [
         pytest.param(GTHREAD, "gthread", id="gthread"),
+        pytest.param(THREADED_SYNC, "gthread", id="sync with threads"),
         pytest.param(SYNC, "sync", id="sync"),
         pytest.param(GEVENT, "gevent", id="gevent", marks=needs_gevent),
     ],
@@ -94,6 +97,15 @@ def test_64_shoppers_buy_exactly_300_of_300_pieces(tmp_path: Path, workers: Mapp
     assert [number for number, *_ in books.orders] == list(range(300))
     assert not re.search("Traceback|SIGKILL|ERROR", log), log
     assert_audit_is_clean(tmp_path / "data")
+
+
+def test_gunicorns_worker_answers_what_is_no_request_in_its_own_form(tmp_path: Path) -> None:
+    with running(tmp_path / "data", GTHREAD) as tiers:
+        for port in tiers.ports.values():
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(b"GET\r\n\r\n")
+                reply = connection.makefile("rb").read()
+            assert reply.startswith(b"HTTP/1.1 400 ") and b"Content-Type: text/html" in reply
 
 
 @needs_gevent
