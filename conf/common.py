@@ -140,7 +140,7 @@ def take_over_again(server: Any, tier: Tier) -> None:
     if changed := changed_since(loaded):
         ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
         _log.warning(
-            "%s: files have changed since it started (%d, such as %s): a reload serves the code of then, %s that of now",
+            "%s: files have changed since its start (%d, such as %s): a reload serves the code of then, %s that of now",
             tier.name,
             len(changed),
             changed[0],
