@@ -3,14 +3,13 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, settings, take_over
+from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
 from wsgi_apps.catalog import prepare
 
 wsgi_app = "wsgi_apps.catalog:create_app()"
 proc_name = "toystore catalog"
 bind = bind_of(settings.catalog)
 workers = settings.catalog.workers
-threads = settings.catalog.threads
 
 
 def when_ready(server: Any) -> None:
@@ -18,4 +17,8 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    take_over(server, settings.catalog)
+    take_over_again(server, settings.catalog)
+
+
+def post_worker_init(_worker: Any) -> None:
+    ignore_hangups_too()

@@ -1,27 +1,39 @@
 """gunicorn's settings for all three tiers. Each tier's file imports all of them and then names its tier."""
 
+import importlib
+import logging
+import os
 import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from conf.addresses import Address, reached_at
-from conf.listeners import addresses_of, put_back, require_own_listeners
+from conf.listeners import addresses_of, require_able_worker, require_own_listeners
+from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
+from conf.master import is_successor, leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
 from conf.output_thread import write_in_background
-from conf.settings import Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.upgrade import is_watched, require_same_schema
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
+from server.scoreboard import scoreboard_of_this_tier
 
 write_in_background()
 log_to_stderr()
 settings = load_or_exit()
+hangups_are_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+loaded: dict[Path, Mark | None] = {}  # by this master, before its first worker
+_log = logging.getLogger(__name__)
 
-# gthread with one thread for all connections, see docs/architecture.md.
-worker_class = "server.worker.StoreWorker"
+# By default one thread for all connections, see docs/architecture.md.
+worker_class = settings.worker_class
+threads = REQUEST_THREADS
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.
@@ -50,13 +62,27 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    """A tier that is started with SIGHUP ignored, as nohup does, must outlive its terminal. gunicorn would reload."""
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-        server.SIGNALS = [number for number in server.SIGNALS if number != signal.SIGHUP]
+    leave_hangups_ignored(server)
+    start_successors_alike(server)
+    reload_as_loaded(server)
+
+
+def pre_exec(_server: Any) -> None:
+    """For gunicorn, in the process that a SIGUSR2 makes the master's successor: end it where it would be in the way."""
+    if is_watched(os.getppid()):
+        _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
+        sys.exit(0)
+
+
+def ignore_hangups_too() -> None:
+    """For gunicorn's post_worker_init: what the master ignores, a worker must ignore, and its class resets signals."""
+    if hangups_are_ignored:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    worker.leave()
+    """It has ended, by itself or by force: its neighbours need not count on it. A foreign worker was never counted."""
+    scoreboard_of_this_tier().clear(worker.age)
 
 
 def bind_of(tier: Tier) -> str:
@@ -74,10 +100,11 @@ def allow_files() -> None:
     """Let each worker open as many files as it may need, for its connections and its threads.
 
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
-    is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker.accept).
+    is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
     threads = max(tier.threads for tier in settings.tiers)
-    needed = worker_connections + 4 * threads + 128  # a database is three files, a tier behind is a connection
+    # A database is three files, a tier behind is a connection.
+    needed = worker_connections + 4 * (threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
@@ -90,21 +117,35 @@ allow_files()
 
 
 def take_over(server: Any, tier: Tier) -> None:
-    """For gunicorn's when_ready and on_reload: hold its own options and sockets against our settings, before a worker.
+    """Hold gunicorn's own options and sockets against our settings, before a worker.
 
     A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
     """
     try:
         require_own_listeners(server, settings, tier)
+        require_able_worker(server, tier)
     except SettingsError as error:
         refuse_to_start(str(error))
     ours = {
-        "worker_class": worker_class,
         "workers": tier.workers,
         "forwarder_headers": forwarder_headers,
         "forwarded_allow_ips": forwarded_allow_ips,
     }
     put_back(server, tier, ours)
+
+
+def take_over_again(server: Any, tier: Tier) -> None:
+    """For gunicorn's on_reload: the same, and say so if the code on the disk is another one by now."""
+    take_over(server, tier)
+    if changed := changed_since(loaded):
+        ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
+        _log.warning(
+            "%s: files have changed since its start (%d, such as %s): a reload serves the code of then, %s that of now",
+            tier.name,
+            len(changed),
+            changed[0],
+            ways,
+        )
 
 
 def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
@@ -115,7 +156,11 @@ def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     trouble that may pass with exit code 1, behind which supervisord tries again.
     """
     take_over(server, tier)
+    importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # all that its workers need, see conf/loaded.py
+    loaded.update(mark_loaded())
     try:
+        if is_successor(server):
+            require_same_schema(settings, tier)
         prepare(settings)
     except (StartPostponed, Unavailable) as error:
         refuse_to_start(f"{tier.name}: {error}", exit_code=1)

@@ -3,14 +3,13 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, settings, take_over
+from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
 from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
 proc_name = "toystore front_end"
 bind = bind_of(settings.front_end)
 workers = settings.front_end.workers
-threads = settings.front_end.threads
 
 
 def pre_fork(server: Any, worker: Any) -> None:
@@ -26,4 +25,8 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    take_over(server, settings.front_end)
+    take_over_again(server, settings.front_end)
+
+
+def post_worker_init(_worker: Any) -> None:
+    ignore_hangups_too()

@@ -6,18 +6,21 @@ inherited from systemd or a former master come after it, so only the sockets the
 
 import logging
 import socket
-from collections.abc import Mapping
 from typing import Any
 
 from conf.addresses import Address
+from conf.master import bases_of_worker, sockets_of
 from conf.settings import Settings, SettingsError, Tier, require_closed_at
+
+# Workers with one loop for all requests, by the modules of their classes.
+LOOPS = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}
 
 _log = logging.getLogger(__name__)
 
 
 def addresses_of(server: Any) -> list[Address | str]:
     """The places where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
-    return [_address_of(listener.sock) for listener in server.LISTENERS]
+    return [_address_of(sock) for sock in sockets_of(server)]
 
 
 def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
@@ -36,15 +39,22 @@ def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
             require_closed_at(settings, tier, address)
 
 
-def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
-    """Take settings on which promises rest from `ours`, whatever gunicorn's own options say, and tell the log."""
-    for name, value in ours.items():
-        setting = server.cfg.settings[name]
-        given = setting.get()
-        setting.set(value)
-        if setting.get() != given:
-            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, given, value)
-    server.worker_class, server.num_workers = server.cfg.worker_class, server.cfg.workers
+def require_able_worker(server: Any, tier: Tier) -> None:
+    """Raises SettingsError for a worker class that cannot serve this tier; tells the log of one that is not our own.
+
+    No promise rests on the worker: what two workers or two threads must not do at once, SQLite keeps apart.
+    """
+    name, bases = server.cfg.worker_class_str, bases_of_worker(server)
+    if "server.worker" in bases:
+        return
+    if "gunicorn.workers.gasgi" in bases:
+        raise SettingsError(f"{tier.name}: gunicorn's worker_class={name} is refused: a tier is WSGI, and not ASGI")
+    if tier.name != "front_end" and bases & LOOPS:
+        raise SettingsError(
+            f"{tier.name}: gunicorn's worker_class={name} is refused: SQLite would stop its loop; "
+            "sync, gthread and the store's own have none that waits for it"
+        )
+    _log.warning("%s: its worker is gunicorn's %s and not the store's own: it is slower", tier.name, name)
 
 
 def _address_of(sock: socket.socket) -> Address | str:

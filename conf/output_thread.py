@@ -7,12 +7,16 @@ thread writes, and what it cannot write in time is dropped and counted.
 import atexit
 import io
 import os
-import queue
 import sys
 import threading
+from _thread import start_new_thread
 from contextlib import suppress
+from queue import SimpleQueue
 
 from conf.output import open_streams, write_all
+
+# The thread and its queue come from their modules by name: gunicorn's gevent worker puts its own there, of which all
+# share one loop, and a thread that waited for a terminal would hold up all requests.
 
 # Beyond, what is printed is dropped. Of a tier's usual lines this is about 100 kB.
 MAX_WAITING = 1000
@@ -33,7 +37,7 @@ class Writer:
 
     def _reset(self) -> None:
         """Begin anew. After a fork the thread is the parent's, and so is what it has not written."""
-        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
         # Reentrant: a signal handler may print while its own thread does.
         self._changed = threading.Condition(threading.RLock())
         self._waiting = 0
@@ -50,7 +54,7 @@ class Writer:
             self._chunks.put(chunk)
             if not self._runs:
                 with suppress(RuntimeError):  # the system gives no thread now; perhaps it does for the next chunk
-                    threading.Thread(target=self._run, name="output", daemon=True).start()
+                    start_new_thread(self._run, ())
                     self._runs = True
 
     def flush(self, timeout_s: float) -> None:

@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -41,6 +41,13 @@ TIERS = {
 # who means harm and never stops.
 REFUSED_PER_S = 10
 
+# The values of WORKER, and gunicorn's name for each.
+WORKER_CLASSES = {"store": "server.worker.StoreWorker", "gthread": "gthread"}
+
+# Of a worker of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request
+# until it is answered, so a worker has no more buys in a batch than these. The store's own worker has none of them.
+REQUEST_THREADS = 32
+
 _HELP = """\
 Settings (environment variables)
 
@@ -64,6 +71,8 @@ Settings (environment variables)
   TRUST_NETWORK               1: without a secret, catalog and order may listen beyond loopback
   REFUSED_PER_S               refused buys written down a second, in the long run; beyond, they are not taken
                                                                       default: {refused_per_s}
+  WORKER                      store, or gthread: gunicorn's own threaded worker, slower, as a way out
+                                                                      default: store
   p                           client, mode 1: probability of a buy    default: asked for
 
 A host without a port means the tier's default port, and https://host port 443. A ~ in front of a path is a home."""
@@ -112,6 +121,7 @@ class Settings:
     secrets: Secrets | None
     trust_network: bool
     refused_per_s: int
+    worker_class: str  # as gunicorn takes it
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:
@@ -133,6 +143,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         secrets=_secrets(environ),
         trust_network=_switch("TRUST_NETWORK", environ),
         refused_per_s=_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
+        worker_class=WORKER_CLASSES[_choice("WORKER", environ, tuple(WORKER_CLASSES))],
     )
 
 
@@ -283,6 +294,14 @@ def _switch(variable: str, environ: Mapping[str, str]) -> bool:
     if text not in ("0", "1"):
         raise SettingsError(f"{variable}={text!r} is neither 0 nor 1")
     return text == "1"
+
+
+def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -> str:
+    """One of the choices, of which the first is the default."""
+    text = environ.get(variable) or choices[0]
+    if text not in choices:
+        raise SettingsError(f"{variable}={text!r} is not one of: {', '.join(choices)}")
+    return text
 
 
 def describe() -> str:

@@ -48,6 +48,11 @@ def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: boo
         raise (StartPostponed if may_pass else StartRefused)(explain(path, error, "DATA_DIR")) from error
 
 
+def schema_of(path: Path) -> int:
+    """The schema of the database at `path`, which is in use."""
+    return _describe(path, apsw.SQLITE_OPEN_READONLY)[1]
+
+
 def _refuse_foreign_log(path: Path) -> None:
     """Look before SQLite brings the log that stands beside the file into it."""
     if why := foreign_log(path):

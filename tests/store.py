@@ -26,6 +26,7 @@ class Store:
     """
 
     program = "conf.run"
+    root = ROOT
 
     def __init__(self, data_dir: Path, constants: Mapping[str, float] | None = None, /, **settings: str) -> None:
         if constants:
@@ -42,7 +43,7 @@ class Store:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.program],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdout=log,
                 stderr=log,

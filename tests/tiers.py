@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -39,8 +39,8 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """The environment without any setting of the store, nor what pytest tells its own processes."""
-    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "p", "GUNICORN")
-    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "PYTEST"))}
+    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
+    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "GUNICORN", "PYTEST"))}
 
 
 def products_file(folder: Path, *lines: str) -> str:
@@ -53,8 +53,12 @@ def products_file(folder: Path, *lines: str) -> str:
 class Tiers:
     """The processes of one store. `log` is what all of them print.
 
-    `gunicorn_files` has the settings files of tiers that are not to start with their own.
+    `gunicorn_files` has the settings files of tiers that are not to start with their own. `root` is the folder of the
+    code, and `program` how gunicorn is started there.
     """
+
+    root = ROOT
+    program: Sequence[str] = (sys.executable, "-m", "gunicorn")
 
     def __init__(self, data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> None:
         self.data_dir = data_dir
@@ -73,9 +77,9 @@ class Tiers:
         names = names or NAMES
         with self.log.open("ab") as log:
             for name in names:
-                command = [sys.executable, "-m", "gunicorn", "-c", self._gunicorn_files[name]]
+                command = [*self.program, "-c", self._gunicorn_files[name]]
                 self._processes[name] = subprocess.Popen(
-                    command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                    command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
                 )
         for name in names:
             self.wait_until_it_answers(name)

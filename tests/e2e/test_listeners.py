@@ -143,14 +143,13 @@ def test_what_no_tier_can_do_stops_the_start(tmp_path: Path, tier: str, option: 
     assert not (tmp_path / "data").exists()
 
 
-OPTIONS = "-w 3 -k {worker} --forwarded-allow-ips=* --forwarder-headers=SCRIPT_NAME,PATH_INFO"
+OPTIONS = "-w 3 --forwarded-allow-ips=* --forwarder-headers=SCRIPT_NAME,PATH_INFO"
 LONG_LINE = b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-@pytest.mark.parametrize("worker", ["sync", "gthread"])
-def test_gunicorns_options_do_not_take_the_place_of_our_settings(tmp_path: Path, worker: str) -> None:
+def test_gunicorns_options_do_not_take_the_place_of_our_settings(tmp_path: Path) -> None:
     """The promises rest on them: one worker, its own share of refusals, errors in JSON, no header that is a path."""
-    with running(tmp_path / "data", FRONT_WORKERS="1", GUNICORN_CMD_ARGS=OPTIONS.format(worker=worker)) as tiers:
+    with running(tmp_path / "data", FRONT_WORKERS="1", GUNICORN_CMD_ARGS=OPTIONS) as tiers:
         for round_ in range(2):
             for name, port in tiers.ports.items():
                 assert len(tiers.workers(name)) == 1
@@ -167,7 +166,6 @@ def test_gunicorns_options_do_not_take_the_place_of_our_settings(tmp_path: Path,
         tiers.stop()
         log = tiers.log.read_text()
     for name in TIERS:
-        assert f"{name}: gunicorn's worker_class={worker} is not taken; it stays server.worker.StoreWorker" in log
         assert f"{name}: gunicorn's workers=3 is not taken; it stays 1" in log
         assert f"{name}: gunicorn's forwarded_allow_ips=" in log
     assert "Traceback" not in log

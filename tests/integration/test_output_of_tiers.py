@@ -183,11 +183,18 @@ def test_what_strangers_cause_in_the_log_is_little_short_and_one_line_each(tmp_p
     assert len(log) < sent / 10
 
 
-def test_a_tier_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
-    with started("front_end", tmp_path, prefix="exec nohup") as tiers:
+def ignores_hangups(pid: int) -> bool:
+    [mask] = re.findall(r"^SigIgn:\s*([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (signal.SIGHUP - 1) & 1)
+
+
+@pytest.mark.parametrize("worker", ["store", "gthread"])
+def test_a_tier_under_nohup_outlives_its_terminal(tmp_path: Path, worker: str) -> None:
+    with started("front_end", tmp_path, prefix="exec nohup", WORKER=worker) as tiers:
         [master] = [pid for pid in children(os.getpid()) if "conf/front_end.py" in command_of(pid)]
         wait_until("both workers have started", lambda: len(children(master)) == 2)
         workers = children(master)
+        wait_until("they go on as the master does", lambda: all(ignores_hangups(worker) for worker in workers))
         os.killpg(master, signal.SIGHUP)  # as the kernel does when the terminal goes
         os.kill(master, signal.SIGTTIN)  # which comes behind, and is heard
         wait_until("there is one more worker", lambda: len(children(master)) > 2)

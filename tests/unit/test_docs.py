@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import TIERS
+from conf.settings import REQUEST_THREADS, TIERS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("bench/**/*.md")])
@@ -45,6 +45,6 @@ def test_compose_has_room_for_the_threads_of_a_tier_whose_workers_are_replaced()
     text = (ROOT / "compose.yaml").read_text("utf-8")
     [limit] = [int(limit) for limit in re.findall(r"pids_limit: (\d+)", text)]
     # Beside those that wait, which may be more than by default, a worker has a few: the loop, those that work for many,
-    # one for its output. A reload has two of each worker.
+    # one for its output. With WORKER=gthread it has one for each request. A reload has two of each worker.
     for tier in TIERS.values():
-        assert limit > 2 * tier.workers * (max(64, tier.threads) + 8)
+        assert limit > 2 * tier.workers * (max(64, tier.threads) + REQUEST_THREADS + 12)

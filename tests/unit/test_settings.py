@@ -87,6 +87,7 @@ def test_every_setting_is_described() -> None:
         "FRONT",
         "DATA_DIR",
         "PRODUCTS",
+        "WORKER",
         "p",
         "FRONT_WORKERS",
         "CATALOG_BIND",
@@ -157,3 +158,12 @@ def test_a_program_that_needs_few_settings_looks_at_no_other() -> None:
     assert load_only("DATA_DIR", environ=environ) == load({"DATA_DIR": "there"})
     with pytest.raises(SettingsError, match=r"^CATALOG_BIND="):
         load_only("CATALOG_BIND", environ=environ)
+
+
+def test_the_worker_is_the_stores_own_or_gunicorns_threaded_one() -> None:
+    assert load({}).worker_class == load({"WORKER": ""}).worker_class == load({"WORKER": "store"}).worker_class
+    assert load({}).worker_class == "server.worker.StoreWorker"
+    assert load({"WORKER": "gthread"}).worker_class == "gthread"
+    for misspelt in ("Gthread", "gthreads", "sync", " store"):
+        with pytest.raises(SettingsError, match=f"^WORKER='{misspelt}' is not one of: store, gthread$"):
+            load({"WORKER": misspelt})

@@ -1,0 +1,254 @@
+"""New code under a store that sells: SIGUSR2, SIGHUP, and the restart of a tier by whoever watches over it."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.books import Books, query
+from tests.release import Release
+from tests.shoppers import Shoppers, session
+from tests.store import Store, command_of
+from tests.tiers import NAMES, Tiers, children
+from tests.waiting import wait_until
+
+# The tiers behind first: a new tier may ask one behind it for what only a new one knows.
+ORDER_OF_UPGRADE = ("catalog", "order", "front_end")
+BUYS = [(f"key-{number}", "Ticket", 1) for number in range(600)]
+
+
+class Strangers(Shoppers):
+    """Each buy comes by a connection of its own, for which there must be a worker at every instant."""
+
+    def _one(self, buys: list[tuple[str, str, int]]) -> None:
+        for key, product, quantity in buys:
+            with session() as shop:
+                self.buy(shop, key, product, quantity)
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Release:
+    return Release(tmp_path / "release")
+
+
+@contextmanager
+def running(
+    release: Release, data_dir: Path, *names: str, program: Sequence[str] = Tiers.program, **settings: str
+) -> Iterator[Tiers]:
+    products = data_dir.with_name("products.txt")
+    products.write_text("Ticket 50 1000\n")
+    tiers = Tiers(data_dir, PRODUCTS=str(products), **settings)
+    tiers.root, tiers.program = release.root, program
+    try:
+        tiers.start(*names)
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def status(tiers: Tiers | Store, name: str) -> str:
+    """What the tier says of itself: "ok", or "new" in the next release."""
+    return str(requests.get(tiers.url(name) + "/health", timeout=10).json()["data"]["status"])
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def start_successor(tiers: Tiers, name: str, master: int) -> int:
+    """Send SIGUSR2 to a master; its successor, once it serves."""
+    served = tiers.log.read_text().count(f"{name} serves ")
+    os.kill(master, signal.SIGUSR2)
+
+    def serves() -> bool:
+        return tiers.log.read_text().count(f"{name} serves ") > served
+
+    wait_until(f"the successor of {name} serves", serves, details=tiers.log.read_text)
+    wait_until("it has a worker", lambda: any(children(pid) for pid in children(master)))
+    [successor] = [pid for pid in children(master) if children(pid)]
+    return successor
+
+
+def end(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+    wait_until("the master is gone", lambda: not is_running(pid))
+
+
+BY_PATH = (str(Path(sys.executable).with_name("gunicorn")),)
+
+
+@pytest.mark.parametrize("worker", ["store", "gthread"])
+@pytest.mark.parametrize("program", [Tiers.program, BY_PATH], ids=["python -m gunicorn", "gunicorn"])
+def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
+    release: Release, tmp_path: Path, program: Sequence[str], worker: str
+) -> None:
+    with running(release, tmp_path / "data", program=program, WORKER=worker) as tiers:
+        shoppers = Strangers(tiers.url("front_end"))
+        masters: dict[str, int] = {}
+
+        def upgrade() -> None:
+            release.renew()
+            for round_, name in enumerate(ORDER_OF_UPGRADE, 1):
+                shoppers.wait_until_answered(100 * round_)
+                masters[name] = start_successor(tiers, name, tiers.master(name))
+                end(tiers.master(name))
+                assert {status(tiers, name) for _ in range(10)} == {"new"}
+
+        shoppers.share(BUYS, 8, meanwhile=upgrade)
+        for name, master in masters.items():  # and once more, as the next release would
+            again = start_successor(tiers, name, master)
+            end(master)
+            assert status(tiers, name) == "new"
+            end(again)
+        log = tiers.log.read_text()
+    assert "Traceback" not in log and "ERROR" not in log
+    assert (shoppers.resets, shoppers.statuses) == (0, {200})
+    books = Books.read(tmp_path / "data")
+    shoppers.history.check(books)
+    assert [number for number, *_ in books.orders] == list(range(len(BUYS)))
+
+
+def test_a_successor_may_go_again_and_another_come(release: Release, tmp_path: Path) -> None:
+    with running(release, tmp_path / "data", "front_end") as tiers:
+        release.renew()
+        master = tiers.master("front_end")
+        for _ in range(2):
+            end(start_successor(tiers, "front_end", master))
+            assert {status(tiers, "front_end") for _ in range(10)} == {"ok"}
+            wait_until("the master knows it", lambda: len(children(master)) == 2)
+
+
+def test_a_pid_file_names_the_master_that_serves(release: Release, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    with running(release, tmp_path / "data", "front_end", program=(*Tiers.program, "--pid", str(file))) as tiers:
+        release.renew()
+        master = int(file.read_text())
+        successor = start_successor(tiers, "front_end", master)
+        assert int(file.read_text()) == master == tiers.master("front_end")
+        end(master)
+        wait_until("the file names the other", lambda: file.exists() and int(file.read_text()) == successor)
+        assert status(tiers, "front_end") == "new"
+        end(successor)
+        assert not file.exists()
+
+
+def test_a_successor_that_cannot_start_leaves_the_master_as_it_is(release: Release, tmp_path: Path) -> None:
+    with running(release, tmp_path / "data", "catalog") as tiers:
+        release.spoil("wsgi_apps/catalog.py")
+        master, workers = tiers.master("catalog"), tiers.workers("catalog")
+        os.kill(master, signal.SIGUSR2)
+        wait_until("it has failed", lambda: "loaded too late" in tiers.log.read_text())
+        wait_until("it is gone", lambda: tiers.workers("catalog") == workers)
+        assert status(tiers, "catalog") == "ok"
+
+
+@pytest.mark.parametrize("name", ["catalog", "order"])
+def test_a_successor_migrates_no_database_under_the_master(release: Release, tmp_path: Path, name: str) -> None:
+    with running(release, tmp_path / "data", name) as tiers:
+        (release.root / "migrations" / name / "0099_next.sql").write_text("CREATE TABLE next (id INTEGER) STRICT;")
+        release.renew()
+        master, workers = tiers.master(name), tiers.workers(name)
+        os.kill(master, signal.SIGUSR2)
+        wait_until("it is refused", lambda: "and this release needs" in tiers.log.read_text())
+        wait_until("it is gone", lambda: tiers.workers(name) == workers)
+        assert status(tiers, name) == "ok"
+        tiers.stop(name)
+        tiers.start(name)
+        assert status(tiers, name) == "new"
+        assert query(tiers.data_dir / f"{name}.db", "SELECT * FROM next") == []
+        assert "Traceback" not in tiers.log.read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reload_serves_the_code_as_it_was_loaded_and_says_so(release: Release, tmp_path: Path, name: str) -> None:
+    with running(release, tmp_path / "data", name) as tiers:
+        release.renew()
+        release.spoil(*(str(file.relative_to(release.root)) for file in release.root.rglob("*.py")))
+        master = tiers.master(name)
+        reload(tiers, name)
+        assert status(tiers, name) == "ok"
+        before = tiers.workers(name)
+        os.kill(before[0], signal.SIGKILL)  # the one in its place is no other
+        wait_until("there is another worker", lambda: before[0] not in tiers.workers(name))
+        wait_until("all are there", lambda: len(tiers.workers(name)) == len(before))
+        for _ in range(20):
+            assert status(tiers, name) == "ok"
+        [line] = [line for line in tiers.log.read_text().splitlines() if "files have changed" in line]
+    assert f"{name}: " in line
+    assert line.endswith(f"a restart, or SIGUSR2 to process {master}, that of now")
+
+
+def test_a_reload_reads_the_secret_again_for_requests_and_for_buys_in_doubt(release: Release, tmp_path: Path) -> None:
+    secret, (old, new) = tmp_path / "secret", ("old-secret" * 4, "new-secret" * 4)
+    secret.write_text(old)
+    with running(release, tmp_path / "data", TIER_SECRET_FILE=str(secret)) as tiers:
+        for text in (f"{new},{old}", new):
+            secret.write_text(text)
+            for name in NAMES:
+                reload(tiers, name)
+        url, hears = tiers.url("order") + "/products/Ticket/1", {"Authorization": f"Bearer {new}"}
+        assert requests.post(url, headers=hears | {"Idempotency-Key": "a"}, timeout=10).status_code == 200
+        tiers.stop("catalog")
+        assert requests.post(url, headers=hears | {"Idempotency-Key": "b"}, timeout=10).status_code == 503
+        tiers.start("catalog")
+        assert [key for _, key, *_ in Books.at_rest(tiers.data_dir).orders] == ["a", "b"]
+        assert requests.post(tiers.url("front_end") + "/Ticket/1", timeout=10).status_code == 200
+
+
+def reload(tiers: Tiers, name: str) -> None:
+    before = tiers.workers(name)
+    os.kill(tiers.master(name), signal.SIGHUP)
+    wait_until("its workers are others", lambda: not set(before) & set(tiers.workers(name)))
+    tiers.wait_until_it_answers(name)
+
+
+def test_a_reload_of_unchanged_code_says_nothing(release: Release, tmp_path: Path) -> None:
+    with running(release, tmp_path / "data", "front_end") as tiers:
+        reload(tiers, "front_end")
+        assert "changed" not in tiers.log.read_text()
+
+
+def test_under_a_supervisor_a_restart_brings_new_code_and_sigusr2_nothing(release: Release, tmp_path: Path) -> None:
+    products = tmp_path / "products.txt"
+    products.write_text("Ticket 50 1000\n")
+    store = Store(tmp_path / "data", PRODUCTS=str(products))
+    store.root = release.root
+    with store:
+        shoppers = Strangers(store.url("front_end"), patience_s=60.0)
+
+        def upgrade() -> None:
+            release.renew()
+            for round_, name in enumerate(ORDER_OF_UPGRADE, 1):
+                shoppers.wait_until_answered(100 * round_)
+                master = store.master(name)
+                workers = children(master)
+                os.kill(master, signal.SIGUSR2)
+                wait_until("it says so", lambda: store.output().count("SIGUSR2 is of no use here") == round_)  # noqa: B023
+                wait_until("no successor is left", lambda: children(master) == workers)  # noqa: B023
+                assert (store.master(name), status(store, name)) == (master, "ok")
+                end(master)
+                wait_until("the supervisor has started it", lambda: is_started(store, name, master))  # noqa: B023
+                store.wait_until_all_answer()
+                assert status(store, name) == "new"
+
+        shoppers.share(BUYS, 8, meanwhile=upgrade)
+        assert "Traceback" not in store.output()
+    books = Books.read(tmp_path / "data")
+    shoppers.history.check(books)
+    assert [number for number, *_ in books.orders] == list(range(len(BUYS)))
+    assert shoppers.statuses <= {200, 503}
+
+
+def is_started(store: Store, name: str, before: int) -> bool:
+    try:
+        return store.master(name) != before and "gunicorn" in command_of(store.master(name))
+    except (ValueError, OSError):  # between its end and its return
+        return False
