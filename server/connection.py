@@ -27,8 +27,9 @@ class State(Enum):
 class Connection:
     """The state of one connection. Nothing here waits; the worker does."""
 
-    def __init__(self, sock: socket.socket, reader: RequestReader) -> None:
+    def __init__(self, sock: socket.socket, client: object, reader: RequestReader) -> None:
         self.sock = sock
+        self.client = client  # the host, for the log
         self.reader = reader
         self.outbox = bytearray()
         self.request: Request | None = None  # that is answered now

@@ -6,7 +6,6 @@ in which the master makes, forks and ends a worker.
 """
 
 import os
-import signal
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -27,13 +26,6 @@ class GunicornWorker(Worker):
     log: Any  # has `access` besides the methods of a logger
     wsgi: Callable[[dict[str, Any], Any], Any]  # the app, once `init_process` has loaded it
     PIPE: list[int]  # a byte comes out of its first end at each signal; neither end blocks
-    SIGNALS: list[int]  # reset by `init_signals` in the new process
-
-    def init_signals(self) -> None:
-        """As gunicorn's, but a SIGHUP that the master ignores is ignored."""
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            self.SIGNALS = [number for number in self.SIGNALS if number != signal.SIGHUP]
-        super().init_signals()
 
     def is_orphan(self) -> bool:
         """Whether the master has ended without a word to this worker."""

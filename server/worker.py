@@ -97,10 +97,6 @@ class StoreWorker(GunicornWorker):
         if self.is_orphan():
             os._exit(0)
 
-    def leave(self) -> None:
-        """In the master: this worker has ended, by itself or by force."""
-        self._scoreboard.clear(self.age)
-
     # The loop.
 
     def _turn(self, timeout_s: float) -> None:
@@ -212,7 +208,7 @@ class StoreWorker(GunicornWorker):
             return
         sock.setblocking(False)
         environ = base_environ(client, listener.getsockname(), multiprocess=self.cfg.workers > 1)
-        connection = Connection(sock, RequestReader(environ))
+        connection = Connection(sock, environ["REMOTE_ADDR"], RequestReader(environ))
         self._connections.add(connection)
         self._tell_connections()
         self._guard(lambda connection: self._enter(connection, State.IDLE, REQUEST_TIMEOUT_S), connection)
@@ -323,7 +319,7 @@ class StoreWorker(GunicornWorker):
 
     def _refuse(self, connection: Connection, error: BadRequest) -> None:
         """Answer a request that is none, and end the connection: nobody knows where the next one would begin."""
-        self.log.info("a request was refused: %s", error)
+        self.log.warning("a request from %s was refused: %s", connection.client, error)
         connection.outbox += encode_error(error.status, error.message, omit_body=connection.reader.is_head_request)
         connection.closes = True
         self._send(connection)

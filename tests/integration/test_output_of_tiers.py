@@ -125,13 +125,13 @@ def test_a_log_file_is_written_and_opened_anew(tmp_path: Path) -> None:
     log, renamed = tmp_path / "error.log", tmp_path / "renamed.log"
     with started("catalog", tmp_path, prefix="exec", GUNICORN_CMD_ARGS=f"--error-logfile {log}") as tiers:
         send(tiers, "catalog", MALFORMED[0])
-        wait_until("it is written", lambda: b"Invalid HTTP header name" in log.read_bytes())
+        wait_until("it is written", lambda: b"a header is malformed" in log.read_bytes())
         log.rename(renamed)
         [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
         os.kill(master, signal.SIGUSR1)
         wait_until("all open it anew", lambda: log.exists() and not writers(renamed, [master, *children(master)]))
         send(tiers, "catalog", MALFORMED[3])
-        wait_until("it is written", lambda: b"Invalid HTTP method" in log.read_bytes())
+        wait_until("it is written", lambda: b"the request line is malformed" in log.read_bytes())
 
 
 def writers(file: Path, pids: list[int]) -> list[int]:

@@ -15,6 +15,7 @@ from gunicorn.glogging import Logger
 from gunicorn.sock import create_sockets
 
 from server.connection import State
+from server.scoreboard import scoreboard_of_this_tier
 from server.worker import StoreWorker
 from tests.waiting import wait_until
 from wsgi_apps.reply import Awaited
@@ -45,7 +46,7 @@ class Server:
         os.write(self.worker.PIPE[1], b"\0")
         self.thread.join(timeout=30)
         assert not self.thread.is_alive()
-        self.worker.leave()
+        scoreboard_of_this_tier().clear(self.worker.age)
         self.worker.tmp.close()
         for handler in [*self.worker.log.access_log.handlers]:
             self.worker.log.access_log.removeHandler(handler)

@@ -59,7 +59,7 @@ def test_nobody_waits_for_a_worker_that_has_ended(now: list[float]) -> None:
     scoreboard = Scoreboard()
     worker, other = Bare(scoreboard, age=1, connections=3), Bare(scoreboard, age=2, connections=0)
     assert worker._backs_off()
-    other.leave()  # which the master says of it
+    scoreboard.clear(other.age)  # which the master does
     assert not worker._backs_off()
 
 
@@ -106,7 +106,7 @@ def test_what_comes_behind_the_end_of_our_side_is_not_kept() -> None:
     with ours, theirs:
         ours.setblocking(False)
         reader = RequestReader({})
-        connection = Connection(ours, reader)
+        connection = Connection(ours, "a client", reader)
         connection.enter(State.LINGERING, timeout_s=1.0)
         theirs.sendall(b"x" * 1_000)
         assert connection.receive()
