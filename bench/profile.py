@@ -33,7 +33,7 @@ AT_REST_BELOW_US = 3.0  # a tier that a request never reaches costs no more than
 # The innermost function of a thread that waits. py-spy leaves most of them out by itself.
 WAITS = re.compile(
     r"threading\.py:.*\bwait$|selectors\.py:.*select$|concurrent/futures/thread\.py:_worker$|queue\.py:.*get$"
-    r"|socket\.py:SocketIO\.readinto$"  # only http.client reads so; what shoppers send is read without waiting
+    r"|wsgi_apps/tier_connection\.py:_received$"  # what shoppers send is read without waiting
 )
 # A sample belongs to the first of these that fits the innermost function that any of them fits. What fits none, such as
 # json, works for its caller.
@@ -51,7 +51,7 @@ LAYERS = tuple(
         (r"werkzeug/routing/", "the app: Werkzeug's routing"),
         (r"werkzeug/", "the app: Werkzeug's request and response"),
         (r"wsgi_apps/together\.py:", "calls travelling together"),
-        (r"wsgi_apps/(clients|peer|deadline)\.py:|http/client\.py:", "HTTP to the tier behind"),
+        (r"wsgi_apps/(clients|peer|tier_connection)\.py:", "HTTP to the tier behind"),
         (r"wsgi_apps/recovery\.py:", "the recovery of buys in doubt"),
         (r"wsgi_apps/(?!wire\.py|json_body\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
         (r"db/connection\.py:transaction$", "SQLite: begin and commit"),

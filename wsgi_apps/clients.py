@@ -13,22 +13,25 @@ from domain.values import Buy, Order
 from wsgi_apps.errors import STATUS, error_of
 from wsgi_apps.peer import Peer, decode_json
 from wsgi_apps.wire import (
+    BUYS,
+    LOOKUPS,
     MAX_NAMES,
-    buys_body,
-    found_of,
+    SALES,
+    STORE,
+    decode_found,
+    decode_placed,
+    decode_sale,
+    encode_buys,
+    encode_names,
     introduction_of,
     last_order_headers,
     mark_headers,
-    names_body,
     order_of,
     page_of,
-    placed_in_batch_of,
-    sale_of,
 )
 
 T = TypeVar("T")
 
-_JSON = {"Content-Type": "application/json"}
 # What the readers in wire.py raise for it.
 _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
@@ -56,7 +59,7 @@ class HttpCatalog:
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        answer = self._peer.call("GET", "/store", headers=last_order_headers(last_order), within_s=within_s)
+        answer = self._peer.call("GET", STORE, headers=last_order_headers(last_order), within_s=within_s)
         try:
             return _read(answer, lambda body: introduction_of(body["data"]))
         except StoreError as error:
@@ -70,18 +73,17 @@ class HttpCatalog:
         Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
         about them at the right one.
         """
-        answer = self._ask("/sales", buys_body(buys), within_s, mark_headers(log))
+        answer = self._ask(SALES, encode_buys(buys), within_s, mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
-        return _read_each(answer, sale_of, count=len(buys))
+        return _read_each(answer, decode_sale, count=len(buys))
 
     def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
-        return _read_each(self._ask("/lookups", names_body(names), within_s), found_of, count=len(names))
+        return _read_each(self._ask(LOOKUPS, encode_names(names), within_s), decode_found, count=len(names))
 
     def _ask(
         self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        headers = {**_JSON, **headers} if headers else _JSON
         return self._peer.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
 
 
@@ -105,8 +107,8 @@ class HttpOrders:
         return _read(answer, lambda body: order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
-        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
-        return _read_each(answer, placed_in_batch_of, count=len(buys))
+        answer = self._peer.call("POST", BUYS, body=encode_buys(buys), within_s=within_s)
+        return _read_each(answer, decode_placed, count=len(buys))
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:

@@ -1,23 +1,27 @@
-"""JSON from outside, read strictly.
+"""JSON of another tier, read strictly.
 
-The standard parser takes NaN, and the last of two equal keys. Here both are Invalid, like true in a number's place.
+An array has no member that could stand in it twice. Of the numbers, a standard parser takes NaN; whoever checks that a
+number is an int refuses it, like true in a number's place.
 """
 
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from domain.errors import Invalid
 
 T = TypeVar("T")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`. Raises Invalid."""
+def parse_array(body: bytes, most: int, what: str) -> list[Any]:
+    """The JSON array in `body`, of at most so many elements. Raises Invalid, naming `what` they are."""
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
-    return check(value, dict, "the body")
+    rows: list[Any] = check(value, list, "the body")
+    if len(rows) > most:
+        raise Invalid(f"more than {most} {what} in a call")
+    return rows
 
 
 def check(value: object, kind: type[T], what: str) -> T:
@@ -27,29 +31,9 @@ def check(value: object, kind: type[T], what: str) -> T:
     return value
 
 
-def members(value: object, what: str, **kinds: type) -> list[Any]:
-    """The members of a JSON object in the order of `kinds`, which must be all of them. Raises Invalid."""
-    given = check(value, dict, what)
-    if given.keys() != kinds.keys():
-        raise Invalid(f"{what} has not exactly the members {', '.join(kinds)}")
-    return [check(given[name], kind, f"{what}: {name}") for name, kind in kinds.items()]
-
-
 _JSON_NAMES: dict[type, str] = {
-    dict: "an object",
     list: "an array",
     str: "a string",
     int: "a whole number",
     bool: "a boolean",
 }
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a key stands twice in an object")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -26,7 +26,7 @@ from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
 from wsgi_apps.together import Together, only
-from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
+from wsgi_apps.wire import BUYS, decode_buys, encode_placed, placed_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -51,7 +51,7 @@ class OrderApp(App):
         buy.methods.remove("HEAD")  # Werkzeug lets HEAD in with GET, but a HEAD must never buy
         rules = [
             buy,
-            Rule("/buys", methods=["POST"], endpoint=self.buy_all),
+            Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
         super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
@@ -69,8 +69,8 @@ class OrderApp(App):
 
     def buy_all(self, request: Request) -> Later[Sequence[Placed]]:
         """For the front end: many buys, each by its own key, each with its own answer."""
-        placed = self._buys.ask(buys_of(request.whole_body))
-        return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
+        placed = self._buys.ask(decode_buys(request.whole_body))
+        return Later(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
 
     def order(self, request: Request, number: str) -> Reply:
         """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
