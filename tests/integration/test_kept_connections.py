@@ -131,6 +131,6 @@ def test_another_number_of_answers_than_of_questions_answers_none(
     monkeypatch: pytest.MonkeyPatch, answers: int
 ) -> None:
     peer = Peer("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
-    monkeypatch.setattr(peer, "call", lambda *_, **__: (200, {"data": [{"price_cents": 1}] * answers}))
+    monkeypatch.setattr(peer, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(peer).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])

@@ -78,24 +78,28 @@ def test_a_sale_is_read() -> None:
     def answer(request: Request) -> Response:
         seen.append(request)
         request.get_data()
-        return says(200, {"data": [{"price_cents": 2599}, {"error": {"code": 404, "message": "out of stock"}}]})(
-            request
-        )
+        return says(200, {"data": [2599, [404, "out of stock", None]]})(request)
 
     with tier(answer) as peer:
         assert HttpCatalog(peer).sell([BUY, BUY]) == [Sold(2599), OutOfStock()]
-    assert (seen[0].method, seen[0].path) == ("POST", "/sales")
-    assert seen[0].json["sales"][0] == {"key": "k", "name": "a b&\u00fc", "quantity": 2}
+    assert (seen[0].method, seen[0].path) == ("POST", "/v1/sales")
+    assert seen[0].headers["Content-Type"] == "application/json"
+    assert seen[0].json == [["k", "a b&\u00fc", 2], ["k", "a b&\u00fc", 2]]
 
 
 @pytest.mark.parametrize(
     ("status", "body"),
     [
         (200, {"data": []}),
-        (200, {"data": [{"price_cents": "free"}]}),
-        (200, {"data": [{"price_cents": True}]}),
-        (200, {"data": [{"error": {"code": 404, "message": "not found"}}]}),
-        (200, {"data": [{"error": {"code": 503, "message": "the store is busy, try again"}}]}),
+        (200, {"data": ["free"]}),
+        (200, {"data": [True]}),
+        (200, {"data": [-1]}),
+        (200, {"data": [{"price_cents": 2599}]}),
+        (200, {"data": [[404, "not found", None]]}),
+        (200, {"data": [[503, "the store is busy, try again", None]]}),
+        (200, {"data": {"0": 2599}}),
+        (200, {"data": "7"}),
+        (200, {"data": 7}),
         (200, {"data": [None]}),
         (200, {"message": "welcome to another server"}),
         (200, []),
@@ -183,10 +187,10 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     keys: list[str] = []
 
     def answer(request: Request) -> Response:
-        keys.extend(sale["key"] for sale in request.json["sales"])
+        keys.extend(key for key, _name, _quantity in request.json)
         if len(keys) < 3:
             return says(503, {"error": {"code": 503, "message": Unavailable.message}})(request)
-        return says(200, {"data": [{"order_number": "0"}]})(request)
+        return says(200, {"data": [0]})(request)
 
     with tier(answer) as peer:
         assert HttpOrders(peer).place_all([BUY]) == [0]
@@ -409,15 +413,14 @@ def test_a_tier_that_is_away_is_not_ready() -> None:
         peer.require_ready(10.0)
 
 
-@pytest.mark.parametrize("bad", [None, 7, {}, {"price_cents": "free"}, {"error": {"code": 503, "message": "busy"}}])
+@pytest.mark.parametrize("bad", [None, "7", -1, {}, [], [404, "not found", None], [503, "busy", None]])
 def test_one_answer_that_is_none_leaves_the_others_theirs(bad: object) -> None:
-    with tier(says(200, {"data": [{"price_cents": 2599}, bad]})) as peer:
+    with tier(says(200, {"data": [2599, bad]})) as peer:
         assert HttpCatalog(peer).sell([BUY, BUY]) == [Sold(2599), Unavailable()]
-    bad_order = {"order_number": "x"} if isinstance(bad, dict) and "price_cents" in bad else bad
-    with tier(says(200, {"data": [{"order_number": "7"}, bad_order]})) as peer:
+    with tier(says(200, {"data": [7, bad]})) as peer:
         assert HttpOrders(peer).place_all([BUY, BUY]) == [7, Unavailable()]
     if bad is not None:  # which is the answer that there is no such product
-        with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}, bad]})) as peer:
+        with tier(says(200, {"data": [["Tux", 2599, 3], bad]})) as peer:
             assert HttpCatalog(peer).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]
 
 
@@ -425,11 +428,12 @@ def test_a_question_that_the_tier_cannot_answer_fails_alone() -> None:
     asked: list[int] = []
 
     def answer(request: Request) -> Response:
-        names = request.json["names"] if request.path == "/lookups" else [sale["key"] for sale in request.json["sales"]]
+        is_lookup = request.path == "/v1/lookups"
+        names = request.json if is_lookup else [key for key, _name, _quantity in request.json]
         asked.append(len(names))
         if "poison" in names:
             return says(500, {"error": {"code": 500, "message": "internal error"}})(request)
-        value = None if request.path == "/lookups" else {"order_number": "1"}
+        value = None if is_lookup else 1
         return says(200, {"data": [value] * len(names)})(request)
 
     with patient(answer) as peer:
@@ -491,11 +495,10 @@ def test_a_no_to_a_whole_call_is_a_no_to_none_of_its_buys(status: int, message: 
 
 
 def test_the_answers_to_many_are_read() -> None:
-    with tier(says(200, {"data": [{"name": "Tux", "price": 25.99, "quantity": 3}, None]})) as peer:
+    with tier(says(200, {"data": [["Tux", 2599, 3], None]})) as peer:
         found = HttpCatalog(peer).lookup(["Tux", "Nix", "Tux"])
         assert found == [Product("Tux", 2599, 3), ProductNotFound(), Product("Tux", 2599, 3)]
-    no = {"error": {"code": 404, "message": "out of stock"}}
-    with tier(says(200, {"data": [{"order_number": "7"}, no]})) as peer:
+    with tier(says(200, {"data": [7, [404, "out of stock", None]]})) as peer:
         assert HttpOrders(peer).place_all([BUY, BUY]) == [7, OutOfStock()]
 
 
@@ -507,7 +510,7 @@ def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
         calls.append(request.path)
         if len(calls) == 1:
             released.wait(timeout=120)
-        return says(200, {"data": [{"order_number": "7"}]})(request)
+        return says(200, {"data": [7]})(request)
 
     with tier(answer, deadline_s=8.0) as peer:
         try:
@@ -613,3 +616,37 @@ def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_
                 HttpCatalog(peer).sell([BUY])
     assert caplog.messages == [why] * 2, "again, for it had been accepted meanwhile"
     assert next(answers, None) is None, "it was asked once each time"
+
+
+def test_a_tier_of_another_release_leaves_buys_in_doubt_and_the_log_says_what_to_do_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It knows the pages still, so its other answers must not have the log told again and again."""
+    is_upgraded = False
+    asked: list[str] = []
+
+    def answer(request: Request) -> Response:
+        asked.append(request.path)
+        if request.path == "/products":
+            return Response(PAGE, content_type="application/json")
+        if is_upgraded:
+            return says(200, {"data": [2599]})(request)
+        return says(404, {"error": {"code": 404, "message": "not found"}})(request)
+
+    with tier(answer) as peer, caplog.at_level(logging.INFO):
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="the catalog does not answer, try again") as caught:
+                HttpCatalog(peer).sell([BUY, BUY])
+            assert caught.value.retry_after_s == 1, "no half of a batch fares better"
+            with pytest.raises(Unavailable):
+                HttpCatalog(peer).lookup(["Tux"])
+            assert ask(peer, "page") == PAGE
+        why = "the catalog does not know /v1/sales: it is of another release; upgrade the tiers behind first"
+        assert caplog.messages == [why]
+        assert asked == ["/v1/sales", "/v1/lookups", "/products"] * 3, "none is asked twice"
+        is_upgraded = True
+        assert HttpCatalog(peer).sell([BUY]) == [Sold(2599)]
+        is_upgraded = False
+        with pytest.raises(Unavailable):
+            HttpCatalog(peer).sell([BUY])
+        assert caplog.messages == [why] * 2, "again, for it had been answered meanwhile"

@@ -490,14 +490,19 @@ def test_a_call_of_a_version_that_a_tier_does_not_know_is_not_found(tiers: Tiers
 
 @pytest.mark.parametrize("name", ["v1", "v2", *CALLS])
 def test_a_product_with_the_name_of_a_call_or_of_its_version_is_sold(
-    tiers: Tiers, catalog: CatalogStore, name: str
+    tmp_path: Path, orders: OrderStore, name: str
 ) -> None:
-    catalog.load([Product(name, 100, 3)])
-    assert tiers.front_end.get(f"/products/{name}").status_code == 200
-    assert tiers.front_end.post(f"/{name}/1").status_code == 200
-    assert tiers.order.post(f"/products/{name}/1").status_code == 200
-    assert tiers.catalog.post(f"/{name}/1").status_code == 200
-    assert catalog.product(name).quantity == 0
+    store = CatalogStore(tmp_path / "catalog.db")
+    store.migrate()
+    store.load([Product(name, 100, 3)])
+    checkout = Checkout(orders, store)
+    front_end, order = Client(FrontEndApp(store, checkout)), Client(OrderApp(checkout))
+    assert front_end.get(f"/products/{name}").status_code == 200
+    assert front_end.post(f"/{name}/1").status_code == 200
+    assert order.post(f"/products/{name}/1").status_code == 200
+    assert Client(CatalogApp(store)).post(f"/{name}/1").status_code == 200
+    assert store.product(name).quantity == 0
+    store.close()
 
 
 def test_keys_made_here_come_in_the_order_of_time_and_cannot_be_guessed() -> None:
