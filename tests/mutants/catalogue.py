@@ -166,7 +166,7 @@ MUTANTS = (
         "wsgi_apps/peer.py",
         "            answer = self._ask(method, path, headers, body, timeout_s",
         "            if body and retry_number:\n"
-        '                body = body.replace(b\'"key": "\', b\'"key": "x\')\n'
+        "                body = body.replace(b'[[\"', b'[[\"x')\n"
         "            answer = self._ask(method, path, headers, body, timeout_s",
     ),
     Mutant(
@@ -265,11 +265,83 @@ MUTANTS = (
         "    return False",
     ),
     Mutant(
-        "a price from the wire is cut, not rounded",
-        "shoppers see 19.98 for a product of 19.99",
+        "a row of a call may have more cells than it needs",
+        "a wish that the tier does not know is left out in silence",
         "wsgi_apps/wire.py",
-        'value["name"], round(value["price"] * 100)',
-        'value["name"], int(value["price"] * 100)',
+        "len(row) != 3",
+        "len(row) < 3",
+    ),
+    Mutant(
+        "an order number of the refused is taken for an order",
+        "I5: who was refused hears of an order of the number -1",
+        "wsgi_apps/wire.py",
+        "    if type(value) is int and value >= 0:\n        return value",
+        "    if type(value) is int:\n        return value",
+    ),
+    Mutant(
+        "a call of another version is a decrement",
+        "an upgrade in the wrong order is told of as a bad quantity",
+        "wsgi_apps/catalog.py",
+        'Rule(f"/v<int:version>/{call}"',
+        'Rule(f"/w<int:version>/{call}"',
+    ),
+    Mutant(
+        "a call that a tier does not know is asked for in halves",
+        "an upgrade in the wrong order costs eleven calls for each, and the log does not say why",
+        "wsgi_apps/peer.py",
+        "answer.status == 404 and _message(answer) == _UNKNOWN",
+        "answer.status == 410 and _message(answer) == _UNKNOWN",
+    ),
+    Mutant(
+        "what comes behind a reply is left for the next one",
+        "I5: a buy has the answer to another",
+        "wsgi_apps/tier_connection.py",
+        "        elif self._poll.poll(0):",
+        "        elif False:",
+    ),
+    Mutant(
+        "a reply may be longer than it says",
+        "I5: the reply that stands behind it is lost, or the next one's",
+        "wsgi_apps/tier_connection.py",
+        "        if len(data) > end + length:",
+        "        if False:",
+    ),
+    Mutant(
+        "a chunked reply is read by its length",
+        "I1: whatever a proxy makes of a reply is the end of a buy",
+        "wsgi_apps/tier_connection.py",
+        '    if "transfer-encoding" in headers:',
+        "    if False:",
+    ),
+    Mutant(
+        "of two lengths the last counts",
+        "I1: a reply is cut where nobody meant it to end",
+        "wsgi_apps/tier_connection.py",
+        'f"{headers[name]}, {value}" if name in headers else value',
+        "value",
+    ),
+    Mutant(
+        "each byte of a reply starts the deadline anew",
+        "a tier that trickles holds its callers up for as long as it likes",
+        "wsgi_apps/tier_connection.py",
+        "    sock.settimeout(_left_s(deadline))\n    data",
+        "    data",
+    ),
+    Mutant(
+        "a header may end its line",
+        "a key is a request of its own to a tier behind",
+        "wsgi_apps/peer.py",
+        "        if any(map(_CONTROL_CHARACTER.search, lines)):",
+        "        if False:",
+    ),
+    Mutant(
+        "head and body go in two pieces",
+        "each call wakes the tier behind up twice",
+        "wsgi_apps/tier_connection.py",
+        "        self.sock.sendall(request)",
+        '        head, end, body = request.partition(b"\\r\\n\\r\\n")\n'
+        "        self.sock.sendall(head + end)\n"
+        "        self.sock.sendall(body)",
     ),
     Mutant(
         "an order's price from the wire is cut, not rounded",
@@ -282,8 +354,8 @@ MUTANTS = (
         "a connection goes back to the pool before its reply is read",
         "two calls write to one connection, and one reads what was meant for the other",
         "wsgi_apps/peer.py",
-        "            response, data = _exchange(",
-        "            self._idle.append(connection)\n            response, data = _exchange(",
+        "            reply = connection.exchange(",
+        "            self._idle.append(connection)\n            reply = connection.exchange(",
     ),
     Mutant(
         "after a dead connection the others of its age are kept",
