@@ -10,25 +10,9 @@ from domain.isolation import answer_each
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order
+from wsgi_apps import wire
 from wsgi_apps.errors import STATUS, error_of
 from wsgi_apps.peer import Peer, decode_json
-from wsgi_apps.wire import (
-    BUYS,
-    LOOKUPS,
-    MAX_NAMES,
-    SALES,
-    STORE,
-    decode_found,
-    decode_placed,
-    decode_sale,
-    encode_buys,
-    encode_names,
-    introduction_of,
-    last_order_headers,
-    mark_headers,
-    order_of,
-    page_of,
-)
 
 T = TypeVar("T")
 
@@ -49,7 +33,7 @@ class HttpCatalog:
         Raises Unavailable when there is none at all.
         """
         distinct = list(dict.fromkeys(names))
-        found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, within_s), strict=True))
+        found = dict(zip(distinct, answer_each(self._lookup, distinct, wire.MAX_NAMES, within_s), strict=True))
         return [found[name] for name in names]
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
@@ -59,9 +43,9 @@ class HttpCatalog:
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        answer = self._peer.call("GET", STORE, headers=last_order_headers(last_order), within_s=within_s)
+        answer = self._peer.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
         try:
-            return _read(answer, lambda body: introduction_of(body["data"]))
+            return _read(answer, lambda body: wire.introduction_of(body["data"]))
         except StoreError as error:
             raise Unavailable from error
 
@@ -73,13 +57,15 @@ class HttpCatalog:
         Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
         about them at the right one.
         """
-        answer = self._ask(SALES, encode_buys(buys), within_s, mark_headers(log))
+        answer = self._ask(wire.SALES, wire.encode_buys(buys), within_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
-        return _read_each(answer, decode_sale, count=len(buys))
+        return _read_each(answer, wire.decode_sale, count=len(buys))
 
     def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
-        return _read_each(self._ask(LOOKUPS, encode_names(names), within_s), decode_found, count=len(names))
+        return _read_each(
+            self._ask(wire.LOOKUPS, wire.encode_names(names), within_s), wire.decode_found, count=len(names)
+        )
 
     def _ask(
         self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
@@ -104,11 +90,11 @@ class HttpOrders:
         """Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
         answer = self._peer.call("GET", f"/orders/{number}", headers=headers, retry=False)
-        return _read(answer, lambda body: order_of(body["data"]))
+        return _read(answer, lambda body: wire.order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
-        answer = self._peer.call("POST", BUYS, body=encode_buys(buys), within_s=within_s)
-        return _read_each(answer, decode_placed, count=len(buys))
+        answer = self._peer.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
+        return _read_each(answer, wire.decode_placed, count=len(buys))
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
@@ -117,7 +103,7 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
         return decode_json(status, content_type, body)
     if content_type != "application/json":
         raise ValueError(f"a page of products is JSON, not {content_type}")
-    return page_of(body)
+    return wire.page_of(body)
 
 
 def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T | Unavailable]:

@@ -81,10 +81,10 @@ class Peer:
         self._no_answer = f"the {name} does not answer, try again"
         self._address = address
         self._deadline_s = deadline_s
-        self._own_lines = [f"Host: {_host_header(address)}"]  # of every request
-        if secrets is not None:
-            self._own_lines.append(f"Authorization: {secrets.authorization}")
-        self._refused: str | None = None  # what the tier does not accept: a path, or "" for all, as the log was told
+        # Of every request. The zone of an IPv6 address is a name of this machine's alone.
+        self._own_lines = [f"Host: {Address(address.host.partition('%')[0], address.port)}"]
+        self._own_lines += [f"Authorization: {secrets.authorization}"] if secrets else []
+        self._refused: str | None = None  # the path that the tier does not know, or "" when it accepts none of ours
         self._idle: list[TierConnection] = []
         self._budget = RetryBudget()
         self._where = f"the {name} at {address}"
@@ -181,18 +181,16 @@ class Peer:
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
         """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""
-        why = _REFUSALS.get(answer.status)
-        refused = "" if why else path
+        subject, why = "", _REFUSALS.get(answer.status)
         if answer.status == 404 and _message(answer) == _UNKNOWN:
-            why = f"does not know {path}: it is of another release; upgrade the tiers behind first"
-        if why is None:
-            if self._refused in ("", path):
-                self._refused = None
-            return
-        if self._refused is None:
-            self._refused = refused
-            _log.error("the %s %s", self._name, why)
-        raise Unavailable(self._no_answer, retry_after_s=1)
+            subject, why = path, f"does not know {path}: it is of another release; upgrade the tiers behind first"
+        if why is not None:
+            if self._refused is None:
+                self._refused = subject
+                _log.error("the %s %s", self._name, why)
+            raise Unavailable(self._no_answer, retry_after_s=1)
+        if self._refused in ("", path):
+            self._refused = None
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
@@ -243,11 +241,6 @@ class Peer:
             return self._idle.pop(), True
         except IndexError:
             return TierConnection(self._address.host, self._address.port), False
-
-
-def _host_header(address: Address) -> str:
-    """The address as a Host: IPv6 in brackets, and without its zone, which is a name of this machine's alone."""
-    return str(Address(address.host.partition("%")[0], address.port))
 
 
 def _why(error: OSError) -> str:

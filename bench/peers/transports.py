@@ -1,4 +1,4 @@
-"""The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
+"""The calls between the tiers on HTTP libraries, where `wsgi_apps.peer.Peer` writes and reads its sockets itself."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ import requests
 import urllib3
 
 from conf.addresses import Address
+from conf.secret import Secrets
 from wsgi_apps import front_end, order
 from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 class RequestsPeer(Peer):
     """On a `requests` session that looks for no proxy."""
 
-    def __init__(self, name: str, address: Address, **options: Any) -> None:
+    def __init__(self, name: str, address: Address, *, secrets: Secrets | None = None, **options: Any) -> None:
         super().__init__(name, address, **options)
         self._url = f"http://{address}"
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers.update(_authorization(secrets))
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
@@ -38,8 +40,9 @@ class RequestsPeer(Peer):
 class Urllib3Peer(Peer):
     """On urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, address: Address, **options: Any) -> None:
+    def __init__(self, name: str, address: Address, *, secrets: Secrets | None = None, **options: Any) -> None:
         super().__init__(name, address, **options)
+        self._authorization = _authorization(secrets)
         self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
 
     def _ask(
@@ -47,7 +50,13 @@ class Urllib3Peer(Peer):
     ) -> Answer | NoAnswer:
         try:
             reply = self._pool.urlopen(
-                method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
+                method,
+                path,
+                body=body,
+                headers={**self._authorization, **headers},
+                timeout=timeout_s,
+                retries=False,
+                redirect=False,
             )
             return Answer(reply.status, decode(reply.status, reply.headers.get("Content-Type"), reply.data))
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
@@ -68,6 +77,10 @@ def order_over_requests() -> "WSGIApplication":
 
 def order_over_urllib3() -> "WSGIApplication":
     return _order(Urllib3Peer)
+
+
+def _authorization(secrets: Secrets | None) -> dict[str, str]:
+    return {"Authorization": secrets.authorization} if secrets else {}
 
 
 def _front_end(peer: type[Peer]) -> "WSGIApplication":
