@@ -13,8 +13,8 @@ MAX_PRICE_CENTS = 100_000_000_000
 MAX_STOCK = 1_000_000_000
 MAX_NOTE_CHARACTERS = 500
 
-# Cc, control characters, which would end a line in a table or steer a terminal, and Cs, halves of a surrogate pair, which
-# JSON can smuggle in and UTF-8 cannot carry. Asking unicodedata for each character takes four times as long.
+# Cc, control characters, which would end a line in a table or steer a terminal, and Cs, halves of a surrogate pair,
+# which JSON can smuggle in and UTF-8 cannot carry. To ask unicodedata of each character takes four times as long.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
 _PRICE = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
