@@ -42,8 +42,9 @@ MAX_BODY_BYTES = 64 * 1024
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
 NO_WISHES = (b"", b"{}")
-# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like.
-HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff"}
+# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like. No cache
+# may keep a number of pieces: shared ones keep for a while whatever does not say so.
+HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _NO_HEADERS: Mapping[str, str] = {}
 _STATUS_LINES = {status: f"{status} {reason.upper()}" for status, reason in HTTP_STATUS_CODES.items()}
 
