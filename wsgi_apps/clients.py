@@ -12,7 +12,7 @@ from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order
 from wsgi_apps import wire
 from wsgi_apps.errors import STATUS, error_of
-from wsgi_apps.peer import Peer, decode_json
+from wsgi_apps.tier_client import TierClient, decode_json
 
 T = TypeVar("T")
 
@@ -23,8 +23,8 @@ _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 class HttpCatalog:
     """The catalog tier. It is asked again while it does not answer, if `retry`; a page is asked for once."""
 
-    def __init__(self, peer: Peer, *, retry: bool = True) -> None:
-        self._peer = peer
+    def __init__(self, client: TierClient, *, retry: bool = True) -> None:
+        self._client = client
         self._retry = retry
 
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
@@ -39,11 +39,11 @@ class HttpCatalog:
     def products(self, *, q: str, after: str, limit: int) -> bytes:
         """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._peer.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
+        return _read(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        answer = self._peer.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
+        answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
         try:
             return _read(answer, lambda body: wire.introduction_of(body["data"]))
         except StoreError as error:
@@ -70,14 +70,14 @@ class HttpCatalog:
     def _ask(
         self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        return self._peer.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
+        return self._client.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
 
 
 class HttpOrders:
     """The order tier."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, client: TierClient) -> None:
+        self._client = client
 
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """Buy, once for each key: the order's number, or the no in its place, Unavailable where there is no answer.
@@ -89,11 +89,11 @@ class HttpOrders:
     def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
-        answer = self._peer.call("GET", f"/orders/{number}", headers=headers, retry=False)
+        answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
         return _read(answer, lambda body: wire.order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
-        answer = self._peer.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
+        answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
         return _read_each(answer, wire.decode_placed, count=len(buys))
 
 

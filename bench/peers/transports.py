@@ -1,4 +1,4 @@
-"""The calls between the tiers on HTTP libraries, where `wsgi_apps.peer.Peer` writes and reads its sockets itself."""
+"""The calls between the tiers on HTTP libraries; `wsgi_apps.tier_client.TierClient` writes and reads its sockets itself."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,13 +9,13 @@ import urllib3
 from conf.addresses import Address
 from conf.secret import Secrets
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
+from wsgi_apps.tier_client import Answer, Decode, NoAnswer, TierClient
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
-class RequestsPeer(Peer):
+class RequestsClient(TierClient):
     """On a `requests` session that looks for no proxy."""
 
     def __init__(self, name: str, address: Address, *, secrets: Secrets | None = None, **options: Any) -> None:
@@ -37,7 +37,7 @@ class RequestsPeer(Peer):
             return NoAnswer()
 
 
-class Urllib3Peer(Peer):
+class Urllib3Client(TierClient):
     """On urllib3's pool of connections to one host, without its retries."""
 
     def __init__(self, name: str, address: Address, *, secrets: Secrets | None = None, **options: Any) -> None:
@@ -64,31 +64,31 @@ class Urllib3Peer(Peer):
 
 
 def front_end_over_requests() -> "WSGIApplication":
-    return _front_end(RequestsPeer)
+    return _front_end(RequestsClient)
 
 
 def front_end_over_urllib3() -> "WSGIApplication":
-    return _front_end(Urllib3Peer)
+    return _front_end(Urllib3Client)
 
 
 def order_over_requests() -> "WSGIApplication":
-    return _order(RequestsPeer)
+    return _order(RequestsClient)
 
 
 def order_over_urllib3() -> "WSGIApplication":
-    return _order(Urllib3Peer)
+    return _order(Urllib3Client)
 
 
 def _authorization(secrets: Secrets | None) -> dict[str, str]:
     return {"Authorization": secrets.authorization} if secrets else {}
 
 
-def _front_end(peer: type[Peer]) -> "WSGIApplication":
+def _front_end(client: type[TierClient]) -> "WSGIApplication":
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["Peer"] = peer
+    vars(front_end)["TierClient"] = client
     return front_end.create_app()
 
 
-def _order(peer: type[Peer]) -> "WSGIApplication":
-    vars(order)["Peer"] = peer
+def _order(client: type[TierClient]) -> "WSGIApplication":
+    vars(order)["TierClient"] = client
     return order.create_app()

@@ -18,7 +18,7 @@ from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, Buy
 from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.peer import Peer
+from wsgi_apps.tier_client import TierClient
 from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_HEAD_BYTES, ReplyRefused, TierConnection, TierReply
 from wsgi_apps.wire import MAX_NAMES, MAX_PAGE_BYTES
 
@@ -104,11 +104,11 @@ def received(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[Script, Peer]]:
+def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[Script, TierClient]]:
     with closing(Script(*replies)) as script:
         options = {"deadline_s": PATIENCE_S} | options
-        with closing(Peer("catalog", Address("127.0.0.1", script.port), **options)) as peer:
-            yield script, peer
+        with closing(TierClient("catalog", Address("127.0.0.1", script.port), **options)) as client:
+            yield script, client
 
 
 def read(answer: Answer) -> TierReply:
@@ -169,9 +169,9 @@ def test_a_reply_is_understood_however_it_comes(name: str, pieces: str) -> None:
 )
 def test_a_connection_is_kept_unless_its_tier_ends_it(option: bytes, closes: bool) -> None:
     answer = reply(length(YES), JSON, b"Connection: " + option, body=YES)
-    with scripted(answer, answer) as (script, peer):
+    with scripted(answer, answer) as (script, client):
         for _ in range(2):
-            HttpCatalog(peer).sell([BUY])
+            HttpCatalog(client).sell([BUY])
     assert len(script.connections) == (2 if closes else 1)
 
 
@@ -237,8 +237,8 @@ def test_a_reply_that_is_refused_leaves_a_buy_in_doubt_and_closes_its_connection
 ) -> None:
     answer, why = REFUSED[name]
     sold = reply(length(YES), JSON, body=YES)
-    with scripted(answer, sold) as (script, peer), caplog.at_level(logging.INFO):
-        checkout = Checkout(orders, HttpCatalog(peer, retry=False))
+    with scripted(answer, sold) as (script, client), caplog.at_level(logging.INFO):
+        checkout = Checkout(orders, HttpCatalog(client, retry=False))
         with pytest.raises(Unavailable):
             checkout.place_all([BUY])
         assert orders.intents(10) == [BUY]
@@ -274,8 +274,8 @@ def test_the_largest_reply_of_a_tier_is_read_and_none_that_is_larger() -> None:
 def test_what_comes_behind_a_reply_is_not_taken_for_the_next_one() -> None:
     """It comes when the reply has been read: by then the connection is kept."""
     sold, other = (reply(length(YES), JSON, body=YES), reply(length(), JSON))
-    with scripted(sold, sold) as (script, peer):
-        catalog = HttpCatalog(peer, retry=False)
+    with scripted(sold, sold) as (script, client):
+        catalog = HttpCatalog(client, retry=False)
         catalog.sell([BUY])
         script.connections[0].sendall(other)
         assert [type(sale).__name__ for sale in catalog.sell([BUY])] == ["Sold"]
@@ -286,8 +286,8 @@ def test_what_comes_behind_a_reply_is_not_taken_for_the_next_one() -> None:
 def test_a_refused_reply_on_a_kept_connection_is_asked_for_again_at_once() -> None:
     """Something may have been left there by the question before."""
     sold = reply(length(YES), JSON, body=YES)
-    with scripted(sold, reply(CHUNKED, body=IN_CHUNKS), sold) as (script, peer):
-        catalog = HttpCatalog(peer, retry=False)
+    with scripted(sold, reply(CHUNKED, body=IN_CHUNKS), sold) as (script, client):
+        catalog = HttpCatalog(client, retry=False)
         for _ in range(2):
             assert [type(sale).__name__ for sale in catalog.sell([BUY])] == ["Sold"]
     assert [len(script.connections), len(script.requests)] == [2, 3]
@@ -317,17 +317,17 @@ def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
     longest = Buy("x" * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, 1_000_000)
     sold = b'{"data": [%s]}' % b", ".join([b"1"] * MAX_BATCH)
     answers = [reply(length(sold), JSON, body=sold), reply(length(YES), JSON, body=YES)]
-    with scripted(*answers) as (script, peer):
-        HttpCatalog(peer).sell([longest] * MAX_BATCH)
-        HttpCatalog(peer).sell([BUY])
+    with scripted(*answers) as (script, client):
+        HttpCatalog(client).sell([longest] * MAX_BATCH)
+        HttpCatalog(client).sell([BUY])
     assert sent == script.requests
     assert len(sent) == 2
 
 
 def test_a_request_has_the_few_lines_that_a_tier_needs() -> None:
     sold = reply(length(YES), JSON, body=YES)
-    with scripted(sold, secrets=Secrets(("s" * 32,))) as (script, peer):
-        HttpCatalog(peer).sell([BUY])
+    with scripted(sold, secrets=Secrets(("s" * 32,))) as (script, client):
+        HttpCatalog(client).sell([BUY])
     body = b'[["k", "Tux", 1]]'
     assert script.requests == [
         b"POST /v1/sales HTTP/1.1\r\n"
@@ -340,8 +340,8 @@ def test_a_request_has_the_few_lines_that_a_tier_needs() -> None:
 
 @pytest.mark.parametrize("key", ["k\r\nX: y", "k\n", "k\r", "k\0", "\u010d\u010a", "k\x7f", "k\x85"])
 def test_no_value_of_a_header_ends_its_line(key: str) -> None:
-    with scripted() as (script, peer), pytest.raises(ValueError):
-        HttpOrders(peer).order(1, key)
+    with scripted() as (script, client), pytest.raises(ValueError):
+        HttpOrders(client).order(1, key)
     assert script.requests == []
 
 
@@ -352,22 +352,25 @@ def test_an_ipv6_address_is_asked_for_in_brackets_and_without_its_zone(
     real = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda _host, port, **options: real("127.0.0.1", port, **options))
     sold = reply(length(YES), JSON, body=YES)
-    with closing(Script(sold)) as script, closing(Peer("catalog", Address(host, script.port), deadline_s=60)) as peer:
-        HttpCatalog(peer).sell([BUY])
+    with (
+        closing(Script(sold)) as script,
+        closing(TierClient("catalog", Address(host, script.port), deadline_s=60)) as client,
+    ):
+        HttpCatalog(client).sell([BUY])
     assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), script.port) in script.requests[0]
 
 
 def test_an_answer_in_a_reply_in_the_place_of_a_question_is_its_answer() -> None:
-    with scripted(UNDERSTOOD["gunicorn"]) as (_script, peer):
-        assert HttpCatalog(peer).sell([BUY]) == [OutOfStock()]
+    with scripted(UNDERSTOOD["gunicorn"]) as (_script, client):
+        assert HttpCatalog(client).sell([BUY]) == [OutOfStock()]
 
 
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"data": [' + b"9" * 5_000 + b"]}", b'{"data": [NaN]}', b"\xff\xfe"]
 )
 def test_a_body_that_is_no_json_of_ours_is_no_answer(body: bytes) -> None:
-    with scripted(reply(length(body), JSON, body=body)) as (_script, peer), pytest.raises(Unavailable):
-        HttpCatalog(peer, retry=False).sell([BUY])
+    with scripted(reply(length(body), JSON, body=body)) as (_script, client), pytest.raises(Unavailable):
+        HttpCatalog(client, retry=False).sell([BUY])
 
 
 @pytest.mark.parametrize("is_kept", [False, True])

@@ -163,7 +163,7 @@ MUTANTS = (
     Mutant(
         "a call is repeated under a new key",
         "I3: a reply that was lost is a second buy",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "            answer = self._ask(method, path, headers, body, timeout_s",
         "            if body and retry_number:\n"
         "                body = body.replace(b'[[\"', b'[[\"x')\n"
@@ -172,7 +172,7 @@ MUTANTS = (
     Mutant(
         "a 5xx of the tier behind is an answer",
         "I5: a passing trouble becomes an error that shoppers see",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "return self.status < 500 and",
         "return self.status < 600 and",
     ),
@@ -288,7 +288,7 @@ MUTANTS = (
     Mutant(
         "a call that a tier does not know is asked for in halves",
         "an upgrade in the wrong order costs eleven calls for each, and the log does not say why",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "answer.status == 404 and _message(answer) == _UNKNOWN",
         "answer.status == 410 and _message(answer) == _UNKNOWN",
     ),
@@ -330,7 +330,7 @@ MUTANTS = (
     Mutant(
         "a header may end its line",
         "a key is a request of its own to a tier behind",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "        if any(map(_CONTROL_CHARACTER.search, lines)):",
         "        if False:",
     ),
@@ -353,14 +353,14 @@ MUTANTS = (
     Mutant(
         "a connection goes back to the pool before its reply is read",
         "two calls write to one connection, and one reads what was meant for the other",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "            reply = connection.exchange(",
         "            self._idle.append(connection)\n            reply = connection.exchange(",
     ),
     Mutant(
         "after a dead connection the others of its age are kept",
         "a tier that was restarted costs a try for each of them",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "            self.close()  # the others are as old",
         "            pass  # the others are as old",
     ),
@@ -592,7 +592,7 @@ MUTANTS = (
     Mutant(
         "a tier is asked again before it wishes",
         "an overloaded tier is asked all the more",
-        "wsgi_apps/peer.py",
+        "wsgi_apps/tier_client.py",
         "            pause_s = max(pause_s, answer.retry_after_s)\n",
         "            pass\n",
     ),

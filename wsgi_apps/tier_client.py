@@ -61,7 +61,7 @@ class NoAnswer:
     nobody_listens: bool = False
 
 
-class Peer:
+class TierClient:
     """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
 
     Asking again is safe for every call of this store: a query changes nothing and a buy carries its key. It is done
