@@ -1,4 +1,4 @@
-"""The calls between the tiers on HTTP libraries; `wsgi_apps.tier_client.TierClient` writes and reads its sockets itself."""
+"""The calls between the tiers on HTTP libraries, where `wsgi_apps.tier_client.TierClient` has sockets of its own."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
