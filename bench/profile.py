@@ -53,7 +53,7 @@ LAYERS = tuple(
         (r"wsgi_apps/together\.py:", "calls travelling together"),
         (r"wsgi_apps/(clients|tier_client|tier_connection)\.py:", "HTTP to the tier behind"),
         (r"wsgi_apps/recovery\.py:", "the recovery of buys in doubt"),
-        (r"wsgi_apps/(?!wire\.py|json_body\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
+        (r"wsgi_apps/(?!wire\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
         (r"db/connection\.py:transaction$", "SQLite: begin and commit"),
         (r"db/", "SQLite: statements"),
     )

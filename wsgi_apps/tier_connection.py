@@ -25,8 +25,6 @@ _HEAD = re.compile(
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
 _LENGTH = re.compile(r"[0-9]{1,7}")
-# They have no body whatever their length says, and nobody asked for one: no Expect, no Upgrade, no condition is sent.
-_STATUSES_WITHOUT_A_BODY = (204, 304)
 
 
 class ReplyRefused(ConnectionError):
@@ -124,7 +122,7 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
 
 def _length(status: int, headers: Mapping[str, str]) -> int:
     """The bytes of the body. Raises ReplyRefused unless one Content-Length says it, and nothing else could."""
-    if status < 200 or status in _STATUSES_WITHOUT_A_BODY:
+    if status < 200 or status in (204, 304):  # they have no body whatever their length says, and nobody asks for them
         raise ReplyRefused(f"it answers {status}, to which it was not asked")
     if "transfer-encoding" in headers:
         raise ReplyRefused("its reply is chunked")
