@@ -13,6 +13,7 @@ import pytest
 
 from conf.addresses import Address
 from conf.secret import Secrets
+from db import trouble
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import OutOfStock, Unavailable
@@ -232,6 +233,14 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 }
 
 
+@pytest.fixture
+def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trouble is told once in a while only, and a test may get the port of the one before."""
+    monkeypatch.setattr(trouble, "_told_at", {})
+    monkeypatch.setattr(trouble, "_active", {})
+
+
+@pytest.mark.usefixtures("fresh_log")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_reply_that_is_refused_leaves_a_buy_in_doubt_and_closes_its_connection(
     orders: OrderStore, name: str, caplog: pytest.LogCaptureFixture
