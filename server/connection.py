@@ -4,6 +4,7 @@ import socket
 import time
 from contextlib import suppress
 from enum import Enum, auto
+from typing import Any
 
 from server.reader import RequestReader
 from server.request import Request
@@ -32,6 +33,7 @@ class Connection:
         self.outbox = bytearray()
         self.request: Request | None = None  # that is answered now
         self.response = Response()
+        self.answer: Any = ()  # of the app: an iterable of the body's parts
         self.state = State.IDLE
         self.since = time.monotonic()  # of the state
         self.deadline: float | None = None  # of the state, by the monotonic clock; None while it is our turn

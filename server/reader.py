@@ -63,14 +63,13 @@ class RequestReader:
             return None
         if request.content_length:
             request.add_body(self._take(request.content_length))
-        self._request = None
+        self._request, self._is_head_request = None, False
         return request
 
     def _take_head(self) -> bytes | None:
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # some clients end a body so (RFC 9112, 2.2)
             del buffer[:2]
-            self._searched = 0
         end = buffer.find(_END_OF_HEAD, self._searched) + len(_END_OF_HEAD)
         if end < len(_END_OF_HEAD):
             self._require_hope()

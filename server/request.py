@@ -29,9 +29,10 @@ _REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
 _HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
 _BEGIN = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
-# The path and the query of the absolute form count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
-_ABSOLUTE_FORM = re.compile(r"(?i:https?)://[^/?#@]++(/[^?#]*+)?(?:\?([^#]*+))?")
-_HOST = re.compile(r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?")
+_HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
+_HOST = re.compile(_HOST_AND_PORT)
+# Its path and its query count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
+_ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:]){_HOST_AND_PORT}(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
 # Of two of these nobody knows which one was meant.
 _SINGLE = {
@@ -137,15 +138,16 @@ def _malformed(text: str) -> BadRequest:
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None]:
+    """The path and the query."""
     if target == "*" and method == "OPTIONS":
         return target, None
     match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
-    if match is None:
+    if match is None or method == "CONNECT":  # which asks for a tunnel: bytes behind it are no request
         raise BadRequest(400, "the target of the request is malformed")
     return match[1] or "/", match[2]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
 def _environ_key(name: str) -> str | None:
     """The WSGI key of a header; None for a name with an underscore, which would pass for one with a hyphen."""
     if "_" in name:
@@ -158,7 +160,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
     lines = fields.split("\r\n")[:-1]
     if len(lines) > MAX_FIELDS:
         raise BadRequest(431, f"the request has more than {MAX_FIELDS} headers")
-    if len(fields) > MAX_FIELD_BYTES and max(map(len, lines)) > MAX_FIELD_BYTES:
+    if len(fields) > MAX_FIELD_BYTES and max(map(len, lines)) + len("\r\n") > MAX_FIELD_BYTES:
         raise BadRequest(431, f"a header is longer than {MAX_FIELD_BYTES} bytes")
     for line in lines:
         name, _, value = line.partition(":")
@@ -174,7 +176,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
             environ[key] += f"{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
 def _is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 

@@ -46,6 +46,8 @@ SPARE_FILES = 16
 SHORTAGE_PAUSE_S = 0.01
 # For which a client that has just come, or has just been answered, may keep its connection whoever else wants to come.
 SPARED_S = 0.1
+# Of all responses that wait for slow clients. More would be the memory that databases and threads need.
+MAX_UNSENT_BYTES = 64 * 1024 * 1024
 # Between two looks at the clients whose time may be over.
 SWEEP_INTERVAL_S = 0.1
 
@@ -71,7 +73,7 @@ class StoreWorker(GunicornWorker):
         self._connections: set[Connection] = set()
         self._max_connections = self.cfg.worker_connections
         self._pipelined: deque[Connection] = deque()  # whose next request has come with the last
-        self._answered: deque[tuple[Connection, Any]] = deque()
+        self._answered: deque[Connection] = deque()
         self._wake_sent = False
         self._accepting = False
         self._notify_at = self._sweep_at = self._backs_off_until = 0.0
@@ -124,6 +126,13 @@ class StoreWorker(GunicornWorker):
         for connection in list(self._connections):
             if connection.deadline is not None and connection.deadline <= now:
                 self._guard(self._on_timeout, connection)
+        slow = sorted((each for each in self._connections if each.outbox), key=lambda each: each.since)
+        unsent = sum(len(connection.outbox) for connection in slow)
+        for connection in slow:  # the first has taken nothing for the longest time
+            if unsent <= MAX_UNSENT_BYTES:
+                break
+            unsent -= len(connection.outbox)
+            self._close(connection)
 
     def _stop(self) -> None:
         """Take no more connections; end those there are, within the grace that the settings give."""
@@ -146,8 +155,7 @@ class StoreWorker(GunicornWorker):
             os.read(self.PIPE[0], 4096)
         self._wake_sent = False  # first: whoever comes from now on tells again
         while self._answered:
-            connection, answer = self._answered.popleft()
-            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023
+            self._guard(self._respond, self._answered.popleft())
 
     def _guard(self, step: Callable[[Connection], None], connection: Connection) -> None:
         """Do this for a connection, unless it was closed meanwhile. Its trouble must not be the others'."""
@@ -327,27 +335,27 @@ class StoreWorker(GunicornWorker):
             self._pre_request(self, request)
         self.count_request()
         try:
-            answer = self.wsgi(request.environ, connection.response.start)
+            answer = connection.answer = self.wsgi(request.environ, connection.response.start)
         except Exception as error:
             self._fail(connection, error)
             return
         if isinstance(answer, Awaited):
-            answer.coming.add_done_callback(lambda _coming: self._on_answer(connection, answer))
+            answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
         else:
-            self._respond(connection, answer)
+            self._respond(connection)
 
-    def _on_answer(self, connection: Connection, answer: Any) -> None:
+    def _on_answer(self, connection: Connection) -> None:
         """In another thread: an answer is there. The loop is told once for all that come before it looks."""
-        self._answered.append((connection, answer))
+        self._answered.append(connection)
         if not self._wake_sent:
             self._wake_sent = True
             with suppress(BlockingIOError):  # then there is enough in it to wake the loop
                 os.write(self.PIPE[1], b"\0")
 
-    def _respond(self, connection: Connection, answer: Any) -> None:
-        request, response = connection.request, connection.response
+    def _respond(self, connection: Connection) -> None:
+        request, response, answer = connection.request, connection.response, connection.answer
         assert request is not None
-        keep_alive = request.keep_alive and self.alive
+        keep_alive = request.keep_alive and self.alive and self._timeouts_s[State.IDLE] > 0
         try:
             try:
                 data = response.encode(answer, omit_body=request.is_head, keep_alive=keep_alive)

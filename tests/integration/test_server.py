@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from gunicorn.sock import create_sockets
 
 from server.connection import State
 from server.worker import StoreWorker
+from tests.waiting import wait_until
 from wsgi_apps.reply import Awaited
 
 
@@ -64,12 +66,17 @@ class Server:
             (connection.state for connection in list(self.worker._connections)), key=lambda state: state.value
         )
 
+    def unsent(self) -> int:
+        return sum(len(connection.outbox) for connection in list(self.worker._connections))
+
     def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
         path = environ["PATH_INFO"]
         self.called.append(path)
 
         def respond() -> list[bytes]:
             body = f"{path} {environ['wsgi.input'].read().decode()}".encode()
+            if path == "/large":
+                body *= 2_000_000
             start_response("200 OK", [("Content-Length", str(len(body)))])
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
@@ -93,10 +100,7 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def wait_for(server: Server, *states: State) -> None:
-    deadline = time.monotonic() + 20
-    while server.states() != list(states):
-        assert time.monotonic() < deadline, server.states()
-        time.sleep(0.005)
+    wait_until(f"the connections are {states}", lambda: server.states() == list(states))
 
 
 GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -131,6 +135,13 @@ def test_a_request_that_is_refused_before_the_app_is_told_so_and_a_head_without_
     if b" " in request_bytes[:5]:
         assert head.endswith(b"\r\n\r\n"), head
     assert server.called == []
+
+
+def test_an_error_behind_a_head_has_a_body(server: Server) -> None:
+    for error in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000):
+        got = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
+        assert got.count(b"HTTP/1.1 ") == 2
+        assert b'{"error"' in got
 
 
 def test_a_later_minor_version_is_answered_as_the_one_that_is_spoken(server: Server) -> None:
@@ -234,6 +245,31 @@ def test_the_hooks_of_the_settings_see_each_request() -> None:
         server.held.set_result(None)
         server.stop()
     assert seen == [("before", "/a"), ("/a", "200 OK")]
+
+
+def test_a_server_without_keep_alive_says_that_it_closes() -> None:
+    server = Server(keepalive=0)
+    try:
+        assert b"\r\nConnection: close\r\n" in server.ask(GET % b"a")
+    finally:
+        server.held.set_result(None)
+        server.stop()
+
+
+def test_who_has_taken_nothing_for_longest_is_left_when_too_much_waits_for_slow_clients(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.worker.MAX_UNSENT_BYTES", 20_000_000)  # of up to three times 14 MB
+    with server.connect() as first, server.connect() as second, server.connect() as third:
+        for number, slow in enumerate((first, second, third), start=1):
+            slow.sendall(GET % b"large")
+            wait_until("it is slow", lambda: server.called.count("/large") == number)  # noqa: B023
+        wait_until("what waits is less", lambda: server.unsent() <= 20_000_000)
+        with suppress(ConnectionError):
+            assert len(read_all(first)) < 14_000_000
+        assert server.ask(GET % b"on").endswith(b"/on ")
+        third.shutdown(socket.SHUT_WR)
+        assert len(read_all(third)) > 14_000_000
 
 
 def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: Server) -> None:

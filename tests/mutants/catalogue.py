@@ -432,12 +432,8 @@ MUTANTS = (
         "an answer that comes at the wrong moment waits for the next one",
         "server/worker.py",
         "        self._wake_sent = False  # first: whoever comes from now on tells again\n"
-        "        while self._answered:\n"
-        "            connection, answer = self._answered.popleft()\n"
-        "            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023\n",
-        "        while self._answered:\n"
-        "            connection, answer = self._answered.popleft()\n"
-        "            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023\n"
+        "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n",
+        "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n"
         "        self._wake_sent = False\n",
     ),
     Mutant(
@@ -455,11 +451,11 @@ MUTANTS = (
         "if True:",
     ),
     Mutant(
-        "an empty line before a request leaves the search where it was",
+        "the search for the next head begins where the last one ended",
         "the end of a head is missed, and every later answer of the connection belongs to the request before",
         "server/reader.py",
-        "            del buffer[:2]\n            self._searched = 0\n",
-        "            del buffer[:2]\n",
+        "        self._searched = 0\n        return self._take(end)",
+        "        return self._take(end)",
     ),
     Mutant(
         "the search for the end of a head goes on too far",
@@ -514,8 +510,8 @@ MUTANTS = (
         "a stopping worker keeps its connections",
         "a client sends its next request to a tier that is gone",
         "server/worker.py",
-        "keep_alive = request.keep_alive and self.alive",
-        "keep_alive = request.keep_alive",
+        "keep_alive = request.keep_alive and self.alive and",
+        "keep_alive = request.keep_alive and",
     ),
     Mutant(
         "SQLite waits for locks by itself",

@@ -90,7 +90,7 @@ def test_an_answer_that_comes_as_the_loop_turns_away_wakes_it_again(monkeypatch:
     worker._wake_sent = True
     first, late = object(), object()
     monkeypatch.setattr(worker, "_guard", lambda _step, connection: answered.append(connection))
-    worker._answered = Answers((first, None), lambda: worker._on_answer(late, None))  # type: ignore[arg-type]
+    worker._answered = Answers(first, lambda: worker._on_answer(late))  # type: ignore[arg-type]
     worker._on_wake()
     if late not in answered:
         assert select.select([worker.PIPE[0]], [], [], 0)[0], "the loop was told"

@@ -1,0 +1,77 @@
+"""Requests that reach a tier in pieces, behind empty lines, with others behind them: each gets its own answer.
+
+tests/unit/http/test_cuts.py tries every cut at the parser; here are those that a fault was found with, over a socket.
+"""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile import CORPUS, Hostile
+from tests.tiers import Tiers, products_file
+
+NAMES = ("Bird", "Tux", "Whale")
+BIRD, TUX, WHALE = (b"GET /products/%s HTTP/1.1\r\nHost: a\r\n\r\n" % name.encode() for name in NAMES)
+# So long the second piece waits for the tier to read the first. When it does not, the test finds less, and fails not.
+PAUSE_S = 0.005
+SMALL = [hostile for hostile in CORPUS if len(hostile.request) < 1_000 and 408 not in hostile.statuses]
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    folder = tmp_path_factory.mktemp("cuts")
+    tiers = Tiers(folder / "data", PRODUCTS=products_file(folder, *(f"{name} 1.50 1000" for name in NAMES)))
+    try:
+        tiers.start("catalog")
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def ask(tiers: Tiers, *pieces: bytes) -> Iterator[tuple[int, str | None]]:
+    """The status of each reply, and the product that it is about, until the tier closes."""
+    with socket.create_connection(("127.0.0.1", tiers.ports["catalog"]), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(PAUSE_S)
+        with connection.makefile("rb") as stream:
+            while line := stream.readline():
+                length = 0
+                while header := stream.readline().strip():
+                    if header.lower().startswith(b"content-length:"):
+                        length = int(header.split(b":")[1])
+                data = json.loads(stream.read(length)).get("data")
+                yield int(line.split()[1]), data.get("name") if isinstance(data, dict) else None
+
+
+def first(count: int, replies: Iterator[tuple[int, str | None]]) -> list[tuple[int, str | None]]:
+    return [reply for _, reply in zip(range(count), replies, strict=False)]
+
+
+@pytest.mark.parametrize("empty_lines", range(4))
+def test_each_request_gets_its_own_answer_wherever_the_first_was_cut(catalog: Tiers, empty_lines: int) -> None:
+    """Asked for Whale, told Whale."""
+    request = b"\r\n" * empty_lines + BIRD
+    for cut in range(1, len(request)):
+        replies = ask(catalog, request[:cut], request[cut:] + TUX, WHALE)
+        assert first(3, replies) == [(200, "Bird"), (200, "Tux"), (200, "Whale")], cut
+
+
+@pytest.mark.parametrize("hostile", SMALL, ids=lambda hostile: hostile.name)
+def test_a_hostile_request_in_two_pieces_is_refused_or_answered_and_the_next_one_told_apart(
+    catalog: Tiers, hostile: Hostile
+) -> None:
+    for cut in (len(hostile.request) // 2, max(0, len(hostile.request) - 2)):
+        data = b"\r\n\r\n" + hostile.request
+        replies = first(2, ask(catalog, data[: cut + 4], data[cut + 4 :] + WHALE))
+        assert replies or None in hostile.statuses
+        assert all(status in hostile.statuses for status, _ in replies[:1])
+        assert replies[1:] in ([], [(200, "Whale")])
+
+
+def test_the_corpus_has_many_that_are_small() -> None:
+    assert len(SMALL) > 100

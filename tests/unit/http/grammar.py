@@ -1,0 +1,149 @@
+"""Streams of requests: valid ones, and such as have odd parts and were tampered with."""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import TypeVar
+
+import hypothesis.strategies as st
+
+T = TypeVar("T")
+
+METHODS = [b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"DELETE", b"A", b"PATCH"]
+ODD_METHODS = [b"", b"get", b"P@ST", b"M-SEARCH", b"A" * 20, b"A" * 21, b"CONNECT", b"TRACE", b"G\0T", b"PRI", b"\xc4B"]
+TARGETS = [
+    b"/", b"/products/Tux", b"/Tux/1?k=v&w=%20", b"/%C3%BC%2F", b"/a;b=c,d", b"/?", b"//a/b", b"/a?b?c", b"/%zz",
+    b"http://a/products/Tux", b"http://a:80?q", b"HTTP://[::1]:80/", b"https://a.example", b"/\"'<>{}|\\^`[]",
+]  # fmt: skip
+ODD_TARGETS = [
+    b"", b"*", b"a:80", b"products/Tux", b"/a#b", b"#", b"/a b", b"/\xc3\xbc", b"/\x7f", b"/a\tb", b"ftp://a/b",
+    b"http://", b"http:///a", b"http://u:p@a/b", b"http://[::1/a", b"http://a b/", b"/" + b"x" * 4_100, b"http:/a",
+    b"//", b"http://]/", b"http://a:b/", b"http://a:80:80/", b"mailto:a", b"http://a\\b/", b"?a",
+]  # fmt: skip
+VERSIONS = [b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/1.2"]
+ODD_VERSIONS = [
+    b"", b"HTTP/1.9", b"HTTP/2.0", b"HTTP/0.9", b"HTTP/1.10", b"HTTP/01.1", b"http/1.1", b"HTTP/1.", b"HTTP/1,1",
+    b"HTTP/1.1 ", b"RTSP/1.0", b"ICE/1.0", b"HTTP/ 1.1", b"HTTP/1.\xb2",
+]  # fmt: skip
+HOSTS = [b"a", b"a:80", b"", b"[::1]:6060", b"shop.example", b"127.0.0.1:6060", b"A.b-c_d"]
+ODD_HOSTS = [
+    b"a, b", b"a b", b"a/b", b"http://a", b"[::1", b"a:b", b"u@a", b"a,b", b"\xe9", b"a:80:80", b"[]", b"a?b", b"a#",
+]  # fmt: skip
+CONNECTIONS = [
+    b"close", b"keep-alive", b"Keep-Alive", b"TE, close", b"TE", b"close, keep-alive", b", ,close ,", b"CLOSE", b"",
+]  # fmt: skip
+ODD_CONNECTIONS = [b"closed", b'"close"', b"close;a", b"close keep-alive", b"upgrade", b"cl\xf6se"]
+CODINGS = [
+    b"chunked", b"Chunked", b"gzip", b"identity", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked", b"",
+    b"xchunked", b'"chunked"', b"chunked;a=b", b"\x0bchunked", b"chunked,", b",chunked", b"x-gzip", b"trailers",
+]  # fmt: skip
+ODD_LENGTHS = [
+    b"", b"-1", b"+3", b"0x3", b"3, 3", b"3,4", b"1_0", b"3.0", b"\xb3", b"\xb2", b"9" * 18, b"9" * 19, b"9" * 25,
+    b"00", b"003", b"65536", b"65537", b"1 2", b"\xa03", b"3\x0c", b"0" * 17 + b"3", b"0" * 18 + b"3",
+]  # fmt: skip
+EXPECTATIONS = [b"100-continue", b"100-Continue"]
+ODD_EXPECTATIONS = [b"foo", b"100-continue, foo", b"", b"100-continue;a", b"200-ok"]
+NAMES = [
+    b"Accept", b"X-A", b"Cookie", b"!#$%&'*+-.^`|~09", b"X_A", b"Content_Length", b"User-Agent", b"Accept-Language",
+    b"X",
+]  # fmt: skip
+ODD_NAMES = [
+    b"Content-Type", b"", b"X A", b"X\0", b"X\xe9", b"X(", b" X", b"\tX", b"Host ", b"Content-Length\t", b"X:Y",
+    b"X\x7f", b'"X"', b"@",
+]  # fmt: skip
+VALUES = [b"a", b"", b"a, b", b"a b\tc", b"\xe9\xff\x80", b'"a:b"', b"a=1; b=2", b"'\\(){}[]<>@,;:/?="]
+ODD_VALUES = [
+    b"a\0b", b"a\rb", b"a\nb", b"a\x7f", b"a\x0bb", b"a\x0c", b"a\x1b", b"\x01", b"x" * 8_190, b"a\r\n b",
+    b"a\r\n\tb",
+]  # fmt: skip
+BODIES = [
+    b"", b"abc", b"\r\n", b"\r\n\r\n", b"GET /in-a-body HTTP/1.1\r\nHost: a\r\n\r\n", b"0\r\n\r\n", b"x" * 100,
+    b"\0\xff",
+]  # fmt: skip
+CHUNKS = [b"0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n", b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n"]
+SPLICES = [
+    b"\r", b"\n", b"\r\n", b"\0", b" ", b"\t", b":", b"\x80", b"\xff", b"\x0b", b"\x0c", b"\x7f", b"#", b",",
+    b"\r\n ", b"\r\n\t", b"\n\n", b"\r\r", b"\r\n\r\n", b"\x85", b"\xa0", b"_", b"%", b"a", b"0", b"?", b"@",
+    b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"Host: b\r\n", b"Connection: close\r\n",
+    b"HTTP/1.0", b"\r\nX: y",
+]  # fmt: skip
+PADS = [b"", b" ", b" ", b" ", b"\t", b" \t "]
+ODD_GAPS = [b"  ", b"\t", b"", b" \t", b"\x0b", b"\r"]
+ODD_LINE_ENDS = [b"\n", b"\r", b"\n\r", b"\r\r\n", b"", b" \r\n", b"\r\n\r\n"]
+EMPTY_LINES = [b"", b"", b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n"]
+
+
+class Dice:
+    """Puts streams together; `number_below` throws. An odd part comes now and then, unless `odds` is 0."""
+
+    def __init__(self, number_below: Callable[[int], int], odds: int) -> None:
+        self._number_below = number_below
+        self._odds = odds
+
+    def one(self, usual: Sequence[T], odd: Sequence[T] = ()) -> T:
+        parts = odd if odd and self._odds and self.happens(self._odds) else usual
+        return parts[self._number_below(len(parts))] if len(parts) > 1 else parts[0]
+
+    def happens(self, one_in: int) -> bool:
+        return self._number_below(one_in) == 1
+
+    def stream(self) -> bytes:
+        return b"".join(self.request() for _ in range(self.one([1, 2, 2, 3])))
+
+    def request(self) -> bytes:
+        version, body = self.one(VERSIONS, ODD_VERSIONS), self.one(BODIES)
+        names = [self.one(NAMES, ODD_NAMES) for _ in range(self.one([0, 1, 1, 2, 3]))]
+        fields = [(name, self.one(VALUES, ODD_VALUES)) for name in names]
+        if version != b"HTTP/1.0" or self.happens(2):
+            fields += [(b"Host", self.one(HOSTS, ODD_HOSTS))] * self.one([1], [0, 2])
+        if body or self.happens(4):
+            fields += [(b"Content-Length", self.one([b"%d" % len(body)], ODD_LENGTHS))] * self.one([1], [0, 2])
+        if self.happens(3):
+            fields += [(b"Connection", self.one(CONNECTIONS, ODD_CONNECTIONS)) for _ in range(self.one([1, 1, 2]))]
+        if self._odds and self.happens(10):
+            fields += [(b"Transfer-Encoding", self.one(CODINGS)) for _ in range(self.one([1, 1, 2]))]
+            body = self.one([body, *CHUNKS])
+        if self.happens(12):
+            fields.append((b"Expect", self.one(EXPECTATIONS, ODD_EXPECTATIONS)))
+        for _ in fields:
+            fields.insert(self._number_below(len(fields)), fields.pop())
+        lines = [self._line(name, value) for name, value in fields]
+        begin = self.one(METHODS, ODD_METHODS), self.one(TARGETS, ODD_TARGETS), version
+        first = begin[0] + self.one([b" "], ODD_GAPS) + begin[1] + self.one([b" "], ODD_GAPS) + begin[2]
+        end = self.one([b"\r\n"], ODD_LINE_ENDS)
+        return self.one(EMPTY_LINES) + first + self.one([b"\r\n"], ODD_LINE_ENDS) + b"".join(lines) + end + body
+
+    def _line(self, name: bytes, value: bytes) -> bytes:
+        return name + b":" + self.one(PADS) + value + self.one(PADS) + self.one([b"\r\n"], ODD_LINE_ENDS)
+
+    def tampered(self, data: bytes) -> bytes:
+        """The stream spliced, torn, doubled or cut, in up to three places."""
+        for _ in range(self.one([0, 1, 1, 2, 3])):
+            start = self._number_below(len(data) + 1)
+            end = min(len(data), start + self.one([0, 1, 1, 2, 7, 30]))
+            kind = self.one(["splice", "splice", "replace", "delete", "repeat", "truncate"])
+            middle = {"delete": b"", "truncate": b"", "repeat": data[start:end] * 2}.get(kind)
+            if middle is None:
+                middle = self.one(SPLICES) + (data[start:end] if kind == "splice" else b"")
+            data = data[:start] + middle + (b"" if kind == "truncate" else data[end:])
+        return data
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    """One to three requests with odd parts in them, tampered with."""
+    dice = Dice(lambda below: draw(st.integers(0, below - 1)), odds=25)
+    return dice.tampered(dice.stream())
+
+
+def valid_streams(seed: int, count: int) -> Iterator[bytes]:
+    """One to three valid requests each time."""
+    dice = Dice(Random(seed).randrange, odds=0)
+    for _ in range(count):
+        yield dice.stream()
+
+
+def odd_streams(seed: int, count: int) -> Iterator[bytes]:
+    """As `streams`, a hundred times as fast, but a failure does not shrink."""
+    dice = Dice(Random(seed).randrange, odds=25)
+    for _ in range(count):
+        yield dice.tampered(dice.stream())
