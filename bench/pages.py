@@ -57,7 +57,7 @@ def _get(path: str) -> list[Request]:
     return [Request("GET", path)]
 
 
-_NAMES = json.dumps({"names": ["Tux", "nobody sells this"]})
+_NAMES = json.dumps(["Tux", "nobody sells this"])
 # After Tux, by name, come the longest names. No name has a q, and each has an o.
 CONTROL = Beside("one product, /products/Tux", 64, _get("/products/Tux"))
 LOADS = (
@@ -71,7 +71,7 @@ LOADS = (
     Beside("a search that finds all", 8, _get("/products?limit=1000&q=product"), barred=True),
     Beside("the last names", 64, _get(f"/products?after={quote(chr(0x10FFFF) * 64)}"), barred=True),
     Beside("an order, /orders/0", 64, _get("/orders/0"), barred=True),
-    Beside("/lookups at the catalog", 64, [Request("POST", "/lookups", _NAMES)], tier="catalog"),
+    Beside("/v1/lookups at the catalog", 64, [Request("POST", "/v1/lookups", _NAMES)], tier="catalog"),
     Beside("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
     Beside("python -m db audit", 1, command="audit", barred=True),
     Beside("python -m db backup", 1, command="backup", barred=True),

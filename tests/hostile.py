@@ -177,8 +177,8 @@ PATHS = [
 ]
 
 
-def sales(**changed: object) -> bytes:
-    return json.dumps({"sales": [{"key": "hostile", "name": "Tux", "quantity": 1} | changed]}).encode()
+def row(key: object = "hostile", name: object = "Tux", quantity: object = 1, *more: object) -> bytes:
+    return json.dumps([[key, name, quantity, *more]]).encode()
 
 
 # The calls between the tiers, each sent to all three paths and all three tiers.
@@ -188,26 +188,40 @@ BODIES = [
     ("arrays in arrays", b"[" * 30_000),
     ("arrays in arrays, closed", b"[" * 30_000 + b"]" * 30_000),
     ("objects in objects", b'{"sales":' * 7_000),
-    ("a name of 60,000 characters", sales(name="x" * 60_000)),
-    ("a huge quantity", sales().replace(b": 1}", b": " + b"9" * 5_000 + b"}")),
-    ("an infinite quantity", sales().replace(b": 1}", b": 1e999}")),
-    ("a quantity that is true", sales(quantity=True)),
-    ("a quantity that is not a number", sales().replace(b": 1}", b": NaN}")),
-    ("a key with a line end", sales(key="a\nb")),
-    ("half of a surrogate pair", sales().replace(b"Tux", b"\\ud800")),
-    ("a NUL in a name", sales(name="Tux\0")),
-    ("a member too many", sales(price_cents=1)),
-    ("a member twice", sales().replace(b'"key"', b'"key": "other", "key"')),
-    ("UTF-16", sales().decode().encode("utf-16")),
-    ("UTF-8 that is none", b'{"names": ["\xff"]}'),
-    ("names that are none", b'{"names": [null, 1, {}]}'),
-    ("1,000 names", json.dumps({"names": ["x"] * 1_000}).encode()),
-    ("1,000 sales", json.dumps({"sales": [{}] * 1_000}).encode()),
+    ("a name of 60,000 characters", row(name="x" * 60_000)),
+    ("a huge quantity", row().replace(b", 1]", b", " + b"9" * 5_000 + b"]")),
+    ("an infinite quantity", row().replace(b", 1]", b", 1e999]")),
+    ("a quantity that is true", row(quantity=True)),
+    ("a quantity that is not a number", row().replace(b", 1]", b", NaN]")),
+    ("a quantity with a fraction", row(quantity=1.0)),
+    ("a quantity in quotes", row(quantity="1")),
+    ("a key with a line end", row(key="a\nb")),
+    ("half of a surrogate pair", row().replace(b"Tux", b"\\ud800")),
+    ("a NUL in a name", row(name="Tux\0")),
+    ("a cell too many", row("hostile", "Tux", 1, 1)),
+    ("a cell too few", json.dumps([["hostile", "Tux"]]).encode()),
+    ("a row in a row", json.dumps([[["hostile", "Tux", 1]]]).encode()),
+    ("an object for a row", json.dumps([{"key": "hostile", "name": "Tux", "quantity": 1}]).encode()),
+    ("a member twice", b'[{"key": "other", "key": "hostile", "name": "Tux", "quantity": 1}]'),
+    ("an object for the rows", json.dumps({"sales": [["hostile", "Tux", 1]]}).encode()),
+    ("a comma behind the last row", row().replace(b"]]", b"],]")),
+    ("more behind the rows", row() + row()),
+    ("a byte order mark", b"\xef\xbb\xbf" + row()),
+    ("UTF-16", row().decode().encode("utf-16")),
+    ("UTF-8 that is none", b'["\xff"]'),
+    ("names that are none", b"[null, 1, {}]"),
+    ("1,000 names", json.dumps(["x"] * 1_000).encode()),
+    ("1,000 sales", json.dumps([["hostile", "Tux", 1]] * 1_000).encode()),
 ]
 CALLS = [
     Hostile(f"{name}, at {path.decode()}", body(path, content), (400, 404, 405))
     for name, content in BODIES
-    for path in (b"/buys", b"/sales", b"/lookups")
+    for path in (b"/v1/buys", b"/v1/sales", b"/v1/lookups")
+]
+# A call of another version must not be taken for one of this, nor for a decrement.
+CALLS += [
+    Hostile(f"a call of another version, {path.decode()}", body(path, row()), (400, 404, 405))
+    for path in (b"/v0/sales", b"/v2/sales", b"/v2/buys", b"/v01/sales", b"/v1/sales/", b"/v1//sales", b"/V1/sales")
 ]
 
 CORPUS = [*FRAMING, *HEADERS, *REQUEST_LINES, *PATHS, *CALLS]

@@ -3,28 +3,20 @@
 import logging
 from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import NotFound
+
 from conf.settings import Settings, load
 from db.catalog import CatalogStore
 from db.pairing import CATALOG_NAME, require_whole
 from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_name
-from wsgi_apps import queries
+from wsgi_apps import queries, wire
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.guarded import guarded
 from wsgi_apps.origin import TierGate
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
-from wsgi_apps.wire import (
-    buys_of,
-    found_json,
-    introduction_json,
-    last_order_of,
-    mark_of,
-    names_of,
-    product_json,
-    sale_json,
-)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -55,32 +47,35 @@ class CatalogApp(App):
         rules = [
             Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
-            Rule("/lookups", methods=["POST"], endpoint=self.lookup),
-            Rule("/store", methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
-            Rule("/sales", methods=["POST"], endpoint=in_thread(self.sell, sellers)),
+            Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
+            Rule(wire.STORE, methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
+            Rule(wire.SALES, methods=["POST"], endpoint=in_thread(self.sell, sellers)),
+            # Of another version; else they would be decrements of a product of that name.
+            *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
         readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
         super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
-        return Reply({"data": product_json(self._catalog.product(parse_name(name)))})
+        return Reply({"data": wire.product_json(self._catalog.product(parse_name(name)))})
 
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
 
     def lookup(self, request: Request) -> Reply:
         """For the front end: what many shoppers ask at once."""
-        return Reply({"data": [found_json(found) for found in self._catalog.lookup(names_of(request.whole_body))]})
+        found = self._catalog.lookup(wire.decode_names(request.whole_body))
+        return Reply({"data": [wire.encode_found(product) for product in found]})
 
     def introduce(self, request: Request) -> Reply:
         """For the order tier: which store this is, so that it buys from its own and from no other."""
-        return Reply({"data": introduction_json(self._catalog.introduce(last_order_of(request.headers)))})
+        return Reply({"data": wire.introduction_json(self._catalog.introduce(wire.last_order_of(request.headers)))})
 
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""
-        sales = self._catalog.sell(buys_of(request.whole_body), log=mark_of(request.headers))
-        return Reply({"data": [sale_json(sale) for sale in sales]})
+        sales = self._catalog.sell(wire.decode_buys(request.whole_body), log=wire.mark_of(request.headers))
+        return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
         """A direct decrement: pieces leave the stock without an order. The replies are documented."""
@@ -90,6 +85,10 @@ class CatalogApp(App):
         if isinstance(sale, StoreError):
             raise sale
         return Reply({"message": "order has been placed"})
+
+
+def not_found(_request: Request, version: int) -> Reply:
+    raise NotFound(f"version {version}")
 
 
 def create_app() -> "WSGIApplication":

@@ -10,25 +10,12 @@ from domain.isolation import answer_each
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order
+from wsgi_apps import wire
 from wsgi_apps.errors import STATUS, error_of
-from wsgi_apps.peer import Peer, decode_json
-from wsgi_apps.wire import (
-    MAX_NAMES,
-    buys_body,
-    found_of,
-    introduction_of,
-    last_order_headers,
-    mark_headers,
-    names_body,
-    order_of,
-    page_of,
-    placed_in_batch_of,
-    sale_of,
-)
+from wsgi_apps.tier_client import TierClient, decode_json
 
 T = TypeVar("T")
 
-_JSON = {"Content-Type": "application/json"}
 # What the readers in wire.py raise for it.
 _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
@@ -36,8 +23,8 @@ _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 class HttpCatalog:
     """The catalog tier. It is asked again while it does not answer, if `retry`; a page is asked for once."""
 
-    def __init__(self, peer: Peer, *, retry: bool = True) -> None:
-        self._peer = peer
+    def __init__(self, client: TierClient, *, retry: bool = True) -> None:
+        self._client = client
         self._retry = retry
 
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
@@ -46,19 +33,19 @@ class HttpCatalog:
         Raises Unavailable when there is none at all.
         """
         distinct = list(dict.fromkeys(names))
-        found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, within_s), strict=True))
+        found = dict(zip(distinct, answer_each(self._lookup, distinct, wire.MAX_NAMES, within_s), strict=True))
         return [found[name] for name in names]
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
         """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._peer.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
+        return _read(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        answer = self._peer.call("GET", "/store", headers=last_order_headers(last_order), within_s=within_s)
+        answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
         try:
-            return _read(answer, lambda body: introduction_of(body["data"]))
+            return _read(answer, lambda body: wire.introduction_of(body["data"]))
         except StoreError as error:
             raise Unavailable from error
 
@@ -70,26 +57,27 @@ class HttpCatalog:
         Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
         about them at the right one.
         """
-        answer = self._ask("/sales", buys_body(buys), within_s, mark_headers(log))
+        answer = self._ask(wire.SALES, wire.encode_buys(buys), within_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
-        return _read_each(answer, sale_of, count=len(buys))
+        return _read_each(answer, wire.decode_sale, count=len(buys))
 
     def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
-        return _read_each(self._ask("/lookups", names_body(names), within_s), found_of, count=len(names))
+        return _read_each(
+            self._ask(wire.LOOKUPS, wire.encode_names(names), within_s), wire.decode_found, count=len(names)
+        )
 
     def _ask(
         self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        headers = {**_JSON, **headers} if headers else _JSON
-        return self._peer.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
+        return self._client.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
 
 
 class HttpOrders:
     """The order tier."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, client: TierClient) -> None:
+        self._client = client
 
     def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
         """Buy, once for each key: the order's number, or the no in its place, Unavailable where there is no answer.
@@ -101,12 +89,12 @@ class HttpOrders:
     def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
-        answer = self._peer.call("GET", f"/orders/{number}", headers=headers, retry=False)
-        return _read(answer, lambda body: order_of(body["data"]))
+        answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
+        return _read(answer, lambda body: wire.order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
-        answer = self._peer.call("POST", "/buys", headers=_JSON, body=buys_body(buys), within_s=within_s)
-        return _read_each(answer, placed_in_batch_of, count=len(buys))
+        answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
+        return _read_each(answer, wire.decode_placed, count=len(buys))
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
@@ -115,7 +103,7 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
         return decode_json(status, content_type, body)
     if content_type != "application/json":
         raise ValueError(f"a page of products is JSON, not {content_type}")
-    return page_of(body)
+    return wire.page_of(body)
 
 
 def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T | Unavailable]:

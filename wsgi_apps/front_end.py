@@ -12,9 +12,9 @@ from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.origin import ShopGate
-from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Later, Reply, in_thread
+from wsgi_apps.tier_client import TierClient
 from wsgi_apps.together import Together, only
 from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
 
@@ -78,8 +78,8 @@ class FrontEndApp(App):
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    catalog = Peer("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
-    orders = Peer("order tier", settings.order.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
+    catalog = TierClient("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
+    orders = TierClient("order tier", settings.order.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
     readiness = Readiness(
         {
             "catalog": lambda: catalog.require_ready(READY_TIMEOUT_S),

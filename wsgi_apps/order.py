@@ -21,12 +21,12 @@ from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.guarded import guarded
 from wsgi_apps.origin import TierGate
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
-from wsgi_apps.peer import Peer
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
+from wsgi_apps.tier_client import TierClient
 from wsgi_apps.together import Together, only
-from wsgi_apps.wire import buys_of, placed_in_batch_json, placed_json
+from wsgi_apps.wire import BUYS, decode_buys, encode_placed, placed_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -51,7 +51,7 @@ class OrderApp(App):
         buy.methods.remove("HEAD")  # Werkzeug lets HEAD in with GET, but a HEAD must never buy
         rules = [
             buy,
-            Rule("/buys", methods=["POST"], endpoint=self.buy_all),
+            Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
         super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
@@ -69,8 +69,8 @@ class OrderApp(App):
 
     def buy_all(self, request: Request) -> Later[Sequence[Placed]]:
         """For the front end: many buys, each by its own key, each with its own answer."""
-        placed = self._buys.ask(buys_of(request.whole_body))
-        return Later(placed, lambda answers: Reply({"data": [placed_in_batch_json(answer) for answer in answers]}))
+        placed = self._buys.ask(decode_buys(request.whole_body))
+        return Later(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
 
     def order(self, request: Request, number: str) -> Reply:
         """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
@@ -96,10 +96,10 @@ def prepare(settings: Settings) -> None:
     """Before the first worker: schema, and the buys that the last run left in doubt. Raises StartRefused."""
     if warning := require_whole(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
-    store, peer = _store(settings), _catalog(settings, tells_log=False)
+    store, client = _store(settings), _catalog(settings, tells_log=False)
     store.migrate()
     try:
-        catalog = PairedCatalog(store, HttpCatalog(peer))
+        catalog = PairedCatalog(store, HttpCatalog(client))
         with suppress(Unavailable):  # it may start a moment later, and is met then
             catalog.meet(MEETS_WITHIN_S)
         checkout = Checkout(store, catalog)
@@ -109,7 +109,7 @@ def prepare(settings: Settings) -> None:
     finally:
         # The workers are forked from here: they must inherit neither connection.
         store.close()
-        peer.close()
+        client.close()
 
 
 def start_recovery(settings: Settings) -> None:
@@ -124,7 +124,7 @@ class _Worker:
     """Shared by the requests and the recovery of a worker: the ways to both states, and the limit to refusals."""
 
     store: OrderStore
-    catalog: Peer
+    catalog: TierClient
     allowance: Allowance
 
 
@@ -141,6 +141,6 @@ def _store(settings: Settings) -> OrderStore:
     return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
 
 
-def _catalog(settings: Settings, *, tells_log: bool = True) -> Peer:
+def _catalog(settings: Settings, *, tells_log: bool = True) -> TierClient:
     address, secrets = settings.catalog.address, settings.secrets
-    return Peer("catalog", address, deadline_s=DEADLINE_S, secrets=secrets, tells_log=tells_log)
+    return TierClient("catalog", address, deadline_s=DEADLINE_S, secrets=secrets, tells_log=tells_log)

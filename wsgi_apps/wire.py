@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from werkzeug.datastructures import Headers
@@ -12,8 +12,17 @@ from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreErr
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.values import MAX_KEY_CHARACTERS, Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
-from wsgi_apps.errors import error_json, error_of, status_of
-from wsgi_apps.json_body import check, members, parse_object
+from wsgi_apps.errors import error_of, status_of
+
+T = TypeVar("T")
+
+# The release of the calls that only tiers make. They have it in their path, for two releases of the tiers meet during
+# an upgrade. Whoever changes the form of a call, or of its reply, adds one to it, and has the tier that is asked serve
+# the version before as well, for one release. So the tiers behind are upgraded first: catalog, order tier, front end.
+# One that is asked for a version that it does not know answers 404 "not found", which says nothing about a buy.
+VERSION = 1
+CALLS = ("buys", "sales", "lookups", "store")
+BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
 
 # So many of the longest names fit the 64 KiB that a tier accepts as a body.
 MAX_NAMES = 240
@@ -24,15 +33,13 @@ MAX_PAGE_BYTES = 512 * 1024
 # Of a key in a header: all that a shopper's key may have, but for the % that begins an escape.
 _AS_THEY_ARE = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
 
 def product_json(product: Product) -> dict[str, Any]:
     return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
-
-
-def product_of(value: Any) -> Product:
-    return Product(value["name"], round(value["price"] * 100), value["quantity"])
 
 
 def page_of(body: bytes) -> bytes:
@@ -65,53 +72,90 @@ def placed_json(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
-def buys_body(buys: Sequence[Buy]) -> bytes:
-    sales = [{"key": buy.key, "name": buy.product, "quantity": buy.quantity} for buy in buys]
-    return json.dumps({"sales": sales}, ensure_ascii=False).encode()
+# What travels between the tiers many in a call does so as rows: no member can stand twice in one, and they take half of
+# the time. Of the numbers, a standard parser takes NaN: check() refuses it where an int is due, like true.
 
 
-def buys_of(body: bytes) -> list[Buy]:
+def _parse_rows(body: bytes, most: int, what: str) -> list[Any]:
+    """The JSON array in a request's body, of at most so many elements. Raises Invalid, naming `what` they are."""
+    try:
+        value = json.loads(str(body, "utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    rows: list[Any] = check(value, list, "the body")
+    if len(rows) > most:
+        raise Invalid(f"more than {most} {what} in a call")
+    return rows
+
+
+def check(value: object, kind: type[T], what: str) -> T:
+    """The same value. Raises Invalid, naming `what`, unless it is exactly a `kind`: true is no int here."""
+    if type(value) is not kind:
+        raise Invalid(f"{what} is not {_JSON_NAMES[kind]}")
+    return value
+
+
+_JSON_NAMES = {list: "an array", str: "a string", int: "a whole number", bool: "a boolean"}
+
+
+def encode_buys(buys: Sequence[Buy]) -> bytes:
+    return _to_json([[buy.key, buy.product, buy.quantity] for buy in buys]).encode()
+
+
+def decode_buys(body: bytes) -> list[Buy]:
     """The buys in a request's body. Raises Invalid."""
-    [sales] = members(parse_object(body), "the body", sales=list)
-    if len(sales) > MAX_BATCH:
-        raise Invalid(f"more than {MAX_BATCH} sales in a call")
-    return [_buy_of(sale) for sale in sales]
+    return [_decode_buy(row) for row in _parse_rows(body, MAX_BATCH, "buys")]
 
 
-def _buy_of(value: object) -> Buy:
-    key, name, quantity = members(value, "a sale", key=str, name=str, quantity=int)
+def _decode_buy(row: object) -> Buy:
+    if type(row) is not list or len(row) != 3:
+        raise Invalid("a buy is not an array of its key, name and quantity")
+    key, name, quantity = check(row[0], str, "a key"), check(row[1], str, "a name"), check(row[2], int, "a quantity")
     return Buy(parse_key(key), parse_name(name), check_quantity(quantity))
 
 
-def names_body(names: Sequence[str]) -> bytes:
-    return json.dumps({"names": list(names)}, ensure_ascii=False).encode()
+def encode_names(names: Sequence[str]) -> bytes:
+    return _to_json(list(names)).encode()
 
 
-def names_of(body: bytes) -> list[str]:
+def decode_names(body: bytes) -> list[str]:
     """The names in a request's body. Raises Invalid."""
-    [names] = members(parse_object(body), "the body", names=list)
-    if len(names) > MAX_NAMES:
-        raise Invalid(f"more than {MAX_NAMES} names in a call")
-    return [parse_name(check(name, str, "a name")) for name in names]
+    return [parse_name(check(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
 
 
-def found_json(found: Product | ProductNotFound) -> dict[str, Any] | None:
-    return None if isinstance(found, ProductNotFound) else product_json(found)
+def encode_found(found: Product | ProductNotFound) -> list[Any] | None:
+    return None if isinstance(found, ProductNotFound) else [found.name, found.price_cents, found.quantity]
 
 
-def found_of(value: Any) -> Product | ProductNotFound:
-    return ProductNotFound() if value is None else product_of(value)
+def decode_found(value: Any) -> Product | ProductNotFound:
+    """Raises ValueError for anything else."""
+    if value is None:
+        return ProductNotFound()
+    name, price_cents, quantity = check(value, list, "a product")
+    return Product(check(name, str, "a name"), check(price_cents, int, "a price"), check(quantity, int, "a quantity"))
 
 
-def sale_json(sale: Sale | Unavailable) -> dict[str, Any]:
-    return {"price_cents": sale.price_cents} if isinstance(sale, Sold) else _error_json(sale)
+def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
+    """A price in cents, or an error: its status, its message, and its own Retry-After if it has one."""
+    return sale.price_cents if isinstance(sale, Sold) else _encode_error(sale)
 
 
-def sale_of(value: Any) -> Sale:
+def decode_sale(value: Any) -> Sale:
     """How one buy ended. Raises ValueError for anything but a definite answer."""
-    if "price_cents" in value:
-        return Sold(check(value["price_cents"], int, "price_cents"))
-    return _no_of(value)
+    return Sold(value) if type(value) is int and value >= 0 else _definite(_decode_error(value))
+
+
+def encode_placed(placed: Placed) -> int | list[Any]:
+    """The number of an order, or an error."""
+    return placed if isinstance(placed, int) else _encode_error(placed)
+
+
+def decode_placed(value: Any) -> Placed:
+    """How one buy ended, or that it has no answer now. Raises ValueError for anything else."""
+    if type(value) is int and value >= 0:
+        return value
+    error = _decode_error(value)
+    return error if isinstance(error, Unavailable) else _definite(error)
 
 
 def introduction_json(catalog: Introduction) -> dict[str, Any]:
@@ -152,36 +196,20 @@ def mark_of(headers: Headers) -> LogMark | None:
     return None if store is None else LogMark(store, last_order_of(headers))
 
 
-def placed_in_batch_json(placed: Placed) -> dict[str, Any]:
-    return {"order_number": str(placed)} if isinstance(placed, int) else _error_json(placed)
+def _encode_error(error: StoreError) -> list[Any]:
+    # The Retry-After of a reply would speak of the whole batch.
+    return [status_of(error), error.message, error.retry_after_s if isinstance(error, Unavailable) else None]
 
 
-def placed_in_batch_of(value: Any) -> Placed:
-    """How one buy ended, or that it has no answer now. Raises ValueError for anything else."""
-    if "order_number" in value:
-        return int(value["order_number"])
-    error = _error_of(value)
-    if not isinstance(error, Unavailable):
-        return _no_of(value)
-    retry_after_s = value["error"].get("retry_after_s")
-    error.retry_after_s = None if retry_after_s is None else check(retry_after_s, int, "retry_after_s")
+def _decode_error(value: Any) -> StoreError | None:
+    status, message, retry_after_s = check(value, list, "an error")
+    error = error_of(check(status, int, "a status"), message)
+    if isinstance(error, Unavailable) and retry_after_s is not None:
+        error.retry_after_s = check(retry_after_s, int, "Retry-After")
     return error
 
 
-def _error_json(error: StoreError) -> dict[str, Any]:
-    body = error_json(status_of(error), error.message)
-    if isinstance(error, Unavailable) and error.retry_after_s is not None:
-        # A header would speak of the whole batch.
-        body["error"]["retry_after_s"] = error.retry_after_s
-    return body
-
-
-def _no_of(value: Any) -> Refused | KeyReused:
-    error = _error_of(value)
+def _definite(error: StoreError | None) -> Refused | KeyReused:
     if not isinstance(error, Refused | KeyReused):
-        raise ValueError(f"not a definite answer: {value!r}")
+        raise ValueError(f"not a definite answer: {error!r}")
     return error
-
-
-def _error_of(value: Any) -> StoreError | None:
-    return error_of(value["error"]["code"], value["error"]["message"])

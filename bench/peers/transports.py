@@ -1,4 +1,4 @@
-"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.peer.Peer`.
+"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.tier_client.TierClient`.
 
 They do not retry, and know no TIER_SECRET: the store that is measured has none.
 """
@@ -11,7 +11,7 @@ import urllib3
 
 from conf.addresses import Address
 from wsgi_apps import front_end, order
-from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
+from wsgi_apps.tier_client import Answer, Decode, NoAnswer, TierClient
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _JSON = {"Content-Type": "application/json"}
 
 
-class HttpClientPeer(Peer):
-    """On http.client, its connections kept as `Peer` keeps its own."""
+class OnHttpClient(TierClient):
+    """On http.client, its connections kept as `TierClient` keeps its own."""
 
     def __init__(self, name: str, address: Address, **options: Any) -> None:
         super().__init__(name, address, **options)
@@ -47,7 +47,7 @@ class HttpClientPeer(Peer):
             return NoAnswer()
 
 
-class Urllib3Peer(Peer):
+class OnUrllib3(TierClient):
     """On urllib3's pool of connections to one host, without its retries."""
 
     def __init__(self, name: str, address: Address, **options: Any) -> None:
@@ -67,17 +67,17 @@ class Urllib3Peer(Peer):
             return NoAnswer()
 
 
-PEERS: Mapping[str, type[Peer]] = {"http.client": HttpClientPeer, "urllib3": Urllib3Peer}
+CLIENTS: Mapping[str, type[TierClient]] = {"http.client": OnHttpClient, "urllib3": OnUrllib3}
 
 
 def create_front_end(library: str) -> "WSGIApplication":
     """The front end as gunicorn serves it, its calls over a library."""
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["Peer"] = PEERS[library]
+    vars(front_end)["TierClient"] = CLIENTS[library]
     return front_end.create_app()
 
 
 def create_order(library: str) -> "WSGIApplication":
     """The order tier, likewise."""
-    vars(order)["Peer"] = PEERS[library]
+    vars(order)["TierClient"] = CLIENTS[library]
     return order.create_app()

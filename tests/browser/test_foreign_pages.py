@@ -101,7 +101,7 @@ HELPERS = """
     const frame = add('iframe', {name: 'a-frame'});
     const p = add('p', {textContent: 'text'});
 """
-SALE = json.dumps({"sales": [{"key": "stolen", "name": "Tux", "quantity": 1}]})
+SALE = json.dumps([["stolen", "Tux", 1]])
 
 
 def ask(page: Page, tiers: Tiers, number: int, call: str) -> str:

@@ -18,8 +18,8 @@ from tests.books import Books
 from tests.steps import begin
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
-from wsgi_apps.peer import Peer
 from wsgi_apps.recovery import Recovery
+from wsgi_apps.tier_client import TierClient
 
 UNREADABLE = Buy("unreadable", "a\nb", 1)
 
@@ -32,8 +32,11 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
     def answer(request: Request) -> Response:
         return Response.from_app(app, request.environ, buffered=True)
 
-    with answering(answer) as port, closing(Peer("catalog", Address("127.0.0.1", port), deadline_s=10.0)) as peer:
-        yield Checkout(orders, HttpCatalog(peer))
+    with (
+        answering(answer) as port,
+        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=10.0)) as client,
+    ):
+        yield Checkout(orders, HttpCatalog(client))
 
 
 def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(

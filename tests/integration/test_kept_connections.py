@@ -14,7 +14,7 @@ from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.peer import Peer
+from wsgi_apps.tier_client import TierClient
 
 PATIENCE_S = 60.0
 
@@ -55,16 +55,16 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def asked(server: Orders) -> Iterator[Peer]:
+def asked(server: Orders) -> Iterator[TierClient]:
     """A client of this server."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    peer = Peer("order tier", Address("127.0.0.1", server.server_port), deadline_s=PATIENCE_S)
+    client = TierClient("order tier", Address("127.0.0.1", server.server_port), deadline_s=PATIENCE_S)
     try:
-        yield peer
+        yield client
     finally:
         server.go_on.set()
-        peer.close()
+        client.close()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -72,8 +72,8 @@ def asked(server: Orders) -> Iterator[Peer]:
 
 def test_calls_one_after_the_other_share_a_connection() -> None:
     server = Orders()
-    with asked(server) as peer:
-        assert [HttpOrders(peer).order(number).number for number in range(5)] == list(range(5))
+    with asked(server) as client:
+        assert [HttpOrders(client).order(number).number for number in range(5)] == list(range(5))
     assert len(server.connections) == 1
 
 
@@ -81,22 +81,22 @@ def test_calls_one_after_the_other_share_a_connection() -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long the client waited before it asked again, each time that it had to. It does not wait."""
     pauses: list[float] = []
-    monkeypatch.setattr("wsgi_apps.peer.time.sleep", pauses.append)
+    monkeypatch.setattr("wsgi_apps.tier_client.time.sleep", pauses.append)
     return pauses
 
 
 def test_a_connection_is_nobody_elses_before_its_reply_is_read(pauses: list[float]) -> None:
     """Else the next call would get the rest of this one's reply."""
     server = Orders(held="/orders/1")
-    with asked(server) as peer, ThreadPoolExecutor(1) as pool:
-        first = pool.submit(HttpOrders(peer).order, 1)
+    with asked(server) as client, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(HttpOrders(client).order, 1)
         try:
             assert server.half_way.wait(PATIENCE_S)
-            assert HttpOrders(peer).order(2).number == 2
+            assert HttpOrders(client).order(2).number == 2
         finally:
             server.go_on.set()
         assert first.result().number == 1
-        assert HttpOrders(peer).order(3).number == 3
+        assert HttpOrders(client).order(3).number == 3
     assert server.asked == ["/orders/1", "/orders/2", "/orders/3"]
     assert len(server.connections) == 2
     assert pauses == [], "nobody had to ask twice"
@@ -105,24 +105,24 @@ def test_a_connection_is_nobody_elses_before_its_reply_is_read(pauses: list[floa
 def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tier that was restarted has ended all of them, and each would cost a try."""
     tried: list[bool] = []
-    take = Peer._connection
+    take = TierClient._connection
 
-    def counting(peer: Peer) -> Any:
-        connection, is_kept = take(peer)
+    def counting(client: TierClient) -> Any:
+        connection, is_kept = take(client)
         tried.append(is_kept)
         return connection, is_kept
 
-    with asked(Orders()) as peer:
+    with asked(Orders()) as client:
         for number in range(3):
-            idle, peer._idle = peer._idle, []  # so that each call takes a new one
-            HttpOrders(peer).order(number)
-            peer._idle += idle
-        assert len(peer._idle) == 3
-        for connection in peer._idle:
+            idle, client._idle = client._idle, []  # so that each call takes a new one
+            HttpOrders(client).order(number)
+            client._idle += idle
+        assert len(client._idle) == 3
+        for connection in client._idle:
             assert connection.sock is not None
             connection.sock.close()
-        monkeypatch.setattr(Peer, "_connection", counting)
-        assert HttpOrders(peer).order(7).number == 7
+        monkeypatch.setattr(TierClient, "_connection", counting)
+        assert HttpOrders(client).order(7).number == 7
     assert tried == [True, False]
 
 
@@ -130,7 +130,7 @@ def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.
 def test_another_number_of_answers_than_of_questions_answers_none(
     monkeypatch: pytest.MonkeyPatch, answers: int
 ) -> None:
-    peer = Peer("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
-    monkeypatch.setattr(peer, "call", lambda *_, **__: (200, {"data": [{"price_cents": 1}] * answers}))
+    client = TierClient("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
+    monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
-        HttpCatalog(peer).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
+        HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])

@@ -24,7 +24,7 @@ from wsgi_apps.base import MAX_BODY_BYTES, App, new_key
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
-from wsgi_apps.wire import MAX_NAMES
+from wsgi_apps.wire import CALLS, MAX_NAMES
 
 
 @dataclass
@@ -268,17 +268,17 @@ def test_a_buy_that_asks_for_nothing_else_is_taken(
         ("front_end", "GET", "/health"),
         ("catalog", "GET", "/products/Tux"),
         ("catalog", "GET", "/health"),
-        ("catalog", "POST", "/lookups"),
-        ("catalog", "POST", "/sales"),
+        ("catalog", "POST", "/v1/lookups"),
+        ("catalog", "POST", "/v1/sales"),
         ("order", "GET", "/orders/0"),
         ("order", "GET", "/health"),
-        ("order", "POST", "/buys"),
+        ("order", "POST", "/v1/buys"),
     ],
 )
 def test_a_query_string_that_nothing_reads_is_400(tiers: Tiers, tier: str, method: str, path: str) -> None:
     tiers.front_end.post("/Tux/1", headers={"Idempotency-Key": "k"})
-    sale = {"key": "s", "name": "Tux", "quantity": 1}
-    body = {"/lookups": {"names": ["Tux"]}, "/sales": {"sales": [sale]}, "/buys": {"sales": [sale]}}.get(path)
+    buys = [["s", "Tux", 1]]
+    body = {"/v1/lookups": ["Tux"], "/v1/sales": buys, "/v1/buys": buys}.get(path)
     for query, status in (("?fields=price", 400), ("?", 200)):
         response = getattr(tiers, tier).open(path + query, method=method, json=body, headers={"Idempotency-Key": "k"})
         assert response.status_code == status
@@ -402,7 +402,7 @@ def test_the_key_of_a_refused_buy_shows_no_order(tiers: Tiers) -> None:
         ("POST", "/Tux/x"),
         ("PUT", "/products"),
         ("GET", "/orders/0"),
-        ("POST", "/lookups"),
+        ("POST", "/v1/lookups"),
         ("GET", "/a/b/c/d"),
     ],
 )
@@ -441,46 +441,68 @@ def test_a_mistake_of_ours_is_told_to_the_log_alone(catalog: CatalogStore, caplo
 
 
 def test_a_batch_of_sales_answers_each_by_itself(tiers: Tiers) -> None:
-    sales = [("a", "Tux", 1), ("b", "Nix", 1), ("c", "Tux", 1000), ("a", "Tux", 2)]
-    body = {"sales": [{"key": key, "name": name, "quantity": quantity} for key, name, quantity in sales]}
-    assert tiers.catalog.post("/sales", json=body).json == {
+    sales = [["a", "Tux", 1], ["b", "Nix", 1], ["c", "Tux", 1000], ["a", "Tux", 2]]
+    assert tiers.catalog.post("/v1/sales", json=sales).json == {
         "data": [
-            {"price_cents": 2599},
-            {"error": {"code": 404, "message": "product not found"}},
-            {"error": {"code": 404, "message": "out of stock"}},
-            {"error": {"code": 422, "message": "this Idempotency-Key was used for another product or quantity"}},
+            2599,
+            [404, "product not found", None],
+            [404, "out of stock", None],
+            [422, "this Idempotency-Key was used for another product or quantity", None],
         ]
     }
-    assert tiers.catalog.post("/sales", data=b"nonsense").status_code == 400
+    assert tiers.catalog.post("/v1/sales", data=b"nonsense").status_code == 400
 
 
 def test_a_batch_of_buys_answers_each_by_itself(tiers: Tiers) -> None:
-    buys = [("a", "Tux", 1), ("b", "Nix", 1), ("c", "Tux", 1000), ("a", "Tux", 2), ("d", "Tux", 1)]
-    body = {"sales": [{"key": key, "name": name, "quantity": quantity} for key, name, quantity in buys]}
-    assert tiers.order.post("/buys", json=body).json == {
+    buys = [["a", "Tux", 1], ["b", "Nix", 1], ["c", "Tux", 1000], ["a", "Tux", 2], ["d", "Tux", 1]]
+    assert tiers.order.post("/v1/buys", json=buys).json == {
         "data": [
-            {"order_number": "0"},
-            {"error": {"code": 404, "message": "product not found"}},
-            {"error": {"code": 404, "message": "out of stock"}},
-            {"error": {"code": 422, "message": "this Idempotency-Key was used for another product or quantity"}},
-            {"order_number": "1"},
+            0,
+            [404, "product not found", None],
+            [404, "out of stock", None],
+            [422, "this Idempotency-Key was used for another product or quantity", None],
+            1,
         ]
     }
-    assert tiers.order.post("/buys", data=b"nonsense").status_code == 400
+    assert tiers.order.post("/v1/buys", data=b"nonsense").status_code == 400
 
 
 def test_a_batch_of_names_answers_each_by_itself(tiers: Tiers) -> None:
-    assert tiers.catalog.post("/lookups", json={"names": ["Tux", "Nix"]}).json == {
-        "data": [{"name": "Tux", "price": 25.99, "quantity": 80}, None]
-    }
-    assert tiers.catalog.post("/lookups", json={"names": ["a/b"]}).status_code == 400
-    assert tiers.catalog.post("/lookups", json={"names": ["Tux"] * (MAX_NAMES + 1)}).status_code == 400
+    assert tiers.catalog.post("/v1/lookups", json=["Tux", "Nix"]).json == {"data": [["Tux", 2599, 80], None]}
+    assert tiers.catalog.post("/v1/lookups", json=["a/b"]).status_code == 400
+    assert tiers.catalog.post("/v1/lookups", json=["Tux"] * (MAX_NAMES + 1)).status_code == 400
 
 
 def test_a_batch_of_nothing_is_answered_by_nothing(tiers: Tiers) -> None:
-    assert tiers.order.post("/buys", json={"sales": []}).json == {"data": []}
-    assert tiers.catalog.post("/sales", json={"sales": []}).json == {"data": []}
-    assert tiers.catalog.post("/lookups", json={"names": []}).json == {"data": []}
+    assert tiers.order.post("/v1/buys", json=[]).json == {"data": []}
+    assert tiers.catalog.post("/v1/sales", json=[]).json == {"data": []}
+    assert tiers.catalog.post("/v1/lookups", json=[]).json == {"data": []}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("version", ["v0", "v2", "v10", "v999999"])
+def test_a_call_of_a_version_that_a_tier_does_not_know_is_not_found(tiers: Tiers, version: str, call: str) -> None:
+    """Not what it would be as a path of shoppers: a decrement of a product named v2 by a quantity that is none."""
+    for tier in (tiers.catalog, tiers.order):
+        response = tier.open(f"/{version}/{call}", method="GET" if call == "store" else "POST", json=[])
+        assert (response.status_code, error_of(response)) == (404, "not found")
+
+
+@pytest.mark.parametrize("name", ["v1", "v2", *CALLS])
+def test_a_product_with_the_name_of_a_call_or_of_its_version_is_sold(
+    tmp_path: Path, orders: OrderStore, name: str
+) -> None:
+    store = CatalogStore(tmp_path / "catalog.db")
+    store.migrate()
+    store.load([Product(name, 100, 3)])
+    checkout = Checkout(orders, store)
+    front_end, order = Client(FrontEndApp(store, checkout)), Client(OrderApp(checkout))
+    assert front_end.get(f"/products/{name}").status_code == 200
+    assert front_end.post(f"/{name}/1").status_code == 200
+    assert order.post(f"/products/{name}/1").status_code == 200
+    assert Client(CatalogApp(store)).post(f"/{name}/1").status_code == 200
+    assert store.product(name).quantity == 0
+    store.close()
 
 
 def test_keys_made_here_come_in_the_order_of_time_and_cannot_be_guessed() -> None:

@@ -11,7 +11,7 @@ from werkzeug.test import Client, EnvironBuilder
 from db.catalog import CatalogStore
 from domain.values import Buy
 from wsgi_apps.catalog import CatalogApp
-from wsgi_apps.wire import buys_body
+from wsgi_apps.wire import encode_buys
 
 THREADS = 3
 PATIENCE_S = 60.0
@@ -48,8 +48,8 @@ def app(catalog: CatalogStore) -> Iterator[CatalogApp]:
 def test_the_order_tier_queues_behind_neither_pages_nor_decrements(app: CatalogApp) -> None:
     sold: list[bytes] = []
     asking = threading.Thread(
-        target=lambda: sold.append(Client(app).post("/sales", data=buys_body([Buy("k", "Tux", 1)])).data)
+        target=lambda: sold.append(Client(app).post("/v1/sales", data=encode_buys([Buy("k", "Tux", 1)])).data)
     )
     asking.start()
     asking.join(timeout=PATIENCE_S / 2)
-    assert [json.loads(data) for data in sold] == [{"data": [{"price_cents": 2599}]}]
+    assert [json.loads(data) for data in sold] == [{"data": [2599]}]

@@ -203,11 +203,11 @@ def test_the_catalog_tier_tells_which_store_it_is_of(catalog: CatalogStore, tmp_
     client = Client(CatalogApp(catalog))
     catalog.sell([Buy("k", "Tux", 1)])
     for key, is_sold in (("k", True), ("unknown", False)):
-        answer = client.get("/store", headers={"Last-Order": key})
+        answer = client.get("/v1/store", headers={"Last-Order": key})
         assert answer.json == {
             "data": {"id": store_id(tmp_path / "catalog.db"), "newest_sold": ["k"], "has_last_order": is_sold}
         }
-    assert client.get("/store", headers={"Last-Order": "two, keys"}).status_code == 400
+    assert client.get("/v1/store", headers={"Last-Order": "two, keys"}).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,8 @@ def test_the_catalog_tier_sells_to_its_own_log_alone(
     catalog.sell([Buy("k", "Tux", 1)])
     own = store_id(tmp_path / "catalog.db")
     headers = {name: own if value == "own" and own else value for name, value in headers.items()}
-    sale = {"sales": [{"key": "new", "name": "Tux", "quantity": 1}]}
-    assert Client(CatalogApp(catalog)).post("/sales", json=sale, headers=headers).status_code == status
+    sale = [["new", "Tux", 1]]
+    assert Client(CatalogApp(catalog)).post("/v1/sales", json=sale, headers=headers).status_code == status
     assert catalog.product("Tux").quantity == (78 if status == 200 else 79)
 
 
@@ -244,14 +244,14 @@ def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
 def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog: CatalogStore, key: str) -> None:
     catalog.sell([Buy(key, "Tux", 1)])
     client, last = Client(CatalogApp(catalog)), last_order_headers(key)
-    answer = client.get("/store", headers=last)
+    answer = client.get("/v1/store", headers=last)
     assert (
         introduction_of((answer.json or {})["data"]) == catalog.introduce(key) and catalog.introduce(key).has_last_order
     )
     store = catalog.introduce(None).id
     assert store is not None
-    sale = {"sales": [{"key": "new", "name": "Tux", "quantity": 1}]}
-    assert client.post("/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
+    sale = [["new", "Tux", 1]]
+    assert client.post("/v1/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
 
 
 def test_a_shoppers_key_is_asked_for_as_it_is() -> None:

@@ -20,7 +20,7 @@ from wsgi_apps import order
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.recovery import OVERDUE_S, Recovery
-from wsgi_apps.wire import placed_in_batch_json, placed_in_batch_of, sale_of
+from wsgi_apps.wire import decode_placed, decode_sale, encode_placed
 
 BURST = 6
 PER_S = BURST / BURST_S
@@ -223,14 +223,14 @@ def test_a_buy_that_was_put_off_is_429_and_told_when_to_come_back(
 
 
 def test_a_buy_that_was_put_off_travels_and_is_never_taken_for_a_sale() -> None:
-    as_json = placed_in_batch_json(TooManyRefusals())
-    assert as_json == {"error": {"code": 429, "message": TooManyRefusals.message}}
-    assert placed_in_batch_of(as_json) == TooManyRefusals()
-    travelled = placed_in_batch_of(placed_in_batch_json(TooManyRefusals(retry_after_s=70)))
+    row = encode_placed(TooManyRefusals())
+    assert row == [429, TooManyRefusals.message, None]
+    assert decode_placed(row) == TooManyRefusals()
+    travelled = decode_placed(encode_placed(TooManyRefusals(retry_after_s=70)))
     assert isinstance(travelled, TooManyRefusals)
     assert travelled.retry_after_s == 70
     with pytest.raises(ValueError, match="not a definite answer"):
-        sale_of(as_json)
+        decode_sale(row)
     with pytest.raises(StoreError):
         raise TooManyRefusals
 
@@ -463,12 +463,10 @@ def test_a_flood_under_one_key_makes_no_line(clock: Clock) -> None:
 
 
 def test_each_in_a_batch_is_told_its_own_wait_by_way_of_both_tiers(exhausted: LimitedCheckout) -> None:
-    response = Client(OrderApp(exhausted)).post(
-        "/buys", json={"sales": [{"key": f"k{number}", "name": "Nix", "quantity": 1} for number in range(3)]}
-    )
+    response = Client(OrderApp(exhausted)).post("/v1/buys", json=[[f"k{number}", "Nix", 1] for number in range(3)])
     data = json.loads(response.text)["data"]
-    assert [placed["error"]["retry_after_s"] for placed in data] == [100, 200, 300]
-    placed = [placed_in_batch_of(value) for value in data]
+    assert [retry_after_s for _status, _message, retry_after_s in data] == [100, 200, 300]
+    placed = [decode_placed(value) for value in data]
     assert [one.retry_after_s for one in placed if isinstance(one, TooManyRefusals)] == [100, 200, 300]
 
 

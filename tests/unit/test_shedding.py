@@ -98,9 +98,9 @@ def test_the_catalog_sheds_pages_and_nothing_else_waits_behind_them(
     check_one_more_is_shed(app)
     client = Client(app)
     assert client.get("/products/Tux").status_code == 200
-    assert client.post("/lookups", json={"names": ["Tux"]}).status_code == 200
-    sale = client.post("/sales", json={"sales": [{"key": "k", "name": "Tux", "quantity": 1}]})
-    assert sale.json == {"data": [{"price_cents": 2599}]}
+    assert client.post("/v1/lookups", json=["Tux"]).status_code == 200
+    sale = client.post("/v1/sales", json=[["k", "Tux", 1]])
+    assert sale.json == {"data": [2599]}
     assert client.post("/Tux/1").status_code == 200
     check_all_come(slow, asked)
 

@@ -1,3 +1,6 @@
+import sys
+import unicodedata
+
 import pytest
 
 from domain.errors import Invalid
@@ -35,6 +38,17 @@ def test_a_name_is_measured_in_nfc() -> None:
 def test_a_bad_name_is_told_its_problem(text: str, problem: str) -> None:
     with pytest.raises(Invalid, match=problem):
         parse_name(text)
+
+
+def test_a_control_character_and_half_of_a_pair_are_the_only_characters_that_no_name_has_but_a_slash() -> None:
+    refused = []
+    for code_point in range(sys.maxunicode + 1):
+        try:
+            parse_name(chr(code_point))
+        except Invalid:
+            refused.append(chr(code_point))
+    everything = map(chr, range(sys.maxunicode + 1))
+    assert refused == [one for one in everything if unicodedata.category(one) in ("Cc", "Cs") or one == "/"]
 
 
 @pytest.mark.parametrize(

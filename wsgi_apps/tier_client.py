@@ -1,8 +1,8 @@
 """Another tier, over HTTP: kept-alive connections, and a deadline for each call."""
 
-import http.client
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,16 +13,19 @@ from conf.addresses import Address
 from conf.secret import Secrets
 from db import trouble
 from domain.errors import Unavailable
-from wsgi_apps.deadline import DeadlineConnection
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
+from wsgi_apps.tier_connection import TierConnection
 
 # From status, Content-Type and body to the meaning. Raises ValueError when they mean nothing.
 Decode = Callable[[int, str | None, bytes], Any]
 # By which a tier says that it does not accept another one, and where its operator looks.
 _REFUSALS = {
-    401: "is TIER_SECRET the same for both?",
-    403: "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
+    401: "does not accept this tier: is TIER_SECRET the same for both?",
+    403: "does not accept this tier: is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
 }
+# Of a path, where a 404 that is an answer to a question names what was not found.
+_UNKNOWN = "not found"
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 _log = logging.getLogger(__name__)
 
@@ -58,14 +61,11 @@ class NoAnswer:
     nobody_listens: bool = False
 
 
-class Peer:
+class TierClient:
     """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
 
     Asking again is safe for every call of this store: a query changes nothing and a buy carries its key. It is done
     with growing pauses and within a budget (retries.py), and not before the time that a Retry-After says.
-
-    On http.client, the cheapest of the three at hand: on urllib3 a lone shopper gets 11 % fewer queries, on requests
-    42 % (`make bench-transports`). It has no retries of its own, and reads no proxy settings.
     """
 
     def __init__(
@@ -81,9 +81,11 @@ class Peer:
         self._no_answer = f"the {name} does not answer, try again"
         self._address = address
         self._deadline_s = deadline_s
-        self._authorization = {"Authorization": secrets.authorization} if secrets else {}
-        self._is_refused = False
-        self._idle: list[DeadlineConnection] = []
+        # Of every request. The zone of an IPv6 address is a name of this machine's alone.
+        self._own_lines = [f"Host: {Address(address.host.partition('%')[0], address.port)}"]
+        self._own_lines += [f"Authorization: {secrets.authorization}"] if secrets else []
+        self._refused: str | None = None  # the path that the tier does not know, or "" when it accepts none of ours
+        self._idle: list[TierConnection] = []
         self._budget = RetryBudget()
         self._where = f"the {name} at {address}"
         self._lost: str | None = None  # what the log was told when it did not answer
@@ -102,11 +104,11 @@ class Peer:
     ) -> tuple[int, Any]:
         """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `within_s` if sooner.
 
-        It raises sooner where asking again would not help: not `retry`; the tier does not know our secret; it wants to
-        be left alone for longer than the deadline, or says so once too often; its answer is none to the question, for
-        which `decode` raises ValueError.
+        It raises sooner where asking again would not help: not `retry`; the tier does not know our secret, or the path;
+        it wants to be left alone for longer than the deadline, or says so once too often; its answer is none to the
+        question, for which `decode` raises ValueError. The `body` is JSON.
         """
-        headers = {**(headers or {}), **self._authorization}
+        headers = headers or {}
         deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
         self._budget.deposit()
         answer: Answer | NoAnswer = NoAnswer()
@@ -120,7 +122,7 @@ class Peer:
             answer = self._ask(method, path, headers, body, timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
-                    self._require_acceptance(answer.status)
+                    self._require_acceptance(path, answer)
                     return answer.status, answer.body
                 times_told_later += not answer.retry_after_s
                 if not answer.says_later or times_told_later == MAX_TIMES_TOLD_LATER:
@@ -131,7 +133,7 @@ class Peer:
 
     def require_ready(self, timeout_s: float) -> None:
         """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
-        answer = self._ask("GET", "/ready", self._authorization, None, timeout_s, decode_json)
+        answer = self._ask("GET", "/ready", {}, None, timeout_s, decode_json)
         if isinstance(answer, NoAnswer):
             raise Unavailable("does not answer")
         if not answer.is_definite:
@@ -177,14 +179,18 @@ class Peer:
         self._lost = None
         trouble.ends(self._where, f"{self._where} answers again")
 
-    def _require_acceptance(self, status: int) -> None:
-        """Raises Unavailable when the tier does not accept us, and tells the log when that begins."""
-        is_refused = status in _REFUSALS
-        if is_refused and not self._is_refused:
-            _log.error("the %s does not accept this tier: %s", self._name, _REFUSALS[status])
-        self._is_refused = is_refused
-        if is_refused:
+    def _require_acceptance(self, path: str, answer: Answer) -> None:
+        """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""
+        subject, why = "", _REFUSALS.get(answer.status)
+        if answer.status == 404 and _message(answer) == _UNKNOWN:
+            subject, why = path, f"does not know {path}: it is of another release; upgrade the tiers behind first"
+        if why is not None:
+            if self._refused is None:
+                self._refused = subject
+                _log.error("the %s %s", self._name, why)
             raise Unavailable(self._no_answer, retry_after_s=1)
+        if self._refused in ("", path):
+            self._refused = None
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
@@ -193,49 +199,54 @@ class Peer:
 
         A kept connection may have died since. Then the try is made on a new one, at once.
         """
+        request = self._encode(method, path, headers, body)
         connection, is_kept = self._connection()
-        connection.deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + timeout_s
         try:
-            response, data = _exchange(connection, method, path, body, headers)
-        except (OSError, http.client.HTTPException) as error:
+            reply = connection.exchange(request, deadline)
+        except OSError as error:
             connection.close()
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
-            left_s = connection.deadline - time.monotonic()
+            left_s = deadline - time.monotonic()
             if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
                 return self._ask(method, path, headers, body, left_s, decode)
             self._tell_lost(_why(error))
             return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:
             self._tell_found()
-        if not response.will_close:
+        if reply.closes:
+            connection.close()
+        else:
             self._idle.append(connection)
-        retry_after = response.getheader("Retry-After") if response.status >= 500 else None
+        retry_after = reply.headers.get("retry-after") if reply.status >= 500 else None
         try:
-            meaning = decode(response.status, response.getheader("Content-Type"), data)
-        except ValueError:
+            meaning = decode(reply.status, reply.headers.get("content-type"), reply.body)
+        except (ValueError, RecursionError):
             meaning = None
-        return Answer(response.status, meaning, parse_retry_after(retry_after))
+        return Answer(reply.status, meaning, parse_retry_after(retry_after))
 
-    def _connection(self) -> tuple[DeadlineConnection, bool]:
+    def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        """The request. Raises ValueError for a header that could end its line, and be another one behind it."""
+        lines = [f"{method} {path} HTTP/1.1", *self._own_lines]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body is not None:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        if any(map(_CONTROL_CHARACTER.search, lines)):
+            raise ValueError(f"a control character in the head of a call to the {self._name}")
+        return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
+
+    def _connection(self) -> tuple[TierConnection, bool]:
         """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""
         try:
             return self._idle.pop(), True
         except IndexError:
-            return DeadlineConnection(self._address.host, self._address.port), False
+            return TierConnection(self._address.host, self._address.port), False
 
 
-def _exchange(
-    connection: DeadlineConnection, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-) -> tuple[http.client.HTTPResponse, bytes]:
-    connection.request(method, path, body, headers)
-    response = connection.getresponse()
-    return response, response.read()
-
-
-def _why(error: Exception) -> str:
+def _why(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "timed out"
-    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
+    return error.strerror or str(error) or type(error).__name__
 
 
 def _message(answer: Answer) -> str:

@@ -1,0 +1,94 @@
+"""Two releases of the tiers that meet during an upgrade, in the wrong order: the one that asks is newer."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
+
+from conf.addresses import Address
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Unavailable
+from domain.values import Buy
+from tests.answering import answering
+from tests.books import Books
+from wsgi_apps import wire
+from wsgi_apps.base import App
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.order import OrderApp
+from wsgi_apps.tier_client import TierClient
+
+BUY = Buy("k", "Tux", 1)
+
+
+@contextmanager
+def reached(name: str, app: App) -> Iterator[TierClient]:
+    """A client of this app."""
+
+    def answer(request: Request) -> Response:
+        return Response.from_app(app, request.environ, buffered=True)
+
+    with answering(answer) as port, closing(TierClient(name, Address("127.0.0.1", port), deadline_s=60.0)) as client:
+        yield client
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Whoever asks is of the next release until `undo`; the apps that have been made are of this one."""
+    with monkeypatch.context() as patch:
+        yield patch
+
+
+def ask_for_the_next_version(patch: pytest.MonkeyPatch) -> None:
+    for call in wire.CALLS:
+        patch.setattr(wire, call.upper(), f"/v{wire.VERSION + 1}/{call}")
+
+
+def test_an_order_tier_that_is_newer_than_its_catalog_leaves_buys_in_doubt_until_that_is_upgraded(
+    catalog: CatalogStore,
+    orders: OrderStore,
+    tmp_path: Path,
+    newer: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with reached("catalog", CatalogApp(catalog)) as client, caplog.at_level(logging.ERROR):
+        checkout = Checkout(orders, HttpCatalog(client))
+        ask_for_the_next_version(newer)
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                checkout.place_all([BUY, Buy("l", "Nix", 1)])
+            with pytest.raises(Unavailable):
+                HttpCatalog(client).introduce(None)
+        books = Books.read(tmp_path)
+        assert (books.orders, books.refused, books.products["Tux"]) == ([], {}, 80)
+        assert {intent.key for intent in orders.intents(10)} == {"k", "l"}
+        assert [record.message for record in caplog.records] == [
+            "the catalog does not know /v2/sales: it is of another release; upgrade the tiers behind first"
+        ]
+        newer.undo()
+        assert [type(answer).__name__ for answer in checkout.place_all([BUY, Buy("l", "Nix", 1)])] == [
+            "int",
+            "ProductNotFound",
+        ]
+
+
+def test_a_front_end_that_is_newer_than_the_tiers_behind_says_that_they_do_not_answer(
+    catalog: CatalogStore, checkout: Checkout, newer: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        tiers = [stack.enter_context(reached("catalog", CatalogApp(catalog)))]
+        tiers.append(stack.enter_context(reached("order tier", OrderApp(checkout))))
+        shop = Client(FrontEndApp(HttpCatalog(tiers[0]), HttpOrders(tiers[1])))
+        ask_for_the_next_version(newer)
+        for response in (shop.get("/products/Tux"), shop.post("/Tux/1", headers={"Idempotency-Key": "k"})):
+            assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+        assert shop.get("/products").status_code == 200, "what shoppers ask has no version"
+        newer.undo()
+        assert shop.post("/Tux/1", headers={"Idempotency-Key": "k"}).json == {"data": {"order_number": "0"}}
