@@ -7,7 +7,7 @@ this process: closing one of its descriptors drops the locks of the other.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,11 @@ def _patiently(step: Callable[[], object], timeout_s: float) -> None:
 def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
     """Run one statement; all its rows. All, because a cursor left half read makes COMMIT fail and stops checkpoints."""
     return connection.execute(sql, values).fetchall()
+
+
+def run_each(connection: apsw.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Run one statement for each of these values, in their order; all the rows that it returns."""
+    return connection.executemany(sql, rows).fetchall() if rows else []
 
 
 def add_fold(connection: apsw.Connection) -> None:
