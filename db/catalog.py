@@ -23,8 +23,8 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
 Reason = Literal["sold", "decrement"]
 
 _PRODUCTS = """
-    SELECT name, price_cents, quantity FROM products
-    WHERE name IN (SELECT value FROM json_each(:names)) AND NOT retired"""
+    SELECT name, price_cents, quantity
+    FROM json_each(:names) AS asked LEFT JOIN products ON name = asked.value AND NOT retired"""
 _ANY = "SELECT 1 FROM products LIMIT 1"
 # One row with the whole page, which SQLite writes: it needs neither the interpreter nor its lock for that, and buys do.
 # The rows are read in the order of their names, up to the last one that is wanted. For a `q` that hardly a name has,
@@ -127,7 +127,7 @@ class CatalogStore:
 def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Product]:
     """The products of these names that there are."""
     rows = run(connection, _PRODUCTS, {"names": json.dumps(list(set(names)))})
-    return {row[0]: Product(*row) for row in rows}
+    return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
 
 _IS_OURS = "SELECT 1 FROM store WHERE id = :store"
@@ -138,23 +138,21 @@ def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
     return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
-_ENDED = """
-    SELECT key, product, -delta, reason, price_cents, NULL FROM stock_ledger
-    WHERE key IN (SELECT value FROM json_each(:keys))
-    UNION ALL SELECT key, product, quantity, :reason, NULL, reason FROM refused
-    WHERE key IN (SELECT value FROM json_each(:keys))"""
-_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
+_OUTCOMES = """
+    SELECT asked.value, coalesce(stock_ledger.product, refused.product), coalesce(-delta, quantity),
+        coalesce(stock_ledger.reason, :reason), price_cents, refused.reason
+    FROM json_each(:keys) AS asked LEFT JOIN stock_ledger ON stock_ledger.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value WHERE entry IS NOT NULL OR refused.key IS NOT NULL"""
+_INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
     """Read what is known of all keys and products, decide for each buy in turn, write for all."""
     # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could pass.
-    keys = json.dumps([buy.key for buy in buys])
+    rows = run(transaction, _OUTCOMES, {"keys": json.dumps([buy.key for buy in buys]), "reason": reason})
     ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
-        key: ((product, quantity, taken_as), REFUSALS[refusal]() if refusal else Sold(price_cents))
-        for key, product, quantity, taken_as, price_cents, refusal in run(
-            transaction, _ENDED, {"keys": keys, "reason": reason}
-        )
+        key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
+        for key, product, quantity, taken_as, price_cents, refusal in rows
     }
     stock = _lookup(transaction, [buy.product for buy in buys])
     entries, refusals, sales = [], [], []
@@ -173,8 +171,8 @@ def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> 
                 ended[buy.key] = asked, Sold(product.price_cents)
         known, sale = ended[buy.key]
         sales.append(sale if known == asked else KeyReused())
-    run_each(transaction, _ENTER, entries)
-    run_each(transaction, _REFUSE, refusals)
+    run_each(transaction, _INSERT_ENTRY, entries)
+    run_each(transaction, _INSERT_REFUSAL, refusals)
     return sales
 
 
@@ -187,7 +185,7 @@ def add(transaction: apsw.Connection, product: Product, key: str | None = None) 
     run(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
 
 
-_ENTER = """
+_INSERT_ENTRY = """
     INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
     VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 
@@ -196,7 +194,7 @@ def enter(
     transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
 ) -> None:
     """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
-    run(transaction, _ENTER, _entry(product, delta, reason, key, note))
+    run(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
 
 
 def _entry(product: Product, delta: int, reason: str, key: str | None, note: str | None = None) -> dict[str, Any]:

@@ -139,22 +139,21 @@ def _stretches(steps: Iterable[Step]) -> Iterator[dict[str, Step]]:
         yield stretch
 
 
-# How each of the keys ended: an order has a number, a refused buy has none. The last column is its time, or why.
-_ENDED = """
-    SELECT key, product, quantity, number, price_cents, time FROM orders
-    WHERE key IN (SELECT value FROM json_each(:keys))
-    UNION ALL SELECT key, product, quantity, NULL, NULL, reason FROM refused
-    WHERE key IN (SELECT value FROM json_each(:keys))"""
-_INTENTS_OF_KEYS = "SELECT key, product, quantity FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"
-_INTEND = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
+# One row for each of the keys: the buy that it stands for, how that ended, and the intent if it has not.
+_LOGGED = """
+    SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
+        coalesce(orders.quantity, refused.quantity, intents.quantity), number, price_cents, orders.time, reason
+    FROM json_each(:keys) AS asked LEFT JOIN orders ON orders.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
+_INSERT_INTENT = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
 # The first number is 0; behind it AUTOINCREMENT counts. A rolled-back insert burns no number.
-_APPEND = """
+_INSERT_ORDER = """
     INSERT INTO orders (number, key, product, quantity, price_cents)
     VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
     RETURNING key, number, product, quantity, price_cents, time"""
-_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
+_INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 # Each buy's intent, not one of another buy that came under the same key after this one had ended.
-_FORGET = "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity"
+_DELETE_INTENT = "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity"
 
 
 def _write(transaction: apsw.Connection, steps: Mapping[str, Step]) -> list[Receipt | None]:
@@ -162,39 +161,39 @@ def _write(transaction: apsw.Connection, steps: Mapping[str, Step]) -> list[Rece
 
     Each key stands for one step, so no step depends on another, and orders are numbered in the order of the steps.
     """
-    keys = {"keys": json.dumps(list(steps))}
     # Another thread, or the recovery, may have brought the same buy to its end meanwhile: the log's word stands.
-    ended = {row[0]: _ending(*row) for row in run(transaction, _ENDED, keys)}
-    intents = {row[0]: Buy(*row) for row in run(transaction, _INTENTS_OF_KEYS, keys)}
+    logged = {row[0]: _logged(*row) for row in run(transaction, _LOGGED, {"keys": json.dumps(list(steps))})}
     receipts: dict[str, Receipt | None] = {}
     begun, sold, refused, finished = [], [], [], []
     for key, (buy, sale) in steps.items():
+        known, receipt = logged[key]
         row = {"key": key, "product": buy.product, "quantity": buy.quantity}
         if sale is not None:
             finished.append(row)
-        if key in ended:
-            known, receipt = ended[key]
-            receipts[key] = receipt if known == buy else KeyReused()
-        elif sale is None:
-            receipts[key] = None if intents.get(key, buy) == buy else KeyReused()
-            if key not in intents:
+        if receipt is not None or sale is None:
+            receipts[key] = receipt if known in (buy, None) else KeyReused()
+            if known is None:
                 begun.append(row)
+        elif isinstance(sale, Sold):
+            receipts[key] = None  # until it has a number
+            sold.append(row | {"price_cents": sale.price_cents})
         else:
-            receipts[key] = None if isinstance(sale, Sold) else sale
-            if isinstance(sale, Sold):
-                sold.append(row | {"price_cents": sale.price_cents})
-            elif isinstance(sale, Refused):
+            receipts[key] = sale
+            if isinstance(sale, Refused):
                 refused.append(row | {"reason": sale.message})
-    run_each(transaction, _INTEND, begun)
-    receipts |= {key: Order(*order) for key, *order in run_each(transaction, _APPEND, sold)}
-    run_each(transaction, _REFUSE, refused)
-    run_each(transaction, _FORGET, finished)
+    run_each(transaction, _INSERT_INTENT, begun)
+    receipts |= {key: Order(*order) for key, *order in run_each(transaction, _INSERT_ORDER, sold)}
+    run_each(transaction, _INSERT_REFUSAL, refused)
+    run_each(transaction, _DELETE_INTENT, finished)
     return list(receipts.values())
 
 
-def _ending(
-    key: str, product: str, quantity: int, number: int | None, price_cents: int, time_or_reason: str
-) -> tuple[Buy, Receipt]:
-    if number is None:
-        return Buy(key, product, quantity), REFUSALS[time_or_reason]()
-    return Buy(key, product, quantity), Order(number, product, quantity, price_cents, time_or_reason)
+def _logged(
+    key: str, product: str | None, quantity: int, number: int | None, price_cents: int, time: str, reason: str | None
+) -> tuple[Buy | None, Receipt | None]:
+    """The buy that the key stands for, and how it ended; None for what is not so yet."""
+    if product is None:
+        return None, None
+    if number is not None:
+        return Buy(key, product, quantity), Order(number, product, quantity, price_cents, time)
+    return Buy(key, product, quantity), REFUSALS[reason]() if reason is not None else None
