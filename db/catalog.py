@@ -1,13 +1,12 @@
 """The catalog: products, their stock, and the ledger of every change."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import apsw
 
-from db.connection import run, run_each
+from db.connection import json_list, run, run_each
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import introduce, is_sold
@@ -126,7 +125,7 @@ class CatalogStore:
 
 def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Product]:
     """The products of these names that there are."""
-    rows = run(connection, _PRODUCTS, {"names": json.dumps(list(set(names)))})
+    rows = run(connection, _PRODUCTS, {"names": json_list(set(names))})
     return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
 
@@ -149,7 +148,7 @@ _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
     """Read what is known of all keys and products, decide for each buy in turn, write for all."""
     # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could pass.
-    rows = run(transaction, _OUTCOMES, {"keys": json.dumps([buy.key for buy in buys]), "reason": reason})
+    rows = run(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
     ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
         key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
         for key, product, quantity, taken_as, price_cents, refusal in rows

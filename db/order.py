@@ -1,13 +1,12 @@
 """The order log: orders, refused buys, and the intents of buys still in doubt."""
 
 import hmac
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import apsw
 
-from db.connection import run, run_each
+from db.connection import json_list, run, run_each
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import id_in, last_order, objection
@@ -89,12 +88,12 @@ class OrderStore:
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the log or in doubt."""
         with self._database.read() as connection:
-            return {key for (key,) in run(connection, _KNOWN, {"keys": json.dumps(list(keys))})}
+            return {key for (key,) in run(connection, _KNOWN, {"keys": json_list(keys)})}
 
     def in_doubt(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in doubt."""
         with self._database.read() as connection:
-            return {key for (key,) in run(connection, _IN_DOUBT, {"keys": json.dumps(list(keys))})}
+            return {key for (key,) in run(connection, _IN_DOUBT, {"keys": json_list(keys)})}
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """The oldest buys in doubt, behind the first `skip`."""
@@ -162,7 +161,7 @@ def _write(transaction: apsw.Connection, steps: Mapping[str, Step]) -> list[Rece
     Each key stands for one step, so no step depends on another, and orders are numbered in the order of the steps.
     """
     # Another thread, or the recovery, may have brought the same buy to its end meanwhile: the log's word stands.
-    logged = {row[0]: _logged(*row) for row in run(transaction, _LOGGED, {"keys": json.dumps(list(steps))})}
+    logged = {row[0]: _logged(*row) for row in run(transaction, _LOGGED, {"keys": json_list(steps)})}
     receipts: dict[str, Receipt | None] = {}
     begun, sold, refused, finished = [], [], [], []
     for key, (buy, sale) in steps.items():
