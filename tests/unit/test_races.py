@@ -1,4 +1,4 @@
-"""Many threads at once. Each race runs on the real stores, on one file, with one connection a thread."""
+"""Many threads of several workers at once. Each race runs on the real stores, on one pair of files."""
 
 import threading
 from collections.abc import Callable
@@ -15,18 +15,19 @@ from tests.books import Books
 from tests.history import History
 
 THREADS = 64
+WORKERS = 4  # within one of them threads take turns; those of two meet at SQLite's lock
 
 
 @pytest.fixture
-def thousand(tmp_path: Path) -> Checkout:
-    """A checkout on a catalog with 1,000 pieces of one product."""
+def workers(tmp_path: Path) -> list[Checkout]:
+    """Checkouts, each with stores of its own, on a catalog with 1,000 pieces of one product."""
     catalog, orders = CatalogStore(tmp_path / "catalog.db"), OrderStore(tmp_path / "order.db")
     catalog.migrate()
     orders.migrate()
     catalog.load([Product("Ticket", 5000, 1_000)])
     catalog.close()
     orders.close()
-    return Checkout(orders, catalog)
+    return [Checkout(OrderStore(tmp_path / "order.db"), CatalogStore(tmp_path / "catalog.db")) for _ in range(WORKERS)]
 
 
 def at_once(work: Callable[[int], None]) -> None:
@@ -50,12 +51,12 @@ def at_once(work: Callable[[int], None]) -> None:
         raise failures[0]
 
 
-def test_64_threads_buy_exactly_1000_of_1000_pieces(thousand: Checkout, tmp_path: Path) -> None:
+def test_64_threads_buy_exactly_1000_of_1000_pieces(workers: list[Checkout], tmp_path: Path) -> None:
     history = History()
 
     def shop(number: int) -> None:
         for turn in range(20):  # 64 × 20 buys of one piece for 1,000 pieces
-            history.buy(thousand, Buy(f"{number}-{turn}", "Ticket", 1))
+            history.buy(workers[number % WORKERS], Buy(f"{number}-{turn}", "Ticket", 1))
 
     at_once(shop)
     books = Books.read(tmp_path)
@@ -65,12 +66,12 @@ def test_64_threads_buy_exactly_1000_of_1000_pieces(thousand: Checkout, tmp_path
     assert len(books.refused) == THREADS * 20 - 1_000
 
 
-def test_64_threads_with_one_key_buy_once(thousand: Checkout, tmp_path: Path) -> None:
+def test_64_threads_with_one_key_buy_once(workers: list[Checkout], tmp_path: Path) -> None:
     history = History()
 
-    def shop(_number: int) -> None:
+    def shop(number: int) -> None:
         for turn in range(5):
-            history.buy(thousand, Buy(f"key-{turn}", "Ticket", 3))
+            history.buy(workers[number % WORKERS], Buy(f"key-{turn}", "Ticket", 3))
 
     at_once(shop)
     books = Books.read(tmp_path)
@@ -78,20 +79,21 @@ def test_64_threads_with_one_key_buy_once(thousand: Checkout, tmp_path: Path) ->
     assert books.products == {"Ticket": 985}
 
 
-def test_recovery_and_buyers_do_not_disturb_each_other(thousand: Checkout, tmp_path: Path) -> None:
+def test_recovery_and_buyers_do_not_disturb_each_other(workers: list[Checkout], tmp_path: Path) -> None:
     history = History()
 
     def shop(number: int) -> None:
+        checkout = workers[number % WORKERS]
         for turn in range(5):
-            if number % 4 == 0:
+            if number % 5 == 0:
                 try:
-                    thousand.settle(thousand.intents(100))
+                    checkout.settle(checkout.intents(100))
                 except Unavailable:
                     continue  # busy: the next sweep will do it
             else:
-                history.buy(thousand, Buy(f"{number}-{turn}", "Ticket", 5))
+                history.buy(checkout, Buy(f"{number}-{turn}", "Ticket", 5))
 
     at_once(shop)
-    thousand.settle(thousand.intents(100))
+    workers[0].settle(workers[0].intents(100))
     books = Books.read(tmp_path)
     history.check(books)
