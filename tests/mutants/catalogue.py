@@ -527,4 +527,25 @@ MUTANTS = (
         "        if key in stretch:\n",
         "        if False:\n",
     ),
+    Mutant(
+        "nobody hears of those who are put back in line",
+        "they wait until another shopper comes, though a thread is free for them",
+        "wsgi_apps/together.py",
+        "self._add_waiting(len(caller.questions))  # another",
+        "self._waiting += len(caller.questions)  # another",
+    ),
+    Mutant(
+        "two batches see the same room for refusals",
+        "more refused buys are written down than the allowance has",
+        "domain/refusals.py",
+        "        with self._beginning:",
+        "        if True:",
+    ),
+    Mutant(
+        "threads do not take turns at the database",
+        "a batch in flight sleeps beside a lock that is free again",
+        "db/database.py",
+        "            if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):\n                raise Unavailable(retry_after_s=1)\n            try:\n",
+        "            self._writing.acquire(blocking=False)\n            try:\n",
+    ),
 )
