@@ -72,15 +72,10 @@ class Database:
         """
         with self._trouble_is_unavailable(writing=True):
             connection = self._connection()
-            # Threads take turns here: whoever meets another's lock at SQLite sleeps, and longer than a commit takes.
-            if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
-                raise Unavailable(retry_after_s=1)
-            try:
-                with _without_foreign_keys(connection) if adds_products else nullcontext(), transaction(connection):
-                    yield connection
-                    self._watch_log(self._place().require_unmoved())
-            finally:
-                self._writing.release()
+            keys = _without_foreign_keys(connection) if adds_products else nullcontext()
+            with self._turn(), keys, transaction(connection):
+                yield connection
+                self._watch_log(self._place().require_unmoved())
         trouble.ends(str(self.path), f"{self.path}: can be written again")
 
     @contextmanager
@@ -103,6 +98,16 @@ class Database:
         connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
         if connection is not None:
             give_up(connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads write in turn: whoever meets another's lock at SQLite sleeps, and longer than a commit takes."""
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise Unavailable(retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _connection(self) -> apsw.Connection:
         if self._lost is not None:

@@ -545,7 +545,7 @@ MUTANTS = (
         "threads do not take turns at the database",
         "a batch in flight sleeps beside a lock that is free again",
         "db/database.py",
-        "            if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):\n                raise Unavailable(retry_after_s=1)\n            try:\n",
-        "            self._writing.acquire(blocking=False)\n            try:\n",
+        "with self._turn(), keys,",
+        "with keys,",
     ),
 )
