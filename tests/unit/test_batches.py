@@ -214,6 +214,41 @@ def test_another_buy_under_the_key_of_one_that_ends_in_the_same_batch_begins(ord
     assert orders.intents(10) == [other]
 
 
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What connections that are opened from now on run, in its order."""
+    ran: list[str] = []
+
+    def note(_cursor: object, sql: str, _values: object) -> bool:
+        ran.append(sql)
+        return True  # go on
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.exec_trace = note
+
+    monkeypatch.setattr(apsw, "connection_hooks", [watch])
+    return ran
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_a_batch_is_one_transaction_and_its_look_ups_do_not_grow_with_it(
+    orders: OrderStore, catalog: CatalogStore, statements: list[str], size: int
+) -> None:
+    """Between a look-up and what follows from it nobody may come: in two transactions, both of two equal buys pass."""
+    buys = [Buy(f"key-{number}", "Tux", 1) for number in range(size)]
+    for store, work, look_ups in (
+        (orders, lambda: orders.write([(buy, None) for buy in buys]), [order_store._LOGGED]),
+        (catalog, lambda: catalog.sell(buys), [catalog_store._OUTCOMES, catalog_store._PRODUCTS]),
+        (orders, lambda: orders.write([(buy, Sold(2599)) for buy in buys]), [order_store._LOGGED]),
+    ):
+        store.close()
+        store.require_writable()  # it opens its connection
+        statements.clear()
+        work()
+        assert (statements[0], statements[-1]) == ("BEGIN IMMEDIATE", "COMMIT")
+        assert [sql for sql in statements[1:-1] if not sql.lstrip().startswith(("INSERT", "DELETE"))] == look_ups
+
+
 @pytest.mark.parametrize(
     ("file", "sql"),
     [
