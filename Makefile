@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-growth bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -83,7 +83,7 @@ bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; resul
 	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json
 	$(BIN)/python -m bench.test_latency
 
-bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 12 minutes; needs wrk
+bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 8 minutes; needs wrk
 	$(BIN)/python -m bench.growth $(ARGS)
 
 bench-pages: .venv/bench ## What a buy waits for beside large pages and searches, in about 6 minutes; needs wrk
@@ -92,17 +92,25 @@ bench-pages: .venv/bench ## What a buy waits for beside large pages and searches
 bench-memory: .venv/bench ## Whether any worker keeps growing over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)
 
+bench-documents: .venv/bench ## What the benchmarks wrote into README.md and bench/RESULTS.md, and whether the bars are met
+	$(BIN)/python -m bench.documents
+	$(BIN)/python -m bench.bars
+
 profile: .venv/bench ## Where the CPU time of a query and of a buy goes; needs wrk
 	$(BIN)/python -m bench.profile $(ARGS)
 
-bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 16 minutes; needs wrk
+bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 30 minutes; needs wrk
 	$(BIN)/python -m bench.peers $(ARGS)
+
+bench-limits: .venv/bench ## The bare Werkzeug app with other workers and threads: its best settings are the limit; needs wrk
+	$(BIN)/python -m bench.peers --only limit limit-1x16 limit-2x4 limit-2x8 limit-2x32 limit-4x16 --clients 32 128 \
+	    --rounds 3 --name limits $(ARGS)
 
 bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)
 
-bench-transports: .venv/bench ## The tiers' calls over http.client, urllib3 and requests, under wrk; needs wrk
-	$(BIN)/python -m bench.peers --only store store-urllib3 store-requests --name transports $(ARGS)
+bench-transports: .venv/bench ## The tiers' calls over sockets, http.client and urllib3, under wrk; needs wrk
+	$(BIN)/python -m bench.peers --only store store-http.client store-urllib3 --name transports $(ARGS)
 
 lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --quiet \

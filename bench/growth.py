@@ -69,7 +69,10 @@ QUICK = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured at one point. `load` has the medians; the ratios are to the series' first point."""
+    """What was measured at one point. `load` has the medians; the ratios are to the series' first point.
+
+    `throughput_ratios` has each round's.
+    """
 
     series: str
     kind: str
@@ -79,8 +82,9 @@ class Row:
     fastest_per_second: float
     lowest_p99_ms: float
     highest_p99_ms: float
-    throughput_ratio: float
+    throughput_ratios: Sequence[float]
     p99_ratio: float
+    cpu_ratio: float
 
     @property
     def size(self) -> int:
@@ -90,7 +94,7 @@ class Row:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
-    parser.add_argument("--seconds", type=int, default=4, help="length of one load (default 4)")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one load (default 2)")
     parser.add_argument("--quick", action="store_true", help="one round of 1 s over small sizes, to see that it works")
     options = parser.parse_args()
     if options.rounds < 1 or options.seconds < 1:
@@ -156,14 +160,15 @@ def _row(series: Series, kind: str, point: Point, runs: Sequence[Load], first: S
         fastest_per_second=max(run.per_second for run in runs),
         lowest_p99_ms=min(run.p99_ms for run in runs),
         highest_p99_ms=max(run.p99_ms for run in runs),
-        throughput_ratio=_ratio([run.per_second for run in runs], [run.per_second for run in first]),
-        p99_ratio=_ratio([run.p99_ms for run in runs], [run.p99_ms for run in first]),
+        throughput_ratios=_ratios([run.per_second for run in runs], [run.per_second for run in first]),
+        p99_ratio=statistics.median(_ratios([run.p99_ms for run in runs], [run.p99_ms for run in first])),
+        cpu_ratio=statistics.median(_ratios([run.cpu_us for run in runs], [run.cpu_us for run in first])),
     )
 
 
-def _ratio(runs: Sequence[float], first: Sequence[float]) -> float:
-    """The median of the rounds' own ratios: what slowed a whole round down is in both of its parts."""
-    return statistics.median(one / other for one, other in zip(runs, first, strict=True))
+def _ratios(runs: Sequence[float], first: Sequence[float]) -> list[float]:
+    """Round by round: what slowed a whole round down is in both of its parts."""
+    return [round(one / other, 3) for one, other in zip(runs, first, strict=True)]
 
 
 def _say(text: str) -> None:
@@ -201,16 +206,18 @@ def _facts(row: Row) -> dict[str, Any]:
 def table(series: Series, rows: Sequence[Row]) -> str:
     """The rows of one series in Markdown."""
     lines = [
-        f"| {series.title} | what | requests/s | range | × the first | p50 ms | p99 ms | × the first | errors |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+        f"| {series.title} | what | requests/s | range | × the first | worst round | p50 ms | p99 ms | × the first "
+        "| worst p99 | max ms | CPU × the first | errors | others |",
+        "|---:|---|" + "---:|" * 12,
     ]
     for row in rows:
         if row.series == series.varies:
             per_second = f"{row.load.per_second:,.0f}"
             between = f"{row.slowest_per_second:,.0f} to {row.fastest_per_second:,.0f}"
-            latency = f"{row.load.p50_ms:.2f} | {row.load.p99_ms:.2f} | {row.p99_ratio:.2f}"
-            cells = f"{per_second} | {between} | {row.throughput_ratio:.2f} | {latency} | {row.load.errors}"
-            lines.append(f"| {row.size:,} | {row.kind} | {cells} |")
+            ratio = f"{statistics.median(row.throughput_ratios):.2f} | {min(row.throughput_ratios):.2f}"
+            latency = f"{row.load.p50_ms:.2f} | {row.load.p99_ms:.2f} | {row.p99_ratio:.2f} | {row.highest_p99_ms:.2f}"
+            rest = f"{row.load.max_ms:.0f} | {row.cpu_ratio:.2f} | {row.load.errors} | {row.load.others:.0%}"
+            lines.append(f"| {row.size:,} | {row.kind} | {per_second} | {between} | {ratio} | {latency} | {rest} |")
     return "\n".join(lines)
 
 

@@ -20,10 +20,16 @@ function request()
 end
 
 function done(summary, latency)
-  local errors = summary.errors
+  local errors, slow, at = summary.errors, 0, #latency
+  while at > 0 do
+    local us, count = latency(at)
+    if us <= 500000 then break end
+    slow, at = slow + count, at - 1
+  end
   io.write(string.format(
-    '\n{"requests": %d, "duration_s": %.6f, "p50_ms": %.3f, "p95_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f, "errors": %d}\n',
+    '\n{"requests": %d, "duration_s": %.6f, "p50_ms": %.3f, "p95_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f, ' ..
+    '"over_500_ms": %d, "errors": %d}\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(95) / 1e3,
-    latency:percentile(99) / 1e3, latency.max / 1e3,
+    latency:percentile(99) / 1e3, latency.max / 1e3, slow,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
 end

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tests.tiers import ROOT, children
@@ -25,15 +25,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What one run measured. `errors` are replies above 399 and broken connections; CPU is the server's."""
+    """The figures of one run, or the medians of several.
+
+    `over_500_ms` counts slow requests, and those that their connections would have sent meanwhile. `errors` are replies
+    above 399 and broken connections. `cpu_us` is the server's, a request. `others` is the share of the machine that
+    neither server, load generator nor benchmark used: other programs, systems at rest, threads of the kernel, the host.
+    """
 
     per_second: float
     p50_ms: float
     p95_ms: float
     p99_ms: float
     max_ms: float
+    over_500_ms: int
     errors: int
     cpu_us: float
+    others: float
 
 
 def require_wrk() -> None:
@@ -49,15 +56,42 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
         file.writelines(f"{request.method}\t{request.path}\t{request.body}\n" for request in requests)
         file.flush()
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
-        before_s = cpu_seconds(pids)
+        server_before_s, before = cpu_seconds(pids), Moment.now()
         done = subprocess.run(
             [*command, "-s", "bench/load.lua", url, "--", file.name],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        used_s = cpu_seconds(pids) - before_s
+        server_s, after = cpu_seconds(pids) - server_before_s, Moment.now()
     report = json.loads(done.stdout.strip().splitlines()[-1])
     answered, duration_s = report.pop("requests"), report.pop("duration_s")
-    return Load(per_second=answered / duration_s, cpu_us=used_s * 1e6 / max(1, answered), **report)
+    return Load(
+        per_second=answered / duration_s,
+        cpu_us=server_s * 1e6 / max(1, answered),
+        others=after.others_since(before, server_s),
+        **report,
+    )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """CPU time so far, in seconds: of all cores, used or not, and of the benchmark with its load generators."""
+
+    all_s: float
+    used_s: float
+    own_s: float
+
+    @classmethod
+    def now(cls) -> "Moment":
+        # user nice system idle iowait irq softirq steal, of all cores; stolen by the host is used by others.
+        line = Path("/proc/stat").read_text().partition("\n")[0]
+        ticks = [int(field) for field in line.split()[1:9]]
+        a_second = os.sysconf("SC_CLK_TCK")
+        return cls(sum(ticks) / a_second, (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(os.times()[:4]))
+
+    def others_since(self, before: "Moment", server_s: float) -> float:
+        """The share of the machine that was used by others than the benchmark and its server."""
+        others_s = self.used_s - before.used_s - (self.own_s - before.own_s) - server_s
+        return max(0.0, others_s / max(0.01, self.all_s - before.all_s))
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
@@ -77,9 +111,17 @@ def clock_ticks(proc: Path) -> int:
     return int(fields_after_name[11]) + int(fields_after_name[12])
 
 
+# Of several runs the worst of these is told, not the median.
+WORST_COUNTS = ("max_ms", "over_500_ms", "errors", "others")
+
+
 def median(loads: Sequence[Load]) -> Load:
-    """The median of each figure; of `max_ms` and `errors` the worst."""
-    rows = [asdict(one) for one in loads]
-    middle = {field.name: statistics.median(row[field.name] for row in rows) for field in fields(Load)}
-    worst = {name: max(row[name] for row in rows) for name in ("max_ms", "errors")}
-    return Load(**(middle | worst))
+    """The median of each figure, and the worst of each in WORST_COUNTS."""
+    middle = {field.name: statistics.median(getattr(one, field.name) for one in loads) for field in fields(Load)}
+    return Load(**(middle | {name: getattr(worst(loads), name) for name in WORST_COUNTS}))
+
+
+def worst(loads: Sequence[Load]) -> Load:
+    """The worst of each figure: of the rate the lowest, of all else the highest."""
+    highest = {field.name: max(getattr(one, field.name) for one in loads) for field in fields(Load)}
+    return Load(**(highest | {"per_second": min(one.per_second for one in loads)}))

@@ -115,33 +115,72 @@ def _sample(pid: int, orders: int) -> Sample:
     return Sample(**asdict(holding(pid)), orders=orders)
 
 
+@dataclass(frozen=True)
+class Row:
+    """One worker: its memory after a fifth of the buys, at the end and at most, and the most of all else."""
+
+    worker: str
+    settled_mb: float
+    last_mb: float
+    most_mb: float
+    allowed_mb: float
+    most_threads: int
+    most_descriptors: int
+    last_descriptors: int
+
+    @property
+    def grows(self) -> bool:
+        return self.last_mb > self.allowed_mb
+
+
+def row(worker: str, samples: Sequence[Sample], fifth: int) -> Row:
+    """What the samples of a worker come to."""
+    settled = next(sample.memory for sample in samples if sample.orders >= fifth)
+    return Row(
+        worker=worker,
+        settled_mb=round(settled / MB, 3),
+        last_mb=round(samples[-1].memory / MB, 3),
+        most_mb=round(max(sample.memory for sample in samples) / MB, 3),
+        allowed_mb=round(allowed(settled) / MB, 3),
+        most_threads=max(sample.threads for sample in samples),
+        most_descriptors=max(sample.descriptors for sample in samples),
+        last_descriptors=samples[-1].descriptors,
+    )
+
+
 def report(samples: Mapping[str, Sequence[Sample]], buys: int) -> int:
     """Print the table, write memory.json, memory.md, memory.png and memory.svg; the exit code."""
     fifth = buys // 5
-    settled = {name: next(sample for sample in line if sample.orders >= fifth) for name, line in samples.items()}
-    growing = [name for name, line in samples.items() if line[-1].memory > allowed(settled[name].memory)]
-    lines = [
-        f"| worker | MB after {fifth:,} buys | at the end | growth | allowed at the end | threads | file descriptors |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name, line in samples.items():
-        then, last = settled[name], line[-1]
-        memory = f"{then.memory / MB:.1f} | {last.memory / MB:.1f} | {(last.memory / then.memory - 1) * 100:+.1f} %"
-        most_threads = max(sample.threads for sample in line)
-        descriptors = f"{max(sample.descriptors for sample in line)} at most, {last.descriptors} at the end"
-        lines.append(
-            f"| {name} | {memory} | {allowed(then.memory) / MB:.1f} | {most_threads} at most | {descriptors} |"
-        )
+    rows = [row(name, line, fifth) for name, line in samples.items()]
+    growing = [one.worker for one in rows if one.grows]
     verdict = f"Growing: {', '.join(growing)}." if growing else "No worker keeps growing."
     orders = max(line[-1].orders for line in samples.values())
-    text = "\n".join([*lines, "", f"After {orders:,} buys. {verdict}", "", machine.line() + "."]) + "\n"
+    ending = [f"After {orders:,} buys. {verdict}", machine.line() + "."]
+    text = "\n\n".join([table(rows, fifth), *ending]) + "\n"
     print(text)
-    facts = {name: [asdict(sample) for sample in line] for name, line in samples.items()}
-    about = {"about": machine.about(), "buys": buys, "growing": growing, "samples": facts}
-    (RESULTS / "memory.json").write_text(json.dumps(about, indent=2) + "\n")
+    facts = {
+        "about": machine.about(), "settled_after": fifth, "orders": orders, "growing": growing,
+        "workers": [asdict(one) for one in rows],
+    }  # fmt: skip
+    (RESULTS / "memory.json").write_text(json.dumps(facts, indent=2) + "\n")
     (RESULTS / "memory.md").write_text("# The workers' memory over many buys (`make bench-memory`)\n\n" + text)
     plots.save(draw(samples, fifth), RESULTS / "memory")
     return 1 if growing else 0
+
+
+def table(rows: Sequence[Row], fifth: int) -> str:
+    """In Markdown."""
+    lines = [
+        f"| worker | MB after {fifth:,} buys | at the end | growth | most | allowed at the end | threads "
+        "| file descriptors |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in rows:
+        growth = f"{(one.last_mb / one.settled_mb - 1) * 100:+.1f} %"
+        memory = f"{one.settled_mb:.1f} | {one.last_mb:.1f} | {growth} | {one.most_mb:.1f} | {one.allowed_mb:.1f}"
+        descriptors = f"{one.most_descriptors} at most, {one.last_descriptors} at the end"
+        lines.append(f"| {one.worker} | {memory} | {one.most_threads} at most | {descriptors} |")
+    return "\n".join(lines)
 
 
 def draw(samples: Mapping[str, Sequence[Sample]], fifth: int) -> Figure:

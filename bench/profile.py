@@ -33,36 +33,16 @@ AT_REST_BELOW_US = 3.0  # a tier that a request never reaches costs no more than
 # The innermost function of a thread that waits. py-spy leaves most of them out by itself.
 WAITS = re.compile(
     r"threading\.py:.*\bwait$|selectors\.py:.*select$|concurrent/futures/thread\.py:_worker$|queue\.py:.*get$"
-    r"|socket\.py:SocketIO\.readinto$"  # only http.client reads so; what shoppers send is read without waiting
+    r"|wsgi_apps/tier_connection\.py:_received$"  # for the tier behind; what shoppers send is read without waiting
 )
-# A sample belongs to the first of these that fits the innermost function that any of them fits. What fits none, such as
-# json, works for its caller.
-LAYERS = tuple(
-    (re.compile(function), layer)
-    for function, layer in (
-        (r"gunicorn/http/wsgi\.py:(create|\w+_environ)$", "gunicorn reads and parses"),
-        (r"gunicorn/http/wsgi\.py:", "the response is written"),
-        (r"gunicorn/http/", "gunicorn reads and parses"),
-        (r"server/connection\.py:Connection\.(transmit|sendall|send)$", "the response is written"),
-        (r"server/connection\.py:", "gunicorn reads and parses"),
-        (r"server/worker\.py:StoreWorker\._parse$", "gunicorn reads and parses"),
-        (r"server/worker\.py:StoreWorker\.(_respond|_send)$", "the response is written"),
-        (r"server/|gunicorn/", "the worker's loop: connections, events, heartbeat"),
-        (r"werkzeug/routing/", "the app: Werkzeug's routing"),
-        (r"werkzeug/", "the app: Werkzeug's request and response"),
-        (r"wsgi_apps/together\.py:", "calls travelling together"),
-        (r"wsgi_apps/(clients|peer|deadline)\.py:|http/client\.py:", "HTTP to the tier behind"),
-        (r"wsgi_apps/recovery\.py:", "the recovery of buys in doubt"),
-        (r"wsgi_apps/(?!wire\.py|json_body\.py)|domain/checkout\.py:", "the app: the store's own code, and JSON"),
-        (r"db/connection\.py:transaction$", "SQLite: begin and commit"),
-        (r"db/", "SQLite: statements"),
-    )
-)
+# Of these each file is told by itself; of a library, such as Werkzeug's routing, each package.
+OWN_PACKAGES = ("server", "wsgi_apps", "domain", "db", "conf")
 ELSEWHERE = "elsewhere"
 METHOD = (
     "CPU times are measured without py-spy. What they were spent on, a second load says, with "
     f"{SAMPLES_A_SECOND} samples a second of each worker. Samples of threads that wait are left out. A function that "
-    "goes to the kernel (send, commit) also counts for the moment in which it waits to get the interpreter's lock back."
+    "goes to the kernel (send, commit) also counts for the moment in which it waits to get the interpreter's lock "
+    "back. What the standard library does, such as JSON, counts for the file that called it."
 )
 UNSEEN = "in threads that were never seen at work"
 
@@ -213,36 +193,40 @@ def _samples(recorded: Any, cpu_us: Mapping[int, float]) -> list[Sample]:
     return samples
 
 
-def layer_of(stack: Sequence[str]) -> str:
-    """What a sample is part of, in words."""
+def place_of(stack: Sequence[str]) -> str:
+    """The file of ours, or the package of a library, that a sample is in. The standard library works for its caller."""
     for function in stack:
-        for pattern, layer in LAYERS:
-            if pattern.match(function):
-                return layer
+        *folders, file = function.partition(":")[0].split("/")
+        package = folders[0] if folders else file.removesuffix(".py")
+        if package in OWN_PACKAGES:
+            return f"`{'/'.join([*folders, file])}`"
+        if package not in sys.stdlib_module_names and not package.startswith("<"):
+            return "/".join(folders[:2]) or package
     return ELSEWHERE
 
 
 def report(profile: Profile, clients: int) -> str:
-    """Tables in Markdown: CPU time by tier, and for each tier by layer and by function."""
+    """Tables in Markdown: CPU time by tier, and for each tier by place and by function."""
     total = sum(profile.cpu_us.values())
     parts = [
         f"## A {profile.kind}, {clients} clients",
-        f"{profile.undisturbed.per_second:,.0f} requests/s, p99 {profile.undisturbed.p99_ms:.1f} ms "
-        f"({profile.sampled.per_second:,.0f} while py-spy looked on).",
+        f"{profile.undisturbed.per_second:,.0f} requests/s, p99 {profile.undisturbed.p99_ms:.1f} ms, at most "
+        f"{profile.undisturbed.max_ms:.0f} ms ({profile.sampled.per_second:,.0f} requests/s while py-spy looked on). "
+        f"Others used {profile.undisturbed.others:.0%} of the machine.",
         _table("tier", profile.cpu_us, total),
     ]
     for name, cpu_us in profile.cpu_us.items():
         if cpu_us < AT_REST_BELOW_US:
             parts.append(f"### {name}: at rest")
             continue
-        layers: defaultdict[str, float] = defaultdict(float)
+        places: defaultdict[str, float] = defaultdict(float)
         functions: defaultdict[str, float] = defaultdict(float)
         for sample in profile.samples[name]:
-            layers[layer_of(sample.stack)] += sample.cpu_us
+            places[place_of(sample.stack)] += sample.cpu_us
             functions[f"`{sample.stack[0]}`"] += sample.cpu_us
-        layers[UNSEEN] = cpu_us - sum(layers.values())
+        places[UNSEEN] = cpu_us - sum(places.values())
         parts.append(f"### {name}: {cpu_us:.0f} µs, {len(profile.samples[name]):,} samples")
-        parts.append(_table("where", _largest(layers), cpu_us))
+        parts.append(_table("where", _largest(places), cpu_us))
         parts.append(_table("hottest functions (without what they call)", _largest(functions), cpu_us))
     parts.append(
         f"Whole recordings, for https://www.speedscope.app: `bench/results/profile-{profile.kind}-*.speedscope.json`."

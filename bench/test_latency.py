@@ -1,7 +1,8 @@
 """What one shopper waits for a query and for a buy, alone and beside up to four others who do the same.
 
 The others are a process of their own, the store's client, so that they do not slow the measuring one down by sharing
-its interpreter. Run it by `make bench`, which then draws the result: `python -m bench.test_latency`.
+its interpreter. Run it by `make bench`, which then tells the result as a plot and a
+table: `python -m bench.test_latency`.
 """
 
 import json
@@ -16,7 +17,7 @@ import requests
 from matplotlib.figure import Figure
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench import plots
+from bench import machine, plots
 from bench.program import RESULTS
 from client.report import percentile
 from tests.shoppers import session
@@ -44,7 +45,7 @@ def test_latency(benchmark: BenchmarkFixture, store: Tiers, rounds: int, kind: s
     waited = sorted(benchmark.stats.stats.data)
     for percent in (50, 95, 99):
         benchmark.extra_info[f"p{percent}_ms"] = round(percentile(waited, percent) * 1000, 3)
-    benchmark.extra_info |= {"clients": clients, "requests": rounds}
+    benchmark.extra_info |= {"max_ms": round(waited[-1] * 1000, 3), "clients": clients, "requests": rounds}
 
 
 @contextmanager
@@ -91,5 +92,22 @@ def draw(benchmarks: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def table(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """The same in Markdown, with the slowest request."""
+    lines = ["| shoppers at once | what | p50 ms | p95 ms | p99 ms | max ms |", "|---:|---|---:|---:|---:|---:|"]
+    for one in benchmarks:
+        info = one["extra_info"]
+        times = (f"{info[name]:.2f}" for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms"))
+        lines.append(f"| {info['clients']} | {one['group']} | {' | '.join(times)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    benchmarks = json.loads((RESULTS / "latency.json").read_text())["benchmarks"]
+    plots.save(draw(benchmarks), RESULTS / "latency")
+    text = "\n\n".join(["# What one shopper waits for (`make bench`)", machine.line() + ".", table(benchmarks)])
+    (RESULTS / "latency.md").write_text(text + "\n")
+
+
 if __name__ == "__main__":
-    plots.save(draw(json.loads((RESULTS / "latency.json").read_text())["benchmarks"]), RESULTS / "latency")
+    main()

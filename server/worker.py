@@ -1,30 +1,31 @@
-"""gunicorn's threaded worker, with the waiting turned round: connections wait for answers, and threads do not.
+"""A gunicorn worker with one thread for all connections: connections wait for answers, and threads do not.
 
-gthread gives each request to a thread, which then waits for the client, for company in a batch, for the tier behind.
-With 32 shoppers most of a front end's time went into switching between such threads. Here one thread reads, parses,
-calls the app and writes, for all connections. An answer that must be waited for is a future (wsgi_apps/reply.py), kept
-by a thread that works for many; its connection costs nothing meanwhile. Nor does one whose client dawdles.
+gunicorn's threaded worker gives each request to a thread, which then waits for the client, for company in a batch, for
+the tier behind. With 32 shoppers most of a front end's time went into switching between such threads. Here one thread
+reads, parses, calls the app and writes, for all connections. An answer that must be waited for is a future
+(wsgi_apps/reply.py), kept by a thread that works for many; its connection costs nothing meanwhile. Nor does one whose
+client dawdles.
 """
 
 import errno
 import heapq
 import os
 import selectors
-import signal
 import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from gunicorn.http import wsgi
-from gunicorn.http.errors import NoMoreData
-from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
-
-from server.connection import Connection, Exchange
-from server.crowd import crowd_of_this_tier
-from server.json_errors import write_json_error
+from server.connection import Connection, State
+from server.gunicorn_worker import GunicornWorker
+from server.reader import RequestReader
+from server.request import BadRequest, Request, base_environ
+from server.response import CONTINUE, Response, encode_error
+from server.scoreboard import scoreboard_of_this_tier
 from wsgi_apps.reply import Awaited
 
 # For a whole request, from its first byte.
@@ -32,11 +33,11 @@ REQUEST_TIMEOUT_S = 5.0
 # In which a client takes nothing of its response.
 RESPONSE_TIMEOUT_S = 10.0
 # Between the end of our side of a connection and the client's, in which it can read our last words.
-PARTING_TIMEOUT_S = 2.0
+LINGER_TIMEOUT_S = 2.0
 # The master looks as often.
-NOTIFY_EVERY_S = 1.0
+NOTIFY_INTERVAL_S = 1.0
 # For which a new connection is left to a worker that has fewer, which may be busy.
-OFFER_S = 0.001
+ACCEPT_BACKOFF_S = 0.001
 # For which a stopping worker still takes a request on a kept connection.
 LAST_REQUEST_TIMEOUT_S = 0.5
 # File descriptors that a worker which has run out of them keeps free: its threads need some, too.
@@ -45,346 +46,112 @@ SPARE_FILES = 16
 SHORTAGE_PAUSE_S = 0.01
 # For which a client that has just come, or has just been answered, may keep its connection whoever else wants to come.
 SPARED_S = 0.1
-# How often the clients are looked at whose time may be over.
-LOOK_EVERY_S = 0.1
+# Between two looks at the clients whose time may be over.
+SWEEP_INTERVAL_S = 0.1
+
+_EVENTS = {
+    State.IDLE: selectors.EVENT_READ,
+    State.READING: selectors.EVENT_READ,
+    State.ANSWERING: selectors.EVENT_READ,  # until something comes, for to stop and start waiting costs a call each
+    State.WRITING: selectors.EVENT_WRITE,
+    State.LINGERING: selectors.EVENT_READ,
+    State.CLOSED: 0,
+}
 
 
-class _LastingQueue(PollableMethodQueue):
-    """By which threads wake the loop up. It stays open when the loop has ended.
-
-    A thread that is late would otherwise write its wake-up byte into whatever file had got the number of the pipe.
-    """
-
-    def close(self) -> None:
-        pass
-
-
-class StoreWorker(ThreadWorker):
+class StoreWorker(GunicornWorker):
     """Serves any WSGI app over plain HTTP/1; a response is gathered whole before it leaves.
 
     An app that waits keeps all its clients waiting, unless it answers with an `Awaited`.
     """
 
-    alive: bool
-    SIGNALS: list[int]
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.method_queue = _LastingQueue()
+        self._scoreboard = scoreboard_of_this_tier()
         self._connections: set[Connection] = set()
-        self._answered: deque[Connection] = deque()
+        self._max_connections = self.cfg.worker_connections
+        self._pipelined: deque[Connection] = deque()  # whose next request has come with the last
+        self._answered: deque[tuple[Connection, Any]] = deque()
         self._wake_sent = False
-        self._notify_at = self._look_at = 0.0
-        self._crowd = crowd_of_this_tier()
-        self._offer_ends = 0.0
-        # gunicorn's settings look themselves up at each use.
-        self._pre_request, self._post_request = self.cfg.pre_request, self.cfg.post_request
-        self._keepalive_s = self.cfg.keepalive
+        self._accepting = False
+        self._notify_at = self._sweep_at = self._backs_off_until = 0.0
+        self._pre_request, self._post_request = self.hook("pre_request"), self.hook("post_request")
+        self._timeouts_s = {
+            State.IDLE: self.cfg.keepalive,
+            State.READING: REQUEST_TIMEOUT_S,
+            State.WRITING: RESPONSE_TIMEOUT_S,
+            State.LINGERING: LINGER_TIMEOUT_S,
+        }
 
-    # What gthread's frame calls: its loop, its end.
-
-    def notify(self) -> None:
-        """Tell the master that this worker lives. It looks every second; gthread tells it at each turn of the loop."""
-        now = time.monotonic()
-        if now >= self._notify_at:
-            self._notify_at = now + NOTIFY_EVERY_S
-            super().notify()
-
-    def accept(self, listener: socket.socket) -> None:
-        """Take a new connection, unless it is for another worker."""
-        if self._offers():
-            return
-        try:
-            sock, client = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return  # a neighbour was faster, or it has gone again
-        except OSError as error:
-            if error.errno != errno.EMFILE:
-                # The client's network, or a shortage of the whole machine: it passes.
-                self.log.error("a connection was not taken: %s", error)
-                time.sleep(SHORTAGE_PAUSE_S)
-                return
-            # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads
-            # need files too, for databases and the tiers behind.
-            self.worker_connections = max(1, self.nr_conns - SPARE_FILES, self.nr_conns // 2)
-            self.log.error("no more than %d connections from now on: %s", self.worker_connections, error)
-            return
-        sock.setblocking(False)
-        connection = Connection(sock, client, listener.getsockname(), self.cfg)
-        self._connections.add(connection)
-        self._count(+1)
-        self._guard(self._await_first_request, connection)
-
-    def _offers(self) -> bool:
-        """Whether a new connection is still left to a worker with fewer. The loop asks again at once."""
-        if not self._crowd.has_fewer_than(self.nr_conns):
-            return False
-        now = time.monotonic()
-        if now > self._offer_ends + OFFER_S:  # that was the offer of another connection
-            self._offer_ends = now + OFFER_S
-        return now < self._offer_ends
-
-    def _count(self, change: int) -> None:
-        self.nr_conns += change
-        self._crowd.tell(self.age, self.nr_conns)
-
-    def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Connections, requests, answers: whatever has come."""
-        if self.nr_conns >= self.worker_connections:
-            timeout = min(timeout, SPARED_S)  # by then one of them may make room
-        for key, _ in self.poller.select(timeout):
-            key.data(key.fileobj)
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """For one more connection, by closing those whose clients have let us wait for the longest time.
-
-        Else a client with enough of them, and nothing to say, would keep all others out. One that has a request in our
-        hands is never closed.
-        """
-        came_before = time.monotonic() - SPARED_S
-        waiting = [connection for connection in self._connections if connection.has_let_us_wait(came_before)]
-        too_many = self.nr_conns - self.worker_connections + 1
-        for connection in heapq.nsmallest(too_many, waiting, key=lambda connection: connection.expendability):
-            self._close(connection)
-
-    def murder_keepalived(self, force: bool = False) -> None:
-        """Give up the clients whose time is over; all if forced."""
-        now = time.monotonic()
-        if now < self._look_at and not force:
-            return  # gthread calls at each turn of the loop, and there may be a thousand of them
-        self._look_at = now + LOOK_EVERY_S
-        for connection in list(self._connections):
-            if force:
-                self._close(connection)
-            elif connection.deadline is not None and connection.deadline <= now:
-                self._guard(self._give_up, connection)
-
-    def _cap_keepalive(self, _deadline: float) -> None:
-        """This worker is to stop: the idle connections have little time left."""
-        for connection in self._connections:
-            if connection.is_idle and not connection.outbox and not connection.parting:
-                connection.wait(LAST_REQUEST_TIMEOUT_S)
-
-    def init_signals(self) -> None:
-        """As gthread's, but a SIGHUP that the master ignores is ignored."""
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            self.SIGNALS = [number for number in self.SIGNALS if number != signal.SIGHUP]
-        super().init_signals()
-
-    def is_parent_alive(self) -> bool:
-        """Whether the master lives. When it was killed, its successor needs the port at once.
-
-        gthread would listen on until the last kept connection is done. Until then the successor could not bind, and
-        new shoppers would wait in a queue that nobody serves.
-        """
-        if super().is_parent_alive():
-            return True
-        self.set_accept_enabled(False)
-        for listener in self.sockets:
-            listener.close()
-        return False
+    def run(self) -> None:
+        """Serve until told to stop, then finish what has begun. An orphan ends whatever its threads still wait for."""
+        self._tell_connections()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self.PIPE[0], selectors.EVENT_READ, self._on_wake)
+        while self.alive and not self.is_orphan():
+            self._set_accepting(len(self._connections) < self._max_connections)
+            self._turn(timeout_s=1.0)
+        self._stop()
+        if self.is_orphan():
+            os._exit(0)
 
     def leave(self) -> None:
         """In the master: this worker has ended, by itself or by force."""
-        self._crowd.leave(self.age)
+        self._scoreboard.clear(self.age)
 
-    def run(self) -> None:
-        """Serve until told to stop. An orphan then ends at once, whatever its threads still wait for."""
-        self._count(0)
-        super().run()
-        if self.ppid != os.getppid():
-            os._exit(0)
+    # The loop.
 
-    # The way of a request: it comes, the app is called, the answer comes, the response leaves.
+    def _turn(self, timeout_s: float) -> None:
+        """Connections, requests, answers: all that has come. The loop waits for it as long as `timeout_s`."""
+        is_full = len(self._connections) >= self._max_connections
+        if is_full:
+            timeout_s = min(timeout_s, SPARED_S)  # by then one of them may make room
+        for key, _ in self._selector.select(0 if self._pipelined else timeout_s):
+            key.data()
+        for _ in range(len(self._pipelined)):  # one each, so that one client does not keep the others waiting
+            self._guard(self._read_request, self._pipelined.popleft())
+        now = time.monotonic()
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_INTERVAL_S
+            self._sweep(now)
+        if now >= self._notify_at:
+            self._notify_at = now + NOTIFY_INTERVAL_S
+            self.notify()
+        if is_full:
+            self._evict_idle(now)
 
-    def _await_first_request(self, connection: Connection) -> None:
-        connection.wait(REQUEST_TIMEOUT_S)
-        self._watch(connection, selectors.EVENT_READ)
+    def _sweep(self, now: float) -> None:
+        for connection in list(self._connections):
+            if connection.deadline is not None and connection.deadline <= now:
+                self._guard(self._on_timeout, connection)
 
-    def _await_request(self, connection: Connection) -> None:
-        connection.wait(self._keepalive_s if self.alive else LAST_REQUEST_TIMEOUT_S)
-        self._watch(connection, selectors.EVENT_READ)
-
-    def _on_event(self, connection: Connection) -> None:
-        if not connection.watched:
-            return  # what came before, in the same round, has changed our mind
-        if connection.outbox:
-            self._send(connection)
-        elif connection.awaits_answer:
-            self._watch(connection, 0)  # the next request, or the end, can wait
-        elif connection.receive():
-            self._advance(connection)
-
-    def _advance(self, connection: Connection) -> None:
-        """As far as what has come allows, but never beyond a request that is not answered yet."""
-        if connection.awaits_answer or connection.outbox:
-            return
-        if connection.parting:
-            if connection.ended:
-                self._close(connection)
-        elif connection.exchange is None and not connection.take_head():
-            self._await_rest(connection)
-        elif connection.exchange is not None or self._parse(connection):
-            connection.take_body()
-            if connection.body_may_come:
-                self._await_rest(connection)
-            else:
-                self._call_app(connection)
-
-    def _await_rest(self, connection: Connection) -> None:
-        """Of a request that has begun, if it has."""
-        if connection.ended:
+    def _stop(self) -> None:
+        """Take no more connections; end those there are, within the grace that the settings give."""
+        self.alive = False
+        self._set_accepting(False)
+        for listener in self.sockets:
+            listener.close()  # a successor of a killed master needs the port at once
+        for connection in self._connections:
+            if connection.state is State.IDLE:
+                self._enter(connection, State.IDLE)  # with little time left
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while self._connections and time.monotonic() < deadline:
+            self._turn(SWEEP_INTERVAL_S)
+        for connection in list(self._connections):
             self._close(connection)
-            return
-        if connection.arrived or connection.exchange is not None:
-            if connection.is_idle:
-                connection.is_idle = False
-                connection.wait(REQUEST_TIMEOUT_S)
-        elif connection.deadline is None:
-            self._await_request(connection)
-        self._watch(connection, selectors.EVENT_READ)
-        if connection.outbox:  # "100 Continue"
-            self._send(connection)
 
-    def _parse(self, connection: Connection) -> bool:
-        """Whether this was a request. If not, the client has been told."""
-        request = None
-        try:
-            request = next(connection.parser)
-            self._pre_request(self, request)
-            response, environ = wsgi.create(request, connection, connection.client, connection.server, self.cfg)
-        except NoMoreData:
-            write_json_error(connection, 431, "Request Header Fields Too Large", "the head of the request is too long")
-        except Exception as error:
-            self.handle_error(request, connection, connection.client, error)
-        else:
-            environ["wsgi.multithread"] = True  # some endpoints run in a pool
-            connection.exchange = Exchange(request, response, environ, datetime.now())
-            return True
-        connection.closing = True
-        self._send(connection)
-        return False
-
-    def _call_app(self, connection: Connection) -> None:
-        exchange = connection.exchange
-        assert exchange is not None
-        connection.is_idle = False
-        connection.deadline = None
-        self.nr += 1
-        if self.nr >= self.max_requests and self.alive:
-            self.log.info("Autorestarting worker after current request.")
-            self.alive = False
-        if not connection.body_is_whole:
-            exchange.response.force_close()
-        try:
-            exchange.answer = self.wsgi(exchange.environ, exchange.response.start_response)
-        except Exception as error:
-            self._fail(connection, error)
-        else:
-            if isinstance(exchange.answer, Awaited):
-                exchange.answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
-            else:
-                self._respond(connection)
-
-    def _on_answer(self, connection: Connection) -> None:
-        """In another thread: an answer is there. The loop is told once for all that come before it looks."""
-        self._answered.append(connection)
-        if not self._wake_sent:
-            self._wake_sent = True
-            self.method_queue.defer(self._respond_to_all)
-
-    def _respond_to_all(self) -> None:
+    def _on_wake(self) -> None:
+        """A thread has an answer, or a signal has come."""
+        with suppress(BlockingIOError):
+            os.read(self.PIPE[0], 4096)
         self._wake_sent = False  # first: whoever comes from now on tells again
         while self._answered:
-            self._guard(self._respond, self._answered.popleft())
-
-    def _respond(self, connection: Connection) -> None:
-        exchange = connection.exchange
-        assert exchange is not None
-        if not self.alive:
-            exchange.response.force_close()
-        try:
-            try:
-                for part in exchange.answer:
-                    exchange.response.write(part)
-                exchange.response.close()
-            finally:
-                if hasattr(exchange.answer, "close"):
-                    exchange.answer.close()
-        except Exception as error:
-            self._fail(connection, error)
-            return
-        self.log.access(exchange.response, exchange.request, exchange.environ, datetime.now() - exchange.started)
-        self._post_request(self, exchange.request, exchange.environ, exchange.response)
-        connection.closing = exchange.response.should_close() or not connection.parser.finish_body()
-        connection.end_exchange()
-        self._send(connection)
-
-    def _fail(self, connection: Connection, error: Exception) -> None:
-        """The app failed, before a byte of its response has left."""
-        assert connection.exchange is not None
-        connection.outbox.clear()
-        self.handle_error(connection.exchange.request, connection, connection.client, error)
-        connection.closing = True
-        connection.end_exchange()
-        self._send(connection)
-
-    def _send(self, connection: Connection) -> None:
-        """As much as the client takes; then the next request, or the end."""
-        if not connection.transmit():
-            if connection.exchange is None:
-                connection.wait(RESPONSE_TIMEOUT_S)
-            self._watch(connection, selectors.EVENT_WRITE)
-        elif connection.closing:
-            self._part(connection)
-        elif connection.exchange is not None:
-            self._watch(connection, selectors.EVENT_READ)  # for the body
-        elif connection.arrived:
-            # It came with the last. By way of the loop, so that one client does not keep the others waiting.
-            self._watch(connection, 0)
-            self.method_queue.defer(self._guard, self._advance, connection)
-        else:
-            self._await_request(connection)
-
-    # The end of a connection.
-
-    def _give_up(self, connection: Connection) -> None:
-        """Its client has let us wait for too long."""
-        if connection.outbox or connection.parting:
-            self._close(connection)  # it takes nothing, or does not end its side
-        elif connection.exchange is not None:
-            connection.inbox.late = True
-            self._call_app(connection)  # which says what it thinks of half a body
-        elif connection.arrived:
-            write_json_error(connection, 408, "Request Timeout", "the request did not come in time")
-            connection.closing = True
-            self._send(connection)
-        else:
-            self._close(connection)
-
-    def _part(self, connection: Connection) -> None:
-        """End our side. To close the other before the client has read our last words could take them from it."""
-        connection.parting = True
-        connection.wait(PARTING_TIMEOUT_S)
-        connection.sock.shutdown(socket.SHUT_WR)
-        self._watch(connection, selectors.EVENT_READ)
-        if connection.ended:
-            self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        if connection.closed:
-            return
-        connection.closed = True
-        self._watch(connection, 0)
-        self._connections.discard(connection)
-        self._count(-1)
-        connection.sock.close()
+            connection, answer = self._answered.popleft()
+            self._guard(lambda connection: self._respond(connection, answer), connection)  # noqa: B023
 
     def _guard(self, step: Callable[[Connection], None], connection: Connection) -> None:
         """Do this for a connection, unless it was closed meanwhile. Its trouble must not be the others'."""
-        if connection.closed:
+        if connection.state is State.CLOSED:
             return
         try:
             step(connection)
@@ -394,14 +161,228 @@ class StoreWorker(ThreadWorker):
             self.log.exception("a connection failed")
             self._close(connection)
 
+    def _enter(self, connection: Connection, state: State, timeout_s: float | None = None) -> None:
+        if timeout_s is None:
+            is_last = state is State.IDLE and not self.alive
+            timeout_s = LAST_REQUEST_TIMEOUT_S if is_last else self._timeouts_s.get(state)
+        connection.enter(state, timeout_s)
+        self._watch(connection, _EVENTS[state])
+
     def _watch(self, connection: Connection, events: int) -> None:
         """Have the loop wait for these events, of this connection, from now on."""
         if events == connection.watched:
             return
         if not events:
-            self.poller.unregister(connection.sock)
-        elif not connection.watched:
-            self.poller.register(connection.sock, events, lambda _sock: self._guard(self._on_event, connection))
+            self._selector.unregister(connection.sock)
         else:
-            self.poller.modify(connection.sock, events, lambda _sock: self._guard(self._on_event, connection))
+            watch = self._selector.modify if connection.watched else self._selector.register
+            watch(connection.sock, events, partial(self._guard, self._on_event, connection))
         connection.watched = events
+
+    # The begin and the end of a connection.
+
+    def _set_accepting(self, accepting: bool) -> None:
+        if accepting == self._accepting:
+            return
+        self._accepting = accepting
+        for listener in self.sockets:
+            if accepting:
+                self._selector.register(listener, selectors.EVENT_READ, partial(self._accept, listener))
+            else:
+                self._selector.unregister(listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take a new connection, unless it is for another worker."""
+        if self._backs_off():
+            return
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # a neighbour was faster, or it has gone again
+        except OSError as error:
+            self._on_shortage(error)
+            return
+        sock.setblocking(False)
+        environ = base_environ(client, listener.getsockname(), multiprocess=self.cfg.workers > 1)
+        connection = Connection(sock, RequestReader(environ))
+        self._connections.add(connection)
+        self._tell_connections()
+        self._guard(lambda connection: self._enter(connection, State.IDLE, REQUEST_TIMEOUT_S), connection)
+
+    def _backs_off(self) -> bool:
+        """Whether a new connection is still left to a worker with fewer. The loop asks again at once."""
+        if not self._scoreboard.has_fewer_than(len(self._connections)):
+            return False
+        now = time.monotonic()
+        if now > self._backs_off_until + ACCEPT_BACKOFF_S:  # that was for another connection
+            self._backs_off_until = now + ACCEPT_BACKOFF_S
+        return now < self._backs_off_until
+
+    def _on_shortage(self, error: OSError) -> None:
+        if error.errno != errno.EMFILE:
+            # The client's network, or a shortage of the whole machine: it passes.
+            self.log.error("a connection was not taken: %s", error)
+            time.sleep(SHORTAGE_PAUSE_S)
+            return
+        # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads need
+        # files too, for databases and the tiers behind.
+        connections = len(self._connections)
+        self._max_connections = max(1, connections - SPARE_FILES, connections // 2)
+        self.log.error("no more than %d connections from now on: %s", self._max_connections, error)
+
+    def _tell_connections(self) -> None:
+        self._scoreboard.set(self.age, len(self._connections))
+
+    def _evict_idle(self, now: float) -> None:
+        """Make room for one more connection, by closing those whose clients have let us wait for the longest time.
+
+        Else a client with enough of them, and nothing to say, would keep all others out. One that has a request in our
+        hands is never closed.
+        """
+        waiting = [
+            connection
+            for connection in self._connections
+            if connection.deadline is not None and connection.since < now - SPARED_S
+        ]
+        too_many = len(self._connections) - self._max_connections + 1
+        for connection in heapq.nsmallest(too_many, waiting, key=lambda connection: connection.eviction_key):
+            self._close(connection)
+
+    def _on_timeout(self, connection: Connection) -> None:
+        """Its client has let us wait for too long."""
+        if connection.state is State.READING:
+            what = "body" if connection.reader.awaits_body else "request"
+            self._refuse(connection, BadRequest(408, f"the {what} did not come in time"))
+        else:
+            self._close(connection)
+
+    def _linger(self, connection: Connection) -> None:
+        """End our side. To close the other before the client has read our last words could take them from it."""
+        connection.sock.shutdown(socket.SHUT_WR)
+        self._enter(connection, State.LINGERING)
+        if connection.has_ended:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if connection.state is State.CLOSED:
+            return
+        self._enter(connection, State.CLOSED)
+        self._connections.discard(connection)
+        self._tell_connections()
+        connection.sock.close()
+
+    # The way of a request: it comes, the app is called, the answer comes, the response leaves.
+
+    def _on_event(self, connection: Connection) -> None:
+        if not connection.watched:
+            return  # what came before, in the same round, has changed our mind
+        if connection.state is State.WRITING:
+            self._send(connection)
+        elif connection.state is State.ANSWERING:
+            self._watch(connection, 0)  # the next request, or the end, can wait
+        elif connection.receive():
+            if connection.state is not State.LINGERING:
+                self._read_request(connection)
+            elif connection.has_ended:
+                self._close(connection)
+
+    def _read_request(self, connection: Connection) -> None:
+        reader = connection.reader
+        try:
+            request = reader.next_request()
+        except BadRequest as error:
+            self._refuse(connection, error)
+            return
+        if request is not None:
+            self._call_app(connection, request)
+        elif connection.has_ended:
+            if reader.awaits_body:
+                self._refuse(connection, BadRequest(400, "the body is shorter than its Content-Length"))
+            else:
+                self._close(connection)
+        else:
+            self._await_rest(connection)
+
+    def _await_rest(self, connection: Connection) -> None:
+        """Of a request that has begun, if it has. The client has its time from the first byte on, not from the last."""
+        state = State.IDLE if connection.reader.is_empty else State.READING
+        if connection.state is not state:
+            self._enter(connection, state)
+        self._watch(connection, selectors.EVENT_READ)
+        if connection.reader.take_go_ahead():
+            connection.outbox += CONTINUE
+            connection.transmit()
+
+    def _refuse(self, connection: Connection, error: BadRequest) -> None:
+        """Answer a request that is none, and end the connection: nobody knows where the next one would begin."""
+        self.log.info("a request was refused: %s", error)
+        connection.outbox += encode_error(error.status, error.message, omit_body=connection.reader.is_head_request)
+        connection.closes = True
+        self._send(connection)
+
+    def _call_app(self, connection: Connection, request: Request) -> None:
+        self._enter(connection, State.ANSWERING)
+        connection.request, connection.response = request, Response()
+        if self._pre_request is not None:
+            self._pre_request(self, request)
+        self.count_request()
+        try:
+            answer = self.wsgi(request.environ, connection.response.start)
+        except Exception as error:
+            self._fail(connection, error)
+            return
+        if isinstance(answer, Awaited):
+            answer.coming.add_done_callback(lambda _coming: self._on_answer(connection, answer))
+        else:
+            self._respond(connection, answer)
+
+    def _on_answer(self, connection: Connection, answer: Any) -> None:
+        """In another thread: an answer is there. The loop is told once for all that come before it looks."""
+        self._answered.append((connection, answer))
+        if not self._wake_sent:
+            self._wake_sent = True
+            with suppress(BlockingIOError):  # then there is enough in it to wake the loop
+                os.write(self.PIPE[1], b"\0")
+
+    def _respond(self, connection: Connection, answer: Any) -> None:
+        request, response = connection.request, connection.response
+        assert request is not None
+        keep_alive = request.keep_alive and self.alive
+        try:
+            try:
+                data = response.encode(answer, omit_body=request.is_head, keep_alive=keep_alive)
+            finally:
+                if hasattr(answer, "close"):
+                    answer.close()
+        except Exception as error:
+            self._fail(connection, error)
+            return
+        self.log.access(response, request, request.environ, timedelta(seconds=time.monotonic() - connection.since))
+        if self._post_request is not None:
+            self._post_request(self, request, request.environ, response)
+        connection.outbox += data
+        connection.closes = not keep_alive
+        self._send(connection)
+
+    def _fail(self, connection: Connection, error: Exception) -> None:
+        """The app failed, before a byte of its response has left."""
+        request = connection.request
+        assert request is not None
+        uri = f"{request.environ['REQUEST_METHOD']} {request.environ['RAW_URI']}"
+        self.log.error("Error handling request %s", uri, exc_info=error)
+        connection.outbox += encode_error(500, "internal server error", omit_body=request.is_head)
+        connection.closes = True
+        self._send(connection)
+
+    def _send(self, connection: Connection) -> None:
+        """As much as the client takes; then the next request, or the end."""
+        if not connection.transmit():
+            self._enter(connection, State.WRITING)
+        elif connection.closes:
+            self._linger(connection)
+        elif connection.reader.is_empty:
+            self._enter(connection, State.IDLE)
+        else:
+            self._enter(connection, State.READING)
+            self._watch(connection, 0)
+            self._pipelined.append(connection)

@@ -140,7 +140,7 @@ REQUEST_LINES = [
 # Which product is meant?
 PATHS = [
     Hostile("an absolute target of another host", get(b"http://evil.example/nowhere"), (404,)),
-    Hostile("an absolute target with a user", get(b"http://Tux:1@a/nowhere"), (404,)),
+    Hostile("an absolute target with a user", get(b"http://Tux:1@a/nowhere"), (400,)),
     Hostile("an absolute target without a host", get(b"http:///nowhere"), (400, 404)),
     Hostile("a target in half of brackets", get(b"http://[::1/nowhere"), (400, 404)),
     Hostile("a path without a slash", get(b"products/Tux"), (400, 404)),

@@ -9,7 +9,6 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -24,6 +23,7 @@ from werkzeug.exceptions import (
 )
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import BaseConverter, Map
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from domain.errors import Invalid, StoreError, Unavailable
@@ -42,8 +42,9 @@ MAX_BODY_BYTES = 64 * 1024
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
 NO_WISHES = (b"", b"{}")
-# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like.
-HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff"}
+# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like. No cache
+# may keep a number of pieces: shared ones keep for a while whatever does not say so.
+HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _NO_HEADERS: Mapping[str, str] = {}
 _STATUS_LINES = {status: f"{status} {reason.upper()}" for status, reason in HTTP_STATUS_CODES.items()}
 
@@ -66,7 +67,7 @@ class Request(WerkzeugRequest):
     @property
     def given_key(self) -> str | None:
         """The client's key, None when it sent none. Raises Invalid."""
-        text = self.headers.get("Idempotency-Key")
+        text: str | None = self.environ.get("HTTP_IDEMPOTENCY_KEY")
         if text is None:
             return None
         if "," in text:  # a server, or a proxy on the way, joins a header that stands twice so
@@ -89,13 +90,15 @@ class Request(WerkzeugRequest):
     def whole_body(self) -> bytes:
         """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken."""
         # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
-        if "Transfer-Encoding" in self.headers:
+        if "HTTP_TRANSFER_ENCODING" in self.environ:
             raise LengthRequired
-        length = parse_whole_number(self.headers.get("Content-Length") or "0")
+        length = parse_whole_number(self.environ.get("CONTENT_LENGTH") or "0")
         if length is None or length > MAX_BODY_BYTES:  # None: more digits than any body has
             raise RequestEntityTooLarge
+        if not length:
+            return b""
         try:
-            body = self.environ["wsgi.input"].read(length) if length else b""
+            body = self.environ["wsgi.input"].read(length)
         except TimeoutError:
             raise RequestTimeout from None
         if len(body) < length:

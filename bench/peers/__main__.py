@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from bench import machine
@@ -13,21 +14,28 @@ from bench.load import require_wrk
 from bench.peers import figures
 from bench.peers.flask_one import FlaskOne
 from bench.peers.flask_three import FlaskThree
-from bench.peers.limit import Limit
+from bench.peers.limit import Limit, limit_under_store_worker, other_limit
 from bench.peers.measure import measure
 from bench.peers.pocketbase import PocketBase
-from bench.peers.report import Results, markdown, write_json
+from bench.peers.report import markdown
+from bench.peers.results import Description, Results, write_json
 from bench.peers.store import Store
-from bench.peers.store_variants import over_requests, over_urllib3, unjoined
+from bench.peers.store_variants import over, under_gevent, unjoined
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
 from bench.program import RESULTS, say
 from tests.tiers import ROOT
 
-PEERS: tuple[Callable[[], System], ...] = (Limit, Store, unjoined, PocketBase, FlaskOne, FlaskThree)
+PEERS: tuple[Callable[[], System], ...] = (
+    *(Limit, limit_under_store_worker, Store, under_gevent, unjoined),
+    *(PocketBase, FlaskOne, FlaskThree),
+)
 # Started only when asked for by name.
-VARIANTS: tuple[Callable[[], System], ...] = (over_requests, over_urllib3)
+VARIANTS: tuple[Callable[[], System], ...] = (
+    *(partial(over, library) for library in ("http.client", "urllib3")),
+    *(partial(other_limit, workers, threads) for workers, threads in ((1, 16), (2, 4), (2, 8), (2, 32), (4, 16))),
+)
 
 
 class StartFailed(Exception):
@@ -55,8 +63,8 @@ def main() -> int:
 def parse(names: Sequence[str], default: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
     """The options, checked."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
-    parser.add_argument("--rounds", type=_count, default=3, help="rounds, of which the median counts (default 3)")
-    parser.add_argument("--seconds", type=_count, default=3, help="length of each load (default 3)")
+    parser.add_argument("--rounds", type=_count, default=5, help="rounds, of which the median counts (default 5)")
+    parser.add_argument("--seconds", type=_count, default=2, help="length of each load (default 2)")
     parser.add_argument(
         "--clients", type=_count, nargs="+", default=[1, 8, 32, 128], help="connections (default 1 8 32 128)"
     )
@@ -89,7 +97,8 @@ def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
                 start(system, folder / system.name)
             rows = measure(systems, options.clients, options.rounds, options.seconds)
             void = broken_promises(systems)
-            return Results(machine.about(), versions(folder, systems), vars(options), systems, rows, void)
+            described = [Description(system.name, system.about, system.durability) for system in systems]
+            return Results(machine.about(), versions(folder, systems), vars(options), described, rows, void)
         finally:
             # A second Ctrl-C must not stop the ending, or the writing, half-way.
             signal.signal(signal.SIGINT, signal.SIG_IGN)

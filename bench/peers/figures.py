@@ -10,19 +10,22 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from bench import plots
 from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
-from bench.peers.report import Results
+from bench.peers.results import Results
 
 # Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say the same again.
 STYLES = {
     "limit": ("#000000", "", ":"),
     "store": (plots.ORANGE, "o", "-"),
+    "limit-store-worker": (plots.GREY, "", "-."),
+    "store-gevent": (plots.PURPLE, "P", "--"),
     "store-unjoined": ("#E69F00", "s", "--"),
     "store-urllib3": (plots.BLUE, "^", "--"),
-    "store-requests": (plots.GREEN, "D", "--"),
+    "store-http.client": (plots.GREEN, "D", "--"),
     "pocketbase": (plots.BLUE, "^", "-"),
     "flask-1-tier": (plots.GREEN, "D", "-"),
     "flask-3-tiers": ("#CC79A7", "v", "--"),
 }
+OTHER_STYLE = (plots.GREY, ".", ":")
 METRICS: Mapping[str, tuple[str, Callable[[Load], float]]] = {
     "throughput": ("requests/s (more is better)", lambda load: load.per_second),
     "p99": ("p99 latency, ms (less is better)", lambda load: load.p99_ms),
@@ -61,7 +64,7 @@ def _draw_panel(panel: Axes, results: Results, kind: str, spread: str, value: Ca
         rows = [
             row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, spread)
         ]
-        colour, marker, dashes = STYLES[system.name]
+        colour, marker, dashes = STYLES.get(system.name, OTHER_STYLE)
         panel.plot(
             [row.cell.clients for row in rows],
             [value(row.load) for row in rows],

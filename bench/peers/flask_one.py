@@ -22,7 +22,7 @@ class FlaskOne(Served, StoreLike):
         self._database = folder / "store.db"
         create_tables(self._database, Product, Order)
         app, environment = "bench.peers.flask_one_app:create_app()", {"DATABASE": str(self._database)}
-        self.serve(gunicorn("bench/peers/flask_gunicorn.py", app, folder / "flask.log", environment))
+        self.serve(gunicorn("bench/peers/flask_gunicorn.py", folder / "flask.log", environment, app))
 
     @property
     def database(self) -> Path | None:

@@ -43,4 +43,4 @@ class FlaskThree(Served, StoreLike):
         assert self._folder is not None
         app = f"bench.peers.flask_three_apps:create_{tier}()"
         log = self._folder / f"{tier}.log"
-        return self.serve(gunicorn("bench/peers/flask_gunicorn.py", app, log, environment))
+        return self.serve(gunicorn("bench/peers/flask_gunicorn.py", log, environment, app))

@@ -8,13 +8,17 @@ from bench.peers.server import Served, gunicorn
 
 
 class Limit(Served):
-    name = "limit"
-    about = "a bare Werkzeug app that answers a constant, gunicorn gthread, 2 pinned workers x 16 threads"
     durability = "no state"
     database: Path | None = None
 
+    def __init__(self, name: str = "limit", how: str = "gthread, 2 pinned workers x 16 threads", *options: str) -> None:
+        super().__init__()
+        self.name = name
+        self.about = f"a bare Werkzeug app that answers a constant, gunicorn {how}"
+        self._options = options
+
     def start(self, folder: Path) -> None:
-        self.serve(gunicorn("bench/limit.py", None, folder / "limit.log", {}))
+        self.serve(gunicorn("bench/limit.py", folder / "limit.log", {}, *self._options))
 
     def query(self, product: int) -> Request:
         return Request("GET", f"/products/p{product}")
@@ -30,3 +34,14 @@ class Limit(Served):
 
     def check(self) -> None:
         """It promises nothing."""
+
+
+def limit_under_store_worker() -> Limit:
+    """What our own worker leaves to gain."""
+    return Limit("limit-store-worker", "with the store's worker, 2 pinned", "-k", "server.worker.StoreWorker")
+
+
+def other_limit(workers: int, threads: int) -> Limit:
+    """The limit with other settings, to see which are the best: that is the limit."""
+    how = f"gthread, {workers} pinned workers x {threads} threads"
+    return Limit(f"limit-{workers}x{threads}", how, "--workers", str(workers), "--threads", str(threads))

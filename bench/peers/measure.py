@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from bench.load import Load, Request, cpu_seconds, load, median
+from bench.load import Load, Request, cpu_seconds, load, median, worst
 from bench.peers.system import PRODUCTS, System
 
 KINDS = ("query", "buy")
@@ -34,20 +34,36 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """The median of a system's rounds under one load."""
+    """A system's rounds under one load."""
 
     cell: Cell
     system: str
-    load: Load
+    runs: Sequence[Load]
+
+    @property
+    def load(self) -> Load:
+        return median(self.runs)
+
+    @property
+    def worst(self) -> Load:
+        return worst(self.runs)
+
+    @property
+    def p99_of_p50(self) -> list[float]:
+        """Round by round."""
+        return [run.p99_ms / run.p50_ms for run in self.runs]
 
 
 def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seconds: int) -> list[Row]:
-    """Each round takes each load, and with each load the systems in turn, so the machine's mood is the same for all."""
+    """Each round takes each load, and with each load the systems in turn, so the machine's mood is the same for all.
+
+    To and fro, so that no system always follows the same other.
+    """
     plan = [
         (round_number, cell, system)
         for round_number in range(1, rounds + 1)
         for cell in (Cell(*one) for one in product(clients, KINDS, SPREADS))
-        for system in systems
+        for system in systems[:: 1 if round_number % 2 else -1]
     ]
     measured: dict[tuple[Cell, str], list[Load]] = {}
     began = time.monotonic()
@@ -57,11 +73,11 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
         measured.setdefault((cell, system.name), []).append(one)
         left_s = (time.monotonic() - began) / (done + 1) * (len(plan) - done - 1)
         what = f"round {round_number}  {cell.clients:>4} clients  {cell.kind:<5}  {cell.spread:<6}  {system.name:<14}"
-        figures = f"{one.per_second:>8,.0f}/s  p99 {one.p99_ms:>8.2f} ms  {one.errors} errors"
+        figures = f"{one.per_second:>8,.0f}/s  p99 {one.p99_ms:>8.2f} ms  {one.errors} errors, {one.others:.0%} others"
         print(
             f"{done + 1:>4}/{len(plan)}  {what}  {figures}  ({left_s / 60:.1f} min left)", file=sys.stderr, flush=True
         )
-    return [Row(cell, name, median(loads)) for (cell, name), loads in measured.items()]
+    return [Row(cell, name, loads) for (cell, name), loads in measured.items()]
 
 
 def await_rest(system: System) -> None:

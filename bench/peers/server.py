@@ -63,10 +63,10 @@ class Server:
         return True
 
 
-def gunicorn(settings: str, app: str | None, log: Path, environment: Mapping[str, str]) -> Server:
-    """gunicorn with a settings file that takes its address from BIND; `app` is for files that name none."""
+def gunicorn(settings: str, log: Path, environment: Mapping[str, str], *options: str) -> Server:
+    """gunicorn with a settings file that takes its address from BIND, and with these options, or an app, on top."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-c", settings, *([app] if app else [])]
+    command = [sys.executable, "-m", "gunicorn", "-c", settings, *options]
     return Server(command, port=port, log=log, environment={**os.environ, **environment, "BIND": f"127.0.0.1:{port}"})
 
 

@@ -1,38 +1,40 @@
 """The store with a part of it exchanged: what that part brings."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.peers.server import Server
 from bench.peers.store import Store
+from tests.tiers import NAMES
 
 
 class StoreVariant(Store):
-    """The store with other apps in the front end and the order tier."""
+    """The store with some tiers started otherwise: by other options of gunicorn, such as another app or file."""
 
     durability = "as the store"
 
-    def __init__(self, name: str, about: str, apps: Mapping[str, str]) -> None:
+    def __init__(self, name: str, about: str, options: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.name = name
         self.about = about
-        self._apps = apps
+        self._options = options
         self._servers: list[Server] = []
 
     def start(self, folder: Path) -> None:
         tiers = self._prepare(folder)
-        tiers.start("catalog")
-        for tier, app in self._apps.items():
-            # gunicorn takes an app on its command line before the one in the settings.
-            command = [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py", app]
+        tiers.start(*(tier for tier in NAMES if tier not in self._options))
+        for tier, options in self._options.items():
+            # The last -c counts, and an app on the command line before the one in the settings.
+            command = [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py", *options]
             self._servers.append(Server(command, port=tiers.ports[tier], log=tiers.log, environment=tiers.environment))
         for server in self._servers:
             server.wait_until_it_answers()
 
     @property
     def pids(self) -> list[int]:
-        return self._tiers[0].workers("catalog") + [server.pid for server in self._servers]
+        as_ever = [tier for tier in NAMES if tier not in self._options]
+        return [pid for tier in as_ever for pid in self._tiers[0].workers(tier)] + [one.pid for one in self._servers]
 
     def stop(self) -> None:
         for server in reversed(self._servers):
@@ -44,24 +46,21 @@ def unjoined() -> StoreVariant:
     return StoreVariant(
         "store-unjoined",
         "this store, each call by itself",
-        {"order": "bench.peers.apart:create_order()", "front_end": "bench.peers.apart:create_front_end()"},
+        {"order": ["bench.peers.apart:create_order()"], "front_end": ["bench.peers.apart:create_front_end()"]},
     )
 
 
-def over_requests() -> StoreVariant:
-    return _over("requests")
+def under_gevent() -> StoreVariant:
+    return StoreVariant(
+        "store-gevent",
+        "this store, its front end under gunicorn's gevent worker",
+        {"front_end": ["-c", "bench/peers/gevent_front_end.py"]},
+    )
 
 
-def over_urllib3() -> StoreVariant:
-    return _over("urllib3")
-
-
-def _over(library: str) -> StoreVariant:
+def over(library: str) -> StoreVariant:
     return StoreVariant(
         f"store-{library}",
         f"this store, its tiers call each other with {library}",
-        {
-            "order": f"bench.peers.transports:order_over_{library}()",
-            "front_end": f"bench.peers.transports:front_end_over_{library}()",
-        },
+        {tier: [f"bench.peers.transports:create_{tier}('{library}')"] for tier in ("order", "front_end")},
     )

@@ -1,9 +1,12 @@
-"""The calls between the tiers on other HTTP clients than `wsgi_apps.peer.Peer`, which is on http.client."""
+"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.peer.Peer`.
+
+They do not retry, and know no TIER_SECRET: the store that is measured has none.
+"""
 
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
-import requests
 import urllib3
 
 from conf.addresses import Address
@@ -13,25 +16,34 @@ from wsgi_apps.peer import Answer, Decode, NoAnswer, Peer
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+_JSON = {"Content-Type": "application/json"}
 
-class RequestsPeer(Peer):
-    """On a `requests` session that looks for no proxy."""
+
+class HttpClientPeer(Peer):
+    """On http.client, its connections kept as `Peer` keeps its own."""
 
     def __init__(self, name: str, address: Address, **options: Any) -> None:
         super().__init__(name, address, **options)
-        self._url = f"http://{address}"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._kept: list[HTTPConnection] = []
 
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         try:
-            reply = self._session.request(method, self._url + path, data=body, headers=dict(headers), timeout=timeout_s)
-            return Answer(
-                reply.status_code, decode(reply.status_code, reply.headers.get("Content-Type"), reply.content)
-            )
-        except (requests.RequestException, ValueError):
+            connection = self._kept.pop()
+        except IndexError:
+            connection = HTTPConnection(self._address.host, self._address.port, timeout=timeout_s)
+        try:
+            if connection.sock is not None:
+                connection.sock.settimeout(timeout_s)
+            connection.request(method, path, body, {**headers, **(_JSON if body is not None else {})})
+            response = connection.getresponse()
+            data = response.read()
+            if not response.will_close:
+                self._kept.append(connection)
+            return Answer(response.status, decode(response.status, response.getheader("Content-Type"), data))
+        except (HTTPException, OSError, ValueError):
+            connection.close()
             return NoAnswer()
 
 
@@ -45,6 +57,7 @@ class Urllib3Peer(Peer):
     def _ask(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
+        headers = {**headers, **(_JSON if body is not None else {})}
         try:
             reply = self._pool.urlopen(
                 method, path, body=body, headers=headers, timeout=timeout_s, retries=False, redirect=False
@@ -54,28 +67,17 @@ class Urllib3Peer(Peer):
             return NoAnswer()
 
 
-def front_end_over_requests() -> "WSGIApplication":
-    return _front_end(RequestsPeer)
+PEERS: Mapping[str, type[Peer]] = {"http.client": HttpClientPeer, "urllib3": Urllib3Peer}
 
 
-def front_end_over_urllib3() -> "WSGIApplication":
-    return _front_end(Urllib3Peer)
-
-
-def order_over_requests() -> "WSGIApplication":
-    return _order(RequestsPeer)
-
-
-def order_over_urllib3() -> "WSGIApplication":
-    return _order(Urllib3Peer)
-
-
-def _front_end(peer: type[Peer]) -> "WSGIApplication":
+def create_front_end(library: str) -> "WSGIApplication":
+    """The front end as gunicorn serves it, its calls over a library."""
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["Peer"] = peer
+    vars(front_end)["Peer"] = PEERS[library]
     return front_end.create_app()
 
 
-def _order(peer: type[Peer]) -> "WSGIApplication":
-    vars(order)["Peer"] = peer
+def create_order(library: str) -> "WSGIApplication":
+    """The order tier, likewise."""
+    vars(order)["Peer"] = PEERS[library]
     return order.create_app()

@@ -14,6 +14,7 @@ def versions(folder: Path, systems: Iterable[System]) -> dict[str, str]:
     facts = {
         "Flask": version("flask"),
         "SQLAlchemy": version("sqlalchemy"),
+        "gevent": version("gevent"),
         "PocketBase": _last_word(str(BINARY), "--version"),
         "file system": _last_word("df", "--output=fstype", str(folder)),
     }

@@ -81,7 +81,7 @@ def report(soak: Soak, books: Books) -> int:
     print(text)
     title = f"# {facts['minutes']:.0f} minutes of shopping with a kill every minute (`make soak`)"
     (RESULTS / "soak.md").write_text(f"{title}\n\n{text}")
-    content = {"about": machine.about(), **facts, "growing": growing, "samples": [asdict(one) for one in soak.samples]}
+    content = {"about": machine.about(), **facts, "growing": growing, "rows": [asdict(row) for row in table]}
     (RESULTS / "soak.json").write_text(json.dumps(content, indent=1) + "\n")
     plots.save(draw(soak), RESULTS / "soak")
     return 1 if growing else 0

@@ -1,4 +1,4 @@
-"""The latency benchmark under the options of pytest-benchmark that people give it. Its figures mean nothing here."""
+"""Benchmarks with little load: that they run, and what they tell. Their figures mean nothing here."""
 
 import json
 import subprocess
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.test_latency import draw
+from bench import memory
+from bench.test_latency import draw, table
+from bench.workers import MB
 from tests.tiers import ROOT, clean_environment
 
 
@@ -33,5 +35,18 @@ def test_a_histogram_is_drawn_and_the_figures_are_kept(bench: list[str], tmp_pat
     assert {path.name for path in tmp_path.glob("*.svg")} == {"drawn-buy.svg", "drawn-query.svg"}
     benchmarks = json.loads(kept.read_text())["benchmarks"]
     assert [one["extra_info"]["requests"] for one in benchmarks] == [5, 5]
-    assert all(one["extra_info"]["p50_ms"] <= one["extra_info"]["p99_ms"] for one in benchmarks)
+    infos = [one["extra_info"] for one in benchmarks]
+    assert all(info["p50_ms"] <= info["p99_ms"] <= info["max_ms"] for info in infos)
+    slowest = infos[0]["max_ms"]
+    assert table(benchmarks).splitlines()[2].endswith(f"| {slowest:.2f} |")
     assert any("5 requests a point" in text.get_text() for text in draw(benchmarks).texts)
+
+
+def test_a_worker_grows_when_its_end_is_far_above_what_it_had_after_a_fifth() -> None:
+    def row(last_mb: int) -> memory.Row:
+        line = [(0, 20), (20_000, 30), (60_000, 50), (100_000, last_mb)]
+        samples = [memory.Sample(mb * MB, threads=3, descriptors=9, orders=orders) for orders, mb in line]
+        return memory.row("order 1", samples, fifth=20_000)
+
+    assert (row(38).settled_mb, row(38).most_mb, row(38).grows) == (30, 50, False)  # 10 % and 5 MB are no leak
+    assert row(39).grows

@@ -261,16 +261,6 @@ def sqlite_lock(path: Path) -> Iterator[Callable[[], None]]:
         connection.close()
 
 
-def test_the_loops_pipe_outlives_the_loop() -> None:
-    """A thread that is late must not write its wake-up byte into a file that got the pipe's number."""
-    queue = server.worker._LastingQueue()
-    queue.init()
-    queue.close()
-    os.fstat(queue.fileno())
-    queue.defer(lambda: None)
-    assert os.read(queue.fileno(), 10) == b"\0"
-
-
 APP = """
 class Answer:
     def __init__(self, parts): self.parts = iter(parts)
@@ -359,7 +349,9 @@ def shares(tiers: Tiers, connections: int) -> list[int]:
 
 def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
     """Each leaves a new connection to one that has fewer, here for as long as a busy machine may keep that one away."""
-    tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__OFFER_S=600.0), FRONT_WORKERS="2")
+    tiers = Tiers(
+        tmp_path / "data", gunicorn_files(tmp_path, server__worker__ACCEPT_BACKOFF_S=600.0), FRONT_WORKERS="2"
+    )
     try:
         tiers.start("front_end")
         # The first worker answers before the second has started.

@@ -6,17 +6,22 @@ from pathlib import Path
 import apsw
 import pytest
 
-from bench import pages, seed
-from bench.load import Load, cpu_seconds, median
+from bench import bars, documents, pages, profile, seed
+from bench.load import Load, Moment, cpu_seconds, median
 from bench.peers.measure import Cell, Row
-from bench.peers.report import Results, markdown
+from bench.peers.report import markdown
+from bench.peers.results import Description, Results, read_json, write_json
+from bench.program import RESULTS
 from domain.checkout import Checkout
 from domain.values import MAX_NAME_CHARACTERS, Buy, fold
 from wsgi_apps.queries import MAX_LIMIT
 
 
-def a_load(per_second: float, errors: int = 0, max_ms: float = 9.0) -> Load:
-    return Load(per_second, p50_ms=1.0, p95_ms=2.0, p99_ms=3.0, max_ms=max_ms, errors=errors, cpu_us=100.0)
+def a_load(per_second: float, errors: int = 0, max_ms: float = 9.0, others: float = 0.0) -> Load:
+    return Load(
+        per_second, p50_ms=1.0, p95_ms=2.0, p99_ms=3.0, max_ms=max_ms,
+        over_500_ms=0, errors=errors, cpu_us=100.0, others=others,
+    )  # fmt: skip
 
 
 def test_a_figure_is_the_median_of_its_rounds_and_the_worst_stays_visible() -> None:
@@ -31,13 +36,78 @@ def test_the_cpu_time_of_a_process_grows() -> None:
         sum(range(10_000))
 
 
+def a_store(
+    limit: dict[Cell, list[Load]], store: dict[Cell, list[Load]], void: dict[str, str] | None = None
+) -> Results:
+    """What was measured of a store and of the limit, by the loads of the rounds."""
+    measured = (("limit", limit), ("store", store))
+    rows = [Row(cell, system, runs) for system, cells in measured for cell, runs in cells.items()]
+    systems = [Description(name, name, "none") for name in ("limit", "store")]
+    return Results({}, {}, {"rounds": 2, "seconds": 1}, systems, rows, void or {})
+
+
 def test_a_run_that_broke_a_promise_is_void_in_the_table() -> None:
     cell = Cell(32, "buy", "hot")
-    rows = [Row(cell, "limit", a_load(1_000)), Row(cell, "store", a_load(500))]
-    results = Results({}, {}, {"rounds": 1, "seconds": 1}, [], rows, void={"store": "I2: it oversold"})
+    results = a_store({cell: [a_load(1_000)]}, {cell: [a_load(500)]}, {"store": "I2: it oversold"})
     text = markdown(results)
+    assert "runs in which a promise was broken" in {bar.what for bar in bars.of_peers(results) if not bar.is_met}
     assert "VOID: store broke a promise: I2: it oversold" in text
-    assert "| 32 | store (VOID) | buy | hot | 500 | 0.50 |" in text
+    assert "| 32 | store (VOID) | buy | hot | 500 | 500 | 0.50 | 0.50 |" in text
+
+
+def test_a_ratio_is_the_median_of_the_rounds_own_and_the_worst_round_is_told() -> None:
+    cell = Cell(32, "query", "hot")
+    # The machine was four times as slow in the second round.
+    limit = [a_load(1_000), a_load(250), a_load(1_000)]
+    results = a_store({cell: limit}, {cell: [a_load(1_900), a_load(525), a_load(1_700, max_ms=501.0)]})
+    lines = {bar.what: bar for bar in bars.of_peers(results)}
+    of_limit, slowest = lines["32 clients: queries, of the limit's"], lines["slowest request of all, ms"]
+    assert (of_limit.measured, of_limit.worst, of_limit.is_met) == (1.9, 1.7, True)
+    assert (slowest.measured, slowest.is_met) == (501, False)
+    unmeasured = lines["32 clients: queries, of PocketBase's"]
+    assert (unmeasured.measured, unmeasured.is_met) == (None, False)
+    assert bars.table([of_limit, slowest, unmeasured]).splitlines()[2:] == [
+        "| 32 clients: queries, of the limit's | 1.80 at least | 2 | 1.90 | 1.70 | yes |",
+        "| slowest request of all, ms | 500 at most |  | 501 | 501 | **no** |",
+        "| 32 clients: queries, of PocketBase's | 1.30 at least |  |  |  | not measured |",
+    ]
+
+
+def test_the_largest_store_is_held_against_the_smallest_and_the_end_against_a_fifth() -> None:
+    rows = [
+        {"orders": 0, "products": 10, "series": series, series: size, "kind": kind, "throughput_ratios": [0.8, 0.95, 1]}
+        for series, sizes in (("orders", (0, 1_000_000)), ("products", (10, 100_000)))
+        for size in sizes
+        for kind in ("query", "buy")
+    ]
+    growth = list(bars.of_growth({"rows": rows}))
+    assert [round(bar.measured or 0, 2) for bar in growth] == [1.05] * 4
+    assert [bar.worst for bar in growth] == [1.25] * 4
+    assert all(bar.is_met for bar in growth)
+    workers = [{"settled_mb": 30.0, "last_mb": last} for last in (30.0, 33.0)]
+    [memory] = bars.of_memory({"orders": 100_000, "settled_after": 20_000, "workers": workers})
+    assert (memory.measured, memory.is_met) == (1.1, False)
+
+
+def test_the_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    cells = {Cell(clients, "buy", "hot"): [a_load(10.5), a_load(7)] for clients in (1, 32)}
+    results = a_store(cells, cells, {"store": "I1"})
+    write_json(results, tmp_path / "results.json")
+    assert read_json(tmp_path / "results.json") == results
+
+
+def test_what_others_used_of_the_machine_is_told_round_by_round() -> None:
+    cells = {
+        Cell(clients, "buy", "hot"): [a_load(10, others=share), a_load(10)] for clients, share in ((1, 0.1), (32, 0.3))
+    }
+    assert "round by round: 20% (at most 30% beside one load), 0% (at most 0% beside one load)." in markdown(
+        a_store(cells, cells)
+    )
+
+
+def test_the_share_of_others_is_what_neither_server_nor_benchmark_used() -> None:
+    before, after = Moment(all_s=100, used_s=50, own_s=5), Moment(all_s=110, used_s=58, own_s=7)
+    assert after.others_since(before, server_s=4) == pytest.approx(0.2)
 
 
 def test_the_check_after_a_load_finds_an_order_that_is_missing(tmp_path: Path, checkout: Checkout) -> None:
@@ -69,3 +139,33 @@ def test_the_bench_of_pages_has_the_largest_pages_and_searches_that_find_nothing
     assert len(longest) == MAX_LIMIT
     for q in ("zzzz", "q"):
         assert not [name for name in names if fold(q) in fold(name)]
+
+
+@pytest.mark.parametrize("document", documents.DOCUMENTS, ids=lambda path: path.name)
+def test_a_document_says_what_was_measured(document: Path) -> None:
+    """If this fails, `make bench-documents` was forgotten."""
+    text = document.read_text()
+    assert "<!-- measured: " in text
+    assert documents.filled(text) == text
+
+
+@pytest.mark.parametrize("name", ["peers", "transports", "growth", "memory", "pages", "soak"])
+def test_results_have_no_samples(name: str) -> None:
+    text = (RESULTS / f"{name}.json").read_text()
+    assert "samples" not in text
+    assert len(text) < 150_000  # what a table of 128 rows tells, round by round
+
+
+@pytest.mark.parametrize(
+    "stack, place",
+    [
+        (["server/request.py:parse", "server/worker.py:StoreWorker.run"], "`server/request.py`"),
+        (["json/decoder.py:decode", "wsgi_apps/wire.py:decode_buys"], "`wsgi_apps/wire.py`"),
+        (["<string>:__init__", "threading.py:Thread.run", "domain/values.py:parse_name"], "`domain/values.py`"),
+        (["werkzeug/routing/matcher.py:match", "wsgi_apps/base.py:App"], "werkzeug/routing"),
+        (["gunicorn/workers/base.py:notify", "server/worker.py:StoreWorker.run"], "gunicorn/workers"),
+        (["threading.py:Thread.run"], "elsewhere"),
+    ],
+)
+def test_a_sample_is_told_by_the_file_of_ours_or_the_package_of_others(stack: list[str], place: str) -> None:
+    assert profile.place_of(stack) == place

@@ -1,25 +1,29 @@
-"""Rules of the worker that no client could be seen to break: whom it offers a connection, when it wakes its loop."""
+"""Rules of the worker that no client could be seen to break, such as when it leaves a connection to another."""
 
+import os
+import select
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from gunicorn.config import Config, Timeout
+from gunicorn.config import Timeout
 
-from server.connection import Connection
-from server.crowd import Crowd
-from server.worker import NOTIFY_EVERY_S, OFFER_S, StoreWorker
+from server.connection import Connection, State
+from server.reader import RequestReader
+from server.scoreboard import Scoreboard
+from server.worker import ACCEPT_BACKOFF_S, NOTIFY_INTERVAL_S, StoreWorker
 
 
 class Bare(StoreWorker):
     """A worker without a process, a loop, and clients. `age` is its number."""
 
-    def __init__(self, crowd: Crowd, age: int, connections: int) -> None:
-        self._crowd, self.age, self.nr_conns = crowd, age, 0
-        self._offer_ends = 0.0
-        self._count(connections)
+    def __init__(self, scoreboard: Scoreboard, age: int, connections: int) -> None:
+        self._scoreboard, self.age = scoreboard, age
+        self._backs_off_until = 0.0
+        self._connections = set(range(connections))  # type: ignore[arg-type]
+        self._tell_connections()
 
 
 @pytest.fixture
@@ -30,37 +34,37 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_who_has_more_offers_a_connection_for_a_moment_and_then_takes_it(now: list[float]) -> None:
-    crowd = Crowd()
-    worker = Bare(crowd, age=1, connections=3)
-    Bare(crowd, age=2, connections=2)
-    assert worker._offers()
-    now[0] += OFFER_S * 0.9
-    assert worker._offers(), "the same connection, which nobody has taken yet"
-    now[0] += OFFER_S * 0.2
-    assert not worker._offers(), "its neighbour is busy"
+def test_who_has_more_leaves_a_connection_for_a_moment_and_then_takes_it(now: list[float]) -> None:
+    scoreboard = Scoreboard()
+    worker = Bare(scoreboard, age=1, connections=3)
+    Bare(scoreboard, age=2, connections=2)
+    assert worker._backs_off()
+    now[0] += ACCEPT_BACKOFF_S * 0.9
+    assert worker._backs_off(), "the same connection, which nobody has taken yet"
+    now[0] += ACCEPT_BACKOFF_S * 0.2
+    assert not worker._backs_off(), "its neighbour is busy"
     now[0] += 1.0
-    assert worker._offers(), "another connection"
+    assert worker._backs_off(), "another connection"
 
 
 def test_who_has_no_more_than_its_neighbours_takes_a_connection_at_once(now: list[float]) -> None:
-    crowd = Crowd()
-    worker = Bare(crowd, age=1, connections=2)
-    assert not worker._offers(), "it is alone"
-    Bare(crowd, age=2, connections=2)
-    assert not worker._offers()
+    scoreboard = Scoreboard()
+    worker = Bare(scoreboard, age=1, connections=2)
+    assert not worker._backs_off(), "it is alone"
+    Bare(scoreboard, age=2, connections=2)
+    assert not worker._backs_off()
 
 
 def test_nobody_waits_for_a_worker_that_has_ended(now: list[float]) -> None:
-    crowd = Crowd()
-    worker, other = Bare(crowd, age=1, connections=3), Bare(crowd, age=2, connections=0)
-    assert worker._offers()
+    scoreboard = Scoreboard()
+    worker, other = Bare(scoreboard, age=1, connections=3), Bare(scoreboard, age=2, connections=0)
+    assert worker._backs_off()
     other.leave()  # which the master says of it
-    assert not worker._offers()
+    assert not worker._backs_off()
 
 
 def test_the_master_hears_of_a_worker_long_before_it_takes_it_for_dead() -> None:
-    assert Timeout.default >= NOTIFY_EVERY_S * 10
+    assert Timeout.default >= NOTIFY_INTERVAL_S * 10
 
 
 class Answers(deque[Any]):
@@ -79,18 +83,21 @@ class Answers(deque[Any]):
 
 
 def test_an_answer_that_comes_as_the_loop_turns_away_wakes_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Bare(Crowd(), age=1, connections=0)
-    woken: list[Callable[[], None]] = []
+    worker = Bare(Scoreboard(), age=1, connections=0)
     answered: list[object] = []
-    worker.method_queue = type("Queue", (), {"defer": staticmethod(woken.append)})()
+    worker.PIPE = list(os.pipe())
+    os.write(worker.PIPE[1], b"\0")
     worker._wake_sent = True
     first, late = object(), object()
     monkeypatch.setattr(worker, "_guard", lambda _step, connection: answered.append(connection))
-    worker._answered = Answers(first, lambda: worker._on_answer(late))  # type: ignore[arg-type]
-    worker._respond_to_all()
-    for wake in woken:
-        wake()
+    worker._answered = Answers((first, None), lambda: worker._on_answer(late, None))  # type: ignore[arg-type]
+    worker._on_wake()
+    if late not in answered:
+        assert select.select([worker.PIPE[0]], [], [], 0)[0], "the loop was told"
+        worker._on_wake()
     assert answered == [first, late]
+    for end in worker.PIPE:
+        os.close(end)
 
 
 def test_what_comes_behind_the_end_of_our_side_is_not_kept() -> None:
@@ -98,11 +105,9 @@ def test_what_comes_behind_the_end_of_our_side_is_not_kept() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        connection = Connection(ours, ("127.0.0.1", 1), ("127.0.0.1", 2), Config())
-        theirs.sendall(b"GET / HTTP/1.1\r\n")
-        assert connection.receive()
-        assert connection.arrived == b"GET / HTTP/1.1\r\n"
-        connection.parting = True
+        reader = RequestReader({})
+        connection = Connection(ours, reader)
+        connection.enter(State.LINGERING, timeout_s=1.0)
         theirs.sendall(b"x" * 1_000)
         assert connection.receive()
-        assert connection.arrived == b"GET / HTTP/1.1\r\n"
+        assert reader.is_empty

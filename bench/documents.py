@@ -1,0 +1,134 @@
+"""Puts what was measured into README.md and bench/RESULTS.md: `make bench-documents`.
+
+Between `<!-- measured: NAME -->` and `<!-- end -->` stands what the files in bench/results/ say, and nothing by hand.
+"""
+
+import re
+import statistics
+import textwrap
+from collections.abc import Callable, Mapping
+
+from bench import bars
+from bench.peers.measure import KINDS, Cell, Row
+from bench.peers.report import others
+from bench.peers.results import LIMIT, Results, ratios, read_json
+from bench.program import RESULTS
+from tests.tiers import ROOT
+
+DOCUMENTS = (ROOT / "README.md", ROOT / "bench" / "RESULTS.md")
+_BLOCK = re.compile(r"(<!-- measured: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def main() -> None:
+    for document in DOCUMENTS:
+        document.write_text(filled(document.read_text()))
+
+
+def filled(text: str) -> str:
+    """The same text, its blocks as the results are now."""
+    return _BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", text)
+
+
+def how_fast() -> str:
+    """The paragraph of the README."""
+    results = read_json(RESULTS / "peers.json")
+
+    def row(kind: str, clients: int = 32, system: str = bars.STORE) -> Row:
+        found = results.row(system, Cell(clients, kind, "hot"))
+        assert found is not None, f"{system} was not measured with {clients} clients"
+        return found
+
+    def rate(kind: str, clients: int = 32, system: str = bars.STORE) -> str:
+        return f"{round(row(kind, clients, system).load.per_second, -2):,.0f}"
+
+    def times(kind: str, system: str) -> str:
+        return f"{statistics.median(ratios(row(kind), row(kind, system=system), 'per_second')):.2f}"
+
+    lone = {kind: row(kind, clients=1) for kind in KINDS}
+    slowest = max(one.worst.max_ms for one in results.rows if one.system == bars.STORE)
+    judged = bars.of_all()
+    met = sum(bar.is_met for bar in judged)
+    text = (
+        f"How fast: on {results.machine['cores']} cores ({results.machine['CPU']}) that it shares with the load "
+        f"generator, 32 shoppers get {rate('query')} queries/s (p99 {row('query').load.p99_ms:.0f} ms) or "
+        f"{rate('buy')} buys/s (p99 {row('buy').load.p99_ms:.0f} ms), 128 get {rate('query', 128)} or "
+        f"{rate('buy', 128)}, each buy synced to disk in both databases; a lone shopper waits "
+        f"{lone['query'].load.p50_ms:.1f} ms for a query and {lone['buy'].load.p50_ms:.1f} ms for a buy. The slowest "
+        f"request of all took {slowest:.0f} ms. At 32 that is {times('query', LIMIT)} and {times('buy', LIMIT)} times "
+        f"the rate at which a bare Werkzeug app under gunicorn's threads answers a constant ({rate('query', 32, LIMIT)}"
+        f"/s), {times('query', 'pocketbase')} times the queries and {times('buy', 'pocketbase')} times the buys of "
+        f"PocketBase, which has a weaker durability, and {times('buy', 'flask-1-tier')} times the buys of Flask with "
+        f"SQLAlchemy. [bench/RESULTS.md](bench/RESULTS.md) has the tables, the worst of every run, the commands, and "
+        f"the bars, of which {met} of {len(judged)} are met."
+    )
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def peers() -> str:
+    return _one_product(read_json(RESULTS / "peers.json"))
+
+
+def transports() -> str:
+    return _one_product(read_json(RESULTS / "transports.json"))
+
+
+def growth() -> str:
+    return _tables_of("growth.md", most=2)  # over the clients, the peers' table tells more
+
+
+def memory() -> str:
+    return _tables_of("memory.md")
+
+
+def latency() -> str:
+    return _tables_of("latency.md")
+
+
+def all_bars() -> str:
+    return bars.table(bars.of_all())
+
+
+def _one_product(results: Results) -> str:
+    """When, on what, beside what; and the rows of one hot product, queries and buys side by side."""
+    machine, options = results.machine, results.options
+    about = (
+        f"{machine['CPU']}, {machine['cores']} cores, {machine['date']}; medians of {options['rounds']} interleaved "
+        f"rounds of {options['seconds']} s. {others(results)}"
+    )
+    heads = [f"{kind}: requests/s | of the limit | p50 ms | p99 ms | worst p99 | max ms | CPU µs" for kind in KINDS]
+    lines = [f"| clients | system | {' | '.join(heads)} |", "|---:|---|" + "---:|" * 14]
+    for row in results.rows:
+        if (row.cell.kind, row.cell.spread) == ("query", "hot"):
+            buy = results.row(row.system, Cell(row.cell.clients, "buy", "hot"))
+            cells = [_figures(results, one) for one in (row, buy) if one is not None]
+            lines.append(f"| {row.cell.clients} | {results.label(row.system)} | {' | '.join(cells)} |")
+    return "\n".join([textwrap.fill(about, 120), "", *lines])
+
+
+def _figures(results: Results, row: Row) -> str:
+    load, of_limit = row.load, results.ratios_to_limit(row)
+    ratio = f"{statistics.median(of_limit):.2f}" if of_limit else ""
+    latency = f"{load.p50_ms:.2f} | {load.p99_ms:.1f} | {row.worst.p99_ms:.1f} | {load.max_ms:.0f}"
+    return f"{load.per_second:,.0f} | {ratio} | {latency} | {load.cpu_us:,.0f}"
+
+
+def _tables_of(name: str, most: int = 1) -> str:
+    """The first tables of a file in bench/results/, and the line that says when and on what it was measured."""
+    paragraphs = (RESULTS / name).read_text().strip().split("\n\n")
+    about = [textwrap.fill(one, 120) for one in paragraphs if one.endswith("UTC.")]
+    return "\n\n".join([*about, *[one for one in paragraphs if one.startswith("|")][:most]])
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "how fast": how_fast,
+    "peers": peers,
+    "bars": all_bars,
+    "growth": growth,
+    "memory": memory,
+    "latency": latency,
+    "transports": transports,
+}
+
+
+if __name__ == "__main__":
+    main()

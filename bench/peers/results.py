@@ -1,0 +1,87 @@
+"""What was measured: the figures of each round, in memory and as JSON, and no sample behind them."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from bench.load import Load
+from bench.peers.measure import Cell, Row
+
+LIMIT = "limit"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A system in words."""
+
+    name: str
+    about: str
+    durability: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was measured. `void` has, for each system that broke a promise, which one."""
+
+    machine: Mapping[str, str]
+    versions: Mapping[str, str]
+    options: Mapping[str, Any]
+    systems: Sequence[Description]
+    rows: Sequence[Row]
+    void: Mapping[str, str]
+
+    def label(self, system: str) -> str:
+        return f"{system} (VOID)" if system in self.void else system
+
+    def row(self, system: str, cell: Cell) -> Row | None:
+        return next((row for row in self.rows if (row.system, row.cell) == (system, cell)), None)
+
+    def ratios_to_limit(self, row: Row) -> list[float]:
+        """Of the rates, round by round; empty when the limit was not measured."""
+        limit = self.row(LIMIT, row.cell)
+        return [] if limit is None else ratios(row, limit, "per_second")
+
+    def others(self) -> list[tuple[float, float]]:
+        """For each round, which share of the machine others used: on average, and beside the load with the most."""
+        rounds = zip(*([run.others for run in row.runs] for row in self.rows), strict=True)
+        return [(statistics.mean(one), max(one)) for one in rounds]
+
+
+def ratios(row: Row, other: Row, figure: str) -> list[float]:
+    """Round by round: what slowed a whole round down is in both of its parts."""
+    return [getattr(one, figure) / getattr(two, figure) for one, two in zip(row.runs, other.runs, strict=True)]
+
+
+def write_json(results: Results, path: Path) -> None:
+    head = {
+        "machine": results.machine,
+        "versions": results.versions,
+        "options": results.options,
+        "systems": [{**asdict(one), "void": results.void.get(one.name)} for one in results.systems],
+    }
+    rows = ",\n".join(f"  {json.dumps(_columns(row))}" for row in results.rows)
+    path.write_text(json.dumps(head, indent=1).removesuffix("\n}") + f',\n "rows": [\n{rows}\n ]\n}}\n')
+
+
+def read_json(path: Path) -> Results:
+    facts = json.loads(path.read_text())
+    void = {one["name"]: one["void"] for one in facts["systems"] if one["void"]}
+    systems = [Description(one["name"], one["about"], one["durability"]) for one in facts["systems"]]
+    rows = [_row(columns) for columns in facts["rows"]]
+    return Results(facts["machine"], facts["versions"], facts["options"], systems, rows, void)
+
+
+def _columns(row: Row) -> dict[str, Any]:
+    """One line of the file: a list for each figure, with a place for each round."""
+    figures = {field.name: [round(getattr(run, field.name), 3) for run in row.runs] for field in fields(Load)}
+    return {**asdict(row.cell), "system": row.system, **figures}
+
+
+def _row(columns: Mapping[str, Any]) -> Row:
+    names = [field.name for field in fields(Load)]
+    runs = zip(*(columns[name] for name in names), strict=True)
+    cell = Cell(columns["clients"], columns["kind"], columns["spread"])
+    return Row(cell, columns["system"], [Load(**dict(zip(names, run, strict=True))) for run in runs])

@@ -1,0 +1,215 @@
+"""The head of a request: one strict grammar after RFC 9112, and the WSGI environ that it becomes.
+
+There is one way to read a head that fits the grammar, and a head that does not fit is refused. No body comes in chunks.
+docs/architecture.md says why this is a grammar and not a library.
+"""
+
+import io
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from wsgi_apps.base import MAX_BODY_BYTES
+
+MAX_HEAD_BYTES = 32 * 1024
+# A name of 64 characters takes at most 768 bytes of a path.
+MAX_REQUEST_LINE_BYTES = 4_094
+MAX_FIELDS = 64
+MAX_FIELD_BYTES = 8_190
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+# Neither a blank before the colon, nor a folded line, nor a control character. The groups are possessive, so that no
+# head makes the match go back.
+_FIELD = rf"{_TOKEN}+:[\t\x20-\x7e\x80-\xff]*+\r\n"
+_REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
+_HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
+_BEGIN = re.compile(_REQUEST_LINE)
+_ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
+# The path and the query of the absolute form count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
+_ABSOLUTE_FORM = re.compile(r"(?i:https?)://[^/?#@]++(/[^?#]*+)?(?:\?([^#]*+))?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?")
+_CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
+# Of two of these nobody knows which one was meant.
+_SINGLE = {
+    "HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT",
+}  # fmt: skip
+# Codings that do not tell where the body ends (RFC 9112, 6.3).
+_ENDLESS_CODINGS = ("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity")
+
+
+class BadRequest(Exception):
+    """A request that no app may see: the status and the message that its client is told."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(slots=True)
+class Request:
+    """A request that was understood. `wsgi.input` in its environ is empty until the body has come.
+
+    `keep_alive`: the client wants the connection to go on behind the response.
+    """
+
+    environ: dict[str, Any]
+    content_length: int
+    keep_alive: bool
+    expects_continue: bool
+
+    def add_body(self, body: bytes) -> None:
+        self.environ["wsgi.input"] = io.BytesIO(body)
+
+    @property
+    def is_head(self) -> bool:
+        """Whether its response has no body."""
+        return bool(self.environ["REQUEST_METHOD"] == "HEAD")
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """The headers under the names that gunicorn's access log has for them."""
+        fields = [(key.removeprefix("HTTP_"), value) for key, value in self.environ.items() if key.startswith("HTTP_")]
+        return [(name.replace("_", "-"), value) for name, value in fields]
+
+
+def base_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[str, Any]:
+    """All of the environ that is the same for each request of a connection. The addresses are those of its sockets."""
+    client_host, client_port = client[:2] if isinstance(client, tuple) else ("", "")
+    server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")  # a Unix socket
+    return {
+        "REMOTE_ADDR": client_host,
+        "REMOTE_PORT": str(client_port),
+        "SERVER_NAME": server_host,
+        "SERVER_PORT": str(server_port),
+        "SERVER_SOFTWARE": "gunicorn",
+        "SCRIPT_NAME": "",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.input": io.BytesIO(),
+        "wsgi.multithread": True,  # some endpoints run in a pool
+        "wsgi.multiprocess": multiprocess,
+        "wsgi.run_once": False,
+    }
+
+
+def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Request:
+    """The request that has this head, its empty line included; its environ begins as `base_environ`.
+
+    Raises BadRequest.
+    """
+    text = head.decode("latin-1")
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise _malformed(text)
+    method, target, minor, fields = match.groups()
+    if match.end(3) > MAX_REQUEST_LINE_BYTES:
+        raise BadRequest(414, "the request line is too long")
+    path, query = _split_target(method, target)
+    environ = {
+        **base_environ,
+        "REQUEST_METHOD": method,
+        "RAW_URI": target,
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
+        "QUERY_STRING": query or "",
+        "SERVER_PROTOCOL": "HTTP/1.0" if minor == "0" else "HTTP/1.1",
+    }
+    _add_fields(environ, fields)
+    host = environ.get("HTTP_HOST")
+    if host is None:
+        if minor != "0":
+            raise BadRequest(400, "the header Host is missing")
+    elif not _is_host(host):
+        raise BadRequest(400, "the Host is no host")
+    return Request(environ, _content_length(environ), _keep_alive(environ), _expects_continue(environ))
+
+
+def _malformed(text: str) -> BadRequest:
+    line = text.partition("\r\n")[0]
+    if len(line) > MAX_REQUEST_LINE_BYTES:
+        return BadRequest(414, "the request line is too long")
+    return BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
+
+
+def _split_target(method: str, target: str) -> tuple[str, str | None]:
+    if target == "*" and method == "OPTIONS":
+        return target, None
+    match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
+    if match is None:
+        raise BadRequest(400, "the target of the request is malformed")
+    return match[1] or "/", match[2]
+
+
+@lru_cache(maxsize=1024)
+def _environ_key(name: str) -> str | None:
+    """The WSGI key of a header; None for a name with an underscore, which would pass for one with a hyphen."""
+    if "_" in name:
+        return None
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_LENGTH", "CONTENT_TYPE") else f"HTTP_{key}"
+
+
+def _add_fields(environ: dict[str, Any], fields: str) -> None:
+    lines = fields.split("\r\n")[:-1]
+    if len(lines) > MAX_FIELDS:
+        raise BadRequest(431, f"the request has more than {MAX_FIELDS} headers")
+    if len(fields) > MAX_FIELD_BYTES and max(map(len, lines)) > MAX_FIELD_BYTES:
+        raise BadRequest(431, f"a header is longer than {MAX_FIELD_BYTES} bytes")
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = _environ_key(name)
+        if key is None:
+            continue
+        value = value.strip(" \t")
+        if key not in environ:
+            environ[key] = value
+        elif key in _SINGLE:
+            raise BadRequest(400, f"the header {name} stands twice")
+        else:
+            environ[key] += f"{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+
+
+@lru_cache(maxsize=1024)
+def _is_host(text: str) -> bool:
+    return _HOST.fullmatch(text) is not None
+
+
+def _content_length(environ: Mapping[str, Any]) -> int:
+    text = environ.get("CONTENT_LENGTH")
+    coding = environ.get("HTTP_TRANSFER_ENCODING")
+    if coding is not None:
+        if text is not None:
+            raise BadRequest(400, "a body has a Content-Length or a Transfer-Encoding, never both")
+        if "," in coding or coding.lower() in _ENDLESS_CODINGS or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+            raise BadRequest(400, "the Transfer-Encoding does not tell where the body ends")
+        raise BadRequest(411, "a body needs a Content-Length; a chunked body is not accepted")
+    if text is None:
+        return 0
+    if not _CONTENT_LENGTH.fullmatch(text):
+        raise BadRequest(400, "the Content-Length is malformed")
+    if (length := int(text)) > MAX_BODY_BYTES:
+        raise BadRequest(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+    return length
+
+
+def _keep_alive(environ: Mapping[str, Any]) -> bool:
+    is_default: bool = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+    connection = environ.get("HTTP_CONNECTION")
+    if connection is None:
+        return is_default
+    options: set[str] = {option.strip(" \t") for option in connection.lower().split(",")}
+    return "close" not in options and (is_default or "keep-alive" in options)
+
+
+def _expects_continue(environ: Mapping[str, Any]) -> bool:
+    expectation = environ.get("HTTP_EXPECT")
+    if expectation is None or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+        return False
+    if expectation.lower() != "100-continue":
+        raise BadRequest(417, "the store knows no expectation but 100-continue")
+    return True

@@ -1,0 +1,131 @@
+"""The undocumented parts of gunicorn that server/gunicorn_worker.py needs.
+
+When one of these fails with a newer gunicorn, read that file first, and then what it says of the part in question.
+"""
+
+import inspect
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import gunicorn
+import pytest
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+from server.gunicorn_worker import GunicornWorker
+
+
+class App:
+    def wsgi(self) -> str:
+        return "the app"
+
+
+@pytest.fixture
+def config() -> Config:
+    config = Config()
+    config.set("max_requests", 2)
+    return config
+
+
+@pytest.fixture
+def worker(config: Config) -> Iterator[GunicornWorker]:
+    worker = GunicornWorker(7, os.getpid(), [], App(), 30, config, Logger(config))
+    yield worker
+    worker.tmp.close()
+
+
+def test_the_master_makes_a_worker_from_these_seven(worker: GunicornWorker) -> None:
+    assert (worker.age, worker.ppid, worker.sockets, worker.nr, worker.alive) == (7, os.getpid(), [], 0, True)
+    assert worker.max_requests == 2
+
+
+def test_what_is_needed_of_a_worker_is_there() -> None:
+    for method in ("notify", "init_process", "init_signals", "handle_exit", "handle_quit", "run"):
+        assert callable(getattr(Worker, method)), f"gunicorn {gunicorn.__version__} has no Worker.{method}"
+    for attribute in ("PIPE", "SIGNALS"):
+        assert hasattr(Worker, attribute), f"gunicorn {gunicorn.__version__} has no Worker.{attribute}"
+
+
+def test_the_access_log_takes_the_four_that_it_is_given(config: Config) -> None:
+    assert list(inspect.signature(Logger.access).parameters) == ["self", "resp", "req", "environ", "request_time"]
+    assert Logger(config).access(None, None, {}, None) is None, "off by default, and then it looks at nothing"
+
+
+def test_a_worker_stops_behind_its_last_request(worker: GunicornWorker) -> None:
+    worker.count_request()
+    assert worker.alive
+    worker.count_request()
+    assert not worker.alive
+
+
+def test_only_a_hook_of_the_settings_own_is_called(worker: GunicornWorker, config: Config) -> None:
+    assert worker.hook("pre_request") is None
+    assert worker.hook("post_request") is None
+    seen: list[object] = []
+    config.set("pre_request", lambda _worker, request: seen.append(request))
+    hook = worker.hook("pre_request")
+    assert hook is not None
+    hook(worker, "request")
+    assert seen == ["request"]
+
+
+def test_an_orphan_knows_it(worker: GunicornWorker) -> None:
+    worker.ppid = os.getppid()
+    assert not worker.is_orphan()
+    worker.ppid = 1 if os.getppid() != 1 else 2
+    assert worker.is_orphan()
+
+
+PROCESS = """
+import os, select, signal, sys
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from server.gunicorn_worker import GunicornWorker
+
+class App:
+    def wsgi(self): return "the app"
+
+class Probe(GunicornWorker):
+    def run(self):
+        assert self.wsgi == "the app"
+        assert not os.get_blocking(self.PIPE[0]) and not os.get_blocking(self.PIPE[1])
+        os.kill(os.getpid(), signal.SIGHUP) if {ignores_hangup} else None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert select.select([self.PIPE[0]], [], [], 10)[0], "the signal is seen by whoever waits for the pipe"
+        assert not self.alive
+        print("stops")
+
+if {ignores_hangup}:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+config = Config()
+Probe(1, os.getppid(), [], App(), 30, config, Logger(config)).init_process()
+"""
+
+
+@pytest.mark.parametrize("ignores_hangup", [False, True])
+def test_a_new_process_ends_in_run_with_its_app_and_hears_of_signals_by_its_pipe(ignores_hangup: bool) -> None:
+    program = PROCESS.format(ignores_hangup=ignores_hangup)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "stops\n"), done.stderr
+
+
+def test_gunicorns_listeners_do_not_block_and_close() -> None:
+    from gunicorn.sock import create_sockets
+
+    config = Config()
+    config.set("bind", "127.0.0.1:0")
+    [listener] = create_sockets(config, Logger(config))
+    with socket.create_connection(listener.getsockname()):
+        assert select.select([listener], [], [], 10)[0]
+        accepted, _ = listener.accept()
+        accepted.close()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    listener.close()
+    assert signal.SIGTERM in Worker.SIGNALS
