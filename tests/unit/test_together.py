@@ -242,10 +242,7 @@ def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(ech
     assert waited == pytest.approx([0.6] * 20), "and nobody failed because another had less time"
 
 
-@pytest.mark.parametrize("max_in_flight", [1, 2])
-def test_who_has_time_left_is_asked_for_again_when_another_has_none(
-    echo: Echo, clock: Clock, max_in_flight: int
-) -> None:
+def test_who_has_time_left_is_asked_for_again_when_another_has_none(echo: Echo, clock: Clock) -> None:
     def slow(questions: Sequence[object], within_s: float) -> Sequence[object]:
         echo(questions, within_s)
         if 1 in questions:
@@ -253,7 +250,7 @@ def test_who_has_time_left_is_asked_for_again_when_another_has_none(
             raise Unavailable
         return questions
 
-    calls = joined(slow, timeout_s=0.5, max_in_flight=max_in_flight)
+    calls = joined(slow, timeout_s=0.5)
     with Held(echo, calls):
         hasty = calls.ask([1])
         clock.now += 0.15
