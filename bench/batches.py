@@ -1,27 +1,44 @@
-"""CPU that the databases take for a buy, by the size of its batch: `python -m bench.batches [folder]`.
+"""The time that the databases take for a buy, by the size of its batch: `python -m bench.batches [folder]`.
 
-No tier and no socket: the transactions of a batch one after the other, in one thread. On a folder in memory
-(/dev/shm) no sync is in the figures; on a disk the time says what the syncs add.
+No tier and no socket: the transactions of one batch after the other, in one thread. In a folder in memory (/dev/shm)
+it is CPU time; on a disk the syncs come on top, of which a larger batch has fewer.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from statistics import median
+from typing import TypeVar
 
 from bench import machine
 from bench.program import run
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from domain.protocols import Sale
 from domain.values import Buy, Product
 from wsgi_apps.base import new_key
 
-SIZES = (1, 16, 64)
-ROUNDS = 7
-BUYS = 1_600  # of a round
+R = TypeVar("R")
+
+SIZES = (1, 4, 16, 64)
+BATCHES = 500  # of each size
+NAMES = [f"product-{number}" for number in range(1_000)]  # queries ask for one after the other
+
+
+class Stopwatch:
+    """The times of each kind of call, in µs."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = defaultdict(list)
+
+    def timed(self, kind: str, call: Callable[[], R]) -> R:
+        begun = time.perf_counter()
+        result = call()
+        self.times[kind].append((time.perf_counter() - begun) * 1e6)
+        return result
 
 
 def main() -> int:
@@ -34,43 +51,30 @@ def main() -> int:
     ):
         orders.migrate()
         catalog.migrate()
-        catalog.load([Product("Tux", 2599, 1_000_000_000)])
+        catalog.load(Product(product, 2599, 1_000_000_000) for product in NAMES)
         print(machine.line())
-        print("µs a buy: CPU (time), the best of some rounds; a look-up is one name of as many")
+        print("µs a buy, or a query: the shortest (the median) of its kind")
         for size in SIZES:
-            print(f"{size:4} in a batch: {line(size, orders, catalog)}")
+            times = measure(size, orders, catalog).items()
+            print(f"{size:3} at once: " + ", ".join(f"{kind} {figures(some, size)}" for kind, some in times))
     return 0
 
 
-def line(size: int, orders: OrderStore, catalog: CatalogStore) -> str:
-    """The figures of each transaction at this size."""
-    best: dict[str, tuple[float, float]] = {}
-    for _ in range(ROUNDS):
-        for what, figures in one_round(size, orders, catalog).items():
-            best[what] = min(best.get(what, figures), figures)
-    return ", ".join(f"{what} {cpu_us:.1f} ({time_us:.1f})" for what, (cpu_us, time_us) in best.items())
+def measure(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, list[float]]:
+    """The times of whole batches of this size, all of one hot product; queries are spread over many."""
+    watch = Stopwatch()
+    for batch in range(BATCHES):
+        buys = [Buy(new_key(), NAMES[0], 1) for _ in range(size)]
+        names = [NAMES[(batch * size + number) % len(NAMES)] for number in range(size)]
+        watch.timed("begin", lambda: orders.write([(buy, None) for buy in buys]))  # noqa: B023
+        sales = watch.timed("sell", lambda: catalog.sell(buys))  # noqa: B023
+        watch.timed("finish", lambda: orders.write(list(zip(buys, sales, strict=True))))  # noqa: B023
+        watch.timed("look up", lambda: catalog.lookup(names))  # noqa: B023
+    return watch.times
 
 
-def one_round(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, tuple[float, float]]:
-    """Microseconds a buy of CPU and of time, by transaction."""
-    batches = [[Buy(new_key(), "Tux", 1) for _ in range(size)] for _ in range(BUYS // size)]
-    sales: list[Sequence[Sale]] = []
-    return {
-        "begin": us_each(lambda: [orders.write([(buy, None) for buy in batch]) for batch in batches]),
-        "sell": us_each(lambda: sales.extend(catalog.sell(batch) for batch in batches)),
-        "finish": us_each(
-            lambda: [
-                orders.write(list(zip(batch, sold, strict=True))) for batch, sold in zip(batches, sales, strict=True)
-            ]
-        ),
-        "look up": us_each(lambda: [catalog.lookup([buy.product for buy in batch]) for batch in batches]),
-    }
-
-
-def us_each(work: Callable[[], object]) -> tuple[float, float]:
-    begun, cpu_begun = time.perf_counter(), time.process_time()
-    work()
-    return (time.process_time() - cpu_begun) / BUYS * 1e6, (time.perf_counter() - begun) / BUYS * 1e6
+def figures(times: list[float], size: int) -> str:
+    return f"{min(times) / size:.1f} ({median(times) / size:.1f})"
 
 
 if __name__ == "__main__":

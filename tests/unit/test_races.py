@@ -10,9 +10,11 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
+from domain.protocols import Placed
 from domain.values import Buy, Product
 from tests.books import Books
 from tests.history import History
+from wsgi_apps.together import Together, only
 
 THREADS = 64
 WORKERS = 4  # within one of them threads take turns; those of two meet at SQLite's lock
@@ -97,3 +99,29 @@ def test_recovery_and_buyers_do_not_disturb_each_other(workers: list[Checkout], 
     workers[0].settle(workers[0].intents(100))
     books = Books.read(tmp_path)
     history.check(books)
+
+
+def test_batches_in_flight_at_one_time_keep_the_promises(workers: list[Checkout], tmp_path: Path) -> None:
+    """Two workers, each with two batches in flight. Half of the keys come twice, mostly in two batches at once."""
+    history = History()
+    lines = [Line(checkout) for checkout in workers[:2]]
+
+    def shop(number: int) -> None:
+        for turn in range(10):
+            key = f"{number // 2 if turn % 2 else number}-{turn}"
+            history.buy(lines[number % 4 // 2], Buy(key, "Ticket", 3))
+
+    at_once(shop)
+    books = Books.read(tmp_path)
+    history.check(books)
+    assert books.products == {"Ticket": 1}, "1,000 pieces by threes"
+
+
+class Line(Checkout):
+    """A checkout whose buys travel together."""
+
+    def __init__(self, checkout: Checkout) -> None:
+        self._buys: Together[Buy, Placed] = Together(checkout.place_all, most=8, timeout_s=60.0, max_in_flight=2)
+
+    def place(self, buy: Buy) -> int:
+        return only(self._buys.ask([buy]).result())
