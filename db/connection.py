@@ -144,7 +144,7 @@ _to_json = json.JSONEncoder().encode
 
 def json_list(values: Iterable[str]) -> str:
     """These values as one, for json_each: a statement looks them all up, three times as fast as one after the other."""
-    return _to_json(list(values))
+    return f"[{','.join(map(_to_json, values))}]"
 
 
 def add_fold(connection: apsw.Connection) -> None:
