@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import apsw
 
-from db.connection import run
+from db.connection import json_list, run, run_each
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import introduce, is_sold
-from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound, Refused
+from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
 from domain.values import Buy, Product, Sold, fold
@@ -21,7 +21,9 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
 # Why a piece left the stock: a buy by way of the order tier, or a direct decrement at the catalog.
 Reason = Literal["sold", "decrement"]
 
-_PRODUCT = "SELECT name, price_cents, quantity FROM products WHERE name = :name AND NOT retired"
+_PRODUCTS = """
+    SELECT name, price_cents, quantity
+    FROM json_each(:names) AS asked LEFT JOIN products ON name = asked.value AND NOT retired"""
 _ANY = "SELECT 1 FROM products LIMIT 1"
 # One row with the whole page, which SQLite writes: it needs neither the interpreter nor its lock for that, and buys do.
 # The rows are read in the order of their names, up to the last one that is wanted. For a `q` that hardly a name has,
@@ -55,8 +57,7 @@ class CatalogStore:
 
     def product(self, name: str) -> Product:
         """Raises ProductNotFound."""
-        with self._database.read() as connection:
-            found = _lookup(connection, name)
+        [found] = self.lookup([name])
         if isinstance(found, ProductNotFound):
             raise found
         return found
@@ -64,7 +65,8 @@ class CatalogStore:
     def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
         """The product of each name, in their order."""
         with self._database.read() as connection:
-            return [_lookup(connection, name) for name in names]
+            found = _lookup(connection, names)
+        return [found.get(name) or ProductNotFound() for name in names]
 
     def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
         """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
@@ -91,7 +93,7 @@ class CatalogStore:
         with self._database.write() as transaction:
             if log is not None and not _is_ours(transaction, log):
                 raise AnotherStore
-            return [_sell(transaction, buy, reason) for buy in buys]
+            return _sell(transaction, buys, reason)
 
     def introduce(self, last_order: str | None) -> Introduction:
         """The catalog's word of itself to an order log whose newest order has the key `last_order`."""
@@ -121,9 +123,10 @@ class CatalogStore:
         self._database.close()
 
 
-def _lookup(connection: apsw.Connection, name: str) -> Product | ProductNotFound:
-    rows = run(connection, _PRODUCT, {"name": name})
-    return Product(*rows[0]) if rows else ProductNotFound()
+def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Product]:
+    """The products of these names that there are."""
+    rows = run(connection, _PRODUCTS, {"names": json_list(set(names))})
+    return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
 
 _IS_OURS = "SELECT 1 FROM store WHERE id = :store"
@@ -134,35 +137,42 @@ def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
     return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
-_HOW_IT_ENDED = """
-    SELECT product, -delta, reason, price_cents, NULL FROM stock_ledger WHERE key = :key
-    UNION ALL SELECT product, quantity, :reason, NULL, reason FROM refused WHERE key = :key"""
+_OUTCOMES = """
+    SELECT asked.value, coalesce(stock_ledger.product, refused.product), coalesce(-delta, quantity),
+        coalesce(stock_ledger.reason, :reason), price_cents, refused.reason
+    FROM json_each(:keys) AS asked LEFT JOIN stock_ledger ON stock_ledger.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value WHERE entry IS NOT NULL OR refused.key IS NOT NULL"""
+_INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
-def _sell(transaction: apsw.Connection, buy: Buy, reason: Reason) -> Sale:
-    # The look-up of the key and the decrement share one transaction: in two, both of two equal buys could pass.
-    rows = run(transaction, _HOW_IT_ENDED, {"key": buy.key, "reason": reason})
-    if rows:
-        product, quantity, taken_as, price_cents, refusal = rows[0]
-        if (product, quantity, taken_as) != (buy.product, buy.quantity, reason):
-            return KeyReused()
-        return REFUSALS[refusal]() if refusal else Sold(price_cents)
-    found = _lookup(transaction, buy.product)
-    if isinstance(found, ProductNotFound):
-        return _refuse(transaction, buy, found)
-    if found.quantity < buy.quantity:
-        return _refuse(transaction, buy, OutOfStock())
-    enter(transaction, found, -buy.quantity, reason, buy.key)
-    return Sold(found.price_cents)
-
-
-_REFUSE = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
-
-
-def _refuse(transaction: apsw.Connection, buy: Buy, refusal: Refused) -> Refused:
-    row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
-    run(transaction, _REFUSE, row)
-    return refusal
+def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
+    """Read what is known of all keys and products, decide for each buy in turn, write for all."""
+    # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could pass.
+    rows = run(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
+    ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
+        key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
+        for key, product, quantity, taken_as, price_cents, refusal in rows
+    }
+    stock = _lookup(transaction, [buy.product for buy in buys])
+    entries, refusals, sales = [], [], []
+    for buy in buys:
+        asked = buy.product, buy.quantity, reason
+        if buy.key not in ended:
+            product = stock.get(buy.product)
+            if product is None or product.quantity < buy.quantity:
+                refusal = OutOfStock() if product else ProductNotFound()
+                row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
+                refusals.append(row)
+                ended[buy.key] = asked, refusal
+            else:
+                entries.append(_entry(product, -buy.quantity, reason, buy.key))
+                stock[buy.product] = Product(product.name, product.price_cents, product.quantity - buy.quantity)
+                ended[buy.key] = asked, Sold(product.price_cents)
+        known, sale = ended[buy.key]
+        sales.append(sale if known == asked else KeyReused())
+    run_each(transaction, _INSERT_ENTRY, entries)
+    run_each(transaction, _INSERT_REFUSAL, refusals)
+    return sales
 
 
 _FOLD = "UPDATE products SET folded = :folded WHERE name = :name"
@@ -174,7 +184,7 @@ def add(transaction: apsw.Connection, product: Product, key: str | None = None) 
     run(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
 
 
-_ENTER = """
+_INSERT_ENTRY = """
     INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
     VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 
@@ -183,5 +193,9 @@ def enter(
     transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
 ) -> None:
     """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
-    entry = {"product": product.name, "balance": product.quantity + delta, "price_cents": product.price_cents}
-    run(transaction, _ENTER, entry | {"delta": delta, "reason": reason, "key": key, "note": note})
+    run(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
+
+
+def _entry(product: Product, delta: int, reason: str, key: str | None, note: str | None = None) -> dict[str, Any]:
+    change = {"delta": delta, "reason": reason, "key": key, "note": note}
+    return change | {"product": product.name, "balance": product.quantity + delta, "price_cents": product.price_cents}

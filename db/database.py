@@ -55,6 +55,7 @@ class Database:
         self.path = path
         self._require = require
         self._thread = _Thread()
+        self._writing = threading.Lock()
         self._stamp: Stamp | None = None
         self._content: Content | None = None
         self._lost: str | None = None  # why no connection of this process can be trusted any more
@@ -71,7 +72,8 @@ class Database:
         """
         with self._trouble_is_unavailable(writing=True):
             connection = self._connection()
-            with _without_foreign_keys(connection) if adds_products else nullcontext(), transaction(connection):
+            keys = _without_foreign_keys(connection) if adds_products else nullcontext()
+            with self._turn(), keys, transaction(connection):
                 yield connection
                 self._watch_log(self._place().require_unmoved())
         trouble.ends(str(self.path), f"{self.path}: can be written again")
@@ -96,6 +98,16 @@ class Database:
         connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
         if connection is not None:
             give_up(connection)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Threads write in turn: whoever meets another's lock at SQLite sleeps, and longer than a commit takes."""
+        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise Unavailable(retry_after_s=1)
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def _connection(self) -> apsw.Connection:
         if self._lost is not None:

@@ -5,8 +5,10 @@ catalog took is never forgotten; the catalog keeps its answer under the key, so 
 log is written only on a definite answer, so a timeout never becomes a refusal.
 """
 
+import time
 from collections.abc import Sequence
 
+from domain.deadlines import left_of
 from domain.errors import StoreError, Unavailable
 from domain.isolation import Failed, answer_each, isolated
 from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
@@ -35,10 +37,11 @@ class Checkout:
 
         The catalog has `within_s` to answer. Raises Unavailable when it answers none of them.
         """
-        receipts = list(self._log.write([(buy, None) for buy in buys]))
+        begins_at = time.monotonic()
+        receipts = self._begin(buys, within_s)
         begun = [at for at, receipt in enumerate(receipts) if receipt is None]
         if begun:
-            self._hold([buys[at] for at in begun])
+            within_s = left_of(within_s, begins_at)
             sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)
             ended = [(at, sale) for at, sale in zip(begun, sales, strict=True) if not isinstance(sale, Unavailable)]
             finished = self._finish([(buys[at], sale) for at, sale in ended])
@@ -77,15 +80,16 @@ class Checkout:
         self._finish([(buy, sale) for buy, sale in zip(batch, sales, strict=True) if not isinstance(sale, Unavailable)])
         return [sale if isinstance(sale, Unavailable) else None for sale in sales]
 
-    def _hold(self, buys: Sequence[Buy]) -> None:
-        """The buys have begun: their intents are on disk, and each ends in `_finish`, here or elsewhere."""
+    def _begin(self, buys: Sequence[Buy], within_s: float | None) -> list[Receipt | Unavailable | None]:
+        """None for each buy whose intent is on disk: it ends in `_finish`, here or elsewhere. Else what it has got."""
+        return list(self._log.write([(buy, None) for buy in buys]))
 
     def _finish(self, sales: Sequence[Step]) -> Sequence[Receipt | None]:
         """Write down how each buy ended."""
         return self._log.write(sales)
 
 
-def _placed(receipt: Receipt | None) -> Placed:
+def _placed(receipt: Receipt | Unavailable | None) -> Placed:
     if receipt is None:
         return Unavailable()
     return receipt.number if isinstance(receipt, Order) else receipt

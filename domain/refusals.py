@@ -21,8 +21,8 @@ from typing import Protocol
 
 from domain.checkout import Checkout
 from domain.deadlines import left_of
-from domain.errors import Refused, TooManyRefusals
-from domain.protocols import Found, OrderLog, Placed, Receipt, Sales, Step
+from domain.errors import Refused, TooManyRefusals, Unavailable
+from domain.protocols import Found, OrderLog, Receipt, Sales, Step
 from domain.values import Buy, Product
 
 # What a calm time saves up for a busy one: the shoppers who come too late for a product that has just sold out.
@@ -126,22 +126,7 @@ class LimitedCheckout(Checkout):
         super().__init__(log, catalog)
         self._stock = catalog
         self._allowance = allowance
-
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
-        """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
-        left = self._allowance.left()
-        if len(buys) <= left:  # nothing to look up, were all of them refused
-            return super().place_all(buys, within_s)
-        begun = time.monotonic()
-        put_off = self._beyond(left, buys, within_s)
-        within_s = left_of(within_s, begun)
-        answers: dict[Buy, Placed] = {}
-        others = [buy for buy in buys if buy not in put_off]
-        if others:
-            answers.update(zip(others, super().place_all(others, within_s), strict=True))
-        waits = self._allowance.put_off([buy.key for buy in put_off])
-        answers.update((buy, TooManyRefusals(retry_after_s=wait_s)) for buy, wait_s in zip(put_off, waits, strict=True))
-        return [answers[buy] for buy in buys]
+        self._beginning = threading.Lock()
 
     def release_ended(self) -> None:
         """Give back what is held for buys that have ended elsewhere, such as in another worker, which paid for them."""
@@ -149,6 +134,23 @@ class LimitedCheckout(Checkout):
         if held:
             in_doubt = self._log.in_doubt(held)
             self._allowance.end({key: False for key in held if key not in in_doubt})
+
+    def _begin(self, buys: Sequence[Buy], within_s: float | None) -> list[Receipt | Unavailable | None]:
+        """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
+        begins_at = time.monotonic()
+        with self._beginning:  # another batch must not take the same room between the look at it and the hold
+            left = self._allowance.left()
+            put_off = self._beyond(left, buys, within_s) if len(buys) > left else []
+            left_of(within_s, begins_at)  # a buy that has no time left for its sale does not begin
+            others = [buy for buy in buys if buy not in put_off]
+            receipts = super()._begin(others, within_s) if others else []
+            self._allowance.hold(buy.key for buy, receipt in zip(others, receipts, strict=True) if receipt is None)
+        if not put_off:
+            return receipts
+        answers = dict(zip(others, receipts, strict=True))
+        waits = self._allowance.put_off([buy.key for buy in put_off])
+        answers.update((buy, TooManyRefusals(retry_after_s=wait_s)) for buy, wait_s in zip(put_off, waits, strict=True))
+        return [answers[buy] for buy in buys]
 
     def _beyond(self, left: int, buys: Sequence[Buy], within_s: float | None) -> list[Buy]:
         """Of the buys that would be refused, those behind the first `left`."""
@@ -168,9 +170,6 @@ class LimitedCheckout(Checkout):
                 yield buy
             else:
                 stock[buy.product] -= buy.quantity
-
-    def _hold(self, buys: Sequence[Buy]) -> None:
-        self._allowance.hold(buy.key for buy in buys)
 
     def _finish(self, sales: Sequence[Step]) -> Sequence[Receipt | None]:
         receipts = super()._finish(sales)

@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 # bench/RESULTS.md. How many wait in line for it; beyond, a page is refused at once.
 PAGE_THREADS = 1
 PAGES_IN_LINE = 16
-# Sales come from the order tier, a batch at a time from each of its workers and from each recovery.
+# Sales come from the order tier, two batches at a time from each of its workers and one from each recovery. They take
+# turns at the database, so a thread more would wait as well.
 SALE_THREADS = 2
 SALES_IN_LINE = 64
 DECREMENTS_IN_LINE = 64

@@ -46,7 +46,7 @@ class Together(Generic[Q, A]):
     """Joins many calls into few.
 
     `call` gets the questions of all who wait, and the seconds within which it must return an answer to each, in their
-    order, or raise Unavailable. It runs in a thread of this object, one batch after the other.
+    order, or raise Unavailable. It runs in threads of this object, for at most `max_in_flight` batches at a time.
 
     No answer is older than its question: a caller joins only a call that starts after it came. Nobody waits longer
     than `timeout_s`: a call has the time that is left to the most impatient of its batch, and when that runs out, those
@@ -57,19 +57,27 @@ class Together(Generic[Q, A]):
     """
 
     def __init__(
-        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, most: int, timeout_s: float, linger_s: float = 0.0
+        self,
+        call: Callable[[Sequence[Q], float], Sequence[A]],
+        *,
+        most: int,
+        timeout_s: float,
+        linger_s: float = 0.0,
+        max_in_flight: int = 1,
     ) -> None:
         self._call = call
         self._most = most
         self._timeout_s = timeout_s
         self._linger_s = linger_s
+        self._max_in_flight = max_in_flight
         self._line: deque[_Caller[Q, A]] = deque()
         self._waiting = 0  # questions in line
         self._expected = 1  # questions that the next call waits for
-        self._wanted = 1  # questions in line at which the thread, if it sleeps, is to be woken
+        self._wanted = 1  # questions in line at which the thread that takes them, if it sleeps, is to be woken
+        self._taking = threading.Lock()  # one thread at a time takes, and has the whole line
         self._mutex = threading.Lock()
         self._enough = threading.Condition(self._mutex)
-        self._thread: threading.Thread | None = None
+        self._threads = 0
 
     def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
         """The answers to come to at most `most` questions: what `call` returns for them or raises.
@@ -83,16 +91,26 @@ class Together(Generic[Q, A]):
         with self._mutex:
             if self._waiting + len(questions) > MAX_WAITING:
                 raise Unavailable
-            if self._thread is None:
-                # Here and not before: a thread does not survive gunicorn's fork.
-                thread = threading.Thread(target=self._work, name="together", daemon=True)
-                thread.start()  # it may fail, and is tried again by the next caller then
-                self._thread = thread
+            if self._threads < self._max_in_flight:
+                self._start_thread()
             self._line.append(caller)
-            self._waiting += len(questions)
-            if self._waiting >= self._wanted:
-                self._enough.notify()
+            self._add_waiting(len(questions))
         return caller.answers
+
+    def _start_thread(self) -> None:
+        """At a call and not before: a thread does not survive gunicorn's fork. A failure is tried again at the next."""
+        try:
+            threading.Thread(target=self._work, name="together", daemon=True).start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
+
+    def _add_waiting(self, questions: int) -> None:
+        self._waiting += questions
+        if self._waiting >= self._wanted:
+            self._enough.notify()
 
     def _work(self) -> None:
         while True:
@@ -109,7 +127,7 @@ class Together(Generic[Q, A]):
     def _take(self, batch: list[_Caller[Q, A]]) -> None:
         """Wait for callers, and for the company that is due; then take as many as fit."""
         size = 0
-        with self._mutex:
+        with self._taking, self._mutex:
             self._await(1)
             self._await(self._expected, self._linger_s)
             while self._line and (not batch or size + len(self._line[0].questions) <= self._most):
@@ -129,7 +147,7 @@ class Together(Generic[Q, A]):
         batch = [caller for caller in batch if not caller.answers.done()]
         if not batch:
             return
-        first = batch[0]  # whoever came first has the least time left
+        first = min(batch, key=lambda caller: caller.deadline)  # as a rule the first, unless some were put back in line
         try:
             answers = self._call([question for caller in batch for question in caller.questions], first.left_s)
             if len(answers) != sum(len(caller.questions) for caller in batch):
@@ -155,7 +173,7 @@ class Together(Generic[Q, A]):
             for caller in reversed(batch):
                 if caller not in late:
                     self._line.appendleft(caller)
-                    self._waiting += len(caller.questions)
+                    self._add_waiting(len(caller.questions))  # another thread may be waiting for them
         for caller in late:
             caller.fail(error)
 

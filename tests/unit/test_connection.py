@@ -3,7 +3,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import apsw
@@ -87,6 +89,34 @@ def test_a_lock_that_stays_is_unavailable(database: Database) -> None:
     other.close()
     with database.write():
         pass
+
+
+def test_threads_write_in_turn_and_none_sleeps_beside_a_free_lock(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(value: int) -> None:
+        with database.write() as transaction:
+            transaction.execute("INSERT INTO t VALUES (?)", [value]).fetchall()
+        database.close()
+
+    monkeypatch.setattr(
+        "db.patience.time", SimpleNamespace(sleep=lambda _: pytest.fail("it sleeps"), monotonic=time.monotonic)
+    )
+    with ThreadPoolExecutor(4) as pool:
+        with database.write() as transaction:
+            writing = [pool.submit(write, value) for value in range(4)]
+            time.sleep(0.1)  # for them to come and wait
+            transaction.execute("INSERT INTO t VALUES (4)").fetchall()
+        for done in writing:
+            done.result(60)
+    assert sorted(query(database.path, "SELECT x FROM t")) == [(value,) for value in range(5)]
+
+
+def test_a_thread_whose_turn_does_not_come_is_told_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("db.database.BUSY_TIMEOUT_MS", 10)
+    with ThreadPoolExecutor(1) as pool, database.write():
+        assert isinstance(pool.submit(database.require_writable).exception(60), Unavailable)
+    database.require_writable()
 
 
 def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(database: Database) -> None:

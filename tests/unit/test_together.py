@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from domain.errors import Unavailable
+from tests.waiting import wait_until
 from wsgi_apps import together
 from wsgi_apps.together import Together
 
@@ -63,8 +64,9 @@ def joined(
     most: int = 100,
     linger_s: float = 0.0,
     timeout_s: float = PATIENCE_S,
+    max_in_flight: int = 1,
 ) -> Together[object, object]:
-    return Together(call, most=most, timeout_s=timeout_s, linger_s=linger_s)
+    return Together(call, most=most, timeout_s=timeout_s, linger_s=linger_s, max_in_flight=max_in_flight)
 
 
 class Held:
@@ -191,18 +193,18 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-@pytest.mark.parametrize("linger_s", [0.0, 0.001])
-def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s: float) -> None:
-    busy = threading.Lock()
+@pytest.mark.parametrize(("linger_s", "max_in_flight"), [(0.0, 1), (0.001, 1), (0.0, 2), (0.001, 3)])
+def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s: float, max_in_flight: int) -> None:
+    busy = threading.BoundedSemaphore(max_in_flight)
 
     def call(questions: Sequence[object], _within_s: float) -> Sequence[object]:
-        assert busy.acquire(blocking=False), "one call at a time"
+        assert busy.acquire(blocking=False), "no more calls at a time than may be"
         assert len(questions) <= 20
         time.sleep(0.0005)
         busy.release()
         return [str(question) for question in questions]
 
-    calls = joined(call, most=20, linger_s=linger_s)
+    calls = joined(call, most=20, linger_s=linger_s, max_in_flight=max_in_flight)
 
     def many(number: int) -> None:
         for turn in range(50):
@@ -313,3 +315,73 @@ def test_no_more_are_waited_for_than_a_call_carries(echo: Echo) -> None:
         later = [calls.ask([number]) for number in (1, 2, 3, 4)]
     assert results(later) == [[1], [2], [3], [4]]
     assert echo.calls == [[0], [1, 2], [3, 4]]
+
+
+def test_as_many_calls_are_under_way_as_may_be_and_no_more(echo: Echo) -> None:
+    calls = joined(echo, max_in_flight=2)
+    with Held(echo, calls):
+        second = calls.ask([1])
+        assert echo.begun.acquire(timeout=PATIENCE_S), "it does not wait for the first"
+        later = [calls.ask([number]) for number in (2, 3)]
+        time.sleep(0.05)
+        assert echo.calls == [[0], [1]]
+    assert results([second, *later]) == [[1], [2], [3]]
+    assert {question for call in echo.calls[2:] for question in call} == {2, 3}
+    assert at_rest(calls)
+
+
+def test_who_is_put_back_in_line_is_asked_for_by_whichever_thread_waits(echo: Echo, clock: Clock) -> None:
+    """The thread that puts callers back then waits for its turn to take: whoever has the turn must hear of them."""
+
+    def slow(questions: Sequence[object], within_s: float) -> Sequence[object]:
+        echo(questions, within_s)
+        if questions == ["hasty", "patient"]:
+            wait_until("the other thread waits for callers", calls._taking.locked)
+            time.sleep(0.05)  # for it to fall asleep
+            clock.now += within_s
+            raise Unavailable
+        return questions
+
+    calls = joined(slow, timeout_s=0.5, max_in_flight=2)
+    echo.go.clear()
+    under_way = [calls.ask([0])]
+    assert echo.begun.acquire(timeout=PATIENCE_S)
+    under_way.append(calls.ask([1]))
+    assert echo.begun.acquire(timeout=PATIENCE_S)
+    hasty = calls.ask(["hasty"])
+    clock.now += 0.1
+    patient = calls.ask(["patient"])
+    echo.go.set()
+    results(under_way)
+    assert hasty.exception(PATIENCE_S) == Unavailable()
+    assert patient.result(PATIENCE_S) == ["patient"]
+
+
+def test_a_call_has_the_time_of_the_most_impatient_wherever_it_stands(clock: Clock) -> None:
+    """Callers that two calls have put back in line may stand in any order."""
+    times: list[float] = []
+
+    def call(questions: Sequence[object], within_s: float) -> Sequence[object]:
+        times.append(within_s)
+        return questions
+
+    calls = joined(call, max_in_flight=2)
+    patient, hasty = (together._Caller[object, object]([deadline], deadline) for deadline in (9.0, 2.0))
+    calls._answer([patient, hasty])
+    assert times == [2.0]
+    assert (patient.answers.result(), hasty.answers.result()) == ([9.0], [2.0])
+
+
+def test_one_thread_suffices_where_a_second_cannot_start(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def only_one(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    calls = joined(echo, max_in_flight=2)
+    monkeypatch.setattr(threading.Thread, "start", only_one)
+    assert [calls.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]

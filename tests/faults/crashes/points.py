@@ -10,12 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 Victim = Literal["worker", "master"]
-T = TypeVar("T")
 
-# Around one transaction: before it has the lock, with half of its batch done, before its COMMIT writes, when all is
+# Around one transaction: before it has the lock, with a part of its rows written, before its COMMIT writes, when all is
 # written and not synced, and when it is durable and nobody knows.
 _TRANSACTION = ("before", "half", "commit", "sync", "after")
 
@@ -84,13 +83,3 @@ def crash_in_transaction(at: str) -> None:
     """For hooks that know the moment and not the transaction."""
     if _thread.transaction is not None:
         crash(f"{_thread.transaction}.{at}")
-
-
-class HalfWay(list[T]):
-    """A batch with a point behind its first half."""
-
-    def __iter__(self) -> Iterator[T]:
-        for at, item in enumerate(super().__iter__()):
-            yield item
-            if at == (len(self) - 1) // 2:
-                crash_in_transaction("half")

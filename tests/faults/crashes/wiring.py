@@ -12,7 +12,7 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.protocols import Placed, Receipt, Sale, Step
 from domain.values import Buy
-from tests.faults.crashes.points import HalfWay, crash, crash_in_transaction, transaction
+from tests.faults.crashes.points import crash, crash_in_transaction, transaction
 from tests.faults.vfs import StandIn
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 
@@ -42,7 +42,7 @@ def wire_order() -> None:
     def crashing_write(self: OrderStore, steps: Sequence[Step]) -> list[Receipt | None]:
         begins = steps[0][1] is None
         with transaction("intent" if begins else f"{_thread.prefix}finish"):
-            return write(self, HalfWay(steps))
+            return write(self, steps)
 
     def crashing_sell(
         self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
@@ -70,15 +70,15 @@ def wire_catalog() -> None:
 
     def crashing(self: CatalogStore, buys: Sequence[Buy], within_s: float | None = None, **options: Any) -> list[Sale]:
         with transaction("sale"):
-            return sell(self, HalfWay(buys), within_s, **options)
+            return sell(self, buys, within_s, **options)
 
     _replace(CatalogStore, "sell", crashing)
     wire_sqlite()
 
 
 def wire_sqlite() -> None:
-    """Points inside SQLite: before a commit writes, and when it has written and not synced."""
-    apsw.connection_hooks.append(_watch_commits)
+    """Points inside SQLite: behind a row, before a commit writes, and when it has written and not synced."""
+    apsw.connection_hooks.append(_watch)
     vfs = _CrashingDisk("crashing")
     _kept.append(vfs)  # SQLite has no reference of its own
 
@@ -86,11 +86,12 @@ def wire_sqlite() -> None:
 _kept: list[apsw.VFS] = []
 
 
-def _watch_commits(connection: apsw.Connection) -> None:
+def _watch(connection: apsw.Connection) -> None:
     def before_commit() -> bool:
         crash_in_transaction("commit")
         return False  # go on
 
+    connection.set_update_hook(lambda *_: crash_in_transaction("half"))
     connection.set_commit_hook(before_commit)
 
 

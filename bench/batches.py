@@ -1,0 +1,81 @@
+"""The time that the databases take for a buy, by the size of its batch: `python -m bench.batches [folder]`.
+
+No tier and no socket: the transactions of one batch after the other, in one thread. In a folder in memory (/dev/shm)
+it is CPU time; on a disk the syncs come on top, of which a larger batch has fewer.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from typing import TypeVar
+
+from bench import machine
+from bench.program import run
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.values import Buy, Product
+from wsgi_apps.base import new_key
+
+R = TypeVar("R")
+
+SIZES = (1, 4, 16, 64)
+BATCHES = 500  # of each size
+NAMES = [f"product-{number}" for number in range(1_000)]  # queries ask for one after the other
+
+
+class Stopwatch:
+    """The times of each kind of call, in µs."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = defaultdict(list)
+
+    def timed(self, kind: str, call: Callable[[], R]) -> R:
+        begun = time.perf_counter()
+        result = call()
+        self.times[kind].append((time.perf_counter() - begun) * 1e6)
+        return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bench.batches", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("folder", nargs="?", default=".", help="where the databases are made and deleted again")
+    with (
+        tempfile.TemporaryDirectory(dir=parser.parse_args().folder, prefix="bench-batches-") as name,
+        closing(OrderStore(Path(name, "order.db"))) as orders,
+        closing(CatalogStore(Path(name, "catalog.db"))) as catalog,
+    ):
+        orders.migrate()
+        catalog.migrate()
+        catalog.load(Product(product, 2599, 1_000_000_000) for product in NAMES)
+        print(machine.line())
+        print("µs a buy, or a query: the shortest (the median) of its kind")
+        for size in SIZES:
+            times = measure(size, orders, catalog).items()
+            print(f"{size:3} at once: " + ", ".join(f"{kind} {figures(some, size)}" for kind, some in times))
+    return 0
+
+
+def measure(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, list[float]]:
+    """The times of whole batches of this size, all of one hot product; queries are spread over many."""
+    watch = Stopwatch()
+    for batch in range(BATCHES):
+        buys = [Buy(new_key(), NAMES[0], 1) for _ in range(size)]
+        names = [NAMES[(batch * size + number) % len(NAMES)] for number in range(size)]
+        watch.timed("begin", lambda: orders.write([(buy, None) for buy in buys]))  # noqa: B023
+        sales = watch.timed("sell", lambda: catalog.sell(buys))  # noqa: B023
+        watch.timed("finish", lambda: orders.write(list(zip(buys, sales, strict=True))))  # noqa: B023
+        watch.timed("look up", lambda: catalog.lookup(names))  # noqa: B023
+    return watch.times
+
+
+def figures(times: list[float], size: int) -> str:
+    return f"{min(times) / size:.1f} ({median(times) / size:.1f})"
+
+
+if __name__ == "__main__":
+    run(main)
