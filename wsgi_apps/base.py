@@ -19,7 +19,6 @@ from werkzeug.exceptions import (
     MethodNotAllowed,
     NotFound,
     RequestEntityTooLarge,
-    RequestTimeout,
 )
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import BaseConverter, Map
@@ -88,7 +87,10 @@ class Request(WerkzeugRequest):
 
     @cached_property
     def whole_body(self) -> bytes:
-        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken."""
+        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken.
+
+        The store's own server refuses such bodies before; others may not.
+        """
         # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
         if "HTTP_TRANSFER_ENCODING" in self.environ:
             raise LengthRequired
@@ -97,10 +99,7 @@ class Request(WerkzeugRequest):
             raise RequestEntityTooLarge
         if not length:
             return b""
-        try:
-            body = self.environ["wsgi.input"].read(length)
-        except TimeoutError:
-            raise RequestTimeout from None
+        body = self.environ["wsgi.input"].read(length)
         if len(body) < length:
             raise Invalid("the body is shorter than its Content-Length")
         return bytes(body)
@@ -229,8 +228,6 @@ def _http_error_reply(error: HTTPException) -> Reply:
             return _error_reply(404, "not found")
         case LengthRequired():
             return _error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
-        case RequestTimeout():
-            return _error_reply(408, "the body did not come in time")
         case RequestEntityTooLarge():
             return _error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
     status = error.code or 500
