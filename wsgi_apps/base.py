@@ -9,6 +9,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
+# Of paths that lead somewhere; strangers choose them, up to 4 KiB each.
+MATCHES_KEPT = 2_048
 # Where nobody knows better.
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
@@ -145,7 +148,7 @@ class App:
     def __init__(self, rules: Iterable[Rule], probe: Callable[[], object], readiness: Readiness | None = None) -> None:
         self._probe = probe
         self._readiness = readiness or Readiness({}, timeout_s=0.0)
-        self._urls = Map(
+        urls = Map(
             [
                 *rules,
                 Rule("/health", methods=["GET"], endpoint=self._health),
@@ -154,6 +157,8 @@ class App:
             converters={"default": Segment},
             merge_slashes=False,  # '//' would be answered by a redirect in HTML
         ).bind("")
+        # A path always means the same, and to find out takes a fifth of the time that the app has for a query.
+        self._match = lru_cache(MATCHES_KEPT)(lambda path, method: urls.match(path, method, return_rule=True))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
@@ -172,7 +177,7 @@ class App:
 
     def _answer(self, request: Request) -> Reply | Later[Any]:
         _ = request.whole_body  # a body that may not be taken is refused on every path
-        rule, values = self._urls.match(_path(request), request.method, return_rule=True)
+        rule, values = self._match(_path(request), request.method)
         if request.environ.get("QUERY_STRING") and not (isinstance(rule, Rule) and rule.takes_query):
             raise Invalid("the request has a query string, and this path takes none")
         answer: Reply | Later[Any] = rule.endpoint(request, **values)
