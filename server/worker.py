@@ -90,7 +90,7 @@ class StoreWorker(GunicornWorker):
         self._tell_connections()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.PIPE[0], selectors.EVENT_READ, self._on_wake)
-        while self.alive and not self.is_orphan():
+        while self.alive:
             self._set_accepting(len(self._connections) < self._max_connections)
             self._turn(timeout_s=1.0)
         self._stop()
@@ -112,6 +112,7 @@ class StoreWorker(GunicornWorker):
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_INTERVAL_S
             self._sweep(now)
+            self.alive = self.alive and not self.is_orphan()
         if now >= self._notify_at:
             self._notify_at = now + NOTIFY_INTERVAL_S
             self.notify()
