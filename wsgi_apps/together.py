@@ -128,8 +128,9 @@ class Together(Generic[Q, A]):
         """Wait for callers, and for the company that is due; then take as many as fit."""
         size = 0
         with self._taking, self._mutex:
+            if self._expected > 1 and self._linger_s:
+                self._await(self._expected, self._linger_s)
             self._await(1)
-            self._await(self._expected, self._linger_s)
             while self._line and (not batch or size + len(self._line[0].questions) <= self._most):
                 batch.append(self._line.popleft())
                 size += len(batch[-1].questions)
