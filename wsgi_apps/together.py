@@ -73,11 +73,10 @@ class Together(Generic[Q, A]):
         self._line: deque[_Caller[Q, A]] = deque()
         self._waiting = 0  # questions in line
         self._expected = 1  # questions that the next call waits for
-        self._wanted = 1  # questions in line at which the thread that takes them, if it sleeps, is to be woken
-        self._taking = threading.Lock()  # one thread at a time takes, and has the whole line
+        self._wanted = 1  # questions in line at which a thread that sleeps is to be woken
         self._mutex = threading.Lock()
-        self._enough = threading.Condition(self._mutex)
         self._threads = 0
+        self._asleep: dict[int, threading.Condition] = {}  # by the number of the thread
 
     def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
         """The answers to come to at most `most` questions: what `call` returns for them or raises.
@@ -100,7 +99,7 @@ class Together(Generic[Q, A]):
     def _start_thread(self) -> None:
         """At a call and not before: a thread does not survive gunicorn's fork. A failure is tried again at the next."""
         try:
-            threading.Thread(target=self._work, name="together", daemon=True).start()
+            threading.Thread(target=self._work, args=[self._threads], name="together", daemon=True).start()
         except RuntimeError:
             if not self._threads:
                 raise
@@ -109,14 +108,23 @@ class Together(Generic[Q, A]):
 
     def _add_waiting(self, questions: int) -> None:
         self._waiting += questions
-        if self._waiting >= self._wanted:
-            self._enough.notify()
+        self._wake()
 
-    def _work(self) -> None:
+    def _wake(self) -> None:
+        """Of the threads that sleep always the first: so a lone caller finds SQLite's cache of one thread warm."""
+        if self._asleep and self._waiting >= self._wanted:
+            self._asleep[min(self._asleep)].notify()
+
+    def _work(self, thread: int) -> None:
+        enough = threading.Condition(self._mutex)
         while True:
             batch: list[_Caller[Q, A]] = []
             try:
-                self._take(batch)
+                with self._mutex:
+                    self._asleep[thread] = enough
+                    self._await_company(enough)
+                    del self._asleep[thread]
+                    self._take(batch)
                 self._answer(batch)
             except Exception as error:  # of ours, or no memory is left: the others must not wait for ever
                 _log.exception("a call for many failed")
@@ -124,21 +132,25 @@ class Together(Generic[Q, A]):
                     if not caller.answers.done():
                         caller.fail(error)
 
-    def _take(self, batch: list[_Caller[Q, A]]) -> None:
-        """Wait for callers, and for the company that is due; then take as many as fit."""
-        size = 0
-        with self._taking, self._mutex:
-            if self._expected > 1 and self._linger_s:
-                self._await(self._expected, self._linger_s)
-            self._await(1)
-            while self._line and (not batch or size + len(self._line[0].questions) <= self._most):
-                batch.append(self._line.popleft())
-                size += len(batch[-1].questions)
-            self._waiting -= size
+    def _await_company(self, enough: threading.Condition) -> None:
+        """Wait for as many as the last call had to come again, but not for long; then for anybody."""
+        if self._expected > 1 and self._linger_s:
+            self._await(enough, self._expected, self._linger_s)
+        self._await(enough, 1)
 
-    def _await(self, questions: int, timeout_s: float | None = None) -> None:
+    def _await(self, enough: threading.Condition, questions: int, timeout_s: float | None = None) -> None:
         self._wanted = questions
-        self._enough.wait_for(lambda: self._waiting >= questions, timeout_s)
+        enough.wait_for(lambda: self._waiting >= questions, timeout_s)
+
+    def _take(self, batch: list[_Caller[Q, A]]) -> None:
+        """Take as many as fit, and leave the rest to another thread."""
+        size = 0
+        while self._line and (not batch or size + len(self._line[0].questions) <= self._most):
+            batch.append(self._line.popleft())
+            size += len(batch[-1].questions)
+        self._waiting -= size
+        if self._waiting:
+            self._wake()
 
     def _answer(self, batch: Sequence[_Caller[Q, A]]) -> None:
         """Give each caller its answers or an error; neither to those for whom another's time was too short."""

@@ -54,7 +54,7 @@ def under_gevent() -> StoreVariant:
     return StoreVariant(
         "store-gevent",
         "this store, its front end under gunicorn's gevent worker",
-        {"front_end": ["-c", "bench/peers/gevent_front_end.py"]},
+        {"front_end": ["-k", "gevent"]},
     )
 
 

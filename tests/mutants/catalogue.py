@@ -116,13 +116,13 @@ MUTANTS = (
         "a batch loses the caller behind it",
         "whoever does not fit into a batch waits for ever",
         "wsgi_apps/together.py",
-        "                batch.append(self._line.popleft())\n"
-        "                size += len(batch[-1].questions)\n"
-        "            self._waiting -= size\n",
-        "                batch.append(self._line.popleft())\n"
-        "                size += len(batch[-1].questions)\n"
-        "            self._line.clear()\n"
-        "            self._waiting = 0\n",
+        "            batch.append(self._line.popleft())\n"
+        "            size += len(batch[-1].questions)\n"
+        "        self._waiting -= size\n",
+        "            batch.append(self._line.popleft())\n"
+        "            size += len(batch[-1].questions)\n"
+        "        self._line.clear()\n"
+        "        self._waiting = 0\n",
     ),
     Mutant(
         "a batch answers the wrong callers",

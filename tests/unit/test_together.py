@@ -336,7 +336,7 @@ def test_who_is_put_back_in_line_is_asked_for_by_whichever_thread_waits(echo: Ec
     def slow(questions: Sequence[object], within_s: float) -> Sequence[object]:
         echo(questions, within_s)
         if questions == ["hasty", "patient"]:
-            wait_until("the other thread waits for callers", calls._taking.locked)
+            wait_until("the other thread waits for callers", lambda: bool(calls._asleep))
             time.sleep(0.05)  # for it to fall asleep
             clock.now += within_s
             raise Unavailable
