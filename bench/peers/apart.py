@@ -22,7 +22,7 @@ class Apart(Generic[Q, A]):
     """Has the interface of `Together`, and makes each call by itself, in one of `THREADS` threads."""
 
     def __init__(
-        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, most: int, timeout_s: float, linger_s: float = 0.0
+        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, timeout_s: float, **_batching: float
     ) -> None:
         self._call = call
         self._timeout_s = timeout_s
