@@ -69,7 +69,7 @@ QUICK = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured at one point. `load` has the medians; the ratios are to the series' first point.
+    """The measurements of one point. `load` has the medians; the ratios are to the series' first point.
 
     `throughput_ratios` has each round's.
     """

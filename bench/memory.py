@@ -134,7 +134,7 @@ class Row:
 
 
 def row(worker: str, samples: Sequence[Sample], fifth: int) -> Row:
-    """What the samples of a worker come to."""
+    """Sums up the samples of one worker."""
     settled = next(sample.memory for sample in samples if sample.orders >= fifth)
     return Row(
         worker=worker,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
+from conf.common import announce, bind_of, check_reload, settings
 from wsgi_apps.catalog import prepare
 
 wsgi_app = "wsgi_apps.catalog:create_app()"
@@ -17,8 +17,4 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    take_over_again(server, settings.catalog)
-
-
-def post_worker_init(_worker: Any) -> None:
-    ignore_hangups_too()
+    check_reload(server, settings.catalog)

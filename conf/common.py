@@ -22,6 +22,7 @@ from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_o
 from conf.upgrade import is_watched, require_same_schema
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
+from server.request import MAX_FIELD_BYTES, MAX_FIELDS, MAX_REQUEST_LINE_BYTES
 from server.scoreboard import scoreboard_of_this_tier
 
 write_in_background()
@@ -47,10 +48,10 @@ keepalive = 75
 # A stopping tier finishes what it has begun; supervisord and compose wait a little longer than this.
 graceful_timeout = 10
 
-# A name of 64 characters takes at most 768 bytes of a path.
-limit_request_line = 4094
-limit_request_fields = 64
-limit_request_field_size = 8190
+# For gunicorn's own workers; the store's own has the same limits.
+limit_request_line = MAX_REQUEST_LINE_BYTES
+limit_request_fields = MAX_FIELDS
+limit_request_field_size = MAX_FIELD_BYTES
 
 # Nothing that a shopper sends may change what the path means, or the scheme; to look for it costs time, too.
 forwarder_headers = ""
@@ -74,8 +75,8 @@ def pre_exec(_server: Any) -> None:
         sys.exit(0)
 
 
-def ignore_hangups_too() -> None:
-    """For gunicorn's post_worker_init: what the master ignores, a worker must ignore, and its class resets signals."""
+def post_worker_init(_worker: Any) -> None:
+    """Ignores in the worker the hangups that the master ignores: gunicorn's worker class resets its signals."""
     if hangups_are_ignored:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -134,7 +135,7 @@ def take_over(server: Any, tier: Tier) -> None:
     put_back(server, tier, ours)
 
 
-def take_over_again(server: Any, tier: Tier) -> None:
+def check_reload(server: Any, tier: Tier) -> None:
     """For gunicorn's on_reload: the same, and say so if the code on the disk is another one by now."""
     take_over(server, tier)
     if changed := changed_since(loaded):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
+from conf.common import announce, bind_of, check_reload, settings
 from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
@@ -25,8 +25,4 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    take_over_again(server, settings.front_end)
-
-
-def post_worker_init(_worker: Any) -> None:
-    ignore_hangups_too()
+    check_reload(server, settings.front_end)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from conf import common
 from conf.common import *
-from conf.common import announce, bind_of, ignore_hangups_too, settings, take_over_again
+from conf.common import announce, bind_of, check_reload, settings
 from conf.settings import load
 from wsgi_apps.order import prepare, start_recovery
 
@@ -18,9 +19,9 @@ def when_ready(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    take_over_again(server, settings.order)
+    check_reload(server, settings.order)
 
 
-def post_worker_init(_worker: Any) -> None:
-    ignore_hangups_too()
+def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]
+    common.post_worker_init(worker)
     start_recovery(load())  # as its app has loaded them: a reload may find another TIER_SECRET_FILE

@@ -43,14 +43,14 @@ class Connection:
         self.closes = False  # behind what is in the outbox
 
     def enter(self, state: State, timeout_s: float | None) -> None:
-        """The one place where the state changes. The client has `timeout_s` to end it; without, it is our turn."""
+        """The only place where the state changes. The client has `timeout_s` to end it; None when it is our turn."""
         self.state = state
         self.since = time.monotonic()
         self.deadline = None if timeout_s is None else self.since + timeout_s
 
     @property
     def eviction_key(self) -> tuple[bool, float]:
-        """The least goes first: between two requests rather than within one, and in its state for the longest time."""
+        """Sort key for eviction: idle connections first, then by the time in their state."""
         return (self.state is not State.IDLE, self.since)
 
     def receive(self) -> bool:

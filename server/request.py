@@ -22,8 +22,8 @@ MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8_190
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# Neither a blank before the colon, nor a folded line, nor a control character. The groups are possessive, so that no
-# head makes the match go back.
+# Neither a blank before the colon, nor a folded line, nor a control character. Possessive groups: no head can make the
+# match backtrack.
 _FIELD = rf"{_TOKEN}+:[\t\x20-\x7e\x80-\xff]*+\r\n"
 _REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
 _HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
@@ -105,12 +105,12 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
     Raises BadRequest.
     """
     text = head.decode("latin-1")
+    if text.find("\r\n") > MAX_REQUEST_LINE_BYTES:
+        raise BadRequest(414, "the request line is too long")
     match = _HEAD.fullmatch(text)
     if match is None:
-        raise _malformed(text)
+        raise BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
     method, target, minor, fields = match.groups()
-    if match.end(3) > MAX_REQUEST_LINE_BYTES:
-        raise BadRequest(414, "the request line is too long")
     path, query = _split_target(method, target)
     environ = {
         **base_environ,
@@ -125,16 +125,9 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
     if host is None:
         if minor != "0":
             raise BadRequest(400, "the header Host is missing")
-    elif not _is_host(host):
+    elif not _HOST.fullmatch(host):
         raise BadRequest(400, "the Host is no host")
     return Request(environ, _content_length(environ), _keep_alive(environ), _expects_continue(environ))
-
-
-def _malformed(text: str) -> BadRequest:
-    line = text.partition("\r\n")[0]
-    if len(line) > MAX_REQUEST_LINE_BYTES:
-        return BadRequest(414, "the request line is too long")
-    return BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None]:
@@ -174,11 +167,6 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
             raise BadRequest(400, f"the header {name} stands twice")
         else:
             environ[key] += f"{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
-
-
-@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
-def _is_host(text: str) -> bool:
-    return _HOST.fullmatch(text) is not None
 
 
 def _content_length(environ: Mapping[str, Any]) -> int:

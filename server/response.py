@@ -1,28 +1,17 @@
 """The one way out: every response, the server's own errors included, is written here."""
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import lru_cache
-from http import HTTPStatus
 from typing import Any
 
-from wsgi_apps.base import HEADERS_OF_ALL
-from wsgi_apps.errors import error_json
+from wsgi_apps.base import error_reply, send
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # The server says these itself. They concern the connection, which an app knows nothing of.
-_OF_THE_SERVER = {
-    "connection",
-    "date",
-    "keep-alive",
-    "server",
-    "transfer-encoding",
-    "upgrade",
-    "x-content-type-options",
-}
+_OWN_HEADERS = {"connection", "date", "keep-alive", "server", "transfer-encoding", "upgrade", "x-content-type-options"}
 
 
 class Response:
@@ -54,7 +43,7 @@ class Response:
             field = name.lower()
             if field == "content-length":
                 length = value
-            if field not in _OF_THE_SERVER:
+            if field not in _OWN_HEADERS:
                 lines.append(f"{name}: {value}\r\n")
         if length is None and (has_body or body):
             length = str(len(body))
@@ -73,13 +62,9 @@ class Response:
 
 def encode_error(status: int, message: str, *, omit_body: bool = False) -> bytes:
     """The response to a request that no app has answered, in the form that the store's errors have."""
-    body = json.dumps(error_json(status, message)).encode() + b"\n"
     response = Response()
-    response.start(
-        f"{status} {HTTPStatus(status).phrase}",
-        [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *HEADERS_OF_ALL.items()],
-    )
-    return response.encode([body], omit_body=omit_body, keep_alive=False)
+    body = send(error_reply(status, message), {"REQUEST_METHOD": "GET"}, response.start)
+    return response.encode(body, omit_body=omit_body, keep_alive=False)
 
 
 @lru_cache(maxsize=2)

@@ -28,27 +28,25 @@ from server.response import CONTINUE, Response, encode_error
 from server.scoreboard import scoreboard_of_this_tier
 from wsgi_apps.reply import Awaited
 
-# For a whole request, from its first byte.
+# A request must be whole so long after its first byte.
 REQUEST_TIMEOUT_S = 5.0
-# In which a client takes nothing of its response.
+# A client that takes nothing of its response for so long is left.
 RESPONSE_TIMEOUT_S = 10.0
-# Between the end of our side of a connection and the client's, in which it can read our last words.
+# A client has so long to read our last words before we close its side, too.
 LINGER_TIMEOUT_S = 2.0
-# The master looks as often.
-NOTIFY_INTERVAL_S = 1.0
-# For which a new connection is left to a worker that has fewer, which may be busy.
+# A new connection is left so long to a worker that has fewer. That one may be busy.
 ACCEPT_BACKOFF_S = 0.001
-# For which a stopping worker still takes a request on a kept connection.
+# A stopping worker still takes a request on a kept connection for so long.
 LAST_REQUEST_TIMEOUT_S = 0.5
-# File descriptors that a worker which has run out of them keeps free: its threads need some, too.
+# File descriptors that a worker keeps free for its threads once it has run out.
 SPARE_FILES = 16
-# After a connection that could not be taken; the listener calls again at once.
+# The pause after a connection that could not be taken. The listener calls again at once.
 SHORTAGE_PAUSE_S = 0.01
-# For which a client that has just come, or has just been answered, may keep its connection whoever else wants to come.
-SPARED_S = 0.1
-# Of all responses that wait for slow clients. More would be the memory that databases and threads need.
+# A client that has just come, or was just answered, keeps its connection so long even when the worker is full.
+EVICTION_GRACE_S = 0.1
+# All responses that wait for slow clients. More would be the memory that databases and threads need.
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
-# Between two looks at the clients whose time may be over.
+# Between two sweeps. The master hears of the worker as often, and kills it after 30 s of silence.
 SWEEP_INTERVAL_S = 0.1
 
 _EVENTS = {
@@ -76,7 +74,7 @@ class StoreWorker(GunicornWorker):
         self._answered: deque[Connection] = deque()
         self._wake_sent = False
         self._accepting = False
-        self._notify_at = self._sweep_at = self._backs_off_until = 0.0
+        self._sweep_at = self._backs_off_until = 0.0
         self._pre_request, self._post_request = self.hook("pre_request"), self.hook("post_request")
         self._timeouts_s = {
             State.IDLE: self.cfg.keepalive,
@@ -87,24 +85,21 @@ class StoreWorker(GunicornWorker):
 
     def run(self) -> None:
         """Serve until told to stop, then finish what has begun. An orphan ends whatever its threads still wait for."""
-        self._tell_connections()
+        self._publish_connections()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.PIPE[0], selectors.EVENT_READ, self._on_wake)
         while self.alive:
             self._set_accepting(len(self._connections) < self._max_connections)
-            self._turn(timeout_s=1.0)
+            self._turn()
         self._stop()
         if self.is_orphan():
             os._exit(0)
 
     # The loop.
 
-    def _turn(self, timeout_s: float) -> None:
-        """Connections, requests, answers: all that has come. The loop waits for it as long as `timeout_s`."""
-        is_full = len(self._connections) >= self._max_connections
-        if is_full:
-            timeout_s = min(timeout_s, SPARED_S)  # by then one of them may make room
-        for key, _ in self._selector.select(0 if self._pipelined else timeout_s):
+    def _turn(self) -> None:
+        """Serve all that has come: connections, requests, answers. Wait for it, but not beyond the next sweep."""
+        for key, _ in self._selector.select(0 if self._pipelined else SWEEP_INTERVAL_S):
             key.data()
         for _ in range(len(self._pipelined)):  # one each, so that one client does not keep the others waiting
             self._guard(self._read_request, self._pipelined.popleft())
@@ -112,24 +107,18 @@ class StoreWorker(GunicornWorker):
         if now >= self._sweep_at:
             self._sweep_at = now + SWEEP_INTERVAL_S
             self._sweep(now)
-            self.alive = self.alive and not self.is_orphan()
-        if now >= self._notify_at:
-            self._notify_at = now + NOTIFY_INTERVAL_S
             self.notify()
-        if is_full:
+            self.alive = self.alive and not self.is_orphan()
+        if len(self._connections) >= self._max_connections:
             self._evict_idle(now)
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):
             if connection.deadline is not None and connection.deadline <= now:
                 self._guard(self._on_timeout, connection)
-        slow = sorted((each for each in self._connections if each.outbox), key=lambda each: each.since)
-        unsent = sum(len(connection.outbox) for connection in slow)
-        for connection in slow:  # the first has taken nothing for the longest time
-            if unsent <= MAX_UNSENT_BYTES:
-                break
-            unsent -= len(connection.outbox)
-            self._close(connection)
+        slow = sorted((each for each in self._connections if each.outbox), key=lambda each: -each.since)
+        while sum(len(connection.outbox) for connection in slow) > MAX_UNSENT_BYTES:
+            self._close(slow.pop())  # it has taken nothing for the longest time
 
     def _stop(self) -> None:
         """Take no more connections; end those there are, within the grace that the settings give."""
@@ -142,7 +131,7 @@ class StoreWorker(GunicornWorker):
                 self._enter(connection, State.IDLE)  # with little time left
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while self._connections and time.monotonic() < deadline:
-            self._turn(SWEEP_INTERVAL_S)
+            self._turn()
         for connection in list(self._connections):
             self._close(connection)
 
@@ -211,7 +200,7 @@ class StoreWorker(GunicornWorker):
         environ = base_environ(client, listener.getsockname(), multiprocess=self.cfg.workers > 1)
         connection = Connection(sock, environ["REMOTE_ADDR"], RequestReader(environ))
         self._connections.add(connection)
-        self._tell_connections()
+        self._publish_connections()
         self._guard(lambda connection: self._enter(connection, State.IDLE, REQUEST_TIMEOUT_S), connection)
 
     def _backs_off(self) -> bool:
@@ -235,7 +224,7 @@ class StoreWorker(GunicornWorker):
         self._max_connections = max(1, connections - SPARE_FILES, connections // 2)
         self.log.error("no more than %d connections from now on: %s", self._max_connections, error)
 
-    def _tell_connections(self) -> None:
+    def _publish_connections(self) -> None:
         self._scoreboard.set(self.age, len(self._connections))
 
     def _evict_idle(self, now: float) -> None:
@@ -247,7 +236,7 @@ class StoreWorker(GunicornWorker):
         waiting = [
             connection
             for connection in self._connections
-            if connection.deadline is not None and connection.since < now - SPARED_S
+            if connection.deadline is not None and connection.since < now - EVICTION_GRACE_S
         ]
         too_many = len(self._connections) - self._max_connections + 1
         for connection in heapq.nsmallest(too_many, waiting, key=lambda connection: connection.eviction_key):
@@ -273,7 +262,7 @@ class StoreWorker(GunicornWorker):
             return
         self._enter(connection, State.CLOSED)
         self._connections.discard(connection)
-        self._tell_connections()
+        self._publish_connections()
         connection.sock.close()
 
     # The way of a request: it comes, the app is called, the answer comes, the response leaves.

@@ -14,13 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from werkzeug import routing
-from werkzeug.exceptions import (
-    HTTPException,
-    LengthRequired,
-    MethodNotAllowed,
-    NotFound,
-    RequestEntityTooLarge,
-)
+from werkzeug.exceptions import HTTPException, LengthRequired, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import BaseConverter, Map
 from werkzeug.utils import cached_property
@@ -39,7 +33,7 @@ T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
 # Of paths that lead somewhere; strangers choose them, up to 4 KiB each.
-MATCHES_KEPT = 2_048
+MAX_CACHED_MATCHES = 2_048
 # Where nobody knows better.
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
@@ -76,7 +70,7 @@ class Request(WerkzeugRequest):
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 
-    @cached_property
+    @cached_property  # functools' takes a lock in Python 3.11
     def idempotency_key(self) -> str:
         """The key of a buy: the client's, or one made here. Raises Invalid."""
         return self.given_key or new_key()
@@ -158,7 +152,7 @@ class App:
             merge_slashes=False,  # '//' would be answered by a redirect in HTML
         ).bind("")
         # A path always means the same, and to find out takes a fifth of the time that the app has for a query.
-        self._match = lru_cache(MATCHES_KEPT)(lambda path, method: urls.match(path, method, return_rule=True))
+        self._match = lru_cache(MAX_CACHED_MATCHES)(lambda path, method: urls.match(path, method, return_rule=True))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
@@ -191,14 +185,14 @@ class App:
             headers = None
             if isinstance(error, Unavailable):
                 headers = {"Retry-After": str(error.retry_after_s or RETRY_AFTER_S)}
-            return _error_reply(status_of(error), error.message, headers)
+            return error_reply(status_of(error), error.message, headers)
         except HTTPException as error:
             return _http_error_reply(error)
         except Exception:
             # Strangers see "internal error"; the log has the rest, under an id that the reply shows.
             request_id = uuid.uuid4().hex
             _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
-            return _error_reply(500, "internal error", {"X-Request-Id": request_id})
+            return error_reply(500, "internal error", {"X-Request-Id": request_id})
 
     def _health(self, _request: Request) -> Reply:
         self._probe()
@@ -208,7 +202,7 @@ class App:
         return self._readiness.reply()
 
 
-def _error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
     return Reply(error_json(status, message), status, headers)
 
 
@@ -228,15 +222,12 @@ def _http_error_reply(error: HTTPException) -> Reply:
     match error:
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
-            return _error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
-        case NotFound():
-            return _error_reply(404, "not found")
+            return error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
         case LengthRequired():
-            return _error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
+            return error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
         case RequestEntityTooLarge():
-            return _error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
-    status = error.code or 500
-    return _error_reply(status, error.name.lower())
+            return error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+    return error_reply(error.code or 500, error.name.lower())
 
 
 def send(

@@ -39,13 +39,13 @@ class HttpCatalog:
     def products(self, *, q: str, after: str, limit: int) -> bytes:
         """A page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
-        return _read(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
+        return _decode(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
         answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
         try:
-            return _read(answer, lambda body: wire.introduction_of(body["data"]))
+            return _decode(answer, lambda body: wire.introduction_of(body["data"]))
         except StoreError as error:
             raise Unavailable from error
 
@@ -60,10 +60,10 @@ class HttpCatalog:
         answer = self._ask(wire.SALES, wire.encode_buys(buys), within_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
-        return _read_each(answer, wire.decode_sale, count=len(buys))
+        return _decode_each(answer, wire.decode_sale, count=len(buys))
 
     def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
-        return _read_each(
+        return _decode_each(
             self._ask(wire.LOOKUPS, wire.encode_names(names), within_s), wire.decode_found, count=len(names)
         )
 
@@ -90,11 +90,11 @@ class HttpOrders:
         """Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
         answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
-        return _read(answer, lambda body: wire.order_of(body["data"]))
+        return _decode(answer, lambda body: wire.order_of(body["data"]))
 
     def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
         answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
-        return _read_each(answer, wire.decode_placed, count=len(buys))
+        return _decode_each(answer, wire.decode_placed, count=len(buys))
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
@@ -106,39 +106,30 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
     return wire.page_of(body)
 
 
-def _read_each(answer: tuple[int, Any], form: Callable[[Any], T], count: int) -> list[T | Unavailable]:
-    """The values in a reply to `count` questions; Unavailable in the place of one that is not in the contract.
+def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int) -> list[T | Unavailable]:
+    """The answer to each of `count` questions, in their order; Unavailable for each that is not in the contract.
 
-    Raises Unavailable for any other reply, and when no value is in the contract.
-    """
-    values: list[T | Unavailable] = []
-    misread = 0
-    for value in _read_all(answer, count):
-        try:
-            values.append(form(value))
-        except _NOT_IN_THE_CONTRACT:
-            values.append(Unavailable())
-            misread += 1
-    if values and misread == len(values):
-        raise Unavailable
-    return values
-
-
-def _read_all(answer: tuple[int, Any], count: int) -> list[Any]:
-    """The value in the place of each of `count` questions, in their order. Raises Unavailable for any other reply.
-
-    A no to the whole call is a no to none of them: only what stands in a question's own place is its answer.
+    Raises Unavailable for any other reply, and when no answer is in the contract. A no to the whole call is a no to
+    none of its questions.
     """
     try:
-        values: list[Any] = _read(answer, lambda body: list(body["data"]))
+        values: list[Any] = _decode(answer, lambda body: list(body["data"]))
     except StoreError as error:
         raise Unavailable from error
-    if len(values) != count:
+    answers: list[T | Unavailable] = []
+    misread = 0
+    for value in values:
+        try:
+            answers.append(decode(value))
+        except _NOT_IN_THE_CONTRACT:
+            answers.append(Unavailable())
+            misread += 1
+    if len(values) != count or 0 < misread == count:
         raise Unavailable
-    return values
+    return answers
 
 
-def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:
+def _decode(answer: tuple[int, Any], decode: Callable[[Any], T]) -> T:
     """The value in a reply. Raises the StoreError that it stands for, and Unavailable when it is not in the contract.
 
     Only what the contract calls definite may reach the order log; all else leaves a buy in doubt.
@@ -146,7 +137,7 @@ def _read(answer: tuple[int, Any], form: Callable[[Any], T]) -> T:
     status, body = answer
     try:
         if status == 200:
-            return form(body)
+            return decode(body)
         error = error_of(status, body["error"]["message"] if "error" in body else body["message"])
     except _NOT_IN_THE_CONTRACT as problem:
         raise Unavailable from problem

@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from conf.secret import Secrets
-from wsgi_apps.base import send
-from wsgi_apps.errors import error_json
-from wsgi_apps.reply import Reply
+from wsgi_apps.base import error_reply, send
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,7 +28,7 @@ class Guarded:
         if environ.get("PATH_INFO") in OPEN_PATHS or self._secrets.accept(environ.get("HTTP_AUTHORIZATION", "")):
             return self._app(environ, start_response)
         headers = {"WWW-Authenticate": 'Bearer realm="toy store"'}
-        refusal = Reply(error_json(401, "this tier answers to the store's other tiers alone"), 401, headers)
+        refusal = error_reply(401, "this tier answers to the store's other tiers alone", headers)
         return send(refusal, environ, start_response)
 
 

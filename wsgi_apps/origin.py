@@ -18,8 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from conf.settings import TIERS, Tier
-from wsgi_apps.base import send
-from wsgi_apps.errors import error_json
+from wsgi_apps.base import error_reply, send
 from wsgi_apps.reply import Reply
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ class _Gate:
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         refusal = self._of_host(environ)
         if refusal is None and self.is_foreign(environ):
-            refusal = _refusal(403, self.refuses)
+            refusal = error_reply(403, self.refuses)
         if refusal is None:
             return self._app(environ, start_response)
         return send(refusal, environ, start_response)
@@ -115,8 +114,8 @@ class _Gate:
         if host is Host.OURS or (host is Host.LOCAL and not _is_browser(environ)):
             return None
         if host is Host.MALFORMED:
-            return _refusal(400, "the Host is no host")
-        return _refusal(403, f"the Host is not a name of this tier; {self._setting} lists more names")
+            return error_reply(400, "the Host is no host")
+        return error_reply(403, f"the Host is not a name of this tier; {self._setting} lists more names")
 
 
 class TierGate(_Gate):
@@ -164,7 +163,3 @@ def _is_of(page: str, host: str) -> bool:
     if port is None or not authority:
         return False
     return authority.removesuffix(port) == host.lower().removesuffix(port)
-
-
-def _refusal(status: int, message: str) -> Reply:
-    return Reply(error_json(status, message), status)

@@ -69,13 +69,7 @@ class TierClient:
     """
 
     def __init__(
-        self,
-        name: str,
-        address: Address,
-        *,
-        deadline_s: float,
-        secrets: Secrets | None = None,
-        tells_log: bool = True,
+        self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None, tells_log: bool = True
     ) -> None:
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
@@ -114,11 +108,11 @@ class TierClient:
         answer: Answer | NoAnswer = NoAnswer()
         times_told_later = 0
         for retry_number in count():
-            left_s = deadline - time.monotonic()
-            if left_s <= 0:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
                 break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
-            timeout_s = min(left_s, self._deadline_s / 2) if retry else left_s
+            timeout_s = min(remaining_s, self._deadline_s / 2) if retry else remaining_s
             answer = self._ask(method, path, headers, body, timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
@@ -150,16 +144,16 @@ class TierClient:
 
     def _pause(self, answer: Answer | NoAnswer, retry_number: int, deadline: float) -> bool:
         """Wait before the tier is asked again; False if it is not to be."""
-        left_s = deadline - time.monotonic()
+        remaining_s = deadline - time.monotonic()
         pause_s = backoff_s(retry_number, nobody_listens=isinstance(answer, NoAnswer) and answer.nobody_listens)
         if isinstance(answer, Answer) and answer.retry_after_s is not None:
             pause_s = max(pause_s, answer.retry_after_s)
-            if pause_s >= left_s:
+            if pause_s >= remaining_s:
                 return False
-        token_s = self._budget.withdraw(within_s=max(0.0, left_s))
+        token_s = self._budget.withdraw(within_s=max(0.0, remaining_s))
         if token_s is None:
-            token_s = left_s  # the deadline is the caller's, who may have others to ask for again then
-        time.sleep(max(0.0, min(max(pause_s, token_s), left_s)))
+            token_s = remaining_s  # the deadline is the caller's, who may have others to ask for again then
+        time.sleep(max(0.0, min(max(pause_s, token_s), remaining_s)))
         return True
 
     def _unavailable(self, answer: Answer | NoAnswer) -> Unavailable:
@@ -207,9 +201,9 @@ class TierClient:
         except OSError as error:
             connection.close()
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
-            left_s = deadline - time.monotonic()
-            if is_kept and left_s > 0 and not isinstance(error, TimeoutError):
-                return self._ask(method, path, headers, body, left_s, decode)
+            remaining_s = deadline - time.monotonic()
+            if is_kept and remaining_s > 0 and not isinstance(error, TimeoutError):
+                return self._ask(method, path, headers, body, remaining_s, decode)
             self._tell_lost(_why(error))
             return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:

@@ -59,7 +59,7 @@ class TierConnection:
             self._poll.register(self.sock, select.POLLIN)
         elif self._poll.poll(0):  # whatever is there was there before the question, so it is no answer to it
             raise ReplyRefused("it has ended a kept connection, or sent more than was asked")
-        self.sock.settimeout(_left_s(deadline))
+        self.sock.settimeout(_remaining_s(deadline))
         self.sock.sendall(request)
         return self._read(self.sock, deadline)
 
@@ -76,7 +76,7 @@ class TierConnection:
         for share, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
             sock = socket.socket(family, kind, protocol)
             try:
-                sock.settimeout(_left_s(deadline) / share)
+                sock.settimeout(_remaining_s(deadline) / share)
                 sock.connect(address)
             except OSError:
                 sock.close()
@@ -135,17 +135,18 @@ def _length(status: int, headers: Mapping[str, str]) -> int:
 
 
 def _received(sock: socket.socket, deadline: float) -> bytes:
-    """What comes next. The socket's own timeout would start anew with each byte that trickles in."""
-    sock.settimeout(_left_s(deadline))
+    """The next bytes. Raises ReplyRefused at the end of the connection."""
+    # Set anew each time: the socket's own timeout would begin again with each byte that trickles in.
+    sock.settimeout(_remaining_s(deadline))
     data = sock.recv(_RECEIVE_BYTES)
     if not data:
         raise ReplyRefused("it ended the connection before its reply was whole")
     return data
 
 
-def _left_s(deadline: float) -> float:
+def _remaining_s(deadline: float) -> float:
     """Raises TimeoutError when nothing is left. For a socket, a timeout of 0 would mean never to wait."""
-    left_s = deadline - time.monotonic()
-    if left_s <= 0:
+    remaining_s = deadline - time.monotonic()
+    if remaining_s <= 0:
         raise TimeoutError
-    return left_s
+    return remaining_s

@@ -16,10 +16,10 @@ from wsgi_apps.errors import error_of, status_of
 
 T = TypeVar("T")
 
-# The release of the calls that only tiers make. They have it in their path, for two releases of the tiers meet during
-# an upgrade. Whoever changes the form of a call, or of its reply, adds one to it, and has the tier that is asked serve
-# the version before as well, for one release. So the tiers behind are upgraded first: catalog, order tier, front end.
-# One that is asked for a version that it does not know answers 404 "not found", which says nothing about a buy.
+# The version of the calls between tiers. It stands in their path, because two releases meet during an upgrade. Whoever
+# changes a call or its reply raises it, and lets the tier that is asked serve the version before for one release. So
+# upgrade the tiers behind first: catalog, order tier, front end. A tier answers 404 "not found" to a version that it
+# does not know, which says nothing about a buy.
 VERSION = 1
 CALLS = ("buys", "sales", "lookups", "store")
 BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
@@ -72,8 +72,8 @@ def placed_json(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
-# What travels between the tiers many in a call does so as rows: no member can stand twice in one, and they take half of
-# the time. Of the numbers, a standard parser takes NaN: check() refuses it where an int is due, like true.
+# Between tiers, many values travel as rows. A row has no member that could stand twice, and takes half the time. json
+# accepts NaN; check() refuses it, like true, where an int is due.
 
 
 def _parse_rows(body: bytes, most: int, what: str) -> list[Any]:

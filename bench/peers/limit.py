@@ -37,7 +37,7 @@ class Limit(Served):
 
 
 def limit_under_store_worker() -> Limit:
-    """What our own worker leaves to gain."""
+    """The same app under the store's own worker: the rest that is left to gain."""
     return Limit("limit-store-worker", "with the store's worker, 2 pinned", "-k", "server.worker.StoreWorker")
 
 

@@ -1,4 +1,4 @@
-"""What was measured: the figures of each round, in memory and as JSON, and no sample behind them."""
+"""The figures of each round, in memory and as JSON. Samples are not kept."""
 
 import json
 import statistics

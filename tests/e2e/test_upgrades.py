@@ -52,7 +52,7 @@ def running(
 
 
 def status(tiers: Tiers | Store, name: str) -> str:
-    """What the tier says of itself: "ok", or "new" in the next release."""
+    """The word of the tier about itself: "ok", or "new" in the next release."""
     return str(requests.get(tiers.url(name) + "/health", timeout=10).json()["data"]["status"])
 
 

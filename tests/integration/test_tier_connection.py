@@ -1,4 +1,4 @@
-"""What a tier takes for another one's reply, and what it refuses as no definite answer."""
+"""Replies that a tier accepts from another, and replies that it refuses."""
 
 import json
 import logging
@@ -114,7 +114,7 @@ def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[Script, TierCli
 
 
 def read(answer: Answer) -> TierReply:
-    """What a new connection makes of it."""
+    """The reply as a new connection reads it."""
     with closing(Script(answer)) as script, closing(TierConnection("127.0.0.1", script.port)) as connection:
         return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)
 

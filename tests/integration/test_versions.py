@@ -41,7 +41,7 @@ def reached(name: str, app: App) -> Iterator[TierClient]:
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Whoever asks is of the next release until `undo`; the apps that have been made are of this one."""
+    """Callers of the next release, until `undo`; the apps that have been made are of this one."""
     with monkeypatch.context() as patch:
         yield patch
 

@@ -216,7 +216,7 @@ def test_another_buy_under_the_key_of_one_that_ends_in_the_same_batch_begins(ord
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What connections that are opened from now on run, in its order."""
+    """The statements of connections that are opened from now on, in their order."""
     ran: list[str] = []
 
     def note(_cursor: object, sql: str, _values: object) -> bool:

@@ -39,7 +39,7 @@ def test_the_cpu_time_of_a_process_grows() -> None:
 def a_store(
     limit: dict[Cell, list[Load]], store: dict[Cell, list[Load]], void: dict[str, str] | None = None
 ) -> Results:
-    """What was measured of a store and of the limit, by the loads of the rounds."""
+    """The measurements of a store and of the limit, by the loads of the rounds."""
     measured = (("limit", limit), ("store", store))
     rows = [Row(cell, system, runs) for system, cells in measured for cell, runs in cells.items()]
     systems = [Description(name, name, "none") for name in ("limit", "store")]

@@ -45,7 +45,7 @@ def test_the_master_makes_a_worker_from_these_seven(worker: GunicornWorker) -> N
 
 
 def test_what_is_needed_of_a_worker_is_there() -> None:
-    for method in ("notify", "init_process", "init_signals", "handle_exit", "handle_quit", "run"):
+    for method in ("notify", "init_process", "run"):
         assert callable(getattr(Worker, method)), f"gunicorn {gunicorn.__version__} has no Worker.{method}"
     assert hasattr(Worker, "PIPE"), f"gunicorn {gunicorn.__version__} has no Worker.PIPE"
 

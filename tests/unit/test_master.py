@@ -1,4 +1,4 @@
-"""What conf/master.py relies on in gunicorn, beyond gunicorn's documentation. A newer gunicorn may fail here first.
+"""The undocumented parts of gunicorn that conf/master.py needs. A newer gunicorn may fail here first.
 
 Each failure says what to look at. The behaviour itself is tested with real tiers, in tests/e2e/test_upgrades.py,
 test_listeners.py and test_workers.py, and in tests/integration/test_output_of_tiers.py.

@@ -114,7 +114,7 @@ def test_what_an_old_app_writes_comes_before_what_it_returns() -> None:
 
 def test_an_error_of_the_server_leaves_like_every_other_response() -> None:
     first, headers, body = read(encode_error(431, "too long"))
-    assert first == "HTTP/1.1 431 Request Header Fields Too Large"
+    assert first == "HTTP/1.1 431 REQUEST HEADER FIELDS TOO LARGE"
     assert body == b'{"error": {"code": 431, "message": "too long"}}\n'
     assert headers["content-length"] == str(len(body))
     assert re.fullmatch(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", headers["date"])

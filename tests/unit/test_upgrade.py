@@ -1,4 +1,4 @@
-"""What a SIGUSR2 or a SIGHUP may do to a tier, as far as no tier is needed for it."""
+"""SIGUSR2 and SIGHUP, as far as no tier is needed."""
 
 import sys
 from pathlib import Path

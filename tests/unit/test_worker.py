@@ -13,7 +13,7 @@ from gunicorn.config import Timeout
 from server.connection import Connection, State
 from server.reader import RequestReader
 from server.scoreboard import Scoreboard
-from server.worker import ACCEPT_BACKOFF_S, NOTIFY_INTERVAL_S, StoreWorker
+from server.worker import ACCEPT_BACKOFF_S, SWEEP_INTERVAL_S, StoreWorker
 
 
 class Bare(StoreWorker):
@@ -23,7 +23,7 @@ class Bare(StoreWorker):
         self._scoreboard, self.age = scoreboard, age
         self._backs_off_until = 0.0
         self._connections = set(range(connections))  # type: ignore[arg-type]
-        self._tell_connections()
+        self._publish_connections()
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_nobody_waits_for_a_worker_that_has_ended(now: list[float]) -> None:
 
 
 def test_the_master_hears_of_a_worker_long_before_it_takes_it_for_dead() -> None:
-    assert Timeout.default >= NOTIFY_INTERVAL_S * 10
+    assert Timeout.default >= SWEEP_INTERVAL_S * 10
 
 
 class Answers(deque[Any]):

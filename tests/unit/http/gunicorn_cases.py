@@ -1,4 +1,4 @@
-"""What gunicorn's own tests state of requests, as facts.
+"""Facts from gunicorn's own tests: each input, and whether it is accepted.
 
 Source: github.com/benoitc/gunicorn, tests/requests, commit 65ac1a3 of 2026-08-22, MIT licence. A setting of gunicorn
 that a case is about stands behind its name.

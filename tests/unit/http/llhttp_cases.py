@@ -1,4 +1,4 @@
-"""What llhttp's own tests state of requests, as facts. llhttp is the parser of Node and, as httptools, of uvicorn.
+"""Facts from llhttp's own tests: each input, and whether it is accepted. llhttp is the parser of Node and, as httptools, of uvicorn.
 
 Source: github.com/nodejs/llhttp, test/request, version 9.4.2, commit 01e105a of 2026-06-18, MIT licence. A mode of llhttp
 that a case is about stands behind its name.

@@ -43,7 +43,7 @@ class Outcome:
 
 
 def read_all(pieces: Iterable[bytes]) -> Outcome:
-    """What becomes of a connection on which these bytes come, each piece by itself."""
+    """Reads a connection whose bytes come in these pieces."""
     reader = RequestReader(BASE_ENVIRON)
     requests: list[Read] = []
     for piece in pieces:

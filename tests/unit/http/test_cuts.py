@@ -65,12 +65,14 @@ def test_a_hostile_request_is_no_other_for_being_cut(hostile: Hostile) -> None:
     assert byte_by_byte(EMPTY_LINES[2] + request[:CLOSE_BYTES]) == read(request[:CLOSE_BYTES])
 
 
-@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize(
+    "hostile", [hostile for hostile in CORPUS if 408 not in hostile.statuses], ids=lambda hostile: hostile.name
+)
 def test_a_hostile_request_is_refused_or_the_next_one_gets_its_own_answer(hostile: Hostile) -> None:
     outcome = read(hostile.request + WHALE)
-    if outcome.refused is None and 408 not in hostile.statuses:
+    if outcome.refused is None:
         assert outcome.targets[-1] == "/products/Whale"
-    elif outcome.refused is not None:
+    else:
         assert "/products/Whale" not in outcome.targets
         assert outcome.requests or outcome.refused in {400, *hostile.statuses}
 

@@ -95,7 +95,7 @@ def is_known_laxity(oracle: str, verdict: Verdict) -> bool:
 
 
 def as_ours(taken: Taken) -> Read:
-    """What ours must have read, if it has read the same as an oracle."""
+    """An oracle's request in our form."""
     absolute = re.fullmatch(r"(?i:https?)://([^/?#]*)(.*)", taken.target)
     path, _, query = (absolute[2] if absolute else taken.target).partition("?")
     values: dict[str, list[str]] = defaultdict(list)
