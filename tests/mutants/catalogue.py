@@ -180,10 +180,8 @@ MUTANTS = (
         "a no to the whole batch is a no to each buy",
         "I1, I5: a misread call refuses what it may have sold",
         "wsgi_apps/clients.py",
-        "    except StoreError as error:\n        raise Unavailable from error\n    if len(values)",
-        "    except StoreError as error:\n"
-        "        return [error_json(answer[0], error.message) for _ in range(count)]\n"
-        "    if len(values)",
+        "    except StoreError as error:\n        raise Unavailable from error\n    answers",
+        "    except StoreError as error:\n        values = [[answer[0], error.message, None]] * count\n    answers",
     ),
     Mutant(
         "the connection stays after a failed write",
