@@ -175,7 +175,8 @@ def _content_length(environ: Mapping[str, Any]) -> int:
     if coding is not None:
         if text is not None:
             raise BadRequest(400, "a body has a Content-Length or a Transfer-Encoding, never both")
-        if "," in coding or coding.lower() in _ENDLESS_CODINGS or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
+        *inner, last = [part.strip(" \t") for part in coding.lower().split(",")]
+        if last in _ENDLESS_CODINGS or "chunked" in inner or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
             raise BadRequest(400, "the Transfer-Encoding does not tell where the body ends")
         raise BadRequest(411, "a body needs a Content-Length; a chunked body is not accepted")
     if text is None:

@@ -155,7 +155,7 @@ def test_a_higher_minor_version_is_read_as_http_1_1(minor: int) -> None:
         (["transfer-encoding: CHUNKED"], 411),
         (["Transfer-Encoding: chunked", "Content-Length: 0"], 400),
         (["Content-Length: 0", "Transfer-Encoding: chunked"], 400),
-        (["Transfer-Encoding: gzip, chunked"], 400),
+        (["Transfer-Encoding: gzip, chunked"], 411),
         (["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], 400),
         (["Transfer-Encoding: chunked", "Transfer-Encoding: identity"], 400),
         (["Content-Length: 1", "Content-Length: 1"], 400),
