@@ -46,8 +46,9 @@ def reload_as_loaded(server: Any) -> None:
     gunicorn would read the file again, but not what the file imports: a newer file and older modules may not fit
     together, and gunicorn ends when they do not.
     """
-    loaded = vars(sys.modules["__config__"])
-    server.app.get_config_from_filename = lambda _filename: loaded
+    module = sys.modules.get("__config__")
+    if module is not None:  # else the settings are a module (python:conf.catalog), which Python keeps as it is
+        server.app.get_config_from_filename = lambda _filename: vars(module)
 
 
 def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:

@@ -22,14 +22,14 @@ from typing import Protocol
 from domain.checkout import Checkout
 from domain.deadlines import left_of
 from domain.errors import Refused, TooManyRefusals, Unavailable
-from domain.protocols import Found, OrderLog, Receipt, Sales, Step
+from domain.protocols import Found, OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Product
 
 # What a calm time saves up for a busy one: the shoppers who come too late for a product that has just sold out.
 BURST_S = 600.0
 # The longest that a shopper is told to wait for room.
 MAX_WAIT_S = 600.0
-# Keys that are remembered of each kind, in doubt and put off: three times a burst at the default rate, 6 MB.
+# Keys that are remembered of each kind, in doubt, put off and refused: three times a burst at the default rate, 6 MB.
 MAX_KEYS = 20_000
 
 
@@ -57,6 +57,7 @@ class Allowance:
         self._held: OrderedDict[str, None] = OrderedDict()  # keys of buys that have begun
         self._line: OrderedDict[str, float] = OrderedDict()  # keys that were put off, and when there is room for each
         self._line_end = self._at
+        self._paid: OrderedDict[str, None] = OrderedDict()  # keys that were refused, for two batches may end one
         self._mutex = threading.Lock()
 
     def left(self) -> int:
@@ -76,9 +77,13 @@ class Allowance:
     def end(self, buys: Mapping[str, bool]) -> None:
         """These keys have ended, each with whether it was refused."""
         with self._mutex:
-            for key in buys:
+            for key, is_refused in buys.items():
                 self._held.pop(key, None)
-            self._spend(sum(buys.values()))
+                if is_refused and key not in self._paid:
+                    self._paid[key] = None
+                    self._spend(1)
+            while len(self._paid) > MAX_KEYS:
+                self._paid.popitem(last=False)
 
     def held(self) -> list[str]:
         """The keys for which one is held back."""
@@ -127,6 +132,15 @@ class LimitedCheckout(Checkout):
         self._stock = catalog
         self._allowance = allowance
         self._beginning = threading.Lock()
+        self._under_way: dict[str, Buy] = {}  # by their keys
+
+    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+        """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
+        try:
+            return super().place_all(buys, within_s)
+        finally:
+            for buy in buys:
+                self._under_way.pop(buy.key, None)
 
     def release_ended(self) -> None:
         """Give back what is held for buys that have ended elsewhere, such as in another worker, which paid for them."""
@@ -136,15 +150,21 @@ class LimitedCheckout(Checkout):
             self._allowance.end({key: False for key in held if key not in in_doubt})
 
     def _begin(self, buys: Sequence[Buy], within_s: float | None) -> list[Receipt | Unavailable | None]:
-        """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
         begins_at = time.monotonic()
-        with self._beginning:  # another batch must not take the same room between the look at it and the hold
+        # Another batch must not take the same room, or the same pieces, between the look at them and the hold.
+        if not self._beginning.acquire(timeout=-1 if within_s is None else within_s):
+            raise Unavailable(retry_after_s=1)
+        try:
             left = self._allowance.left()
-            put_off = self._beyond(left, buys, within_s) if len(buys) > left else []
+            put_off = self._beyond(left, buys, left_of(within_s, begins_at)) if len(buys) > left else []
             left_of(within_s, begins_at)  # a buy that has no time left for its sale does not begin
             others = [buy for buy in buys if buy not in put_off]
             receipts = super()._begin(others, within_s) if others else []
-            self._allowance.hold(buy.key for buy, receipt in zip(others, receipts, strict=True) if receipt is None)
+            begun = [buy for buy, receipt in zip(others, receipts, strict=True) if receipt is None]
+            self._allowance.hold(buy.key for buy in begun)
+            self._under_way.update((buy.key, buy) for buy in begun)
+        finally:
+            self._beginning.release()
         if not put_off:
             return receipts
         answers = dict(zip(others, receipts, strict=True))
@@ -165,6 +185,9 @@ class LimitedCheckout(Checkout):
         stock = dict.fromkeys(names, 0) | {
             product.name: product.quantity for product in found if isinstance(product, Product)
         }
+        for buy in [*self._under_way.values()]:  # they may take their pieces at any moment, or have taken them
+            if buy.product in stock:
+                stock[buy.product] -= buy.quantity
         for buy in buys:
             if buy.quantity > stock[buy.product]:
                 yield buy

@@ -32,9 +32,7 @@ class Connection:
         self.client = client  # the host, for the log
         self.reader = reader
         self.outbox = bytearray()
-        self.request: Request | None = None  # that is answered now
-        self.response = Response()
-        self.answer: Any = ()  # of the app: an iterable of the body's parts
+        self.begin_cycle(None)
         self.state = State.IDLE
         self.since = time.monotonic()  # of the state
         self.deadline: float | None = None  # of the state, by the monotonic clock; None while it is our turn
@@ -47,6 +45,12 @@ class Connection:
         self.state = state
         self.since = time.monotonic()
         self.deadline = None if timeout_s is None else self.since + timeout_s
+
+    def begin_cycle(self, request: Request | None) -> None:
+        """Take a request to answer. None ends the last one, of which nothing may stay: a page is large."""
+        self.request = request
+        self.response = Response()
+        self.answer: Any = ()  # of the app: an iterable of the body's parts
 
     @property
     def eviction_key(self) -> tuple[bool, float]:

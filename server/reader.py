@@ -28,8 +28,8 @@ class RequestReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the next request has come."""
-        return not self._buffer and self._request is None
+        """Whether nothing of the next request has come. Line ends before it are nothing, nor is half of one."""
+        return self._request is None and (not self._buffer or self._buffer == b"\r")
 
     @property
     def awaits_body(self) -> bool:

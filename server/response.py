@@ -36,7 +36,8 @@ class Response:
         body = b"".join([*self._written, *parts])
         if not self.status:
             raise ValueError("the app did not call start_response")
-        has_body = not (omit_body or self.status[:3] in ("204", "304"))
+        has_none = self.status[:3] in ("204", "304")  # whatever the app gives
+        has_body = not (omit_body or has_none)
         length = None
         lines = [f"HTTP/1.1 {self.status}\r\n"]
         for name, value in self.headers:
@@ -45,7 +46,7 @@ class Response:
                 length = value
             if field not in _OWN_HEADERS:
                 lines.append(f"{name}: {value}\r\n")
-        if length is None and (has_body or body):
+        if length is None and not has_none and (has_body or body):
             length = str(len(body))
             lines.append(f"Content-Length: {length}\r\n")
         text = "".join(lines)

@@ -24,7 +24,7 @@ from server.connection import Connection, State
 from server.gunicorn_worker import GunicornWorker
 from server.reader import RequestReader
 from server.request import BadRequest, Request, base_environ
-from server.response import CONTINUE, Response, encode_error
+from server.response import CONTINUE, encode_error
 from server.scoreboard import scoreboard_of_this_tier
 from wsgi_apps.reply import Awaited
 
@@ -123,6 +123,7 @@ class StoreWorker(GunicornWorker):
     def _stop(self) -> None:
         """Take no more connections; end those there are, within the grace that the settings give."""
         self.alive = False
+        self._scoreboard.clear(self.age)  # no neighbour is to leave connections to this one
         self._set_accepting(False)
         for listener in self.sockets:
             listener.close()  # a successor of a killed master needs the port at once
@@ -213,19 +214,20 @@ class StoreWorker(GunicornWorker):
         return now < self._backs_off_until
 
     def _on_shortage(self, error: OSError) -> None:
-        if error.errno != errno.EMFILE:
-            # The client's network, or a shortage of the whole machine: it passes.
+        connections = len(self._connections)
+        if error.errno != errno.EMFILE or connections <= SPARE_FILES:
+            # The client's network, or a shortage of the machine or of this worker's threads: it passes.
             self.log.error("a connection was not taken: %s", error)
             time.sleep(SHORTAGE_PAUSE_S)
             return
         # No file descriptor is left. This worker can have no more connections, and rather fewer: its threads need
         # files too, for databases and the tiers behind.
-        connections = len(self._connections)
-        self._max_connections = max(1, connections - SPARE_FILES, connections // 2)
+        self._max_connections = max(connections - SPARE_FILES, connections // 2)
         self.log.error("no more than %d connections from now on: %s", self._max_connections, error)
 
     def _publish_connections(self) -> None:
-        self._scoreboard.set(self.age, len(self._connections))
+        if self.alive:
+            self._scoreboard.set(self.age, len(self._connections))
 
     def _evict_idle(self, now: float) -> None:
         """Make room for one more connection, by closing those whose clients have let us wait for the longest time.
@@ -261,6 +263,7 @@ class StoreWorker(GunicornWorker):
         if connection.state is State.CLOSED:
             return
         self._enter(connection, State.CLOSED)
+        connection.begin_cycle(None)
         self._connections.discard(connection)
         self._publish_connections()
         connection.sock.close()
@@ -316,7 +319,7 @@ class StoreWorker(GunicornWorker):
 
     def _call_app(self, connection: Connection, request: Request) -> None:
         self._enter(connection, State.ANSWERING)
-        connection.request, connection.response = request, Response()
+        connection.begin_cycle(request)
         if self._pre_request is not None:
             self._pre_request(self, request)
         self.count_request()
@@ -354,6 +357,7 @@ class StoreWorker(GunicornWorker):
         self.log.access(response, request, request.environ, timedelta(seconds=time.monotonic() - connection.since))
         if self._post_request is not None:
             self._post_request(self, request, request.environ, response)
+        connection.begin_cycle(None)
         connection.outbox += data
         connection.closes = not keep_alive
         self._send(connection)
@@ -364,6 +368,7 @@ class StoreWorker(GunicornWorker):
         assert request is not None
         uri = f"{request.environ['REQUEST_METHOD']} {request.environ['RAW_URI']}"
         self.log.error("Error handling request %s", uri, exc_info=error)
+        connection.begin_cycle(None)
         connection.outbox += encode_error(500, "internal server error", omit_body=request.is_head)
         connection.closes = True
         self._send(connection)

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
-# Of paths that lead somewhere; strangers choose them, up to 4 KiB each.
+# Strangers choose the paths that are kept, and a character may take four bytes: 4 MiB a worker at most.
 MAX_CACHED_MATCHES = 2_048
+MAX_CACHED_CHARACTERS = 256
 # Where nobody knows better.
 RETRY_AFTER_S = 1
 # Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
@@ -171,7 +172,9 @@ class App:
 
     def _answer(self, request: Request) -> Reply | Later[Any]:
         _ = request.whole_body  # a body that may not be taken is refused on every path
-        rule, values = self._match(_path(request), request.method)
+        path = _path(request)
+        match = self._match if len(path) <= MAX_CACHED_CHARACTERS else self._match.__wrapped__
+        rule, values = match(path, request.method)
         if request.environ.get("QUERY_STRING") and not (isinstance(rule, Rule) and rule.takes_query):
             raise Invalid("the request has a query string, and this path takes none")
         answer: Reply | Later[Any] = rule.endpoint(request, **values)

@@ -74,12 +74,14 @@ class TierConnection:
         """
         addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         for share, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            sock = socket.socket(family, kind, protocol)
+            sock: socket.socket | None = None
             try:
+                sock = socket.socket(family, kind, protocol)  # the system may not have this family
                 sock.settimeout(_remaining_s(deadline) / share)
                 sock.connect(address)
             except OSError:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 if share == 1:
                     raise
                 continue

@@ -100,9 +100,9 @@ class Together(Generic[Q, A]):
         """At a call and not before: a thread does not survive gunicorn's fork. A failure is tried again at the next."""
         try:
             threading.Thread(target=self._work, args=[self._threads], name="together", daemon=True).start()
-        except RuntimeError:
+        except RuntimeError as error:
             if not self._threads:
-                raise
+                raise Unavailable(retry_after_s=1) from error
         else:
             self._threads += 1
 
@@ -126,11 +126,11 @@ class Together(Generic[Q, A]):
                     del self._asleep[thread]
                     self._take(batch)
                 self._answer(batch)
-            except Exception as error:  # of ours, or no memory is left: the others must not wait for ever
+            except BaseException as error:  # of ours, or no memory is left: the others must not wait for ever
                 _log.exception("a call for many failed")
                 for caller in batch:
                     if not caller.answers.done():
-                        caller.fail(error)
+                        caller.fail(error if isinstance(error, Exception) else Unavailable())
 
     def _await_company(self, enough: threading.Condition) -> None:
         """Wait for as many as the last call had to come again, but not for long; then for anybody."""

@@ -11,7 +11,17 @@ from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
-from domain.values import MAX_KEY_CHARACTERS, Buy, Order, Product, Sold, check_quantity, parse_key, parse_name
+from domain.values import (
+    MAX_KEY_CHARACTERS,
+    MAX_PRICE_CENTS,
+    Buy,
+    Order,
+    Product,
+    Sold,
+    check_quantity,
+    parse_key,
+    parse_name,
+)
 from wsgi_apps.errors import error_of, status_of
 
 T = TypeVar("T")
@@ -142,7 +152,7 @@ def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
 
 def decode_sale(value: Any) -> Sale:
     """How one buy ended. Raises ValueError for anything but a definite answer."""
-    return Sold(value) if type(value) is int and value >= 0 else _definite(_decode_error(value))
+    return Sold(value) if type(value) is int and 0 <= value <= MAX_PRICE_CENTS else _definite(_decode_error(value))
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:

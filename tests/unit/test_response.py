@@ -66,6 +66,12 @@ def test_a_status_without_a_body_has_none(status: str) -> None:
     assert (body, "content-length" in headers) == (b"", False)
 
 
+def test_a_204_says_no_length_even_of_a_body() -> None:
+    """RFC 9110, 8.6: a server must not send it."""
+    _, headers, body = encode("204 NO CONTENT", [], b"x")
+    assert (body, "content-length" in headers) == (b"", False)
+
+
 @pytest.mark.parametrize("header", [("X", "a\r\nY: b"), ("X", "a\nb"), ("X", "a\rb"), ("X", "a\0"), ("X\r\nY", "b")])
 def test_a_header_that_would_end_early_is_an_error(header: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="line end"):

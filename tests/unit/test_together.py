@@ -303,7 +303,7 @@ def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pyte
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", cannot)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(Unavailable):
             calls.ask([1])
     assert calls.ask([2]).result(PATIENCE_S) == [2]
     assert echo.calls == [[2]], "what was refused is not asked later"

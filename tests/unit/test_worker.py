@@ -21,7 +21,7 @@ class Bare(StoreWorker):
 
     def __init__(self, scoreboard: Scoreboard, age: int, connections: int) -> None:
         self._scoreboard, self.age = scoreboard, age
-        self._backs_off_until = 0.0
+        self._backs_off_until, self.alive = 0.0, True
         self._connections = set(range(connections))  # type: ignore[arg-type]
         self._publish_connections()
 

@@ -1,0 +1,87 @@
+"""The memory of a connection whose client has had its answer."""
+
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from server.connection import State
+from tests.integration.test_server import GET, Server, wait_for
+from wsgi_apps.reply import Awaited
+
+
+class Pages(Server):
+    """Its answers are large, and come later. `alive` are those still in memory."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.alive: list[weakref.ref[Any]] = []
+
+    def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        coming: Future[list[bytes]] = Future()
+
+        class Body(list):  # type: ignore[type-arg]
+            pass
+
+        def answer() -> None:
+            time.sleep(0.01)  # it is waited for, as a page is
+            body = Body([b"x" * 300_000])
+            self.alive.append(weakref.ref(body))
+            coming.set_result(body)
+
+        threading.Thread(target=answer).start()
+
+        def respond() -> list[bytes]:
+            start_response("200 OK", [("Content-Length", "300000")])
+            return coming.result()
+
+        return Awaited(coming, respond)
+
+    def in_memory(self) -> int:
+        return sum(reference() is not None for reference in self.alive)
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    server = Pages()
+    yield server
+    server.held.set_result(None)
+    server.stop()
+
+
+def read_page(connection: Any) -> None:
+    got = b""
+    while len(got.partition(b"\r\n\r\n")[2]) < 300_000:
+        data = connection.recv(65536)
+        assert data
+        got += data
+
+
+def test_an_idle_connection_keeps_nothing_of_the_last_answer(pages: Pages) -> None:
+    """A client with 1,000 of them, each of which has had a page, would keep 300 MB of a worker for 75 s, and longer."""
+    with pages.connect() as connection:
+        connection.sendall(GET % b"page")
+        read_page(connection)
+        wait_for(pages, State.IDLE)
+        gc.collect()
+        assert pages.in_memory() == 0
+
+
+def test_what_a_closed_connection_has_had_goes_without_the_garbage_collector(pages: Pages) -> None:
+    """It comes late, for it counts objects and not bytes: 25,000 more of them for each full collection of a tier."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(50):
+            with pages.connect() as connection:
+                connection.sendall(GET % b"page")
+                read_page(connection)
+            wait_for(pages)
+        assert pages.in_memory() <= 1
+    finally:
+        gc.enable()
