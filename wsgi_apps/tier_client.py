@@ -177,7 +177,7 @@ class TierClient:
         """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""
         subject, why = "", _REFUSALS.get(answer.status)
         if answer.status == 404 and _message(answer) == _UNKNOWN:
-            subject, why = path, f"does not know {path}: it is of another release; upgrade the tiers behind first"
+            subject, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
         if why is not None:
             if self._refused is None:
                 self._refused = subject

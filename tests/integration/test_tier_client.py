@@ -644,7 +644,7 @@ def test_a_tier_of_another_release_leaves_buys_in_doubt_and_the_log_says_what_to
             with pytest.raises(Unavailable):
                 HttpCatalog(client).lookup(["Tux"])
             assert ask(client, "page") == PAGE
-        why = "the catalog does not know /v1/sales: it is of another release; upgrade the tiers behind first"
+        why = "the catalog does not know /v1/sales: it is of another release; upgrade all, those behind first"
         assert caplog.messages == [why]
         assert asked == ["/v1/sales", "/v1/lookups", "/products"] * 3, "none is asked twice"
         is_upgraded = True

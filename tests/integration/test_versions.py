@@ -70,7 +70,7 @@ def test_an_order_tier_that_is_newer_than_its_catalog_leaves_buys_in_doubt_until
         assert (books.orders, books.refused, books.products["Tux"]) == ([], {}, 80)
         assert {intent.key for intent in orders.intents(10)} == {"k", "l"}
         assert [record.message for record in caplog.records] == [
-            "the catalog does not know /v2/sales: it is of another release; upgrade the tiers behind first"
+            "the catalog does not know /v2/sales: it is of another release; upgrade all, those behind first"
         ]
         newer.undo()
         assert [type(answer).__name__ for answer in checkout.place_all([BUY, Buy("l", "Nix", 1)])] == [

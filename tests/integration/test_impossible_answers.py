@@ -1,4 +1,4 @@
-"""A reply of the catalog that no catalog sends."""
+"""Replies of a catalog that no catalog sends."""
 
 import pytest
 
@@ -22,3 +22,10 @@ def test_one_such_price_does_not_take_their_answers_from_the_others(orders: Orde
     with scripted(reply(length(body), body=body)) as (_, client):
         placed = Checkout(orders, HttpCatalog(client)).place_all([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
     assert placed == [0, Unavailable()]
+
+
+@pytest.mark.parametrize("answers", [b"[]", b"[2599, 2599]", b"[2599, null]"])
+def test_another_number_of_answers_than_questions_is_no_answer(answers: bytes) -> None:
+    body = b'{"data": %s}\n' % answers
+    with scripted(reply(length(body), body=body)) as (_, client), pytest.raises(Unavailable):
+        HttpCatalog(client, retry=False).sell([Buy("k", "Tux", 1)])
