@@ -186,7 +186,7 @@ class LimitedCheckout(Checkout):
             product.name: product.quantity for product in found if isinstance(product, Product)
         }
         for buy in [*self._under_way.values()]:  # they may take their pieces at any moment, or have taken them
-            if buy.product in stock:
+            if buy.quantity <= stock.get(buy.product, 0):
                 stock[buy.product] -= buy.quantity
         for buy in buys:
             if buy.quantity > stock[buy.product]:

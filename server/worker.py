@@ -215,7 +215,7 @@ class StoreWorker(GunicornWorker):
 
     def _on_shortage(self, error: OSError) -> None:
         connections = len(self._connections)
-        if error.errno != errno.EMFILE or connections <= SPARE_FILES:
+        if error.errno != errno.EMFILE or connections < 2:
             # The client's network, or a shortage of the machine or of this worker's threads: it passes.
             self.log.error("a connection was not taken: %s", error)
             time.sleep(SHORTAGE_PAUSE_S)

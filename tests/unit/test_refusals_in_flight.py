@@ -10,7 +10,7 @@ import pytest
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from domain.errors import ProductNotFound, Unavailable
+from domain.errors import OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Found, Sale
 from domain.refusals import BURST_S, Allowance, LimitedCheckout
 from domain.values import Buy
@@ -90,6 +90,20 @@ def test_a_batch_knows_of_the_pieces_that_the_one_before_is_about_to_take(
         assert first.result() == [0]
         second.result()
     assert len(Books.read(tmp_path).refused) == BURST
+
+
+def test_a_buy_that_will_be_refused_takes_no_pieces_from_others(checkout: LimitedCheckout, slow: Catalog) -> None:
+    checkout.place_all([unknown(number) for number in range(BURST - 1)])
+    gate = slow.gate = threading.Event()
+    slow.selling = threading.Semaphore(0)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(checkout.place_all, [Buy("too many", "Tux", 900_000)])
+        assert slow.selling.acquire(timeout=10)
+        second = pool.submit(checkout.place_all, [Buy("modest", "Tux", 1)])
+        assert slow.selling.acquire(timeout=10), "it is at the catalog, and was not put off"
+        gate.set()
+        assert first.result() == [OutOfStock()]
+        assert second.result() == [0]
 
 
 def test_nobody_waits_longer_than_a_buy_may_take_while_the_catalog_is_deaf(
