@@ -93,7 +93,8 @@ class Together(Generic[Q, A]):
             if self._threads < self._max_in_flight:
                 self._start_thread()
             self._line.append(caller)
-            self._add_waiting(len(questions))
+            self._waiting += len(questions)
+            self._wake()
         return caller.answers
 
     def _start_thread(self) -> None:
@@ -105,10 +106,6 @@ class Together(Generic[Q, A]):
                 raise Unavailable(retry_after_s=1) from error
         else:
             self._threads += 1
-
-    def _add_waiting(self, questions: int) -> None:
-        self._waiting += questions
-        self._wake()
 
     def _wake(self) -> None:
         """Of the threads that sleep always the first: so a lone caller finds SQLite's cache of one thread warm."""
@@ -186,7 +183,7 @@ class Together(Generic[Q, A]):
             for caller in reversed(batch):
                 if caller not in late:
                     self._line.appendleft(caller)
-                    self._add_waiting(len(caller.questions))  # another thread may be waiting for them
+                    self._waiting += len(caller.questions)  # this thread takes them next
         for caller in late:
             caller.fail(error)
 

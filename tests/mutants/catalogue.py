@@ -661,13 +661,6 @@ MUTANTS = (
         "        if False:\n",
     ),
     Mutant(
-        "nobody hears of those who are put back in line",
-        "they wait until another shopper comes, though a thread is free for them",
-        "wsgi_apps/together.py",
-        "self._add_waiting(len(caller.questions))  # another",
-        "self._waiting += len(caller.questions)  # another",
-    ),
-    Mutant(
         "two batches see the same room for refusals",
         "more refused buys are written down than the allowance has",
         "domain/refusals.py",
