@@ -3,6 +3,7 @@
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -24,6 +25,15 @@ class State(Enum):
     CLOSED = auto()
 
 
+@dataclass(slots=True)
+class RequestCycle:
+    """A request that the app has, and its response under way."""
+
+    request: Request
+    response: Response = field(default_factory=Response)
+    answer: Any = ()  # of the app: an iterable of the body's parts
+
+
 class Connection:
     """The state of one connection. Nothing here waits; the worker does."""
 
@@ -32,7 +42,7 @@ class Connection:
         self.client = client  # the host, for the log
         self.reader = reader
         self.outbox = bytearray()
-        self.begin_cycle(None)
+        self.cycle: RequestCycle | None = None  # None again as soon as it is answered: a page is large
         self.state = State.IDLE
         self.since = time.monotonic()  # of the state
         self.deadline: float | None = None  # of the state, by the monotonic clock; None while it is our turn
@@ -45,12 +55,6 @@ class Connection:
         self.state = state
         self.since = time.monotonic()
         self.deadline = None if timeout_s is None else self.since + timeout_s
-
-    def begin_cycle(self, request: Request | None) -> None:
-        """Take a request to answer. None ends the last one, of which nothing may stay: a page is large."""
-        self.request = request
-        self.response = Response()
-        self.answer: Any = ()  # of the app: an iterable of the body's parts
 
     @property
     def eviction_key(self) -> tuple[bool, float]:

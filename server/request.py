@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from wsgi_apps.base import MAX_BODY_BYTES
+from wsgi_apps.base import BODY_TOO_LARGE, BODY_WITHOUT_LENGTH, MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 32 * 1024
 # A name of 64 characters takes at most 768 bytes of a path.
@@ -78,7 +78,7 @@ class Request:
         return [(name.replace("_", "-"), value) for name, value in fields]
 
 
-def base_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[str, Any]:
+def connection_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[str, Any]:
     """All of the environ that is the same for each request of a connection. The addresses are those of its sockets."""
     client_host, client_port = client[:2] if isinstance(client, tuple) else ("", "")
     server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")  # a Unix socket
@@ -178,13 +178,13 @@ def _content_length(environ: Mapping[str, Any]) -> int:
         *inner, last = [part.strip(" \t") for part in coding.lower().split(",")]
         if last in _ENDLESS_CODINGS or "chunked" in inner or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
             raise BadRequest(400, "the Transfer-Encoding does not tell where the body ends")
-        raise BadRequest(411, "a body needs a Content-Length; a chunked body is not accepted")
+        raise BadRequest(411, BODY_WITHOUT_LENGTH)
     if text is None:
         return 0
     if not _CONTENT_LENGTH.fullmatch(text):
         raise BadRequest(400, "the Content-Length is malformed")
     if (length := int(text)) > MAX_BODY_BYTES:
-        raise BadRequest(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+        raise BadRequest(413, BODY_TOO_LARGE)
     return length
 
 

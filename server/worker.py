@@ -20,12 +20,13 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from server.connection import Connection, State
+from server.connection import Connection, RequestCycle, State
 from server.gunicorn_worker import GunicornWorker
 from server.reader import RequestReader
-from server.request import BadRequest, Request, base_environ
+from server.request import BadRequest, Request, connection_environ
 from server.response import CONTINUE, encode_error
 from server.scoreboard import scoreboard_of_this_tier
+from wsgi_apps.base import BODY_TOO_SHORT
 from wsgi_apps.reply import Awaited
 
 # A request must be whole so long after its first byte.
@@ -198,7 +199,7 @@ class StoreWorker(GunicornWorker):
             self._on_shortage(error)
             return
         sock.setblocking(False)
-        environ = base_environ(client, listener.getsockname(), multiprocess=self.cfg.workers > 1)
+        environ = connection_environ(client, listener.getsockname(), multiprocess=self.cfg.workers > 1)
         connection = Connection(sock, environ["REMOTE_ADDR"], RequestReader(environ))
         self._connections.add(connection)
         self._publish_connections()
@@ -263,7 +264,7 @@ class StoreWorker(GunicornWorker):
         if connection.state is State.CLOSED:
             return
         self._enter(connection, State.CLOSED)
-        connection.begin_cycle(None)
+        connection.cycle = None
         self._connections.discard(connection)
         self._publish_connections()
         connection.sock.close()
@@ -294,7 +295,7 @@ class StoreWorker(GunicornWorker):
             self._call_app(connection, request)
         elif connection.has_ended:
             if reader.awaits_body:
-                self._refuse(connection, BadRequest(400, "the body is shorter than its Content-Length"))
+                self._refuse(connection, BadRequest(400, BODY_TOO_SHORT))
             else:
                 self._close(connection)
         else:
@@ -319,17 +320,17 @@ class StoreWorker(GunicornWorker):
 
     def _call_app(self, connection: Connection, request: Request) -> None:
         self._enter(connection, State.ANSWERING)
-        connection.begin_cycle(request)
+        cycle = connection.cycle = RequestCycle(request)
         if self._pre_request is not None:
             self._pre_request(self, request)
         self.count_request()
         try:
-            answer = connection.answer = self.wsgi(request.environ, connection.response.start)
+            cycle.answer = self.wsgi(request.environ, cycle.response.start)
         except Exception as error:
             self._fail(connection, error)
             return
-        if isinstance(answer, Awaited):
-            answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
+        if isinstance(cycle.answer, Awaited):
+            cycle.answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
         else:
             self._respond(connection)
 
@@ -342,8 +343,8 @@ class StoreWorker(GunicornWorker):
                 os.write(self.PIPE[1], b"\0")
 
     def _respond(self, connection: Connection) -> None:
-        request, response, answer = connection.request, connection.response, connection.answer
-        assert request is not None
+        assert connection.cycle is not None
+        request, response, answer = connection.cycle.request, connection.cycle.response, connection.cycle.answer
         keep_alive = request.keep_alive and self.alive and self._timeouts_s[State.IDLE] > 0
         try:
             try:
@@ -357,18 +358,18 @@ class StoreWorker(GunicornWorker):
         self.log.access(response, request, request.environ, timedelta(seconds=time.monotonic() - connection.since))
         if self._post_request is not None:
             self._post_request(self, request, request.environ, response)
-        connection.begin_cycle(None)
+        connection.cycle = None
         connection.outbox += data
         connection.closes = not keep_alive
         self._send(connection)
 
     def _fail(self, connection: Connection, error: Exception) -> None:
         """The app failed, before a byte of its response has left."""
-        request = connection.request
-        assert request is not None
+        assert connection.cycle is not None
+        request = connection.cycle.request
         uri = f"{request.environ['REQUEST_METHOD']} {request.environ['RAW_URI']}"
         self.log.error("Error handling request %s", uri, exc_info=error)
-        connection.begin_cycle(None)
+        connection.cycle = None
         connection.outbox += encode_error(500, "internal server error", omit_body=request.is_head)
         connection.closes = True
         self._send(connection)

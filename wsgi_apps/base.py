@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_BODY_BYTES = 64 * 1024
+# Each of these is said by the store's own server, and by the app where another one lets such a body through.
+BODY_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
+BODY_TOO_SHORT = "the body is shorter than its Content-Length"
+BODY_WITHOUT_LENGTH = "a body needs a Content-Length; a chunked body is not accepted"
 # Strangers choose the paths that are kept, and a character may take four bytes: 4 MiB a worker at most.
 MAX_CACHED_MATCHES = 2_048
 MAX_CACHED_CHARACTERS = 256
@@ -85,10 +89,7 @@ class Request(WerkzeugRequest):
 
     @cached_property
     def whole_body(self) -> bytes:
-        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken.
-
-        The store's own server refuses such bodies before; others may not.
-        """
+        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken."""
         # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
         if "HTTP_TRANSFER_ENCODING" in self.environ:
             raise LengthRequired
@@ -99,7 +100,7 @@ class Request(WerkzeugRequest):
             return b""
         body = self.environ["wsgi.input"].read(length)
         if len(body) < length:
-            raise Invalid("the body is shorter than its Content-Length")
+            raise Invalid(BODY_TOO_SHORT)
         return bytes(body)
 
     def parameters(self, *names: str) -> dict[str, str]:
@@ -227,9 +228,9 @@ def _http_error_reply(error: HTTPException) -> Reply:
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return error_reply(405, f"method not allowed; allowed: {allowed}", {"Allow": allowed})
         case LengthRequired():
-            return error_reply(411, "a body needs a Content-Length; a chunked body is not accepted")
+            return error_reply(411, BODY_WITHOUT_LENGTH)
         case RequestEntityTooLarge():
-            return error_reply(413, f"the body is larger than {MAX_BODY_BYTES // 1024} KiB")
+            return error_reply(413, BODY_TOO_LARGE)
     return error_reply(error.code or 500, error.name.lower())
 
 

@@ -685,7 +685,7 @@ MUTANTS = (
         "a connection keeps its last answer",
         "a thousand idle clients that have had a page keep 300 MB of a worker",
         "server/worker.py",
-        "        connection.begin_cycle(None)\n        connection.outbox += data\n",
+        "        connection.cycle = None\n        connection.outbox += data\n",
         "        connection.outbox += data\n",
     ),
     Mutant(
