@@ -16,7 +16,7 @@ from gunicorn.sock import create_sockets
 
 from server.connection import State
 from server.scoreboard import scoreboard_of_this_tier
-from server.worker import StoreWorker
+from server.worker import REQUEST_TIMEOUT_S, StoreWorker
 from tests.waiting import wait_until
 from wsgi_apps.reply import Awaited
 
@@ -283,3 +283,33 @@ def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: S
         server.held.set_result(None)
         assert b"\r\nConnection: close\r\n" in read_all(connection)
         stopping.join()
+
+
+def test_line_ends_do_not_give_a_client_more_time(server: Server) -> None:
+    """A new client has 5 s for its first request. Half an empty line, then the other half, and it has 75, again and
+    again; and as the one that has been idle for the shortest time it is the last to make room for others."""
+    with server.connect() as connection:
+        wait_for(server, State.IDLE)
+        [kept] = server.worker._connections
+        begun = time.monotonic()
+        connection.sendall(b"\r")
+        time.sleep(0.05)
+        connection.sendall(b"\n")
+        time.sleep(0.05)
+        assert server.states() == [State.IDLE]
+        assert kept.deadline is not None
+        assert kept.deadline - begun <= REQUEST_TIMEOUT_S + 1.0
+
+
+def test_nobody_leaves_connections_to_a_worker_that_takes_no_more(server: Server) -> None:
+    """Up to graceful_timeout long, its neighbours leave each new connection to it for 1 ms, and turn at full speed."""
+    with server.connect() as connection:
+        connection.sendall(GET % b"held")
+        wait_for(server, State.ANSWERING)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        time.sleep(0.3)
+        waits_for_it = scoreboard_of_this_tier().has_fewer_than(5)
+        server.held.set_result(None)
+        stopping.join()
+    assert not waits_for_it
