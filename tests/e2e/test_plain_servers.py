@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -35,7 +36,7 @@ def tiers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     try:
         for port in tiers.ports.values():
             address = Address("127.0.0.1", port)
-            wait_until("the tier answers", lambda: is_healthy(address), details=tiers.log.read_text)  # noqa: B023
+            wait_until("the tier answers", partial(is_healthy, address), details=tiers.log.read_text)
         yield tiers
         Books.at_rest(tiers.data_dir).check()
         assert_audit_is_clean(tiers.data_dir)

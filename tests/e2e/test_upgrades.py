@@ -224,20 +224,23 @@ def test_under_a_supervisor_a_restart_brings_new_code_and_sigusr2_nothing(releas
     with store:
         shoppers = Strangers(store.url("front_end"), patience_s=60.0)
 
+        def restart(number: int, name: str) -> None:
+            shoppers.wait_until_answered(100 * number)
+            master = store.master(name)
+            workers = children(master)
+            os.kill(master, signal.SIGUSR2)
+            wait_until("it says so", lambda: store.output().count("SIGUSR2 is of no use here") == number)
+            wait_until("no successor is left", lambda: children(master) == workers)
+            assert (store.master(name), status(store, name)) == (master, "ok")
+            end(master)
+            wait_until("the supervisor has started it", lambda: is_started(store, name, master))
+            store.wait_until_all_answer()
+            assert status(store, name) == "new"
+
         def upgrade() -> None:
             release.renew()
-            for round_, name in enumerate(ORDER_OF_UPGRADE, 1):
-                shoppers.wait_until_answered(100 * round_)
-                master = store.master(name)
-                workers = children(master)
-                os.kill(master, signal.SIGUSR2)
-                wait_until("it says so", lambda: store.output().count("SIGUSR2 is of no use here") == round_)  # noqa: B023
-                wait_until("no successor is left", lambda: children(master) == workers)  # noqa: B023
-                assert (store.master(name), status(store, name)) == (master, "ok")
-                end(master)
-                wait_until("the supervisor has started it", lambda: is_started(store, name, master))  # noqa: B023
-                store.wait_until_all_answer()
-                assert status(store, name) == "new"
+            for number, name in enumerate(ORDER_OF_UPGRADE, 1):
+                restart(number, name)
 
         shoppers.share(BUYS, 8, meanwhile=upgrade)
         assert "Traceback" not in store.output()
