@@ -153,7 +153,7 @@ class App:
             converters={"default": Segment},
             merge_slashes=False,  # '//' would be answered by a redirect in HTML
         ).bind("")
-        # A path always means the same, and to find out takes a fifth of the time that the app has for a query.
+        # A path always means the same, and to find out takes 5 of the 22 µs from a query's head to its response.
         self._match = lru_cache(MAX_CACHED_MATCHES)(lambda path, method: urls.match(path, method, return_rule=True))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
