@@ -56,7 +56,9 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         try:
             rest = rest[os.write(descriptor, rest) :]
         except BlockingIOError:  # another program has made the terminal or the pipe non-blocking, for all who have it
-            select.select([], [descriptor], [])
+            room = select.poll()  # select() takes no descriptor above 1,023, of which a worker may have more
+            room.register(descriptor, select.POLLOUT)
+            room.poll()
 
 
 def open_streams() -> None:

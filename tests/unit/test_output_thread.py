@@ -1,6 +1,9 @@
 """Output that nobody takes: it neither holds up nor fails whoever prints."""
 
+import fcntl
 import os
+import resource
+import select
 import signal
 import subprocess
 import sys
@@ -29,7 +32,10 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 def read_until(file: int, end: bytes) -> bytes:
     got = b""
+    coming = select.poll()
+    coming.register(file, select.POLLIN)
     while not got.endswith(end):
+        assert coming.poll(60_000), f"it is written up to {got[-100:]!r}"
         got += os.read(file, 65536)
     return got
 
@@ -50,12 +56,28 @@ def test_lines_are_written_in_their_order(pipe: tuple[int, int]) -> None:
     assert read_until(read, b"99\n").split() == [b"%d" % number for number in range(100)]
 
 
-@pytest.mark.parametrize("blocking", [True, False], ids=["a pipe", "a non-blocking pipe"])
-def test_what_nobody_reads_is_dropped_and_counted(pipe: tuple[int, int], blocking: bool) -> None:
+@pytest.fixture
+def high_pipe(pipe: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """A pipe whose end for writing has a number that select() does not take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4_096), hard))
     read, write = pipe
+    high = fcntl.fcntl(write, fcntl.F_DUPFD, 2_048)
+    yield read, high
+    os.close(high)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("blocking", [True, False], ids=["a pipe", "a non-blocking pipe"])
+def test_what_nobody_reads_is_dropped_and_counted(high_pipe: tuple[int, int], blocking: bool) -> None:
+    read, write = high_pipe
     os.set_blocking(write, blocking)
     writer = Writer(write)
     count = fill(writer)
+    room = select.poll()
+    room.register(write, select.POLLOUT)
+    wait_until("the pipe is full", lambda: not room.poll(0))
+    time.sleep(0.05)  # for the writer to wait
     os.set_blocking(read, True)
 
     def end() -> None:
