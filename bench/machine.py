@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,9 +26,9 @@ def about() -> dict[str, str]:
     }
 
 
-def line() -> str:
-    """The same as one line of text, for the end of a table."""
-    facts = about()
+def line(of: Mapping[str, str] | None = None) -> str:
+    """These facts, or those of now, as one line of text for the end of a table."""
+    facts = dict(of or about())
     machine = f"{facts.pop('CPU')}, {facts.pop('cores')} cores, {facts.pop('memory')}"
     date = facts.pop("date")
     return "; ".join([machine, ", ".join(f"{name} {value}" for name, value in facts.items()), date])

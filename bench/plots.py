@@ -1,12 +1,14 @@
 """How the benchmarks' figures look, and how they are saved."""
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from bench import machine
 
@@ -41,10 +43,10 @@ def panels(rows: int, columns: int, *, width_in: float, height_in: float) -> tup
     return figure, [list(row) for row in axes]
 
 
-def caption(figure: Figure, note: str = "") -> None:
-    """Say below the axes what was run, when and on what machine, behind a `note` on what was measured."""
+def caption(figure: Figure, note: str = "", facts: Mapping[str, str] | None = None) -> None:
+    """Say below the axes when and on what machine it was measured (now and here without `facts`), behind a `note`."""
     width = int(figure.get_figwidth() * 18)  # characters of this size that fit into the width
-    paragraphs = [note, machine.line()] if note else [machine.line()]
+    paragraphs = [note, machine.line(facts)] if note else [machine.line(facts)]
     text = "\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
     # A label of all axes, because unlike free text it gets room in the layout.
     figure.supxlabel(text, x=0.01, horizontalalignment="left", fontsize=7.5, color=GREY)
@@ -53,6 +55,10 @@ def caption(figure: Figure, note: str = "") -> None:
 def save(figure: Figure, path_without_suffix: Path) -> None:
     """Write PATH.png and PATH.svg; the folder is made where it is missing."""
     path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path_without_suffix.with_name(path_without_suffix.name + ".png"), dpi=150)
+    png = path_without_suffix.with_name(path_without_suffix.name + ".png")
+    figure.savefig(png, dpi=150)
+    with Image.open(png) as picture:
+        few_colors = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)  # a quarter of the bytes
+    few_colors.save(png, optimize=True)
     # Without the time, so that a figure of unchanged data is an unchanged file.
     figure.savefig(path_without_suffix.with_name(path_without_suffix.name + ".svg"), metadata={"Date": None})

@@ -52,10 +52,8 @@ def _draw(results: Results, metric: str) -> Figure:
         line[0].set_ylabel(label)
     handles, labels = panels[0][0].get_legend_handles_labels()
     title = f"The store beside its peers: {label}"
-    figure.legend(
-        handles, labels, title=title, title_fontsize=13, loc="outside upper center", ncols=len(labels), frameon=False
-    )
-    plots.caption(figure, "; ".join(f"{fact} {text}" for fact, text in results.versions.items()))
+    figure.legend(handles, labels, title=title, title_fontsize=13, loc="outside upper center", ncols=4, frameon=False)
+    plots.caption(figure, "; ".join(f"{fact} {text}" for fact, text in results.versions.items()), results.machine)
     return figure
 
 
