@@ -1,0 +1,81 @@
+"""Seeded bugs in the buy and its values."""
+
+from tests.mutants.catalogue.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "a timeout is logged as a refusal",
+        "I1, I5: the pieces are gone, and the shopper is told that there were none",
+        "domain/checkout.py",
+        "            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)\n",
+        "            try:\n"
+        "                sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)\n"
+        "            except StoreError:\n"
+        "                from domain.errors import OutOfStock\n\n"
+        "                sales = [OutOfStock() for _ in begun]\n",
+    ),
+    Mutant(
+        "the recovery makes new keys",
+        "I3: a buy in doubt is sold twice",
+        "domain/checkout.py",
+        "        sales = self._catalog.sell(batch)\n",
+        "        from dataclasses import replace\n\n"
+        '        sales = self._catalog.sell([replace(buy, key=f"{buy.key}-again") for buy in batch])\n',
+    ),
+    Mutant(
+        "the largest stock is too large",
+        "the owner cannot say what the schema can hold",
+        "domain/values.py",
+        "<= quantity <= MAX_STOCK",
+        "<= quantity < MAX_STOCK",
+    ),
+    Mutant(
+        "a buy that was sold gives nothing back",
+        "after an outage, late shoppers are put off for as long again",
+        "domain/refusals.py",
+        "if is_refused and key not in self._paid:",
+        "if key not in self._paid:",
+    ),
+    Mutant(
+        "all who are put off are told the same",
+        "they come back all at once",
+        "domain/refusals.py",
+        "            self._line_end = place\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "the poison of a batch is the end of the sweep",
+        "I6: one buy that cannot be answered keeps all others in doubt",
+        "domain/isolation.py",
+        "            if len(batch) == 1:\n                yield batch[0], Failed(error)",
+        "            if len(batch) == 1:\n                raise\n                yield batch[0], Failed(error)",
+    ),
+    Mutant(
+        "a whole number has one digit more",
+        "a number of 19 digits is beyond SQLite's integers, and its error is no answer",
+        "domain/values.py",
+        "{1,18}",
+        "{1,19}",
+    ),
+    Mutant(
+        "two batches see the same room for refusals",
+        "more refused buys are written down than the allowance has",
+        "domain/refusals.py",
+        "        if not self._beginning.acquire(timeout=-1 if within_s is None else within_s):",
+        "        self._beginning = threading.Lock()\n        if not self._beginning.acquire():",
+    ),
+    Mutant(
+        "a refused key is paid for by each batch that ends it",
+        "whoever sends a key twice at once uses up the allowance of others",
+        "domain/refusals.py",
+        "if is_refused and key not in self._paid:",
+        "if is_refused:",
+    ),
+    Mutant(
+        "a batch counts on the pieces that another is about to take",
+        "more refused buys are written down than the allowance has",
+        "domain/refusals.py",
+        "for buy in [*self._under_way.values()]:",
+        "for buy in []:",
+    ),
+)
