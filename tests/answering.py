@@ -1,12 +1,17 @@
 """A server that answers as a test wants it to."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
+
+from conf.addresses import Address
+from conf.secret import Secrets
+from wsgi_apps.tier_client import TierClient
 
 
 class _Quiet(WSGIRequestHandler):
@@ -38,3 +43,34 @@ def answering(answer: Callable[[Request], Response], certificate: Path | None = 
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def tier(
+    answer: Callable[[Request], Response],
+    *,
+    secrets: Secrets | None = None,
+    host: str = "127.0.0.1",
+    deadline_s: float = 60.0,
+) -> Iterator[TierClient]:
+    """A client in front of a server that answers so. Its deadline is one that a busy machine keeps."""
+    with answering(answer) as port:
+        client = TierClient("catalog", Address(host, port), deadline_s=deadline_s, secrets=secrets)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextmanager
+def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> Iterator[TierClient]:
+    """The same with another deadline."""
+    with (
+        answering(answer) as port,
+        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=deadline_s)) as client,
+    ):
+        yield client
+
+
+def says(status: int, body: object) -> Callable[[Request], Response]:
+    return lambda _request: Response(json.dumps(body), status, content_type="application/json")
