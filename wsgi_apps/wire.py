@@ -40,6 +40,9 @@ MAX_NAMES = 240
 # More than a page of the most products takes, all of the longest names and at the highest price.
 MAX_PAGE_BYTES = 512 * 1024
 
+# A catalog of an older release may have more pieces than domain.values.MAX_STOCK, but not more than SQLite can count.
+MAX_INTEGER = 2**63 - 1
+
 # Of a key in a header: all that a shopper's key may have, but for the % that begins an escape.
 _AS_THEY_ARE = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
@@ -142,7 +145,14 @@ def decode_found(value: Any) -> Product | ProductNotFound:
     if value is None:
         return ProductNotFound()
     name, price_cents, quantity = check(value, list, "a product")
-    return Product(check(name, str, "a name"), check(price_cents, int, "a price"), check(quantity, int, "a quantity"))
+    return Product(check(name, str, "a name"), _number(price_cents, MAX_PRICE_CENTS), _number(quantity, MAX_INTEGER))
+
+
+def _number(value: Any, most: int) -> int:
+    """A whole number from 0 to `most`. Raises ValueError for anything else."""
+    if type(value) is not int or not 0 <= value <= most:
+        raise ValueError(f"not a number from 0 to {most}: {value!r}")
+    return value
 
 
 def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
@@ -152,7 +162,7 @@ def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
 
 def decode_sale(value: Any) -> Sale:
     """How one buy ended. Raises ValueError for anything but a definite answer."""
-    return Sold(value) if type(value) is int and 0 <= value <= MAX_PRICE_CENTS else _definite(_decode_error(value))
+    return Sold(_number(value, MAX_PRICE_CENTS)) if type(value) is int else _definite(_decode_error(value))
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:

@@ -170,3 +170,9 @@ def test_a_price_that_no_product_can_have_takes_their_answers_from_no_others(ord
     with tier(says(200, {"data": [2599, 2**63]})) as client:
         placed = Checkout(orders, HttpCatalog(client)).place_all([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
     assert placed == [0, Unavailable()]
+
+
+@pytest.mark.parametrize("row", [["Nix", -1, 3], ["Nix", 100_000_000_001, 3], ["Nix", 2599, -3], ["Nix", 2599, 2**63]])
+def test_a_product_that_no_catalog_can_have_is_no_answer(row: list[object]) -> None:
+    with tier(says(200, {"data": [["Tux", 2599, 3], row]})) as client:
+        assert HttpCatalog(client).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]
