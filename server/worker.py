@@ -9,6 +9,7 @@ client dawdles.
 
 import errno
 import heapq
+import math
 import os
 import selectors
 import socket
@@ -66,6 +67,8 @@ class StoreWorker(GunicornWorker):
     An app that waits keeps all its clients waiting, unless it answers with an `Awaited`.
     """
 
+    _backs_off_until = -math.inf  # the clock begins at 0 when the machine starts
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._scoreboard = scoreboard_of_this_tier()
@@ -75,7 +78,7 @@ class StoreWorker(GunicornWorker):
         self._answered: deque[Connection] = deque()
         self._wake_sent = False
         self._accepting = False
-        self._sweep_at = self._backs_off_until = 0.0
+        self._sweep_at = 0.0
         self._pre_request, self._post_request = self.hook("pre_request"), self.hook("post_request")
         self._timeouts_s = {
             State.IDLE: self.cfg.keepalive,

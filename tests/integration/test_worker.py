@@ -242,12 +242,13 @@ def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> No
 
 
 def wait_until_it_waits_for_the_lock(tiers: Tiers) -> None:
-    """A buy is in the hands of the catalog: its worker opens the database for it, which nobody has used before."""
+    """Wait until a thread of the catalog's worker has opened the database for a buy; its main thread has it open."""
 
-    def is_open() -> bool:
-        return any(name.endswith("catalog.db") for worker in tiers.workers("catalog") for name in open_files(worker))
+    def is_under_way() -> bool:
+        [worker] = tiers.workers("catalog")
+        return sum(name.endswith("catalog.db") for name in open_files(worker)) > 1
 
-    wait_until("a buy is under way", is_open)
+    wait_until("a buy is under way", is_under_way)
 
 
 @contextmanager

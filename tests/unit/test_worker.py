@@ -21,7 +21,7 @@ class Bare(StoreWorker):
 
     def __init__(self, scoreboard: Scoreboard, age: int, connections: int) -> None:
         self._scoreboard, self.age = scoreboard, age
-        self._backs_off_until, self.alive = 0.0, True
+        self.alive = True
         self._connections = set(range(connections))  # type: ignore[arg-type]
         self._publish_connections()
 
@@ -29,7 +29,7 @@ class Bare(StoreWorker):
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time as the worker sees it, in its one element."""
-    now = [100.0]
+    now = [0.0]  # as on a machine that has just started
     monkeypatch.setattr("server.worker.time.monotonic", lambda: now[0])
     return now
 
