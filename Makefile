@@ -52,10 +52,10 @@ exchanges: .venv/run ## The 13 documented replies, asked of a store that runs: F
 	@$(BIN)/python -m tests.exchanges
 
 audit: .venv/run ## Check the promises in both databases, also beside the running store
-	@$(BIN)/python -m db audit
+	@$(BIN)/python -m admin audit
 
 backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
-	@$(BIN)/python -m db backup "$(or $(DIR),$(error which folder? make backup DIR=backups/today))"
+	@$(BIN)/python -m admin backup "$(or $(DIR),$(error which folder? make backup DIR=backups/today))"
 
 faults: .venv/dev ## 10,000 buys through 1,000 kill -9, tiers that stand still, 4,000 power cuts, in about 20 minutes
 	$(BIN)/python -m tests.faults.crashes $(ARGS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiers import Tiers, products_file, running
+from tests.support.tiers import Tiers, products_file, running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

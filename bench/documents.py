@@ -13,7 +13,7 @@ from bench.peers.measure import KINDS, Cell, Row
 from bench.peers.report import others
 from bench.peers.results import LIMIT, Results, ratios, read_json
 from bench.program import RESULTS
-from tests.tiers import ROOT
+from tests.support.tiers import ROOT
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "bench" / "RESULTS.md")
 _BLOCK = re.compile(r"(<!-- measured: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from bench import machine, plots, seed
 from bench.load import Load, load, median, require_wrk
 from bench.program import RESULTS, run
-from tests.tiers import Tiers, running
+from tests.support.tiers import Tiers, running
 
 KINDS = ("query", "buy")
 # Requests are spread over so many products at most: beyond that, the list of requests is what would grow.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tests.tiers import ROOT, children
+from tests.support.tiers import ROOT, children
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from bench import machine, plots, seed
 from bench.load import load, require_wrk
 from bench.program import RESULTS, run, say
 from bench.workers import MB, Holding, allowed, holding
-from tests.tiers import Tiers, running
+from tests.support.tiers import Tiers, running
 
 PRODUCTS = 1_000
 SECONDS_A_RUN = 3

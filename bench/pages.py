@@ -27,7 +27,7 @@ from bench.program import RESULTS, run, say
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
-from tests.tiers import ROOT, Tiers, running
+from tests.support.tiers import ROOT, Tiers, running
 
 PRODUCTS = 100_000
 LONG_NAMES = 1_000
@@ -73,8 +73,8 @@ LOADS = (
     Beside("an order, /orders/0", 64, _get("/orders/0"), barred=True),
     Beside("/v1/lookups at the catalog", 64, [Request("POST", "/v1/lookups", _NAMES)], tier="catalog"),
     Beside("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
-    Beside("python -m db audit", 1, command="audit", barred=True),
-    Beside("python -m db backup", 1, command="backup", barred=True),
+    Beside("python -m admin audit", 1, command="audit", barred=True),
+    Beside("python -m admin backup", 1, command="backup", barred=True),
 )
 
 
@@ -145,7 +145,7 @@ def _go_on(beside: Beside, tiers: Tiers, seconds: int) -> tuple[float, int]:
     while time.monotonic() < ends:
         with tempfile.TemporaryDirectory(dir=tiers.data_dir.parent) as folder:
             where = [str(Path(folder, "copy"))] if beside.command == "backup" else []
-            command = [sys.executable, "-m", "db", beside.command, *where]
+            command = [sys.executable, "-m", "admin", beside.command, *where]
             ended = subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True)
         runs += 1
         failed += ended.returncode != 0

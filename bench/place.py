@@ -7,7 +7,7 @@ from pathlib import Path
 
 from db.connection import connect
 from db.database import Database
-from db.place import Place
+from db.open_file import OpenFile
 
 ROUNDS = 5
 CALLS = 5_000
@@ -31,7 +31,7 @@ def main() -> None:
         path.touch()
         connection = connect(path)
         connection.execute("CREATE TABLE t (x)").fetchall()
-        place, database = Place(connection, path), Database(path)
+        place, database = OpenFile(connection, path), Database(path)
 
         def commit() -> None:
             with database.write() as transaction:

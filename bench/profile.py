@@ -21,7 +21,7 @@ from typing import Any
 from bench import machine, seed
 from bench.load import Load, clock_ticks, load, require_wrk
 from bench.program import RESULTS, run, say
-from tests.tiers import ROOT, Tiers, running
+from tests.support.tiers import ROOT, Tiers, running
 
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
 SAMPLES_A_SECOND = 100

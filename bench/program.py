@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from bench.seed import BrokenPromise
-from tests.tiers import ROOT
+from tests.support.tiers import ROOT
 
 RESULTS = ROOT / "bench" / "results"
 

@@ -15,7 +15,7 @@ from bench.load import Request
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import Buy, Product
-from tests.books import Books, query
+from tests.support.books import Books, query
 
 PRICE_CENTS = 2599
 STOCK = 1_000_000_000  # of each product: more than any run can buy

@@ -20,8 +20,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench import machine, plots
 from bench.program import RESULTS
 from client.report import percentile
-from tests.shoppers import session
-from tests.tiers import ROOT, Tiers
+from tests.support.shoppers import session
+from tests.support.tiers import ROOT, Tiers
 
 WARM_UP_ROUNDS = 50
 MODES = {"query": "2", "buy": "3"}

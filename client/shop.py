@@ -135,7 +135,7 @@ class Shop:
         """A reply below 500, or StoreDown when none came in time or the series is stopped."""
         begun = time.monotonic()
         while True:
-            left_s, patience_s = max(0.1, begun + PATIENCE_S - time.monotonic()), PATIENCE_S
+            remaining_s, patience_s = max(0.1, begun + PATIENCE_S - time.monotonic()), PATIENCE_S
             try:
                 # A redirect is not followed: it would make a GET of a buy, and send it where nobody has said to buy.
                 response = self._session.request(
@@ -143,7 +143,7 @@ class Shop:
                     self._url + path,
                     params=parameters,
                     headers=headers,
-                    timeout=left_s,
+                    timeout=remaining_s,
                     allow_redirects=False,
                 )
                 self._met = True

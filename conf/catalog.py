@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, check_reload, settings
+from conf.common import bind_of, check_reload, on_ready, settings
 from wsgi_apps.catalog import prepare
 
 wsgi_app = "wsgi_apps.catalog:create_app()"
@@ -13,7 +13,7 @@ workers = settings.catalog.workers
 
 
 def when_ready(server: Any) -> None:
-    announce(server, settings.catalog, prepare)
+    on_ready(server, settings.catalog, prepare)
 
 
 def on_reload(server: Any) -> None:

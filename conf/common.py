@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from conf.addresses import Address, reached_at
+from conf.gunicorn_master import is_successor, leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
 from conf.listeners import addresses_of, require_able_worker, require_own_listeners
 from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
-from conf.master import is_successor, leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
 from conf.output_thread import write_in_background
 from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
 from conf.upgrade import is_watched, require_same_schema
@@ -97,7 +97,7 @@ def bind_of(tier: Tier) -> str:
     return str(tier.bind)
 
 
-def allow_files() -> None:
+def raise_fd_limit() -> None:
     """Let each worker open as many files as it may need, for its connections and its threads.
 
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
@@ -114,7 +114,7 @@ def allow_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-allow_files()
+raise_fd_limit()
 
 
 def take_over(server: Any, tier: Tier) -> None:
@@ -149,7 +149,7 @@ def check_reload(server: Any, tier: Tier) -> None:
         )
 
 
-def announce(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
+def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
     """For gunicorn's when_ready: prepare the state, then print the address that the tier serves.
 
     when_ready and not on_starting, because only here is the port ours: a start that fails on a busy port must not

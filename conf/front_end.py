@@ -3,7 +3,7 @@
 from typing import Any
 
 from conf.common import *
-from conf.common import announce, bind_of, check_reload, settings
+from conf.common import bind_of, check_reload, on_ready, settings
 from server.cores import choose_core, pin
 
 wsgi_app = "wsgi_apps.front_end:create_app()"
@@ -21,7 +21,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    announce(server, settings.front_end, prepare=lambda _settings: None)
+    on_ready(server, settings.front_end, prepare=lambda _settings: None)
 
 
 def on_reload(server: Any) -> None:

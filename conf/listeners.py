@@ -9,8 +9,8 @@ import socket
 from typing import Any
 
 from conf.addresses import Address
-from conf.master import bases_of_worker, sockets_of
-from conf.settings import Settings, SettingsError, Tier, require_closed_at
+from conf.gunicorn_master import bases_of_worker, sockets_of
+from conf.settings import Settings, SettingsError, Tier, require_private_or_secret_at
 
 # Workers with one loop for all requests, by the modules of their classes.
 LOOPS = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}
@@ -36,7 +36,7 @@ def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
         return
     for address in addresses_of(server):
         if isinstance(address, Address):
-            require_closed_at(settings, tier, address)
+            require_private_or_secret_at(settings, tier, address)
 
 
 def require_able_worker(server: Any, tier: Tier) -> None:

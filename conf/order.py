@@ -4,7 +4,7 @@ from typing import Any
 
 from conf import common
 from conf.common import *
-from conf.common import announce, bind_of, check_reload, settings
+from conf.common import bind_of, check_reload, on_ready, settings
 from conf.settings import load
 from wsgi_apps.order import prepare, start_recovery
 
@@ -15,7 +15,7 @@ workers = settings.order.workers
 
 
 def when_ready(server: Any) -> None:
-    announce(server, settings.order, prepare)
+    on_ready(server, settings.order, prepare)
 
 
 def on_reload(server: Any) -> None:

@@ -30,7 +30,16 @@ from conf.addresses import is_every, reached_at
 from conf.health import is_healthy
 from conf.output_thread import Stream, write_in_background
 from conf.ports import holder_of
-from conf.settings import TIERS, Settings, SettingsError, Tier, describe, load_or_exit, refuse_to_start, require_closed
+from conf.settings import (
+    TIERS,
+    Settings,
+    SettingsError,
+    Tier,
+    describe,
+    load_or_exit,
+    refuse_to_start,
+    require_private_or_secret,
+)
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
@@ -59,7 +68,7 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
     _parser().parse_args(arguments)
     try:
         settings = load_or_exit()
-        require_closed(settings, settings.catalog, settings.order)
+        require_private_or_secret(settings, settings.catalog, settings.order)
         require_free_ports(settings)
         # A Unix socket's path is at most about 100 bytes long.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
@@ -106,7 +115,7 @@ def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) 
             if waiting:
                 waiting = _still_starting(waiting, serving, run_dir, deadline)
                 if not waiting:
-                    print(_box(settings), end="")
+                    print(_banner(settings), end="")
     finally:
         run.terminate()
         run.wait()
@@ -212,7 +221,7 @@ def _elsewhere(tier: Tier) -> list[str]:
     return [address.url for address in reached_at(tier.bind)] if is_every(tier.bind.host) else []
 
 
-def _box(settings: Settings) -> str:
+def _banner(settings: Settings) -> str:
     shop = settings.front_end.address.url
     folder = settings.data_dir.absolute()
     orders, catalog = folder / "order.db", folder / "catalog.db"

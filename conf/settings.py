@@ -169,13 +169,13 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
     sys.exit(exit_code)
 
 
-def require_closed(settings: Settings, *behind: Tier) -> None:
+def require_private_or_secret(settings: Settings, *behind: Tier) -> None:
     """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
     for tier in behind:
-        require_closed_at(settings, tier, tier.bind)
+        require_private_or_secret_at(settings, tier, tier.bind)
 
 
-def require_closed_at(settings: Settings, tier: Tier, address: Address) -> None:
+def require_private_or_secret_at(settings: Settings, tier: Tier, address: Address) -> None:
     """Raises SettingsError when others than the tiers could ask this tier behind at an address where it listens."""
     if not (address.is_loopback or settings.secrets or settings.trust_network):
         cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"

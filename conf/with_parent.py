@@ -12,13 +12,13 @@ import threading
 import time
 from contextlib import suppress
 
-LOOK_EVERY_S = 0.2
+CHECK_INTERVAL_S = 0.2
 
 
 def end_with(parent: int, number: signal.Signals) -> None:
     """Send this process the signal once its parent is another one: then it is an orphan."""
     while os.getppid() == parent:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(CHECK_INTERVAL_S)
     os.kill(os.getpid(), number)
 
 

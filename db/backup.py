@@ -17,20 +17,20 @@ from pathlib import Path
 import apsw
 
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
+from db.busy_handler import wait_for_locks
 from db.catalog import CatalogStore
 from db.compare import compare
 from db.copies import copy_pages
 from db.database import Database
-from db.errors import TROUBLE
+from db.errors import DISK_ERRORS
 from db.order import OrderStore
 from db.pairing import give_id_of_log, store_id
-from db.patience import wait_for_locks
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_log, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
 
 _BUSY_TIMEOUT_MS = 5_000
 
-Watch = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class CopyFailed(Exception):
@@ -45,7 +45,7 @@ class Restored:
     set_aside: tuple[Path, ...]
 
 
-def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
+def backup(data_dir: Path, target: Path, on_progress: OnProgress) -> Audit:
     """Copy the store to the folder `target`, which must hold neither of its files; what the audit of the copy found.
 
     Raises InTheWay, Unreadable, CopyFailed, OSError, and Unavailable; then the files are not in `target`.
@@ -58,13 +58,13 @@ def backup(data_dir: Path, target: Path, watch: Watch) -> Audit:
         with _opened(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
-                _fix_moments(sources)
-            _copy(sources, folder, watch)
+                _begin_snapshots(sources)
+            _copy(sources, folder, on_progress)
         with Snapshots(folder) as copy:
-            return audit(copy, CHECKS_OF_A_COPY, watch)
+            return audit(copy, CHECKS_OF_A_COPY, on_progress)
 
 
-def restore(source: Path, target: Path, watch: Watch, only: File | None = None) -> Restored:
+def restore(source: Path, target: Path, on_progress: OnProgress, only: File | None = None) -> Restored:
     """Put the files of the backup in `source`, or `only` one of them, into the folder `target`, in this code's schema.
 
     `target` must hold none of the files to be made: nothing is ever written over. The companions of a lost file are
@@ -86,25 +86,25 @@ def restore(source: Path, target: Path, watch: Watch, only: File | None = None) 
         with _opened(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
-            _fix_moments(sources)
-            _copy(sources, folder, watch)
+            _begin_snapshots(sources)
+            _copy(sources, folder, on_progress)
         with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
             catalog.migrate(keep_copy=False)  # the backup is one
             log.migrate(keep_copy=False)
         if only is CATALOG and store_id(source / CATALOG.name) is None:
             give_id_of_log(folder, target / LOG.name)
-        found = _audit_in_place(folder, target, wanted, watch)
+        found = _audit_in_place(folder, target, wanted, on_progress)
         return Restored(found, tuple(_set_aside(target, wanted)))
 
 
-def _audit_in_place(folder: Path, target: Path, wanted: Sequence[File], watch: Watch) -> Audit:
+def _audit_in_place(folder: Path, target: Path, wanted: Sequence[File], on_progress: OnProgress) -> Audit:
     """The audit of the files made in `folder` beside those that stay in `target`."""
     for file in FILES:
         if file not in wanted and (target / file.name).is_file():
             (folder / file.name).unlink()
             (folder / file.name).symlink_to((target / file.name).resolve())
     with Snapshots(folder) as store:
-        return audit(store, CHECKS_OF_A_COPY, watch)
+        return audit(store, CHECKS_OF_A_COPY, on_progress)
 
 
 def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
@@ -135,18 +135,18 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         yield sources
 
 
-def _fix_moments(sources: Mapping[File, apsw.Connection]) -> None:
+def _begin_snapshots(sources: Mapping[File, apsw.Connection]) -> None:
     """From now on each connection sees its database as it stands now."""
     for connection in sources.values():
         connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
 
 
-def _copy(sources: Mapping[File, apsw.Connection], folder: Path, watch: Watch) -> None:
+def _copy(sources: Mapping[File, apsw.Connection], folder: Path, on_progress: OnProgress) -> None:
     for file, source in sources.items():
-        watch(f"copy of {file.name}")
+        on_progress(f"copy of {file.name}")
         try:
             copy_pages(source, folder / file.name)
-        except TROUBLE as error:
+        except DISK_ERRORS as error:
             # SQLite's backup says no more than this.
             raise CopyFailed(
                 f"{file.name} cannot be copied: the disk is full or fails ({type(error).__name__})"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import apsw
 
-from db.connection import json_list, run, run_each
+from db.connection import fetch_all, fetch_each, json_list
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import introduce, is_sold
@@ -62,7 +62,7 @@ class CatalogStore:
             raise found
         return found
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> list[Product | ProductNotFound]:
         """The product of each name, in their order."""
         with self._database.read() as connection:
             found = _lookup(connection, names)
@@ -74,14 +74,14 @@ class CatalogStore:
         As JSON in UTF-8, see Catalog.products.
         """
         with self._database.read() as connection:
-            [(page,)] = run(connection, _PAGE, {"q": fold(q), "after": after, "limit": limit})
+            [(page,)] = fetch_all(connection, _PAGE, {"q": fold(q), "after": after, "limit": limit})
         assert isinstance(page, bytes)
         return page
 
     def sell(
         self,
         buys: Sequence[Buy],
-        within_s: float | None = None,
+        timeout_s: float | None = None,
         *,
         reason: Reason = "sold",
         log: LogMark | None = None,
@@ -103,12 +103,12 @@ class CatalogStore:
     def is_empty(self) -> bool:
         """Whether there is no product yet."""
         with self._database.read() as connection:
-            return not run(connection, _ANY, {})
+            return not fetch_all(connection, _ANY, {})
 
     def load(self, products: Iterable[Product]) -> bool:
         """Make these the first products, all or none; False, and nothing done, when there are some already."""
         with self._database.write(adds_products=True) as transaction:
-            if run(transaction, _ANY, {}):
+            if fetch_all(transaction, _ANY, {}):
                 return False
             for product in products:
                 add(transaction, product)
@@ -125,7 +125,7 @@ class CatalogStore:
 
 def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Product]:
     """The products of these names that there are."""
-    rows = run(connection, _PRODUCTS, {"names": json_list(set(names))})
+    rows = fetch_all(connection, _PRODUCTS, {"names": json_list(set(names))})
     return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
 
@@ -133,7 +133,7 @@ _IS_OURS = "SELECT 1 FROM store WHERE id = :store"
 
 
 def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
-    is_ours = bool(run(transaction, _IS_OURS, {"store": log.store}))
+    is_ours = bool(fetch_all(transaction, _IS_OURS, {"store": log.store}))
     return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
@@ -148,7 +148,7 @@ _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
     """Read what is known of all keys and products, decide for each buy in turn, write for all."""
     # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could pass.
-    rows = run(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
+    rows = fetch_all(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
     ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
         key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
         for key, product, quantity, taken_as, price_cents, refusal in rows
@@ -170,8 +170,8 @@ def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> 
                 ended[buy.key] = asked, Sold(product.price_cents)
         known, sale = ended[buy.key]
         sales.append(sale if known == asked else KeyReused())
-    run_each(transaction, _INSERT_ENTRY, entries)
-    run_each(transaction, _INSERT_REFUSAL, refusals)
+    fetch_each(transaction, _INSERT_ENTRY, entries)
+    fetch_each(transaction, _INSERT_REFUSAL, refusals)
     return sales
 
 
@@ -180,8 +180,8 @@ _FOLD = "UPDATE products SET folded = :folded WHERE name = :name"
 
 def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
     """A new product. Its first entry in the ledger brings it along, and its first entry in the history."""
-    enter(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
-    run(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
+    append_ledger_entry(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
+    fetch_all(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
 
 
 _INSERT_ENTRY = """
@@ -189,11 +189,11 @@ _INSERT_ENTRY = """
     VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 
 
-def enter(
+def append_ledger_entry(
     transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
 ) -> None:
     """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
-    run(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
+    fetch_all(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
 
 
 def _entry(product: Product, delta: int, reason: str, key: str | None, note: str | None = None) -> dict[str, Any]:

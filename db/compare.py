@@ -1,6 +1,6 @@
 """Whether one store's history is the beginning of another's."""
 
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, LOG, File, Snapshots
 
 _ORDERS = """
@@ -39,8 +39,8 @@ def compare(store: Snapshots, backup: Snapshots) -> str:
 
 
 def _refused(store: Snapshots) -> int:
-    with store.look(LOG) as connection:
-        [(count,)] = run(connection, _REFUSED, {})
+    with store.snapshot(LOG) as connection:
+        [(count,)] = fetch_all(connection, _REFUSED, {})
     return int(count)
 
 
@@ -49,10 +49,10 @@ def _first_difference(store: Snapshots, backup: Snapshots, file: File, rows: str
     after = -1
     while True:
         chunk = {"after": after, "limit": CHUNK}
-        with store.look(file) as connection:
-            own = run(connection, rows, chunk)
-        with backup.look(file) as connection:
-            copied = run(connection, rows, chunk)
+        with store.snapshot(file) as connection:
+            own = fetch_all(connection, rows, chunk)
+        with backup.snapshot(file) as connection:
+            copied = fetch_all(connection, rows, chunk)
         for at, row in enumerate(own):
             if at >= len(copied):
                 return row[0], True

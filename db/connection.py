@@ -15,14 +15,14 @@ from typing import Any
 
 import apsw
 
-from db.errors import DAMAGE, TROUBLE, NoSharedMemory, may_pass_over
-from db.patience import wait_for_locks
+from db.busy_handler import wait_for_locks
+from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, may_pass_over
 from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
 # The first query of a worker waits for it in the one thread that serves all connections.
-SETTLE_PATIENCE_S = 0.05
+CHECKPOINT_TIMEOUT_S = 0.05
 
 # What the write-ahead log shrinks to at the first commit behind a checkpoint: what it has when nobody reads for long.
 LOG_LIMIT_BYTES = 4 * 1024 * 1024
@@ -54,15 +54,15 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         if connection.readonly("main"):
             raise apsw.ReadOnlyError("it can only be read")
         wait_for_locks(connection, busy_timeout_ms)
-        _patiently(lambda: _switch_to_wal(connection), busy_timeout_ms / 1000)
+        _retry_while_busy(lambda: _switch_to_wal(connection), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
         connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}").fetchall()
         wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
-        settle_log(connection)
+        checkpoint_wal(connection)
         wait_for_locks(connection, busy_timeout_ms)
         add_fold(connection)
     except BaseException:
-        give_up(connection)
+        close_quietly(connection)
         raise
     return connection
 
@@ -73,13 +73,13 @@ def _switch_to_wal(connection: apsw.Connection) -> None:
         raise NoSharedMemory(f"the journal mode stays {mode}")
 
 
-def give_up(connection: apsw.Connection) -> None:
+def close_quietly(connection: apsw.Connection) -> None:
     """Close it, whatever the disk says. The last connection of a file checkpoints as it closes, which may fail."""
-    with suppress(*TROUBLE, *DAMAGE):
+    with suppress(*DISK_ERRORS, *DAMAGE):
         connection.close(True)
 
 
-def settle_log(connection: apsw.Connection) -> None:
+def checkpoint_wal(connection: apsw.Connection) -> None:
     """Bring what the write-ahead log has into the database, synced, and empty the log, if nobody is at work on it.
 
     A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before it is
@@ -89,7 +89,7 @@ def settle_log(connection: apsw.Connection) -> None:
     cannot be emptied.
     """
     with suppress(apsw.BusyError, apsw.FullError):  # others are at work on it, or there is no room in the database
-        _patiently(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), SETTLE_PATIENCE_S)
+        _retry_while_busy(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), CHECKPOINT_TIMEOUT_S)
     # SQLite syncs neither that the log is empty nor that an older one is deleted. The log has none of SQLite's locks,
     # which closing it would drop.
     log = Path(connection.filename_wal)
@@ -116,7 +116,7 @@ def sync(path: Path) -> None:
             raise
 
 
-def _patiently(step: Callable[[], object], timeout_s: float) -> None:
+def _retry_while_busy(step: Callable[[], object], timeout_s: float) -> None:
     """The switch to WAL and a checkpoint, unlike all else, fail at once when another does the same: try again."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -129,12 +129,12 @@ def _patiently(step: Callable[[], object], timeout_s: float) -> None:
             time.sleep(0.01)
 
 
-def run(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
+def fetch_all(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
     """Run one statement; all its rows. All, because a cursor left half read makes COMMIT fail and stops checkpoints."""
     return connection.execute(sql, values).fetchall()
 
 
-def run_each(connection: apsw.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+def fetch_each(connection: apsw.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Run one statement for each of these values, in their order; all the rows that it returns."""
     return connection.executemany(sql, rows).fetchall() if rows else []
 

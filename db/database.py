@@ -8,11 +8,11 @@ from pathlib import Path
 
 import apsw
 
-from db import trouble
-from db.connection import BUSY_TIMEOUT_MS, StartRefused, connect, give_up, transaction
-from db.errors import BUSY, DAMAGE, TROUBLE, NoSharedMemory, explain, tell_shopper
+from db import outages
+from db.connection import BUSY_TIMEOUT_MS, StartRefused, close_quietly, connect, transaction
+from db.errors import BUSY, DAMAGE, DISK_ERRORS, NoSharedMemory, explain, tell_shopper
+from db.open_file import CompanionMoved, FileMoved, OpenFile, Stamp, WrittenOver, stamp_of
 from db.pairing import id_in
-from db.place import CompanionMoved, FileMoved, Place, Stamp, WrittenOver, stamp_of
 from domain.errors import Unavailable
 
 # Above, somebody keeps an old state of the database open, and the log hears of it.
@@ -40,7 +40,7 @@ def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
 
 class _Thread(threading.local):
     connection: apsw.Connection | None = None
-    place: Place | None = None
+    place: OpenFile | None = None
 
 
 class Database:
@@ -76,7 +76,7 @@ class Database:
             with self._turn(), keys, transaction(connection):
                 yield connection
                 self._watch_log(self._place().require_unmoved())
-        trouble.ends(str(self.path), f"{self.path}: can be written again")
+        outages.ends(str(self.path), f"{self.path}: can be written again")
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
@@ -85,7 +85,7 @@ class Database:
             connection = self._connection()
             self._place().require_there()
             yield connection
-        trouble.ends(str(self.path), f"{self.path}: can be read again", writing=False)
+        outages.ends(str(self.path), f"{self.path}: can be read again", writing=False)
 
     def require_writable(self) -> None:
         """Write a page, as a buy would, that changes nothing. Raises Unavailable like `write`."""
@@ -97,7 +97,7 @@ class Database:
         """Close this thread's connection. It opens again at the next use."""
         connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
         if connection is not None:
-            give_up(connection)
+            close_quietly(connection)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -116,11 +116,11 @@ class Database:
             self._require_known()
             connection = connect(self.path, BUSY_TIMEOUT_MS)
             try:
-                place = Place(connection, self.path)
+                place = OpenFile(connection, self.path)
                 content = _content(connection)
                 self._require_same(place.stamp, content)
             except BaseException:
-                give_up(connection)
+                close_quietly(connection)
                 raise
             self._stamp, self._content = place.stamp, content
             self._thread.connection, self._thread.place = connection, place
@@ -147,7 +147,7 @@ class Database:
             if self._stamp is None:
                 self._require()
             elif not self.path.stat().st_size:  # SQLite would delete the log beside it, which may be the last copy
-                raise FileMoved("the file was emptied; stop the store and restore a backup (python -m db restore)")
+                raise FileMoved("the file was emptied; stop the store and restore a backup (python -m admin restore)")
             elif there != self._stamp:
                 raise FileMoved(
                     "another file has taken its place, maybe an older one; restart the store, which looks at it"
@@ -156,7 +156,7 @@ class Database:
             self._refusal, self._refused_until = str(error), time.monotonic() + _REFUSED_FOR_S
             raise FileMoved(self._refusal) from error
 
-    def _place(self) -> Place:
+    def _place(self) -> OpenFile:
         assert self._thread.place is not None
         return self._thread.place
 
@@ -173,9 +173,9 @@ class Database:
         subject = f"{self.path}-wal"
         if log_bytes > LARGE_LOG_BYTES:
             why = "somebody keeps an old state of the database open, in a sqlite3 shell within BEGIN, say"
-            trouble.begins(subject, f"{subject}: has grown beyond {LARGE_LOG_BYTES // 2**20} MiB; {why}")
+            outages.begins(subject, f"{subject}: has grown beyond {LARGE_LOG_BYTES // 2**20} MiB; {why}")
         else:
-            trouble.ends(subject, f"{subject}: has shrunk again")
+            outages.ends(subject, f"{subject}: has shrunk again")
 
     @contextmanager
     def _trouble_is_unavailable(self, *, writing: bool) -> Iterator[None]:
@@ -183,12 +183,12 @@ class Database:
             yield
         except BUSY as error:
             raise Unavailable(retry_after_s=1) from error
-        except (FileMoved, NoSharedMemory, *TROUBLE, *DAMAGE) as error:
+        except (FileMoved, NoSharedMemory, *DISK_ERRORS, *DAMAGE) as error:
             self._save_log(error)
             # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
             self.close()
             why = explain(self.path, error)
-            trouble.begins(str(self.path), why, writing=writing)
+            outages.begins(str(self.path), why, writing=writing)
             # A damaged page is the trouble of those who need it, all else everybody's.
             retry_after_s = None if isinstance(error, DAMAGE) else 1
             unavailable = Unavailable(tell_shopper(self.path, error), retry_after_s)

@@ -11,7 +11,7 @@ BUSY = (apsw.BusyError, apsw.LockedError)
 # The file does not hold what SQLite has written. No later try mends it.
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
 # The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
-TROUBLE = (
+DISK_ERRORS = (
     apsw.FullError,
     apsw.IOError,
     apsw.CantOpenError,
@@ -58,7 +58,7 @@ def _explain(path: Path, error: Exception) -> str:
     if path.is_dir():
         return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):
-        return f"damaged or no database ({error}); run python -m db audit, then bring a backup back (restore)"
+        return f"damaged or no database ({error}); run python -m admin audit, then bring a backup back (restore)"
     if _lacks_shared_memory(error):
         return (
             f"write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give ({error}); "
@@ -69,7 +69,7 @@ def _explain(path: Path, error: Exception) -> str:
     if isinstance(error, apsw.FullError):
         return f"the disk is full ({error}); make room"
     if isinstance(error, apsw.CantOpenError) and not path.exists():
-        return "the file is missing; put it back, or stop the store and restore a backup (python -m db restore)"
+        return "the file is missing; put it back, or stop the store and restore a backup (python -m admin restore)"
     return str(error)
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartPostponed, StartRefused, connect, require_safe_sqlite, run, sync, transaction
+from db.busy_handler import wait_for_locks
+from db.connection import StartPostponed, StartRefused, connect, fetch_all, require_safe_sqlite, sync, transaction
 from db.copies import copied_with_journal, copy_pages
-from db.errors import BUSY, TROUBLE, explain, is_lasting
-from db.log_check import foreign_log, misfit
-from db.patience import wait_for_locks
+from db.errors import BUSY, DISK_ERRORS, explain, is_lasting
 from db.staging import PRIVATE_FOLDER, create_private
+from db.wal_check import foreign_wal, misfit
 
 # How long a process waits for another one that is migrating the same file.
 _WAIT_MS = 30_000
@@ -38,13 +38,13 @@ def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: boo
     scripts = sorted(migrations.glob("[0-9]*.sql"))
     try:
         path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-        _refuse_foreign_log(path)
+        _refuse_foreign_wal(path)
         _refuse_strangers(path, application_id, newest=len(scripts))
         create_private(path.resolve())  # where a link leads
         with contextlib.closing(connect(path, _WAIT_MS)) as connection:
             _upgrade(connection, path, scripts, application_id, keep_copy=keep_copy)
     except (apsw.Error, OSError) as error:
-        may_pass = isinstance(error, (*BUSY, *TROUBLE)) and not is_lasting(path, error)
+        may_pass = isinstance(error, (*BUSY, *DISK_ERRORS)) and not is_lasting(path, error)
         raise (StartPostponed if may_pass else StartRefused)(explain(path, error, "DATA_DIR")) from error
 
 
@@ -53,14 +53,14 @@ def schema_of(path: Path) -> int:
     return _describe(path, apsw.SQLITE_OPEN_READONLY)[1]
 
 
-def _refuse_foreign_log(path: Path) -> None:
+def _refuse_foreign_wal(path: Path) -> None:
     """Look before SQLite brings the log that stands beside the file into it."""
-    if why := foreign_log(path):
+    if why := foreign_wal(path):
         raise StartRefused(why)
     if problem := misfit(path):
         raise StartRefused(
-            f"{path} and its log do not fit together, or it is damaged ({problem}); `python -m db audit` tells more, "
-            "`python -m db restore` brings a backup back"
+            f"{path} and its log do not fit together, or it is damaged ({problem}); "
+            "`python -m admin audit` tells more, `python -m admin restore` brings a backup back"
         )
 
 
@@ -133,9 +133,9 @@ def _take_away_views(connection: apsw.Connection, scripts: list[Path]) -> list[s
     """
     ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
     made = []
-    for name, view in run(connection, _VIEWS, {}):
+    for name, view in fetch_all(connection, _VIEWS, {}):
         if name not in ours:
-            made += [view, *(trigger for (trigger,) in run(connection, _ON_VIEW, {"view": name}))]
+            made += [view, *(trigger for (trigger,) in fetch_all(connection, _ON_VIEW, {"view": name}))]
             connection.execute('DROP VIEW "{}"'.format(name.replace('"', '""'))).fetchall()
     return made
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import json_list, run, run_each
+from db.connection import fetch_all, fetch_each, json_list
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import id_in, last_order, objection
@@ -55,7 +55,7 @@ class OrderStore:
 
         Should the commit fail, it is of an order that the catalog has sold all the same.
         """
-        if self._mark is not None and (newest := run(transaction, _NEWEST, {})):
+        if self._mark is not None and (newest := fetch_all(transaction, _NEWEST, {})):
             self._mark = LogMark(self._mark.store, newest[0][0])
 
     def mark(self) -> LogMark | None:
@@ -82,28 +82,28 @@ class OrderStore:
             with self._database.write() as transaction:
                 # Another worker may have been faster, and with another catalog.
                 if (why := objection(transaction, catalog)) is None and id_in(transaction) is None:
-                    run(transaction, _ADOPT, {"id": catalog.id})
+                    fetch_all(transaction, _ADOPT, {"id": catalog.id})
         return why
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in the log or in doubt."""
         with self._database.read() as connection:
-            return {key for (key,) in run(connection, _KNOWN, {"keys": json_list(keys)})}
+            return {key for (key,) in fetch_all(connection, _KNOWN, {"keys": json_list(keys)})}
 
     def in_doubt(self, keys: Sequence[str]) -> set[str]:
         """Those of the keys that are in doubt."""
         with self._database.read() as connection:
-            return {key for (key,) in run(connection, _IN_DOUBT, {"keys": json_list(keys)})}
+            return {key for (key,) in fetch_all(connection, _IN_DOUBT, {"keys": json_list(keys)})}
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """The oldest buys in doubt, behind the first `skip`."""
         with self._database.read() as connection:
-            return [Buy(*row) for row in run(connection, _INTENTS, {"limit": limit, "skip": skip})]
+            return [Buy(*row) for row in fetch_all(connection, _INTENTS, {"limit": limit, "skip": skip})]
 
     def order(self, number: int, key: str | None = None) -> Order:
         """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
         with self._database.read() as connection:
-            rows = run(connection, _ORDER, {"number": number})
+            rows = fetch_all(connection, _ORDER, {"number": number})
         if not rows:
             raise OrderNotFound
         order_key, *order = rows[0]
@@ -161,7 +161,7 @@ def _write(transaction: apsw.Connection, steps: Mapping[str, Step]) -> list[Rece
     Each key stands for one step, so no step depends on another, and orders are numbered in the order of the steps.
     """
     # Another thread, or the recovery, may have brought the same buy to its end meanwhile: the log's word stands.
-    logged = {row[0]: _logged(*row) for row in run(transaction, _LOGGED, {"keys": json_list(steps)})}
+    logged = {row[0]: _logged(*row) for row in fetch_all(transaction, _LOGGED, {"keys": json_list(steps)})}
     receipts: dict[str, Receipt | None] = {}
     begun, sold, refused, finished = [], [], [], []
     for key, (buy, sale) in steps.items():
@@ -180,10 +180,10 @@ def _write(transaction: apsw.Connection, steps: Mapping[str, Step]) -> list[Rece
             receipts[key] = sale
             if isinstance(sale, Refused):
                 refused.append(row | {"reason": sale.message})
-    run_each(transaction, _INSERT_INTENT, begun)
-    receipts |= {key: Order(*order) for key, *order in run_each(transaction, _INSERT_ORDER, sold)}
-    run_each(transaction, _INSERT_REFUSAL, refused)
-    run_each(transaction, _DELETE_INTENT, finished)
+    fetch_each(transaction, _INSERT_INTENT, begun)
+    receipts |= {key: Order(*order) for key, *order in fetch_each(transaction, _INSERT_ORDER, sold)}
+    fetch_each(transaction, _INSERT_REFUSAL, refused)
+    fetch_each(transaction, _DELETE_INTENT, finished)
     return list(receipts.values())
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartPostponed, StartRefused, run, transaction
+from db.connection import StartPostponed, StartRefused, fetch_all, transaction
 from db.errors import explain, is_lasting
-from db.log_check import foreign_log
 from db.peek import is_new, peek
+from db.wal_check import foreign_wal
 from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
-_WAY_OUT = "python -m db audit tells how the store stands, python -m db restore brings a backup back"
-_WAY_BACK = "python -m db restore brings a backup back, with --only {0} its {0} alone, see docs/books.md"
+_WAY_OUT = "python -m admin audit tells how the store stands, python -m admin restore brings a backup back"
+_WAY_BACK = "python -m admin restore brings a backup back, with --only {0} its {0} alone, see docs/books.md"
 
 
 def store_id(path: Path) -> str | None:
@@ -77,10 +77,10 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
         if log is None or id is None or _lacks_a_sale(log, introduce(catalog, None).newest_sold):
             return
         with transaction(catalog):
-            [(guard,)] = run(catalog, _GUARD_OF_ID, {})
-            run(catalog, "DROP TRIGGER store_update", {})
-            run(catalog, "UPDATE store SET id = :id", {"id": id})
-            run(catalog, guard, {})
+            [(guard,)] = fetch_all(catalog, _GUARD_OF_ID, {})
+            fetch_all(catalog, "DROP TRIGGER store_update", {})
+            fetch_all(catalog, "UPDATE store SET id = :id", {"id": id})
+            fetch_all(catalog, guard, {})
 
 
 _GUARD_OF_ID = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
@@ -111,7 +111,7 @@ def require_whole(folder: Path, own: str) -> str | None:
 
 def _require_readable(path: Path) -> None:
     """Raises StartRefused, or StartPostponed for what may pass."""
-    if why := foreign_log(path):
+    if why := foreign_wal(path):
         raise StartRefused(why)
     try:
         with peek(path) as connection:
@@ -120,7 +120,7 @@ def _require_readable(path: Path) -> None:
                 last_order(connection)
                 _is_used(connection)
     except apsw.SQLError as error:  # no later try can mend it
-        other = "set DATA_DIR to another folder, or run python -m db audit if it is"
+        other = "set DATA_DIR to another folder, or run python -m admin audit if it is"
         raise StartRefused(f"{path} is not a database of this tier ({error}); {other}") from error
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
@@ -135,13 +135,13 @@ def id_in(connection: apsw.Connection) -> str | None:
     """The id of the store that this database is of; None when it has none yet."""
     if "store" not in _tables(connection):
         return None
-    rows = run(connection, _ID, {})
+    rows = fetch_all(connection, _ID, {})
     return str(rows[0][0]) if rows else None
 
 
 def _tables(connection: apsw.Connection) -> set[str]:
     """A file that a first start has not come to its end with lacks some of them."""
-    return {name for (name,) in run(connection, _TABLES, {})}
+    return {name for (name,) in fetch_all(connection, _TABLES, {})}
 
 
 # More buys than these are in doubt at one moment only behind a catalog that is away.
@@ -159,7 +159,7 @@ def introduce(catalog: apsw.Connection, last_order: str | None) -> Introduction:
     id = id_in(catalog)
     if "stock_ledger" not in _tables(catalog):
         return Introduction(id, (), last_order is None)
-    newest_sold = tuple(key for (key,) in run(catalog, _NEWEST_SOLD, {"limit": MAX_NEWEST}))
+    newest_sold = tuple(key for (key,) in fetch_all(catalog, _NEWEST_SOLD, {"limit": MAX_NEWEST}))
     return Introduction(id, newest_sold, last_order is None or is_sold(catalog, last_order))
 
 
@@ -168,9 +168,9 @@ def is_sold(catalog: apsw.Connection, key: str) -> bool:
 
     That is the way on for an older catalog beside a newer log: the owner corrects the stock and signs the rest off.
     """
-    if run(catalog, _IS_SOLD, {"key": key}):
+    if fetch_all(catalog, _IS_SOLD, {"key": key}):
         return True
-    return "accepted_discrepancies" in _tables(catalog) and bool(run(catalog, _IS_ACCEPTED, {"key": key}))
+    return "accepted_discrepancies" in _tables(catalog) and bool(fetch_all(catalog, _IS_ACCEPTED, {"key": key}))
 
 
 # The last one may have been in doubt for long: an older catalog then has sold it, and not those before.
@@ -182,7 +182,7 @@ _USED = "SELECT 1 FROM orders UNION ALL SELECT 1 FROM refused LIMIT 1"
 
 def newest_orders(log: apsw.Connection, limit: int = MAX_NEWEST) -> list[tuple[int, str]]:
     """Number and key of the newest orders, newest first."""
-    return run(log, _NEWEST_ORDERS, {"limit": limit}) if "orders" in _tables(log) else []
+    return fetch_all(log, _NEWEST_ORDERS, {"limit": limit}) if "orders" in _tables(log) else []
 
 
 def last_order(log: apsw.Connection) -> str | None:
@@ -193,7 +193,7 @@ def last_order(log: apsw.Connection) -> str | None:
 
 def _is_used(log: apsw.Connection) -> bool:
     """Whether a catalog has ever answered this log. Buys may be in doubt before there is one, at a first start."""
-    return "orders" in _tables(log) and bool(run(log, _USED, {}))
+    return "orders" in _tables(log) and bool(fetch_all(log, _USED, {}))
 
 
 def objection(log: apsw.Connection, catalog: Introduction) -> str | None:
@@ -222,7 +222,7 @@ def _lacks_a_sale(log: apsw.Connection, newest_sold: Sequence[str]) -> bool:
     if newest_sold and "orders" not in _tables(log):
         return True
     for key in newest_sold:
-        rows = run(log, _IS_ORDERED, {"key": key})
+        rows = fetch_all(log, _IS_ORDERED, {"key": key})
         if not rows or rows[0][0]:
             return not rows
     return False

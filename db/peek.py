@@ -7,8 +7,8 @@ from pathlib import Path
 
 import apsw
 
+from db.busy_handler import wait_for_locks
 from db.copies import copied_with_journal
-from db.patience import wait_for_locks
 
 _BUSY_TIMEOUT_MS = 5_000
 

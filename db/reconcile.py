@@ -11,10 +11,10 @@ from contextlib import closing
 from pathlib import Path
 
 from db.catalog import CatalogStore
-from db.log_check import misfit
 from db.order import OrderStore
 from db.pairing import other_store
 from db.snapshots import CATALOG, FILES, LOG, Unreadable
+from db.wal_check import misfit
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import Unavailable
 from domain.isolation import Failed, isolated

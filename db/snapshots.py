@@ -9,11 +9,11 @@ from typing import Self
 import apsw
 
 from db import catalog, order
-from db.errors import DAMAGE, TROUBLE, NoSharedMemory, explain
-from db.log_check import foreign_log
+from db.busy_handler import wait_for_locks
+from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, explain
 from db.pairing import CATALOG_NAME, LOG_NAME
-from db.patience import wait_for_locks
 from db.peek import size_of, wal_of
+from db.wal_check import foreign_wal
 
 # How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
 CHUNK = 10_000
@@ -57,7 +57,7 @@ FILES = (CATALOG, LOG)
 
 _ATTACH = {CATALOG: "ATTACH :uri AS catalog", LOG: "ATTACH :uri AS log"}
 # Reading anything of a file fixes the moment at which a transaction sees it.
-_FIX_MOMENT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
+_BEGIN_SNAPSHOT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
 
 
 class Snapshots:
@@ -99,12 +99,12 @@ class Snapshots:
         self._connection.close(True)
 
     @contextmanager
-    def look(self, *files: File) -> Iterator[apsw.Connection]:
+    def snapshot(self, *files: File) -> Iterator[apsw.Connection]:
         """One look: the first file as it is now, the next as it is a moment later."""
         self._connection.execute("BEGIN")
         try:
             for file in files:
-                self._connection.execute(_FIX_MOMENT[file]).fetchall()
+                self._connection.execute(_BEGIN_SNAPSHOT[file]).fetchall()
             yield self._connection
         finally:
             if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
@@ -125,7 +125,7 @@ class Snapshots:
 
 def require_own_log(path: Path) -> None:
     """Raises Unreadable when the log beside a database is another file's, which SQLite would bring into it."""
-    if why := foreign_log(path):
+    if why := foreign_wal(path):
         raise Unreadable(why)
 
 
@@ -155,7 +155,7 @@ def _trouble_is_unreadable(path: Path) -> Iterator[None]:
         yield
     except DAMAGE as error:
         raise Damaged(path, error) from error
-    except (apsw.SQLError, NoSharedMemory, *TROUBLE) as error:
+    except (apsw.SQLError, NoSharedMemory, *DISK_ERRORS) as error:
         raise Unreadable(f"cannot be read: {explain(path, error)}") from error
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.connection import run
+from db.connection import fetch_all
 from db.peek import size_of, wal_of
 from db.snapshots import CATALOG, FILES, LOG, Snapshots
 from domain.values import Order
@@ -47,12 +47,12 @@ _LAST_ORDER = """
 
 def status(snapshots: Snapshots) -> Status:
     """How the store stands now."""
-    with snapshots.look(CATALOG, LOG) as connection:
-        [(products, retired, stock)] = run(connection, _PRODUCTS, {})
-        [(entries,)] = run(connection, _ENTRIES, {})
-        [(orders, refused)] = run(connection, _LOG, {})
-        [(intents, oldest_s)] = run(connection, _INTENTS, {})
-        last = run(connection, _LAST_ORDER, {})
+    with snapshots.snapshot(CATALOG, LOG) as connection:
+        [(products, retired, stock)] = fetch_all(connection, _PRODUCTS, {})
+        [(entries,)] = fetch_all(connection, _ENTRIES, {})
+        [(orders, refused)] = fetch_all(connection, _LOG, {})
+        [(intents, oldest_s)] = fetch_all(connection, _INTENTS, {})
+        last = fetch_all(connection, _LAST_ORDER, {})
         schemas = {file: connection.pragma("user_version", schema=file.schema) for file in FILES}
     return Status(
         products=products,

@@ -8,7 +8,7 @@ log is written only on a definite answer, so a timeout never becomes a refusal.
 import time
 from collections.abc import Sequence
 
-from domain.deadlines import left_of
+from domain.deadlines import remaining_time
 from domain.errors import StoreError, Unavailable
 from domain.isolation import Failed, answer_each, isolated
 from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
@@ -32,17 +32,17 @@ class Checkout:
             raise placed
         return placed
 
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
         """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place.
 
-        The catalog has `within_s` to answer. Raises Unavailable when it answers none of them.
+        The catalog has `timeout_s` to answer. Raises Unavailable when it answers none of them.
         """
         begins_at = time.monotonic()
-        receipts = self._begin(buys, within_s)
+        receipts = self._begin(buys, timeout_s)
         begun = [at for at, receipt in enumerate(receipts) if receipt is None]
         if begun:
-            within_s = left_of(within_s, begins_at)
-            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)
+            timeout_s = remaining_time(timeout_s, begins_at)
+            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)
             ended = [(at, sale) for at, sale in zip(begun, sales, strict=True) if not isinstance(sale, Unavailable)]
             finished = self._finish([(buys[at], sale) for at, sale in ended])
             for (at, _), receipt in zip(ended, finished, strict=True):
@@ -80,7 +80,7 @@ class Checkout:
         self._finish([(buy, sale) for buy, sale in zip(batch, sales, strict=True) if not isinstance(sale, Unavailable)])
         return [sale if isinstance(sale, Unavailable) else None for sale in sales]
 
-    def _begin(self, buys: Sequence[Buy], within_s: float | None) -> list[Receipt | Unavailable | None]:
+    def _begin(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Receipt | Unavailable | None]:
         """None for each buy whose intent is on disk: it ends in `_finish`, here or elsewhere. Else what it has got."""
         return list(self._log.write([(buy, None) for buy in buys]))
 

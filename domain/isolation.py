@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from domain.deadlines import left_of
+from domain.deadlines import remaining_time
 from domain.errors import Unavailable
 
 Q = TypeVar("Q")
@@ -51,24 +51,24 @@ def isolated(
 
 
 def answer_each(
-    call: Callable[[Sequence[Q], float | None], Sequence[A]], questions: Sequence[Q], most: int, within_s: float | None
+    call: Callable[[Sequence[Q], float | None], Sequence[A]], questions: Sequence[Q], most: int, timeout_s: float | None
 ) -> list[A | Unavailable]:
     """An answer for each question, in their order; Unavailable for those that the other side cannot answer.
 
-    `call` gets the seconds that are left of `within_s`. Raises Unavailable when there is no answer at all, and at once
+    `call` gets the seconds that are left of `timeout_s`. Raises Unavailable when there is no answer at all, and at once
     whatever else `call` raises: a defect must not look like a tier that is away.
     """
     begun = time.monotonic()
     if len(questions) <= most:  # as a rule all of them are answered, and nothing has to be taken apart
         try:
-            return list(call(questions, within_s)) if questions else []
+            return list(call(questions, timeout_s)) if questions else []
         except Unavailable as error:
             if len(questions) == 1 or concerns_all(error):
                 raise
         most = len(questions) // 2
 
     def ask(batch: Sequence[Q]) -> Sequence[A]:
-        return call(batch, left_of(within_s, begun))
+        return call(batch, remaining_time(timeout_s, begun))
 
     answers: list[A | Unavailable] = []
     has_answer = False

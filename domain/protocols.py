@@ -1,6 +1,6 @@
 """The questions that each side of the store answers. A store on SQLite and a tier over HTTP answer alike.
 
-`within_s` is for the tiers over HTTP. A store is bounded by SQLite's busy timeout.
+`timeout_s` is for the tiers over HTTP. A store is bounded by SQLite's busy timeout.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ Step = tuple[Buy, Sale | None]
 
 
 class Catalog(Protocol):
-    """The catalog, as shoppers ask it. Every method may raise Unavailable, `lookup` when `within_s` is over."""
+    """The catalog, as shoppers ask it. Every method may raise Unavailable, `lookup` when `timeout_s` is over."""
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place, or that there is no answer now."""
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
@@ -39,17 +39,17 @@ class Catalog(Protocol):
 class Sales(Protocol):
     """The catalog, as the checkout asks it."""
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale | Unavailable]:
+    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Sale | Unavailable]:
         """Take each buy from the stock, once for its key; one answer for each buy, in their order.
 
-        Raises Unavailable, which says nothing about any of them, also when `within_s` is over.
+        Raises Unavailable, which says nothing about any of them, also when `timeout_s` is over.
         """
 
 
 class Orders(Protocol):
-    """The order tier, as shoppers ask it. Every method may raise Unavailable, `place_all` when `within_s` is over."""
+    """The order tier, as shoppers ask it. Every method may raise Unavailable, `place_all` when `timeout_s` is over."""
 
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Placed]:
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Placed]:
         """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
 
     def order(self, number: int, key: str | None = None) -> Order:

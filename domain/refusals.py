@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from domain.checkout import Checkout
-from domain.deadlines import left_of
+from domain.deadlines import remaining_time
 from domain.errors import Refused, TooManyRefusals, Unavailable
 from domain.protocols import Found, OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Product
@@ -36,7 +36,7 @@ MAX_KEYS = 20_000
 class SalesAndStock(Sales, Protocol):
     """The catalog, as a checkout with a limit asks it."""
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; a no stands in its place. Raises Unavailable."""
 
 
@@ -134,10 +134,10 @@ class LimitedCheckout(Checkout):
         self._beginning = threading.Lock()
         self._under_way: dict[str, Buy] = {}  # by their keys
 
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
         """As Checkout's; TooManyRefusals stands in the place of a buy that was put off."""
         try:
-            return super().place_all(buys, within_s)
+            return super().place_all(buys, timeout_s)
         finally:
             for buy in buys:
                 self._under_way.pop(buy.key, None)
@@ -149,17 +149,17 @@ class LimitedCheckout(Checkout):
             in_doubt = self._log.in_doubt(held)
             self._allowance.end({key: False for key in held if key not in in_doubt})
 
-    def _begin(self, buys: Sequence[Buy], within_s: float | None) -> list[Receipt | Unavailable | None]:
+    def _begin(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Receipt | Unavailable | None]:
         begins_at = time.monotonic()
         # Another batch must not take the same room, or the same pieces, between the look at them and the hold.
-        if not self._beginning.acquire(timeout=-1 if within_s is None else within_s):
+        if not self._beginning.acquire(timeout=-1 if timeout_s is None else timeout_s):
             raise Unavailable(retry_after_s=1)
         try:
             left = self._allowance.left()
-            put_off = self._beyond(left, buys, left_of(within_s, begins_at)) if len(buys) > left else []
-            left_of(within_s, begins_at)  # a buy that has no time left for its sale does not begin
+            put_off = self._beyond(left, buys, remaining_time(timeout_s, begins_at)) if len(buys) > left else []
+            remaining_time(timeout_s, begins_at)  # a buy that has no time left for its sale does not begin
             others = [buy for buy in buys if buy not in put_off]
-            receipts = super()._begin(others, within_s) if others else []
+            receipts = super()._begin(others, timeout_s) if others else []
             begun = [buy for buy, receipt in zip(others, receipts, strict=True) if receipt is None]
             self._allowance.hold(buy.key for buy in begun)
             self._under_way.update((buy.key, buy) for buy in begun)
@@ -172,16 +172,16 @@ class LimitedCheckout(Checkout):
         answers.update((buy, TooManyRefusals(retry_after_s=wait_s)) for buy, wait_s in zip(put_off, waits, strict=True))
         return [answers[buy] for buy in buys]
 
-    def _beyond(self, left: int, buys: Sequence[Buy], within_s: float | None) -> list[Buy]:
+    def _beyond(self, left: int, buys: Sequence[Buy], timeout_s: float | None) -> list[Buy]:
         """Of the buys that would be refused, those behind the first `left`."""
         known = self._log.known([buy.key for buy in buys])
         new = list(dict.fromkeys(buy for buy in buys if buy.key not in known))
-        return list(self._hopeless(new, within_s))[left:]
+        return list(self._would_be_refused(new, timeout_s))[left:]
 
-    def _hopeless(self, buys: Sequence[Buy], within_s: float | None) -> Iterator[Buy]:
+    def _would_be_refused(self, buys: Sequence[Buy], timeout_s: float | None) -> Iterator[Buy]:
         """Those that the stock does not suffice for, when all are served in turn; also where nobody can tell."""
         names = list(dict.fromkeys(buy.product for buy in buys))
-        found = self._stock.lookup(names, within_s) if names else []
+        found = self._stock.lookup(names, timeout_s) if names else []
         stock = dict.fromkeys(names, 0) | {
             product.name: product.quantity for product in found if isinstance(product, Product)
         }

@@ -1,4 +1,6 @@
-"""All that the server needs of gunicorn beyond its documentation. tests/unit/test_gunicorn_worker.py holds it to that.
+"""The parts of gunicorn that the server needs beyond gunicorn's documentation.
+
+tests/unit/server/test_gunicorn_worker.py fails first when a newer gunicorn changes one of them.
 
 gunicorn documents that a worker class may subclass `gunicorn.workers.base.Worker` and has to call `notify` and to
 implement `run`, and it documents its settings and hooks. Not documented are the attributes declared here, and the way

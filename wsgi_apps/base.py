@@ -22,7 +22,7 @@ from werkzeug.wrappers import Request as WerkzeugRequest
 
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
-from wsgi_apps.errors import error_json, status_of
+from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import Awaited, Later, Reply
 
@@ -207,7 +207,7 @@ class App:
 
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    return Reply(error_json(status, message), status, headers)
+    return Reply(encode_error(status, message), status, headers)
 
 
 def _path(request: Request) -> str:

@@ -13,8 +13,8 @@ from domain.errors import Refused, StoreError
 from domain.values import parse_name
 from wsgi_apps import queries, wire
 from wsgi_apps.base import App, Request, Rule
-from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import TierGate
+from wsgi_apps.bearer_auth import guarded
+from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, in_thread
 
@@ -59,7 +59,7 @@ class CatalogApp(App):
         super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
-        return Reply({"data": wire.product_json(self._catalog.product(parse_name(name)))})
+        return Reply({"data": wire.encode_product(self._catalog.product(parse_name(name)))})
 
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
@@ -71,11 +71,13 @@ class CatalogApp(App):
 
     def introduce(self, request: Request) -> Reply:
         """For the order tier: which store this is, so that it buys from its own and from no other."""
-        return Reply({"data": wire.introduction_json(self._catalog.introduce(wire.last_order_of(request.headers)))})
+        return Reply(
+            {"data": wire.encode_introduction(self._catalog.introduce(wire.decode_last_order(request.headers)))}
+        )
 
     def sell(self, request: Request) -> Reply:
         """For the order tier: each buy by its own key, each with its own answer."""
-        sales = self._catalog.sell(wire.decode_buys(request.whole_body), log=wire.mark_of(request.headers))
+        sales = self._catalog.sell(wire.decode_buys(request.whole_body), log=wire.decode_mark(request.headers))
         return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
@@ -96,7 +98,7 @@ def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
     app = CatalogApp(_store(settings), settings.catalog.threads)
-    return TierGate(guarded(app, settings.secrets), settings.catalog)
+    return TierOriginMiddleware(guarded(app, settings.secrets), settings.catalog)
 
 
 def prepare(settings: Settings) -> None:
@@ -110,7 +112,8 @@ def prepare(settings: Settings) -> None:
             products = read_products(settings.products)
             if not products:  # on purpose, where the owner adds them all by hand
                 _log.warning(
-                    "%s (PRODUCTS) has no product, so the shop is empty: python -m db add adds some", settings.products
+                    "%s (PRODUCTS) has no product, so the shop is empty: python -m admin add adds some",
+                    settings.products,
                 )
             store.load(products)
     finally:

@@ -11,7 +11,7 @@ from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order
 from wsgi_apps import wire
-from wsgi_apps.errors import STATUS, error_of
+from wsgi_apps.errors import STATUS, decode_error
 from wsgi_apps.tier_client import TierClient, decode_json
 
 T = TypeVar("T")
@@ -27,13 +27,13 @@ class HttpCatalog:
         self._client = client
         self._retry = retry
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
         """The product of each name, in their order; Unavailable where there is no answer.
 
         Raises Unavailable when there is none at all.
         """
         distinct = list(dict.fromkeys(names))
-        found = dict(zip(distinct, answer_each(self._lookup, distinct, wire.MAX_NAMES, within_s), strict=True))
+        found = dict(zip(distinct, answer_each(self._lookup, distinct, wire.MAX_NAMES, timeout_s), strict=True))
         return [found[name] for name in names]
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
@@ -41,36 +41,36 @@ class HttpCatalog:
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _decode(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
-    def introduce(self, last_order: str | None, within_s: float | None = None) -> Introduction:
+    def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
         """See CatalogStore.introduce. Raises Unavailable."""
-        answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), within_s=within_s)
+        answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), timeout_s=timeout_s)
         try:
-            return _decode(answer, lambda body: wire.introduction_of(body["data"]))
+            return _decode(answer, lambda body: wire.decode_introduction(body["data"]))
         except StoreError as error:
             raise Unavailable from error
 
     def sell(
-        self, buys: Sequence[Buy], within_s: float | None = None, *, log: LogMark | None = None
+        self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[Sale | Unavailable]:
         """Take each buy from the stock, once for its key; one answer for each, Unavailable where it is not definite.
 
         Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
         about them at the right one.
         """
-        answer = self._ask(wire.SALES, wire.encode_buys(buys), within_s, wire.mark_headers(log))
+        answer = self._ask(wire.SALES, wire.encode_buys(buys), timeout_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
         return _decode_each(answer, wire.decode_sale, count=len(buys))
 
-    def _lookup(self, names: Sequence[str], within_s: float | None) -> Sequence[Found]:
+    def _lookup(self, names: Sequence[str], timeout_s: float | None) -> Sequence[Found]:
         return _decode_each(
-            self._ask(wire.LOOKUPS, wire.encode_names(names), within_s), wire.decode_found, count=len(names)
+            self._ask(wire.LOOKUPS, wire.encode_names(names), timeout_s), wire.decode_found, count=len(names)
         )
 
     def _ask(
-        self, path: str, body: bytes, within_s: float | None, headers: Mapping[str, str] | None = None
+        self, path: str, body: bytes, timeout_s: float | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        return self._client.call("POST", path, headers=headers, body=body, within_s=within_s, retry=self._retry)
+        return self._client.call("POST", path, headers=headers, body=body, timeout_s=timeout_s, retry=self._retry)
 
 
 class HttpOrders:
@@ -79,21 +79,21 @@ class HttpOrders:
     def __init__(self, client: TierClient) -> None:
         self._client = client
 
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
         """Buy, once for each key: the order's number, or the no in its place, Unavailable where there is no answer.
 
         Raises Unavailable when there is none at all.
         """
-        return answer_each(self._place_all, buys, MAX_BATCH, within_s)
+        return answer_each(self._place_all, buys, MAX_BATCH, timeout_s)
 
     def order(self, number: int, key: str | None = None) -> Order:
         """Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
         answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
-        return _decode(answer, lambda body: wire.order_of(body["data"]))
+        return _decode(answer, lambda body: wire.decode_order(body["data"]))
 
-    def _place_all(self, buys: Sequence[Buy], within_s: float | None) -> list[Placed]:
-        answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), within_s=within_s)
+    def _place_all(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Placed]:
+        answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), timeout_s=timeout_s)
         return _decode_each(answer, wire.decode_placed, count=len(buys))
 
 
@@ -103,7 +103,7 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
         return decode_json(status, content_type, body)
     if content_type != "application/json":
         raise ValueError(f"a page of products is JSON, not {content_type}")
-    return wire.page_of(body)
+    return wire.decode_page(body)
 
 
 def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int) -> list[T | Unavailable]:
@@ -138,7 +138,7 @@ def _decode(answer: tuple[int, Any], decode: Callable[[Any], T]) -> T:
     try:
         if status == 200:
             return decode(body)
-        error = error_of(status, body["error"]["message"] if "error" in body else body["message"])
+        error = decode_error(status, body["error"]["message"] if "error" in body else body["message"])
     except _NOT_IN_THE_CONTRACT as problem:
         raise Unavailable from problem
     raise error or Unavailable()

@@ -34,12 +34,12 @@ def status_of(error: StoreError) -> int:
     return STATUS[type(error)]
 
 
-def error_json(status: int, message: str) -> dict[str, Any]:
+def encode_error(status: int, message: str) -> dict[str, Any]:
     """The form of every error that has no documented form of its own."""
     return {"error": {"code": status, "message": message}}
 
 
-def error_of(status: int, message: str) -> StoreError | None:
+def decode_error(status: int, message: str) -> StoreError | None:
     """The error that another tier meant; None for an answer that is not in the contract."""
     if status == STATUS[Invalid]:
         return Invalid(message)

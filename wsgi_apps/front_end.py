@@ -10,13 +10,13 @@ from domain.protocols import Catalog, Found, Orders, Placed
 from domain.values import Buy, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.batcher import Batcher, single_result
 from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.origin import ShopGate
+from wsgi_apps.origin import ShopOriginMiddleware
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Later, Reply, in_thread
 from wsgi_apps.tier_client import TierClient
-from wsgi_apps.together import Together, only
-from wsgi_apps.wire import MAX_NAMES, placed_json, product_json
+from wsgi_apps.wire import MAX_NAMES, encode_order_number, encode_product
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -38,11 +38,11 @@ class FrontEndApp(App):
     """Queries, buys and orders for shoppers. `threads` wait for single orders."""
 
     def __init__(self, catalog: Catalog, orders: Orders, threads: int = 8, readiness: Readiness | None = None) -> None:
-        self._lookups: Together[str, Found] = Together(
-            catalog.lookup, most=MAX_NAMES, timeout_s=DEADLINE_S, linger_s=LINGER_S
+        self._lookups: Batcher[str, Found] = Batcher(
+            catalog.lookup, max_batch_size=MAX_NAMES, timeout_s=DEADLINE_S, linger_s=LINGER_S
         )
-        self._buys: Together[Buy, Placed] = Together(
-            orders.place_all, most=MAX_BATCH, timeout_s=DEADLINE_S, linger_s=LINGER_S
+        self._buys: Batcher[Buy, Placed] = Batcher(
+            orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, linger_s=LINGER_S
         )
         self._catalog = catalog
         self._orders = orders
@@ -58,7 +58,7 @@ class FrontEndApp(App):
 
     def product(self, _request: Request, name: str) -> Later[Sequence[Found]]:
         found = self._lookups.ask([parse_name(name)])
-        return Later(found, lambda answers: Reply({"data": product_json(only(answers))}))
+        return Later(found, lambda answers: Reply({"data": encode_product(single_result(answers))}))
 
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
@@ -72,7 +72,7 @@ class FrontEndApp(App):
 
     def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         placed = self._buys.ask([request.buy(name, quantity)])
-        return Later(placed, lambda answers: Reply(placed_json(only(answers))))
+        return Later(placed, lambda answers: Reply(encode_order_number(single_result(answers))))
 
 
 def create_app() -> "WSGIApplication":
@@ -88,4 +88,4 @@ def create_app() -> "WSGIApplication":
         READY_TIMEOUT_S,
     )
     app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads, readiness)
-    return ShopGate(app, settings.front_end)
+    return ShopOriginMiddleware(app, settings.front_end)

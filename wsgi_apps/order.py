@@ -17,16 +17,16 @@ from domain.refusals import Allowance
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.batcher import Batcher, single_result
+from wsgi_apps.bearer_auth import guarded
 from wsgi_apps.clients import HttpCatalog
-from wsgi_apps.guarded import guarded
-from wsgi_apps.origin import TierGate
+from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
 from wsgi_apps.tier_client import TierClient
-from wsgi_apps.together import Together, only
-from wsgi_apps.wire import BUYS, decode_buys, encode_placed, placed_json
+from wsgi_apps.wire import BUYS, decode_buys, encode_order_number, encode_placed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -47,8 +47,8 @@ class OrderApp(App):
     def __init__(self, checkout: Checkout, readiness: Readiness | None = None) -> None:
         self._checkout = checkout
         # Buys that come while others are under way share the steps, and the commits, of the next.
-        self._buys: Together[Buy, Placed] = Together(
-            checkout.place_all, most=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
+        self._buys: Batcher[Buy, Placed] = Batcher(
+            checkout.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
         )
         buy = Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy)
         assert buy.methods is not None
@@ -65,7 +65,7 @@ class OrderApp(App):
 
         def reply(answers: Sequence[Placed]) -> Reply:
             try:
-                return Reply(placed_json(only(answers)))
+                return Reply(encode_order_number(single_result(answers)))
             except Refused as refused:
                 return Reply({"order_number": "-1", "message": refused.message}, status=404)
 
@@ -93,7 +93,7 @@ def create_app() -> "WSGIApplication":
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
     checkout = PairedCheckout(worker.store, catalog, worker.allowance)
-    return TierGate(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
+    return TierOriginMiddleware(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
 def prepare(settings: Settings) -> None:

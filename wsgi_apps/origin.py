@@ -72,7 +72,7 @@ class Hosts:
         return Host.FOREIGN if address.is_unspecified else Host.OURS
 
 
-def hosts_of(tier: Tier) -> Hosts:
+def allowed_hosts(tier: Tier) -> Hosts:
     """The names of a tier: where it listens, where others reach it, and what its _HOSTS setting lists.
 
     Without that setting names without a dot are let in; so is every name by a front end that other machines reach.
@@ -91,7 +91,7 @@ class _Gate:
 
     def __init__(self, app: "WSGIApplication", tier: Tier) -> None:
         self._app = app
-        self._hosts = hosts_of(tier)
+        self._hosts = allowed_hosts(tier)
         self._setting = f"{TIERS[tier.name].prefix}_HOSTS"
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -118,7 +118,7 @@ class _Gate:
         return error_reply(403, f"the Host is not a name of this tier; {self._setting} lists more names")
 
 
-class TierGate(_Gate):
+class TierOriginMiddleware(_Gate):
     """For a tier behind: no page may ask it anything. A user may look, who types the address."""
 
     refuses = "this tier answers to no page in a browser"
@@ -129,7 +129,7 @@ class TierGate(_Gate):
         return _is_browser(environ)
 
 
-class ShopGate(_Gate):
+class ShopOriginMiddleware(_Gate):
     """For the front end: all may look, but only its own pages, and programs, may buy.
 
     Another port of the same host is another site: who serves it is not known.

@@ -10,9 +10,9 @@ import threading
 import time
 from collections.abc import Sequence
 
-from db import trouble
+from db import outages
 from db.order import OrderStore
-from domain.deadlines import left_of
+from domain.deadlines import remaining_time
 from domain.errors import AnotherStore, Unavailable
 from domain.protocols import Found, Placed, Sale
 from domain.refusals import Allowance, LimitedCheckout
@@ -52,7 +52,7 @@ class PairedCatalog:
             if self._is_foreign:
                 raise
 
-    def meet(self, within_s: float | None = None) -> None:
+    def meet(self, timeout_s: float | None = None) -> None:
         """Ask the catalog which one it is. Raises Unavailable when it does not answer, or is not the log's own."""
         with self._meeting:
             if self._has_met:
@@ -60,29 +60,29 @@ class PairedCatalog:
             if time.monotonic() < self._meets_at:
                 raise Unavailable(_WAITS if self._is_foreign else None, retry_after_s=1)
             self._meets_at = time.monotonic() + MEETS_EVERY_S
-            why = self._log.meet(self._catalog.introduce(self._log.last_order(), within_s))
+            why = self._log.meet(self._catalog.introduce(self._log.last_order(), timeout_s))
             self._is_foreign = why is not None
             if why is not None:
-                trouble.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
+                outages.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
                 raise Unavailable(_WAITS, retry_after_s=1)
-            trouble.ends(_SUBJECT, "the catalog is the one of this order log again")
+            outages.ends(_SUBJECT, "the catalog is the one of this order log again")
             self._has_met = True
 
-    def lookup(self, names: Sequence[str], within_s: float | None = None) -> Sequence[Found]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
         """See HttpCatalog."""
-        return self._catalog.lookup(names, within_s)
+        return self._catalog.lookup(names, timeout_s)
 
-    def sell(self, buys: Sequence[Buy], within_s: float | None = None) -> Sequence[Sale | Unavailable]:
+    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Sale | Unavailable]:
         """See HttpCatalog. Raises Unavailable for another store's catalog as well.
 
         The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
         """
         mark = self._log.mark()
         if mark is None:
-            self.meet(within_s)
+            self.meet(timeout_s)
             mark = self._log.mark()
         try:
-            return self._catalog.sell(buys, within_s, log=mark)
+            return self._catalog.sell(buys, timeout_s, log=mark)
         except AnotherStore:
             self._has_met, self._is_foreign, self._meets_at = False, True, 0.0
             self.meet(MEETS_WITHIN_S)  # for the log to say why
@@ -96,8 +96,8 @@ class PairedCheckout(LimitedCheckout):
         super().__init__(log, catalog, allowance)
         self._paired = catalog
 
-    def place_all(self, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
         """As LimitedCheckout's."""
         begun = time.monotonic()
         self._paired.require()
-        return super().place_all(buys, left_of(within_s, begun))
+        return super().place_all(buys, remaining_time(timeout_s, begun))

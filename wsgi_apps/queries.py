@@ -5,7 +5,7 @@ from domain.protocols import Catalog, Orders
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.reply import Reply
-from wsgi_apps.wire import order_json
+from wsgi_apps.wire import encode_order
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -26,4 +26,4 @@ def order(orders: Orders, number: str, key: str | None) -> Reply:
     parsed = parse_whole_number(number)
     if parsed is None:
         raise OrderNotFound
-    return Reply({"data": order_json(orders.order(parsed, key))})
+    return Reply({"data": encode_order(orders.order(parsed, key))})

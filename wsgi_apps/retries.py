@@ -59,14 +59,14 @@ class RetryBudget:
         with self._mutex:
             self._tokens = min(self._most, self._tokens + self._share)
 
-    def withdraw(self, within_s: float) -> float | None:
+    def withdraw(self, timeout_s: float) -> float | None:
         """Take the token of a retry: the seconds until it is there. None, and none taken, when it comes too late."""
         with self._mutex:
             now = self._clock()
             self._tokens = min(self._most, self._tokens + (now - self._at) * self._floor_per_s)
             self._at = now
             wait_s = max(0.0, 1.0 - self._tokens) / self._floor_per_s
-            if wait_s > within_s:
+            if wait_s > timeout_s:
                 return None
             self._tokens -= 1.0
             return wait_s
@@ -84,5 +84,5 @@ def parse_retry_after(text: str | None) -> int | None:
         date = email.utils.parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the second for a day or a year of many digits
         return None
-    left_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
-    return max(0, min(int(left_s) + 1, LONGEST_RETRY_AFTER_S))
+    remaining_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return max(0, min(int(remaining_s) + 1, LONGEST_RETRY_AFTER_S))

@@ -11,7 +11,7 @@ from typing import Any
 
 from conf.addresses import Address
 from conf.secret import Secrets
-from db import trouble
+from db import outages
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 from wsgi_apps.tier_connection import TierConnection
@@ -92,18 +92,18 @@ class TierClient:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        within_s: float | None = None,
+        timeout_s: float | None = None,
         decode: Decode = decode_json,
         retry: bool = True,
     ) -> tuple[int, Any]:
-        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `within_s` if sooner.
+        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `timeout_s` if sooner.
 
         It raises sooner where asking again would not help: not `retry`; the tier does not know our secret, or the path;
         it wants to be left alone for longer than the deadline, or says so once too often; its answer is none to the
         question, for which `decode` raises ValueError. The `body` is JSON.
         """
         headers = headers or {}
-        deadline = time.monotonic() + (self._deadline_s if within_s is None else min(self._deadline_s, within_s))
+        deadline = time.monotonic() + (self._deadline_s if timeout_s is None else min(self._deadline_s, timeout_s))
         self._budget.deposit()
         answer: Answer | NoAnswer = NoAnswer()
         times_told_later = 0
@@ -150,7 +150,7 @@ class TierClient:
             pause_s = max(pause_s, answer.retry_after_s)
             if pause_s >= remaining_s:
                 return False
-        token_s = self._budget.withdraw(within_s=max(0.0, remaining_s))
+        token_s = self._budget.withdraw(timeout_s=max(0.0, remaining_s))
         if token_s is None:
             token_s = remaining_s  # the deadline is the caller's, who may have others to ask for again then
         time.sleep(max(0.0, min(max(pause_s, token_s), remaining_s)))
@@ -167,11 +167,11 @@ class TierClient:
         """One line, whatever else is tried and fails until the tier is found again."""
         self._lost = self._lost or f"{self._where} does not answer: {why}"
         if self._tells_log:
-            trouble.begins(self._where, self._lost)
+            outages.begins(self._where, self._lost)
 
     def _tell_found(self) -> None:
         self._lost = None
-        trouble.ends(self._where, f"{self._where} answers again")
+        outages.ends(self._where, f"{self._where} answers again")
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
         """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""

@@ -22,7 +22,7 @@ from domain.values import (
     parse_key,
     parse_name,
 )
-from wsgi_apps.errors import error_of, status_of
+from wsgi_apps.errors import decode_error, status_of
 
 T = TypeVar("T")
 
@@ -51,11 +51,11 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 # Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
 
 
-def product_json(product: Product) -> dict[str, Any]:
+def encode_product(product: Product) -> dict[str, Any]:
     return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
 
 
-def page_of(body: bytes) -> bytes:
+def decode_page(body: bytes) -> bytes:
     """The page of products in a reply, as it is: who passes it on need not decode it. Raises ValueError.
 
     It is looked at closely enough to tell a page from what another program at the catalog's address would say.
@@ -66,7 +66,7 @@ def page_of(body: bytes) -> bytes:
     return page
 
 
-def order_json(order: Order) -> dict[str, Any]:
+def encode_order(order: Order) -> dict[str, Any]:
     return {
         "order_number": str(order.number),
         "name": order.product,
@@ -76,12 +76,12 @@ def order_json(order: Order) -> dict[str, Any]:
     }
 
 
-def order_of(value: Any) -> Order:
+def decode_order(value: Any) -> Order:
     price_cents = round(value["price"] * 100)
     return Order(int(value["order_number"]), value["name"], value["quantity"], price_cents, value["time"])
 
 
-def placed_json(number: int) -> dict[str, Any]:
+def encode_order_number(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
@@ -178,11 +178,11 @@ def decode_placed(value: Any) -> Placed:
     return error if isinstance(error, Unavailable) else _definite(error)
 
 
-def introduction_json(catalog: Introduction) -> dict[str, Any]:
+def encode_introduction(catalog: Introduction) -> dict[str, Any]:
     return {"id": catalog.id, "newest_sold": catalog.newest_sold, "has_last_order": catalog.has_last_order}
 
 
-def introduction_of(value: Any) -> Introduction:
+def decode_introduction(value: Any) -> Introduction:
     """Raises ValueError for anything else."""
     newest_sold = check(value["newest_sold"], list, "newest_sold")
     return Introduction(
@@ -204,16 +204,16 @@ def last_order_headers(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Last-Order": quote(key, safe=_AS_THEY_ARE)}
 
 
-def last_order_of(headers: Headers) -> str | None:
+def decode_last_order(headers: Headers) -> str | None:
     """The same key. Raises Invalid."""
     text = headers.get("Last-Order")
     return None if text is None else unquote(parse_key(text, called="Last-Order", most=12 * MAX_KEY_CHARACTERS))
 
 
-def mark_of(headers: Headers) -> LogMark | None:
+def decode_mark(headers: Headers) -> LogMark | None:
     """The order log that asks; None when it does not tell. Raises Invalid."""
     store = headers.get("Store-Id")
-    return None if store is None else LogMark(store, last_order_of(headers))
+    return None if store is None else LogMark(store, decode_last_order(headers))
 
 
 def _encode_error(error: StoreError) -> list[Any]:
@@ -223,7 +223,7 @@ def _encode_error(error: StoreError) -> list[Any]:
 
 def _decode_error(value: Any) -> StoreError | None:
     status, message, retry_after_s = check(value, list, "an error")
-    error = error_of(check(status, int, "a status"), message)
+    error = decode_error(check(status, int, "a status"), message)
     if isinstance(error, Unavailable) and retry_after_s is not None:
         error.retry_after_s = check(retry_after_s, int, "Retry-After")
     return error

@@ -25,7 +25,7 @@ from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
 from bench.program import RESULTS, say
-from tests.tiers import ROOT
+from tests.support.tiers import ROOT
 
 PEERS: tuple[Callable[[], System], ...] = (
     *(Limit, limit_under_store_worker, Store, under_gevent, unjoined),

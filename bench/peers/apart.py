@@ -1,4 +1,4 @@
-"""Calls that do not travel together: what takes the place of wsgi_apps/together.py in the unjoined store."""
+"""Calls that do not travel together: what takes the place of wsgi_apps/batcher.py in the unjoined store."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ THREADS = 64
 
 
 class Apart(Generic[Q, A]):
-    """Has the interface of `Together`, and makes each call by itself, in one of `THREADS` threads."""
+    """Has the interface of `Batcher`, and makes each call by itself, in one of `THREADS` threads."""
 
     def __init__(
         self, call: Callable[[Sequence[Q], float], Sequence[A]], *, timeout_s: float, **_batching: float
@@ -33,20 +33,20 @@ class Apart(Generic[Q, A]):
         return self._pool.submit(self._answer, questions, time.monotonic() + self._timeout_s)
 
     def _answer(self, questions: Sequence[Q], deadline: float) -> Sequence[A]:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
             raise Unavailable
-        return self._call(questions, left_s)
+        return self._call(questions, remaining_s)
 
 
 def create_front_end() -> "WSGIApplication":
     """The front end as gunicorn serves it, unjoined."""
     # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["Together"] = Apart
+    vars(front_end)["Batcher"] = Apart
     return front_end.create_app()
 
 
 def create_order() -> "WSGIApplication":
     """The order tier as gunicorn serves it, unjoined."""
-    vars(order)["Together"] = Apart
+    vars(order)["Batcher"] = Apart
     return order.create_app()

@@ -6,7 +6,7 @@ from bench.peers.flask_database import Order, Product, create_tables
 from bench.peers.server import Served, gunicorn
 from bench.peers.store_like import StoreLike
 from bench.peers.system import check_stock
-from tests.books import query
+from tests.support.books import query
 
 
 class FlaskOne(Served, StoreLike):

@@ -71,11 +71,13 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
         one = load(system.url, cell.requests(system), clients=cell.clients, seconds=seconds, pids=system.pids)
         await_rest(system)
         measured.setdefault((cell, system.name), []).append(one)
-        left_s = (time.monotonic() - began) / (done + 1) * (len(plan) - done - 1)
+        remaining_s = (time.monotonic() - began) / (done + 1) * (len(plan) - done - 1)
         what = f"round {round_number}  {cell.clients:>4} clients  {cell.kind:<5}  {cell.spread:<6}  {system.name:<14}"
         figures = f"{one.per_second:>8,.0f}/s  p99 {one.p99_ms:>8.2f} ms  {one.errors} errors, {one.others:.0%} others"
         print(
-            f"{done + 1:>4}/{len(plan)}  {what}  {figures}  ({left_s / 60:.1f} min left)", file=sys.stderr, flush=True
+            f"{done + 1:>4}/{len(plan)}  {what}  {figures}  ({remaining_s / 60:.1f} min left)",
+            file=sys.stderr,
+            flush=True,
         )
     return [Row(cell, name, loads) for (cell, name), loads in measured.items()]
 

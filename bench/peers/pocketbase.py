@@ -16,8 +16,8 @@ from typing import Any
 from bench.load import Request
 from bench.peers.server import Served, Server
 from bench.peers.system import PRICE, all_products, check_stock, first_stock, product_name
-from tests.books import query
-from tests.tiers import free_port
+from tests.support.books import query
+from tests.support.tiers import free_port
 
 BINARY = Path(sys.executable).with_name("pocketbase")
 EMAIL = "bench@example.com"

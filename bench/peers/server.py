@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.tiers import ROOT, free_port
+from tests.support.tiers import ROOT, free_port
 
 STARTS_WITHIN_S = 20.0
 ENDS_WITHIN_S = 15.0

@@ -5,7 +5,7 @@ from pathlib import Path
 from bench import seed
 from bench.peers.store_like import StoreLike
 from bench.peers.system import PRICE, all_products, first_stock, product_name
-from tests.tiers import NAMES, Tiers, products_file
+from tests.support.tiers import NAMES, Tiers, products_file
 
 
 class Store(StoreLike):

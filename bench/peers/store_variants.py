@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.peers.server import Server
 from bench.peers.store import Store
-from tests.tiers import NAMES
+from tests.support.tiers import NAMES
 
 
 class StoreVariant(Store):

@@ -13,8 +13,8 @@ from pathlib import Path
 from bench.program import RESULTS, run
 from bench.soak.measure import Soak
 from bench.soak.report import report
-from tests.store import Store
-from tests.tiers import products_file
+from tests.support.store import Store
+from tests.support.tiers import products_file
 
 
 def main() -> int:

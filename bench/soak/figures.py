@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from bench import plots
 from bench.soak.measure import Soak
 from bench.workers import MB
-from tests.tiers import NAMES
+from tests.support.tiers import NAMES
 
 
 def draw(soak: Soak) -> Figure:

@@ -13,10 +13,10 @@ import requests
 from bench.program import say
 from bench.seed import BrokenPromise
 from bench.workers import Holding, holding
-from tests.books import Books, assert_audit_is_clean
-from tests.shoppers import Shoppers, session
-from tests.store import Store
-from tests.tiers import NAMES, children
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.shoppers import Shoppers, session
+from tests.support.store import Store
+from tests.support.tiers import NAMES, children
 
 SHOPPERS = 8
 PAUSE_S = 0.1  # of a shopper between two requests, at most

@@ -10,8 +10,8 @@ from bench.program import RESULTS
 from bench.soak.figures import draw
 from bench.soak.measure import Soak
 from bench.workers import MB, allowed
-from tests.books import Books
-from tests.tiers import NAMES
+from tests.support.books import Books
+from tests.support.tiers import NAMES
 
 MOST_WAL_BYTES = 64 * MB
 # A figure of the last quarter, of the same in the second. Others use the machine too.

@@ -37,16 +37,16 @@ class Audit:
 
 
 def audit(
-    snapshots: Snapshots, checks: Sequence[Check] = ALL_CHECKS, watch: Callable[[str], None] = lambda _check: None
+    snapshots: Snapshots, checks: Sequence[Check] = ALL_CHECKS, on_progress: Callable[[str], None] = lambda _check: None
 ) -> Audit:
-    """Run the `checks`. `watch` hears the name of each check before it begins.
+    """Run the `checks`. `on_progress` hears the name of each check before it begins.
 
-    Raises apsw.BusyError and the errors in db.errors.TROUBLE: then nothing is known.
+    Raises apsw.BusyError and the errors in db.errors.DISK_ERRORS: then nothing is known.
     """
     found: list[Discrepancy] = []
     for check in checks:
         name = check.__module__.rpartition(".")[2]
-        watch(name)
+        on_progress(name)
         try:
             found.extend(check(snapshots))
         except (apsw.SQLError, apsw.CorruptError, TypeError) as error:

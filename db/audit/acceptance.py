@@ -12,10 +12,10 @@ from pathlib import Path
 
 import apsw
 
-from db.assortment import is_done
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.database import Database
+from db.product_admin import is_done
 from db.snapshots import CATALOG, Snapshots
 from domain.errors import Invalid
 
@@ -36,8 +36,8 @@ _SIGNED = "SELECT fingerprint, note, accepted_by, time FROM catalog.accepted_dis
 def signatures(snapshots: Snapshots) -> Mapping[str, tuple[str, str, str]]:
     """Note, user and time of each accepted fingerprint; none from a catalog that cannot tell."""
     try:
-        with snapshots.look(CATALOG) as connection:
-            rows = run(connection, _SIGNED, {})
+        with snapshots.snapshot(CATALOG) as connection:
+            rows = fetch_all(connection, _SIGNED, {})
     except (apsw.SQLError, apsw.CorruptError):
         return {}
     return {fingerprint: (note, by, time) for fingerprint, note, by, time in rows}
@@ -55,10 +55,10 @@ def accept(catalog: Path, found: Discrepancy, note: str, by: str, key: str) -> b
             raise Invalid("reconcile --apply repairs this discrepancy, so that it need not be accepted")
         if found.hides:
             raise Invalid("more may be wrong behind this discrepancy, so that it cannot be accepted")
-        if run(transaction, _OF_FINGERPRINT, {"fingerprint": found.fingerprint}):
+        if fetch_all(transaction, _OF_FINGERPRINT, {"fingerprint": found.fingerprint}):
             raise Invalid(f"the discrepancy {found.fingerprint} was accepted already")
         row = {"promise": found.promise, "subject": found.where, "finding": found.what}
-        run(transaction, _SIGN, row | {"fingerprint": found.fingerprint, "note": note, "by": by, "key": key})
+        fetch_all(transaction, _SIGN, row | {"fingerprint": found.fingerprint, "note": note, "by": by, "key": key})
         return True
 
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import apsw
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import add_fold, run
+from db.connection import add_fold, fetch_all
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots
 
 # (type, name): SQL
@@ -17,16 +17,16 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """The ids, `PRAGMA quick_check` and `foreign_key_check`, and the schema held against the migrations."""
     yield from _apart(snapshots)
     for file in FILES:
-        with snapshots.look(file) as connection:
-            pages = run(connection, _QUICK_CHECK[file], {})
+        with snapshots.snapshot(file) as connection:
+            pages = fetch_all(connection, _QUICK_CHECK[file], {})
         for (problem,) in pages:
             if problem != "ok":  # of a damaged page nobody knows what was on it; of a wrong row all can be read
                 yield Discrepancy("file", file.name, problem, hides=not problem.startswith("CHECK constraint failed"))
-        with snapshots.look(file) as connection:
-            orphans = run(connection, _FOREIGN_KEY_CHECK[file], {})
+        with snapshots.snapshot(file) as connection:
+            orphans = fetch_all(connection, _FOREIGN_KEY_CHECK[file], {})
         for table, row, parent, _ in orphans:
             yield Discrepancy("file", file.name, f"row {row} of {table} speaks of what is not in {parent}")
-        with snapshots.look(file) as connection:
+        with snapshots.snapshot(file) as connection:
             found = _schema(connection, file)
         yield from _differences(file, found)
 
@@ -36,8 +36,8 @@ _IDS = "SELECT log.store.id, catalog.store.id FROM log.store JOIN catalog.store"
 
 def _apart(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """A log that has not met its catalog yet has no id, and is anybody's."""
-    with snapshots.look(LOG, CATALOG) as connection:
-        ids = run(connection, _IDS, {})
+    with snapshots.snapshot(LOG, CATALOG) as connection:
+        ids = fetch_all(connection, _IDS, {})
     for of_log, of_catalog in ids:
         if of_log != of_catalog:
             what = f"is of store {of_log}, and {CATALOG.name} is of store {of_catalog}: one of the two is another's"
@@ -54,7 +54,7 @@ _SCHEMA = {
 
 
 def _schema(connection: apsw.Connection, file: File) -> Schema:
-    return {(kind, name): sql for kind, name, sql in run(connection, _SCHEMA[file], {})}
+    return {(kind, name): sql for kind, name, sql in fetch_all(connection, _SCHEMA[file], {})}
 
 
 def _differences(file: File, found: Schema) -> Iterator[Discrepancy]:
@@ -76,7 +76,7 @@ def _migrated(file: File) -> Schema:
         add_fold(connection)
         for script in file.scripts():
             connection.execute(script.read_text(encoding="utf-8")).fetchall()
-        return {(kind, name): sql for kind, name, sql in run(connection, _MIGRATED, {})}
+        return {(kind, name): sql for kind, name, sql in fetch_all(connection, _MIGRATED, {})}
 
 
 _MIGRATED = "SELECT type, name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.values import Buy
 
@@ -13,8 +13,8 @@ OVERDUE_S = 10.0
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """I6: buys in doubt drain. Their age is by the clock of the machine, as is the time that the log has of them."""
-    with snapshots.look(LOG, CATALOG) as connection:
-        overdue = run(connection, _OVERDUE, {"overdue_s": OVERDUE_S})
+    with snapshots.snapshot(LOG, CATALOG) as connection:
+        overdue = fetch_all(connection, _OVERDUE, {"overdue_s": OVERDUE_S})
     for key, product, quantity, age_s, taken_as, refusal in overdue:
         known = "has not heard of it" if taken_as is None and refusal is None else f"says {taken_as or refusal}"
         what = f"{quantity} {product} in doubt for {age_s:.0f} s; the catalog {known}"

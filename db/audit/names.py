@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, Snapshots
 from domain.values import fold
 
@@ -12,8 +12,8 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """Each product is found by a search for its name."""
     after = ""
     while True:
-        with snapshots.look(CATALOG) as connection:
-            names = run(connection, _NAMES, {"after": after, "limit": CHUNK})
+        with snapshots.snapshot(CATALOG) as connection:
+            names = fetch_all(connection, _NAMES, {"after": after, "limit": CHUNK})
         for name, folded in names:
             if folded != fold(str(name)):
                 yield Discrepancy("schema", name, f"is not found by a search, which compares {folded!r}")

@@ -4,25 +4,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, LOG, Snapshots
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """I4, and the other half of I3: what is ordered is sold."""
-    with snapshots.look(LOG) as connection:
-        twice = run(connection, _ORDERED_TWICE, {})
+    with snapshots.snapshot(LOG) as connection:
+        twice = fetch_all(connection, _ORDERED_TWICE, {})
     for key, times in twice:
         yield Discrepancy("I3", f"key {key}", f"is ordered {times} times")
     after = -1
     while True:
         # The log first: what is ordered at a moment was sold before.
-        with snapshots.look(LOG, CATALOG) as connection:
-            [(count, upto)] = run(connection, _CHUNK, {"after": after, "limit": CHUNK})
+        with snapshots.snapshot(LOG, CATALOG) as connection:
+            [(count, upto)] = fetch_all(connection, _CHUNK, {"after": after, "limit": CHUNK})
             chunk = {"after": after, "upto": after if upto is None else upto}
-            gaps = run(connection, _GAPS, chunk)
-            differing = run(connection, _NOT_AS_SOLD, chunk)
-            given = run(connection, _LAST_GIVEN, {})
+            gaps = fetch_all(connection, _GAPS, chunk)
+            differing = fetch_all(connection, _NOT_AS_SOLD, chunk)
+            given = fetch_all(connection, _LAST_GIVEN, {})
         yield from (_missing(first, last) for first, last in gaps)
         yield from (_not_as_sold(row) for row in differing)
         after = chunk["upto"]

@@ -4,26 +4,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, LOG, Snapshots
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """The part of I3 and I5 that a no is final. The catalog knows more of them, those of direct decrements."""
-    with snapshots.look(CATALOG) as connection:
-        sold = run(connection, _SOLD_AND_REFUSED, {})
+    with snapshots.snapshot(CATALOG) as connection:
+        sold = fetch_all(connection, _SOLD_AND_REFUSED, {})
     for key, taken_as in sold:
         yield Discrepancy("I3", f"key {key}", f"is both refused and {taken_as} at the catalog")
-    with snapshots.look(LOG) as connection:
-        ordered = run(connection, _ORDERED_AND_REFUSED, {})
+    with snapshots.snapshot(LOG) as connection:
+        ordered = fetch_all(connection, _ORDERED_AND_REFUSED, {})
     for key, number in ordered:
         yield Discrepancy("I3", f"key {key}", f"is both refused and order {number} in the log")
     after = ""
     while True:
         # The log first: what is refused in it was refused by the catalog before.
-        with snapshots.look(LOG, CATALOG) as connection:
-            [(count, upto)] = run(connection, _CHUNK, {"after": after, "limit": CHUNK})
-            differing = run(connection, _NOT_AS_REFUSED, {"after": after, "upto": upto})
+        with snapshots.snapshot(LOG, CATALOG) as connection:
+            [(count, upto)] = fetch_all(connection, _CHUNK, {"after": after, "limit": CHUNK})
+            differing = fetch_all(connection, _NOT_AS_REFUSED, {"after": after, "upto": upto})
         yield from (_not_as_refused(row) for row in differing)
         if count < CHUNK:
             break

@@ -4,27 +4,27 @@ from collections.abc import Iterator
 from typing import Any
 
 from db.audit.discrepancy import Discrepancy
-from db.connection import run
+from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, LOG, Snapshots
 from domain.values import Buy
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     """I1, I2, and one half of I3: what is sold is ordered."""
-    with snapshots.look(CATALOG) as connection:
-        twice = run(connection, _SOLD_TWICE, {})
+    with snapshots.snapshot(CATALOG) as connection:
+        twice = fetch_all(connection, _SOLD_TWICE, {})
     for key, times in twice:
         yield Discrepancy("I3", f"key {key}", f"stands {times} times in the ledger")
     balances: dict[str, int] = {}
     after = 0
     while True:
         # The catalog first: what it has sold at a moment was in the order log before, as an intent, and stays there.
-        with snapshots.look(CATALOG, LOG) as connection:
-            entries = run(connection, _ENTRIES, {"after": after, "limit": CHUNK})
+        with snapshots.snapshot(CATALOG, LOG) as connection:
+            entries = fetch_all(connection, _ENTRIES, {"after": after, "limit": CHUNK})
             upto = entries[-1][0] if entries else after
-            unordered = run(connection, _UNORDERED, {"after": after, "upto": upto})
+            unordered = fetch_all(connection, _UNORDERED, {"after": after, "upto": upto})
             # The last entries and the shelf must be of one moment.
-            products = run(connection, _PRODUCTS, {}) if len(entries) < CHUNK else None
+            products = fetch_all(connection, _PRODUCTS, {}) if len(entries) < CHUNK else None
         yield from _adds_up(after, entries, balances)
         yield from (_unordered(row) for row in unordered)
         if products is not None:

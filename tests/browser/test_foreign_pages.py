@@ -13,11 +13,11 @@ import pytest
 from playwright.sync_api import Page
 from werkzeug.wrappers import Request, Response
 
-from tests.answering import answering
-from tests.books import Books
 from tests.browser.chromium import STRANGER, browsing, show
-from tests.tiers import Tiers, free_port, running
-from tests.waiting import wait_until
+from tests.support.books import Books
+from tests.support.stub_server import stub_server
+from tests.support.tiers import Tiers, free_port, running
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def assert_refused(tiers: Tiers, before: Books, requests: set[str]) -> None:
     wait_until(
         "all requests of the page have come",
         lambda: requests <= answers(tiers).keys(),
-        within_s=30,
+        timeout_s=30,
         details=lambda: f"not come: {requests - answers(tiers).keys()}",
     )
     given = answers(tiers)
@@ -150,7 +150,7 @@ def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers,
     def lead_on(request: Request) -> Response:
         return Response(status=302, headers={"Location": buys + request.path})
 
-    with answering(lead_on) as port:
+    with stub_server(lead_on) as port:
         for number, way in WAYS.items():
             html = way.format(url=f"{buys}/{number}", on=f"http://{host}:{port}/{number}")
             show(page.context.new_page(), f"http://{host}:{free_port()}/", f"<body>{html}")
@@ -186,7 +186,7 @@ def test_the_front_ends_own_pages_buy(tiers: Tiers, page: Page) -> None:
     page.evaluate("() => document.forms[0].submit()")
     page.wait_for_url(shop + "/Tux/2")
     assert "order_number" in page.content()
-    wait_until("all three are bought", lambda: Books.read(tiers.data_dir).products["Tux"] == 80 - 6, within_s=30)
+    wait_until("all three are bought", lambda: Books.read(tiers.data_dir).products["Tux"] == 80 - 6, timeout_s=30)
 
 
 def test_what_a_user_types_is_answered(tiers: Tiers, page: Page) -> None:

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from tests.compose.test_compose import inspect
-from tests.tiers import ROOT, free_port
-from tests.waiting import wait_until
+from tests.support.tiers import ROOT, free_port
+from tests.support.waiting import wait_until
 
 TEXT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 

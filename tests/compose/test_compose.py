@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import pytest
 import requests
 
-from tests.tiers import NAMES, ROOT, free_port
+from tests.support.tiers import NAMES, ROOT, free_port
 
 BEHIND = ("catalog", "order")
 INITIAL_STOCK = {"Bird": 98, "Elephant": 87, "Tux": 80, "Whale": 94}
@@ -203,9 +203,9 @@ def test_down_and_up_keeps_stock_orders_and_refused_buys(store: Store) -> None:
 BOOKS = """
 set -e
 ln -s /catalog/catalog.db /order/order.db /tmp
-DATA_DIR=/tmp python -m db audit >&2
-DATA_DIR=/tmp python -m db backup /tmp/copy >&2
-DATA_DIR=/tmp/copy python -m db status --json
+DATA_DIR=/tmp python -m admin audit >&2
+DATA_DIR=/tmp python -m admin backup /tmp/copy >&2
+DATA_DIR=/tmp/copy python -m admin status --json
 """
 
 
@@ -228,7 +228,7 @@ def test_the_books_are_audited_and_copied_beside_the_store(store: Store) -> None
 BACKUP = """
 set -e
 ln -s /catalog/catalog.db /order/order.db /tmp
-DATA_DIR=/tmp python -m db backup /data
+DATA_DIR=/tmp python -m admin backup /data
 """
 
 
@@ -241,7 +241,7 @@ def test_lost_volumes_are_restored_one_by_one(store: Store) -> None:
         output_of("docker", "run", "--rm", *volumes, store.name, "sh", "-c", BACKUP)
         store.compose("down", "--volumes")
         for tier in BEHIND:
-            command = ["python", "-m", "db", "restore", "/backup", "--only", f"{tier}.db"]
+            command = ["python", "-m", "admin", "restore", "/backup", "--only", f"{tier}.db"]
             store.compose("run", "--rm", "--no-deps", f"--volume={backup}:/backup:ro", tier, *command)
         store.up()
         assert_nothing_is_lost(store)

@@ -10,7 +10,7 @@ import pytest
 from bench import memory
 from bench.test_latency import draw, table
 from bench.workers import MB
-from tests.tiers import ROOT, clean_environment
+from tests.support.tiers import ROOT, clean_environment
 
 
 @pytest.fixture

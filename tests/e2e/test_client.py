@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from tests.answering import answering
-from tests.books import Books
-from tests.tiers import ROOT, Tiers, products_file, running
-from tests.waiting import wait_until
+from tests.support.books import Books
+from tests.support.stub_server import stub_server
+from tests.support.tiers import ROOT, Tiers, products_file, running
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_ctrl_c_prints_what_was_done(tiers: Tiers) -> None:
         asked.append(request.path)
         return Response('{"data": {"name": "Tux", "price": 25.99, "quantity": 3}}', content_type="application/json")
 
-    with answering(answer) as port:
+    with stub_server(answer) as port:
         process = subprocess.Popen(
             [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", "--count", "1000000", "--clients", "3"],
             cwd=ROOT,
@@ -192,7 +192,7 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
     "arguments", ["--mode 1 --p 1", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1"]
 )
 def test_another_server_is_one_line(tiers: Tiers, arguments: str) -> None:
-    with answering(lambda _request: Response("<h1>hello</h1>")) as port:
+    with stub_server(lambda _request: Response("<h1>hello</h1>")) as port:
         ended = client(tiers, *arguments.split(), FRONT=f"127.0.0.1:{port}")
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
@@ -252,7 +252,7 @@ def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, form: list[st
     ids=["busy", "proxy", "elsewhere"],
 )
 def test_what_answers_and_does_not_serve_is_named(tiers: Tiers, status: int, body: str, line: str) -> None:
-    with answering(lambda _request: Response(body, status)) as port:
+    with stub_server(lambda _request: Response(body, status)) as port:
         address = f"127.0.0.1:{port}"
         ended = client(tiers, "--mode", "3", "--product", "Tux", "--quantity", "1", "--json", FRONT=address)
     assert (ended.returncode, ended.stderr) == (1, line.format(url=f"http://{address}"))
@@ -268,7 +268,7 @@ def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
         keys.append(key)
         return Response('{"data": {"order_number": "0"}}', status)
 
-    with answering(busy_at_first) as port:
+    with stub_server(busy_at_first) as port:
         arguments = ["--mode", "3", "--product", "Tux", "--quantity", "1", "--count", "2", "--json"]
         kinds = result(client(tiers, *arguments, FRONT=f"127.0.0.1:{port}"))
     assert kinds["buy"]["outcomes"] == {"bought": 2}

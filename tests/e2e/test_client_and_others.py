@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from tests.answering import answering
-from tests.tiers import ROOT, clean_environment
+from tests.support.stub_server import stub_server
+from tests.support.tiers import ROOT, clean_environment
 
-CERTIFICATE = Path(__file__).parents[1] / "certificates" / "localhost.pem"
+CERTIFICATE = Path(__file__).parents[1] / "support" / "certificates" / "localhost.pem"
 BUY = ["--mode", "3", "--product", "Tux", "--quantity", "1"]
 QUERY = ["--mode", "2", "--product", "Tux"]
 TUX = '{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
@@ -68,7 +68,7 @@ def test_no_redirect_is_followed(status: int, arguments: list[str]) -> None:
         seen.append(request.path)
         return Response("", status, {"Location": "https://127.0.0.1/elsewhere"})
 
-    with answering(redirect) as port:
+    with stub_server(redirect) as port:
         ended = client(f"127.0.0.1:{port}", *arguments)
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
@@ -78,7 +78,7 @@ def test_no_redirect_is_followed(status: int, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(("status", "form"), [(404, []), (404, ["--json"]), (503, ["--json"])])
 def test_a_message_is_text_that_does_nothing(status: int, form: list[str]) -> None:
-    with answering(lambda _request: error(status, HOSTILE)) as port:
+    with stub_server(lambda _request: error(status, HOSTILE)) as port:
         ended = client(f"127.0.0.1:{port}", *BUY, *form)
     assert ended.returncode == 1
     assert HARMLESS in ended.stderr and "Traceback" not in ended.stderr
@@ -89,13 +89,13 @@ def test_a_message_is_text_that_does_nothing(status: int, form: list[str]) -> No
 
 def test_a_buy_that_is_put_off_has_no_advice_that_nobody_can_follow() -> None:
     put_off = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
-    with answering(lambda request: put_off) as port:
+    with stub_server(lambda request: put_off) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)
     assert (ended.returncode, ended.stderr) == (1, "client: Tux: put off, for too many buys were refused lately\n")
 
 
 def test_a_long_message_is_cut(tmp_path: Path) -> None:
-    with answering(lambda _request: error(404, "x" * 100_000)) as port:
+    with stub_server(lambda _request: error(404, "x" * 100_000)) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)
     assert len(ended.stderr) < 500
 
@@ -106,7 +106,7 @@ def test_a_products_name_is_text_too() -> None:
     def shop(request: Request) -> Response:
         return Response(json.dumps({"data": listed, "next": None}) if request.path == "/products" else TUX)
 
-    with answering(shop) as port:
+    with stub_server(shop) as port:
         ended = client(f"127.0.0.1:{port}", answers="2\nTux\n1\n", PYTHONIOENCODING="utf-8")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "  [b] \\u202exuT: 1.50, 2 in stock\n" in ended.stdout
@@ -127,7 +127,7 @@ def test_a_products_name_is_text_too() -> None:
     ids=range(8),
 )
 def test_an_answer_of_another_shape_is_one_line(body: str) -> None:
-    with answering(lambda _request: Response(body)) as port:
+    with stub_server(lambda _request: Response(body)) as port:
         for arguments in (QUERY, BUY):
             ended = client(f"127.0.0.1:{port}", *arguments)
             assert (ended.returncode, ended.stderr) == (
@@ -137,7 +137,7 @@ def test_an_answer_of_another_shape_is_one_line(body: str) -> None:
 
 
 def test_a_store_behind_a_tls_proxy_is_reached_and_its_certificate_verified() -> None:
-    with answering(lambda _request: Response(TUX), CERTIFICATE) as port:
+    with stub_server(lambda _request: Response(TUX), CERTIFICATE) as port:
         trusted = client(f"https://127.0.0.1:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
         unknown = client(f"https://localhost:{port}", *QUERY)
     assert (trusted.returncode, trusted.stderr) == (0, "")
@@ -148,7 +148,7 @@ def test_a_store_behind_a_tls_proxy_is_reached_and_its_certificate_verified() ->
 
 
 def test_the_certificate_must_be_of_the_host() -> None:
-    with answering(lambda _request: Response(TUX), CERTIFICATE) as port:
+    with stub_server(lambda _request: Response(TUX), CERTIFICATE) as port:
         ended = client(f"https://127.0.0.2:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
     assert ended.returncode == 1
 
@@ -163,7 +163,7 @@ def test_the_price_paid_is_asked_for_with_the_buys_key() -> None:
             return Response('{"data": {"order_number": "7"}}')
         return Response('{"data": {"price": 1.25}}') if key in keys else error(404, "order not found")
 
-    with answering(shop) as port:
+    with stub_server(shop) as port:
         ended = client(f"127.0.0.1:{port}", "--mode", "3", "--product", "Tux", "--quantity", "2")
     assert ended.returncode == 0
     assert ended.stdout.startswith("Order 7: 2 Tux at 1.25, 2.50 in all\n")
@@ -174,7 +174,7 @@ def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
     def shop(request: Request) -> Response:
         return Response('{"data": {"order_number": "7"}}') if request.method == "POST" else answer
 
-    with answering(shop) as port:
+    with stub_server(shop) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("Order 7: 1 Tux\n")
@@ -182,7 +182,7 @@ def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
 
 def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
     listed = Response('{"data": [], "next": null}')
-    with answering(lambda request: listed if request.path == "/products" else Response(TUX)) as port:
+    with stub_server(lambda request: listed if request.path == "/products" else Response(TUX)) as port:
         ended = subprocess.run(
             [sys.executable, "-m", "client"],
             cwd=ROOT,
@@ -198,7 +198,7 @@ def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80])
 def test_no_terminal_is_too_narrow_for_the_figures(columns: int) -> None:
-    with answering(lambda _request: error(404, "no such product in the whole wide world")) as port:
+    with stub_server(lambda _request: error(404, "no such product in the whole wide world")) as port:
         shown = on_terminal(f"127.0.0.1:{port}", columns, *QUERY, "--count", "3")
     assert "\u2026" not in shown
     assert max(len(line) for line in shown.splitlines()) <= columns
@@ -209,6 +209,6 @@ def test_no_terminal_is_too_narrow_for_the_figures(columns: int) -> None:
 
 @pytest.mark.parametrize("columns", ["20", "40"])
 def test_in_a_pipe_a_row_is_one_line(columns: str) -> None:
-    with answering(lambda _request: error(404, "no such product in the whole wide world")) as port:
+    with stub_server(lambda _request: error(404, "no such product in the whole wide world")) as port:
         ended = client(f"127.0.0.1:{port}", *QUERY, "--count", "3", COLUMNS=columns)
     assert re.search(r"^│ query +│ +3 │ 3 no such product in the whole wide world │", ended.stdout, re.MULTILINE)

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from tests.books import Books, query
 from tests.exchanges import EXCHANGES, Exchange
-from tests.tiers import ROOT, Tiers, clean_environment, free_port, products_file, running
+from tests.support.books import Books, query
+from tests.support.tiers import ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import requests
 
 from db.pairing import store_id
 from db.snapshots import CATALOG, LOG
-from tests.books import Books, query
-from tests.older import ORDERED_ONE, SOLD_ONE, older
-from tests.tiers import ROOT, STARTS_WITHIN_S, Tiers, running
-from tests.waiting import wait_until
+from tests.support.books import Books, query
+from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
+from tests.support.tiers import ROOT, STARTS_WITHIN_S, Tiers, running
+from tests.support.waiting import wait_until
 
 FILES = {"catalog": "catalog.db", "order": "order.db"}
 
@@ -44,7 +44,7 @@ def refusal(data_dir: Path, tier: str) -> str:
 
 def assert_one_line(line: str, *words: str) -> None:
     assert line.count("\n") == 1
-    for word in (*words, "python -m db", "restore"):
+    for word in (*words, "python -m admin", "restore"):
         assert word in line
 
 
@@ -70,7 +70,7 @@ def test_another_stores_half_is_refused_by_both_tiers(tmp_path: Path) -> None:
             assert buy(tiers, "k").status_code == 200
     shutil.copy(tmp_path / "a" / "order.db", tmp_path / "b" / "order.db")
     for tier in FILES:
-        assert_one_line(refusal(tmp_path / "b", tier), "order.db", "is of store", "python -m db audit")
+        assert_one_line(refusal(tmp_path / "b", tier), "order.db", "is of store", "python -m admin audit")
 
 
 @pytest.mark.parametrize("old", ["catalog", "order"])
@@ -78,7 +78,7 @@ def test_an_older_half_is_refused(tmp_path: Path, old: str) -> None:
     data = tmp_path / "data"
     with running(data) as tiers:
         assert buy(tiers, "k0").status_code == 200
-        copy = [sys.executable, "-m", "db", "backup", str(tmp_path / "copy")]
+        copy = [sys.executable, "-m", "admin", "backup", str(tmp_path / "copy")]
         subprocess.run(copy, cwd=ROOT, env=tiers.environment, check=True)
         assert buy(tiers, "k1").status_code == 200
     shutil.copy(tmp_path / "copy" / FILES[old], data / FILES[old])
@@ -161,7 +161,7 @@ def test_nothing_is_bought_from_another_catalog_until_the_right_one_is_back(tmp_
         finally:
             other.stop()
         catalog.start("catalog")
-        wait_until("buys go on", lambda: buy(order, "k2").status_code == 200, within_s=10)
+        wait_until("buys go on", lambda: buy(order, "k2").status_code == 200, timeout_s=10)
         books = wait_until_at_rest(tmp_path)
         assert [key for _, key, *_ in books.orders][:2] == ["k0", "k1"]
         assert order.log.read_text().count("is the one of this order log again") == 1
@@ -170,7 +170,7 @@ def test_nothing_is_bought_from_another_catalog_until_the_right_one_is_back(tmp_
 def wait_until_at_rest(tmp_path: Path) -> Books:
     """The books of the two folders."""
     log = tmp_path / "order" / "order.db"
-    wait_until("none is in doubt", lambda: not query(log, "SELECT 1 FROM intents"), within_s=10)
+    wait_until("none is in doubt", lambda: not query(log, "SELECT 1 FROM intents"), timeout_s=10)
     (tmp_path / "both").mkdir()
     for name in FILES:
         query(tmp_path / name / FILES[name], f"VACUUM INTO '{tmp_path / 'both' / FILES[name]}'")

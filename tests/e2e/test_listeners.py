@@ -13,9 +13,9 @@ import pytest
 import requests
 
 from conf.settings import TIERS
-from tests.books import Books, query
-from tests.tiers import ROOT, Tiers, clean_environment, free_port, running
-from tests.waiting import wait_until
+from tests.support.books import Books, query
+from tests.support.tiers import ROOT, Tiers, clean_environment, free_port, running
+from tests.support.waiting import wait_until
 
 SECRET = "secret--" * 4
 GUNICORN = f"exec {sys.executable} -m gunicorn -c conf"
@@ -179,5 +179,5 @@ def reload(tiers: Tiers, name: str) -> None:
         now = tiers.workers(name)
         return len(now) == 1 and now != before
 
-    wait_until(f"{name} has another worker", is_done, within_s=20, details=tiers.log.read_text)
+    wait_until(f"{name} has another worker", is_done, timeout_s=20, details=tiers.log.read_text)
     tiers.wait_until_it_answers(name)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.answering import answering
-from tests.store import Store
-from tests.tiers import NAMES, ROOT, Tiers, clean_environment
+from tests.support.store import Store
+from tests.support.stub_server import stub_server
+from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment
 
 
 @pytest.mark.parametrize("name", ["100% %(x)s", "%"])
@@ -40,7 +40,7 @@ def test_a_health_check_needs_the_address_of_its_tier_alone(tmp_path: Path, name
 
 def test_a_health_check_passes_nothing_on_that_speaks_to_a_terminal(tmp_path: Path) -> None:
     hostile = json.dumps({"error": {"code": 503, "message": "\x1b]0;owned\x07"}})
-    with answering(lambda _request: Response(hostile, 503)) as port:
+    with stub_server(lambda _request: Response(hostile, 503)) as port:
         ended = subprocess.run(
             [sys.executable, "-m", "conf.health", "catalog"],
             cwd=ROOT,

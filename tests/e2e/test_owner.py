@@ -10,10 +10,10 @@ import apsw
 import pytest
 import requests
 
-from db.program import main
-from tests.books import Books
-from tests.shoppers import Shoppers, session
-from tests.tiers import ROOT, products_file, running
+from admin.program import main
+from tests.support.books import Books
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import ROOT, products_file, running
 
 
 def owner(*arguments: str) -> None:
@@ -41,7 +41,7 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         assert ask(shop, "POST", f"{url}/Cat/2", "third") == (200, {"order_number": "1"})
         orders = [ask(shop, "GET", f"{url}/orders/{number}", key) for number, key in enumerate(("first", "third"))]
         assert [order["price"] for _, order in orders] == [12.5, 13]
-        with pytest.raises(apsw.ConstraintError, match="use python -m db restock, writeoff or correct"):
+        with pytest.raises(apsw.ConstraintError, match="use python -m admin restock, writeoff or correct"):
             apsw.Connection(str(tmp_path / "data" / "catalog.db")).execute("UPDATE products SET quantity = 1")
         owner("correct", "Cat", "2", "--note", "one is broken", "--key", "e")
         assert ask(shop, "GET", f"{url}/products/Cat")[1]["quantity"] == 2
@@ -54,7 +54,7 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
         owner("audit")
         with open("/dev/full", "w") as full:
             ended = subprocess.run(
-                [sys.executable, "-m", "db", "status"],
+                [sys.executable, "-m", "admin", "status"],
                 cwd=ROOT,
                 env=tiers.environment,
                 stdout=full,

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from domain.values import MAX_NAME_CHARACTERS
-from tests.books import Books
-from tests.tiers import Tiers, products_file, running
+from tests.support.books import Books
+from tests.support.tiers import Tiers, products_file, running
 
 # Of names that take a page to its largest.
 PRODUCTS = sorted(f"{number:04d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427") for number in range(1_500))

@@ -11,11 +11,11 @@ import requests
 
 from conf.addresses import Address
 from conf.health import is_healthy
-from tests.books import Books, assert_audit_is_clean
 from tests.exchanges import EXCHANGES, Exchange
-from tests.plain_server import SERVERS
-from tests.tiers import NAMES, ROOT, Tiers
-from tests.waiting import wait_until
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.plain_server import SERVERS
+from tests.support.tiers import NAMES, ROOT, Tiers
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=list(SERVERS))
@@ -25,7 +25,7 @@ def tiers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with tiers.log.open("wb") as log:
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.plain_server", request.param, name],
+                [sys.executable, "-m", "tests.support.plain_server", request.param, name],
                 cwd=ROOT,
                 env=tiers.environment,
                 stdout=log,

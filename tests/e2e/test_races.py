@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.books import Books
-from tests.shoppers import Shoppers
-from tests.tiers import products_file, running
+from tests.support.books import Books
+from tests.support.shoppers import Shoppers
+from tests.support.tiers import products_file, running
 
 CLIENTS = 64
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.tiers import NAMES, ROOT, Tiers, running
-from tests.waiting import wait_until
+from tests.support.tiers import NAMES, ROOT, Tiers, running
+from tests.support.waiting import wait_until
 
 TIMEOUT_S = 10.0
 
@@ -33,14 +33,14 @@ def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: P
         assert [ready(tiers, name) for name in NAMES] == [(200, "")] * 3
         assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=TIMEOUT_S).status_code == 200
         tiers.stop("catalog")
-        wait_until("the order tier misses the catalog", lambda: ready(tiers, "order")[0] == 503, within_s=20)
+        wait_until("the order tier misses the catalog", lambda: ready(tiers, "order")[0] == 503, timeout_s=20)
         assert ready(tiers, "order") == (503, "not ready: catalog: does not answer")
 
         def front_end_misses_both() -> bool:
             status, why = ready(tiers, "front_end")
             return status == 503 and "catalog: does not answer" in why and "order tier: not ready" in why
 
-        wait_until("the front end misses both", front_end_misses_both, within_s=20)
+        wait_until("the front end misses both", front_end_misses_both, timeout_s=20)
         for name in ("front_end", "order"):
             assert requests.get(f"{tiers.url(name)}/health", timeout=TIMEOUT_S).status_code == 200, "it lives"
             assert program(tiers, name).returncode == 0
@@ -50,7 +50,7 @@ def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: P
         assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=20).status_code == 503
         tiers.start("catalog")
         wait_until(
-            "all are ready again", lambda: [ready(tiers, name) for name in NAMES] == [(200, "")] * 3, within_s=20
+            "all are ready again", lambda: [ready(tiers, name) for name in NAMES] == [(200, "")] * 3, timeout_s=20
         )
         assert program(tiers, "--ready", "front_end").returncode == 0
         lines = [line for line in tiers.log.read_text().splitlines() if "the catalog at" in line]

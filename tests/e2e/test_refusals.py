@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from domain.refusals import BURST_S
-from tests.books import Books
-from tests.history import assert_told
-from tests.shoppers import Shoppers, session
-from tests.tiers import Tiers, products_file, running
+from tests.support.books import Books
+from tests.support.history import assert_told
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import Tiers, products_file, running
 
 FLOOD = 1_500
 PER_S = 1

@@ -13,10 +13,10 @@ import pytest
 import requests
 
 from conf.addresses import Address, reached_at
-from tests.shoppers import session
-from tests.store import Store
-from tests.tiers import NAMES, ROOT, children, free_port
-from tests.waiting import wait_until
+from tests.support.shoppers import session
+from tests.support.store import Store
+from tests.support.tiers import NAMES, ROOT, children, free_port
+from tests.support.waiting import wait_until
 
 
 def wait_until_gone(pids: list[int]) -> None:

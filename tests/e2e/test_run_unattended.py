@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from tests.e2e.test_run import wait_until_gone
-from tests.store import Store, command_of
-from tests.tiers import NAMES, ROOT, children
-from tests.waiting import wait_until
+from tests.support.store import Store, command_of
+from tests.support.tiers import NAMES, ROOT, children
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("victim", ["conf.run", "supervisord"])
@@ -49,7 +49,7 @@ def test_the_store_runs_whatever_becomes_of_its_output(tmp_path: Path, redirect:
         assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json()["data"] == {"order_number": "0"}
         [conf_run] = [pid for pid in descendants(process.pid) if command_of(pid).endswith("-m\0conf.run\0")]
         os.kill(conf_run, signal.SIGTERM)
-        wait_until("all have ended", lambda: not descendants(process.pid), within_s=30)
+        wait_until("all have ended", lambda: not descendants(process.pid), timeout_s=30)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import requests
 from conf.addresses import Address
 from conf.health import is_healthy
 from conf.settings import TIERS
-from tests.books import Books, query
 from tests.e2e.test_run import run
 from tests.e2e.test_starting import start_badly
-from tests.store import Store
-from tests.tiers import Tiers, free_port, running
+from tests.support.books import Books, query
+from tests.support.store import Store
+from tests.support.tiers import Tiers, free_port, running
 
 NEW, OLD, WRONG = "new-" * 8, "old-" * 8, "bad-" * 8
 BEHIND = ("catalog", "order")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books
-from tests.tiers import Tiers, running
+from tests.support.books import Books
+from tests.support.tiers import Tiers, running
 
 COUNT = "SELECT count(*) FROM order_log"
 # The standard library's SQLite, which Datasette uses, is older than the store's: in a process of its own.

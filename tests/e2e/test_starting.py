@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import requests
 
+from admin.program import main
 from conf.settings import TIERS
-from db.program import main
-from tests.books import Books, query
-from tests.constants import PATIENT, gunicorn_files
-from tests.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
+from tests.support.books import Books, query
+from tests.support.constants import PATIENT, gunicorn_files
+from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(NAMES)), ids="-".join)
@@ -97,7 +97,7 @@ def test_a_file_without_products_is_an_empty_shop_and_a_warning(
     products = tmp_path / "products.txt"
     products.write_text("# the owner adds them\n")
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    warning = f"{products} (PRODUCTS) has no product, so the shop is empty: python -m db add adds some"
+    warning = f"{products} (PRODUCTS) has no product, so the shop is empty: python -m admin add adds some"
     with running(tmp_path / "data", PRODUCTS=str(products)) as tiers:
         url = tiers.url("front_end") + "/products"
         assert requests.get(url, timeout=10).json() == {"data": [], "next": None}

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books, query
-from tests.release import Release
-from tests.shoppers import Shoppers, session
-from tests.store import Store, command_of
-from tests.tiers import NAMES, Tiers, children
-from tests.waiting import wait_until
+from tests.support.books import Books, query
+from tests.support.release import Release
+from tests.support.shoppers import Shoppers, session
+from tests.support.store import Store, command_of
+from tests.support.tiers import NAMES, Tiers, children
+from tests.support.waiting import wait_until
 
 # The tiers behind first: a new tier may ask one behind it for what only a new one knows.
 ORDER_OF_UPGRADE = ("catalog", "order", "front_end")

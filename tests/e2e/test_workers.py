@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books, assert_audit_is_clean
 from tests.e2e.test_listeners import GUNICORN, start
 from tests.exchanges import EXCHANGES
-from tests.shoppers import Shoppers, session
-from tests.tiers import NAMES, Tiers, products_file
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import NAMES, Tiers, products_file
 
 needs_gevent = pytest.mark.skipif(importlib.util.find_spec("gevent") is None, reason="needs gevent")
 SHOPPERS = 64

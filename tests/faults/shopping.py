@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 
-from tests.books import Books, assert_audit_is_clean
-from tests.shoppers import Shoppers, session
-from tests.tiers import Tiers
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import Tiers
 
 CLIENTS = 8
 # Between an answer and the next buy of a shopper. A crowd without pauses would tell no more, and write a longer log.

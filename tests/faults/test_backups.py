@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from admin.program import main
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.program import main
 from domain.checkout import Checkout
-from tests.books import Books
-from tests.shoppers import Shoppers, session
-from tests.tiers import ROOT, Tiers, products_file, running
+from tests.support.books import Books
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import ROOT, Tiers, products_file, running
 
 BACKUPS = 20
 CLIENTS = 12
@@ -101,7 +101,7 @@ def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
     """A backup by the program, in a process of its own, as an owner makes it."""
     answered = frozenset(shoppers.answered)
     backup = subprocess.run(
-        [sys.executable, "-m", "db", "backup", str(folder)],
+        [sys.executable, "-m", "admin", "backup", str(folder)],
         cwd=ROOT,
         env=tiers.environment,
         capture_output=True,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.books import query
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
-from tests.tiers import NAMES, Tiers, products_file, running
+from tests.support.books import query
+from tests.support.tiers import NAMES, Tiers, products_file, running
 
 SOURCE = Path(__file__).with_name("jumping_clock.c")
 BETWEEN_JUMPS_S = 1.0

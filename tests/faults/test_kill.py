@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from tests.books import Books, assert_audit_is_clean
-from tests.constants import PATIENT
-from tests.shoppers import Shoppers
-from tests.store import Store
-from tests.tiers import products_file
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.constants import PATIENT
+from tests.support.shoppers import Shoppers
+from tests.support.store import Store
+from tests.support.tiers import products_file
 
 CLIENTS = 16
 BUYS = 2_000
@@ -46,7 +46,7 @@ def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -
 
 
 def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, int]], tiers: tuple[str, ...]) -> None:
-    """Place all buys, and meanwhile kill a worker of each tier, then each master, at even steps of the way."""
+    """OpenFile all buys, and meanwhile kill a worker of each tier, then each master, at even steps of the way."""
     victims = [(tier, victim) for victim in ("worker", "master") for tier in tiers]
     answered = 0
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
-from tests.tiers import products_file, running
-from tests.waiting import wait_until
+from tests.support.tiers import products_file, running
+from tests.support.waiting import wait_until
 
 SQLITE3 = shutil.which("sqlite3")
 # apsw's shell understands the same.

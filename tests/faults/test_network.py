@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.books import Books, assert_audit_is_clean
 from tests.faults.proxy import BAD_NETWORK, Proxy
-from tests.shoppers import Shoppers, session
-from tests.tiers import NAMES, Tiers, products_file
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.shoppers import Shoppers, session
+from tests.support.tiers import NAMES, Tiers, products_file
 
 CLIENTS = 16
 PATIENCE_S = 120.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.tiers import ROOT, Tiers, running
+from tests.support.tiers import ROOT, Tiers, running
 
 SOURCE = Path(__file__).with_name("odd_file_system.c")
 
@@ -27,7 +27,7 @@ def preloaded(tmp_path: Path) -> dict[str, str]:
 def test_folders_that_cannot_be_synced_are_passed_over(tmp_path: Path, preloaded: dict[str, str]) -> None:
     with running(tmp_path / "data", NO_FOLDER_SYNC="1", **preloaded) as tiers:
         assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
-        backup = [sys.executable, "-m", "db", "backup", str(tmp_path / "backup")]
+        backup = [sys.executable, "-m", "admin", "backup", str(tmp_path / "backup")]
         assert subprocess.run(backup, cwd=ROOT, env=tiers.environment, check=False).returncode == 0
 
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import pytest
 import requests
 
-from tests.tiers import Tiers
-from tests.waiting import wait_until
+from tests.support.tiers import Tiers
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

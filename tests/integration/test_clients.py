@@ -7,7 +7,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
-from tests.answering import says, tier
+from tests.support.stub_server import says, tier
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.wire import MAX_PAGE_BYTES
 

@@ -1,6 +1,7 @@
 """Requests that reach a tier in pieces, behind empty lines, with others behind them: each gets its own answer.
 
-tests/unit/http/test_cuts.py tries every cut at the parser; here are those that a fault was found with, over a socket.
+tests/unit/server/http/test_cuts.py tries every cut at the parser. This file sends, over a socket, the cuts that once
+found a fault.
 """
 
 import json
@@ -10,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.hostile import CORPUS, Hostile
-from tests.tiers import Tiers, products_file
+from tests.support.hostile_requests import CORPUS, Hostile
+from tests.support.tiers import Tiers, products_file
 
 NAMES = ("Bird", "Tux", "Whale")
 BIRD, TUX, WHALE = (b"GET /products/%s HTTP/1.1\r\nHost: a\r\n\r\n" % name.encode() for name in NAMES)

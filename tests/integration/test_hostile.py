@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books
-from tests.hostile import CORPUS, SMUGGLED, Hostile
-from tests.tiers import NAMES, Tiers, running
+from tests.support.books import Books
+from tests.support.hostile_requests import CORPUS, SMUGGLED, Hostile
+from tests.support.tiers import NAMES, Tiers, running
 
 ANSWERS_WITHIN_S = 45.0
 

@@ -13,9 +13,9 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.answering import answering
-from tests.books import Books
-from tests.steps import begin
+from tests.support.books import Books
+from tests.support.steps import begin
+from tests.support.stub_server import stub_server
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.recovery import Recovery
@@ -33,7 +33,7 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
         return Response.from_app(app, request.environ, buffered=True)
 
     with (
-        answering(answer) as port,
+        stub_server(answer) as port,
         closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=10.0)) as client,
     ):
         yield Checkout(orders, HttpCatalog(client))
@@ -53,7 +53,7 @@ def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(
 
 
 def test_it_keeps_no_other_buy_of_its_batch_from_its_answer(checkout: Checkout, orders: OrderStore) -> None:
-    answers = checkout.place_all([Buy("a", "Tux", 1), UNREADABLE, Buy("b", "Nix", 1)], within_s=10.0)
+    answers = checkout.place_all([Buy("a", "Tux", 1), UNREADABLE, Buy("b", "Nix", 1)], timeout_s=10.0)
     assert answers[0] == 0
     assert [type(answer).__name__ for answer in answers[1:]] == ["Unavailable", "ProductNotFound"]
     assert orders.intents(10) == [UNREADABLE]

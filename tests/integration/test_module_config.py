@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.tiers import Tiers
+from tests.support.tiers import Tiers
 
 
 def test_a_tier_starts_from_a_module_too(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import signal
 import socket
 from pathlib import Path
 
-from tests.constants import gunicorn_files
 from tests.integration.test_worker import connect, sqlite_lock, wait_until_it_waits_for_the_lock
-from tests.tiers import Tiers
-from tests.waiting import wait_until
+from tests.support.constants import gunicorn_files
+from tests.support.tiers import Tiers
+from tests.support.waiting import wait_until
 
 
 def is_free(port: int) -> bool:

@@ -16,8 +16,8 @@ import requests
 
 from conf.addresses import Address
 from conf.health import is_healthy
-from tests.tiers import NAMES, ROOT, Tiers, children
-from tests.waiting import wait_until
+from tests.support.tiers import NAMES, ROOT, Tiers, children
+from tests.support.waiting import wait_until
 
 # Each is a kind of its own, and some would be colours or lines of their own.
 MALFORMED = (
@@ -48,7 +48,7 @@ def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **s
         start_new_session=True,
     )
     try:
-        wait_until(f"{tier} answers", lambda: is_healthy(Address("127.0.0.1", tiers.ports[tier])), within_s=30)
+        wait_until(f"{tier} answers", lambda: is_healthy(Address("127.0.0.1", tiers.ports[tier])), timeout_s=30)
         yield tiers
     finally:
         with suppress(ProcessLookupError):

@@ -17,7 +17,7 @@ from gunicorn.sock import create_sockets
 from server.connection import State
 from server.scoreboard import scoreboard_of_this_tier
 from server.worker import REQUEST_TIMEOUT_S, StoreWorker
-from tests.waiting import wait_until
+from tests.support.waiting import wait_until
 from wsgi_apps.reply import Awaited
 
 

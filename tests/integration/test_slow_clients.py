@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.books import Books
-from tests.constants import gunicorn_files
 from tests.integration.test_worker import sqlite_lock
-from tests.shoppers import Shoppers
-from tests.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
+from tests.support.books import Books
+from tests.support.constants import gunicorn_files
+from tests.support.shoppers import Shoppers
+from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
 
 SLOW = 200
 SILENT = 1_200

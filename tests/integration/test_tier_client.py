@@ -18,9 +18,9 @@ from conf.addresses import Address
 from conf.secret import Secrets
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Sold
-from tests.answering import patient, says, tier
 from tests.integration.test_clients import BUY, PAGE
-from tests.tiers import free_port
+from tests.support.stub_server import patient, says, tier
+from tests.support.tiers import free_port
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.retries import LONGEST_RETRY_AFTER_S

@@ -13,7 +13,7 @@ import pytest
 
 from conf.addresses import Address
 from conf.secret import Secrets
-from db import trouble
+from db import outages
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import OutOfStock, Unavailable
@@ -236,8 +236,8 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 @pytest.fixture
 def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trouble is told once in a while only, and a test may get the port of the one before."""
-    monkeypatch.setattr(trouble, "_told_at", {})
-    monkeypatch.setattr(trouble, "_active", {})
+    monkeypatch.setattr(outages, "_told_at", {})
+    monkeypatch.setattr(outages, "_active", {})
 
 
 @pytest.mark.usefixtures("fresh_log")

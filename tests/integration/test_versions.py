@@ -15,8 +15,8 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.answering import answering
-from tests.books import Books
+from tests.support.books import Books
+from tests.support.stub_server import stub_server
 from wsgi_apps import wire
 from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
@@ -35,7 +35,7 @@ def reached(name: str, app: App) -> Iterator[TierClient]:
     def answer(request: Request) -> Response:
         return Response.from_app(app, request.environ, buffered=True)
 
-    with answering(answer) as port, closing(TierClient(name, Address("127.0.0.1", port), deadline_s=60.0)) as client:
+    with stub_server(answer) as port, closing(TierClient(name, Address("127.0.0.1", port), deadline_s=60.0)) as client:
         yield client
 
 

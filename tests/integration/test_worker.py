@@ -19,9 +19,9 @@ import pytest
 import requests
 
 import server.worker
-from tests.constants import gunicorn_files
-from tests.tiers import ROOT, Tiers, free_port, open_files, products_file
-from tests.waiting import wait_until
+from tests.support.constants import gunicorn_files
+from tests.support.tiers import ROOT, Tiers, free_port, open_files, products_file
+from tests.support.waiting import wait_until
 
 GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
 PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.mutants.catalogue import MUTANTS, Mutant
-from tests.tiers import ROOT
+from tests.support.tiers import ROOT
 
 # In the order of their cost: most defects are caught within seconds.
 SUITES = ("tests/unit", "tests/integration", "tests/faults", "tests/e2e")
@@ -101,7 +101,7 @@ def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
     for suite in suites:
         # Without the test of the catalogue itself, which misses what a mutant has replaced.
         options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--numprocesses=auto"]
-        options += ["--ignore", "tests/unit/test_mutants.py"]
+        options += ["--ignore", "tests/unit/tests/test_mutants.py"]
         command = [sys.executable, "-m", "pytest", suite, *options]
         try:
             run = subprocess.run(

@@ -12,13 +12,13 @@ from pathlib import Path
 from db.order import OrderStore
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.books import Books, assert_audit_is_clean
 from tests.faults.crashes.points import POINTS, RECOVERY_POINTS, Victim, arm, has_fired
-from tests.history import Attempt
-from tests.shoppers import Shoppers, session
-from tests.store import Store
-from tests.tiers import products_file
-from tests.waiting import wait_until
+from tests.support.books import Books, assert_audit_is_clean
+from tests.support.history import Attempt
+from tests.support.shoppers import Shoppers, session
+from tests.support.store import Store
+from tests.support.tiers import products_file
+from tests.support.waiting import wait_until
 
 CLIENTS = 16
 PAUSE_S = 0.5  # of a shopper between two buys, at most
@@ -108,7 +108,7 @@ class Campaign:
         wait_until(
             f"somebody comes to {point}",
             lambda: has_fired(folder, point),
-            within_s=FIRES_WITHIN_S,
+            timeout_s=FIRES_WITHIN_S,
             every_s=0.01,
             details=lambda: self._store.output()[-2000:],
         )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.books import query
 from tests.faults.crashes.migration import STORES
-from tests.tiers import ROOT
+from tests.support.books import query
+from tests.support.tiers import ROOT
 
 SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
 VERSION = "PRAGMA user_version"

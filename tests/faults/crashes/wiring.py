@@ -27,9 +27,9 @@ _thread = _Thread()
 def wire_front_end() -> None:
     place_all = HttpOrders.place_all
 
-    def crashing(self: HttpOrders, buys: Sequence[Buy], within_s: float | None = None) -> list[Placed]:
+    def crashing(self: HttpOrders, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
         crash("front-call.before")
-        placed = place_all(self, buys, within_s)
+        placed = place_all(self, buys, timeout_s)
         crash("front-call.after")
         return placed
 
@@ -45,10 +45,10 @@ def wire_order() -> None:
             return write(self, steps)
 
     def crashing_sell(
-        self: HttpCatalog, buys: Sequence[Buy], within_s: float | None = None, **options: Any
+        self: HttpCatalog, buys: Sequence[Buy], timeout_s: float | None = None, **options: Any
     ) -> Sequence[Sale | Unavailable]:
         crash(f"{_thread.prefix}call.before")
-        sales = sell(self, buys, within_s, **options)
+        sales = sell(self, buys, timeout_s, **options)
         crash(f"{_thread.prefix}call.after")
         return sales
 
@@ -68,9 +68,9 @@ def wire_order() -> None:
 def wire_catalog() -> None:
     sell = CatalogStore.sell
 
-    def crashing(self: CatalogStore, buys: Sequence[Buy], within_s: float | None = None, **options: Any) -> list[Sale]:
+    def crashing(self: CatalogStore, buys: Sequence[Buy], timeout_s: float | None = None, **options: Any) -> list[Sale]:
         with transaction("sale"):
-            return sell(self, buys, within_s, **options)
+            return sell(self, buys, timeout_s, **options)
 
     _replace(CatalogStore, "sell", crashing)
     wire_sqlite()

@@ -10,13 +10,13 @@ import pytest
 
 from domain.errors import OutOfStock, Unavailable
 from domain.values import Buy
-from tests.books import Books
 from tests.faults.disks.faulty_disk import Fault, FaultyDisk, Strikes
 from tests.faults.local_store import LocalStore, memory_folder
-from tests.faults.power.days import shop
 from tests.faults.power.trace import Answered, Event
+from tests.faults.power.workload import shop
 from tests.faults.vfs import in_use
-from tests.history import assert_told
+from tests.support.books import Books
+from tests.support.history import assert_told
 
 FIRST = Buy("first", "Tux", 1)
 TOGETHER = [Buy("sold", "Tux", 2), Buy("refused", "Tux", 100_000)]

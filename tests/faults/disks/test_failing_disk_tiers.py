@@ -9,8 +9,8 @@ import pytest
 
 from tests.faults.disks.faulty_disk import Fault
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
-from tests.tiers import products_file, running
-from tests.waiting import wait_until
+from tests.support.tiers import products_file, running
+from tests.support.waiting import wait_until
 
 ON_A_FAULTY_DISK = {tier: f"tests/faults/disks/conf/{tier}.py" for tier in ("catalog", "order")}
 LASTS_S = 1.0

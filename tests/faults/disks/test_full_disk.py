@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
-from tests.tiers import products_file, running
-from tests.waiting import wait_until
+from tests.support.tiers import products_file, running
+from tests.support.waiting import wait_until
 
 DISK_BYTES = 8_000_000
 

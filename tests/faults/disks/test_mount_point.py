@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from db.program import main
-from tests.books import Books
+from admin.program import main
 from tests.faults.disks.test_full_disk import small_disk
-from tests.tiers import products_file, running
+from tests.support.books import Books
+from tests.support.tiers import products_file, running
 
 
 def test_a_mount_point_takes_a_backup_and_a_restored_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.faults.local_store import memory_folder
-from tests.faults.power.days import three_days, write_image
 from tests.faults.power.power_loss import Disk
 from tests.faults.power.trace import Answered, Event, Killed, SyncFailed
 from tests.faults.power.verdict import broken_promise
+from tests.faults.power.workload import three_days, write_image
 
 # Then a new trace is recorded. With failing syncs it matters more what was recorded than where it is cut.
 IMAGES_A_TRACE = 250
@@ -42,7 +42,7 @@ def cut_power(images: int, seed: int, synchronous: str | None = None, failing_sy
 
 def _cut(trace: Sequence[Event], number: int, images: int, chance: Random) -> Iterator[Cut]:
     killed = trace.index(Killed())
-    disk = Disk(luck=chance)
+    disk = Disk(rng=chance)
     for at in sorted(_moments(trace, killed, images, chance)):
         disk.follow(trace, at)
         # The extremes weigh as much as all between: nothing that was not synced has survived, or everything has.

@@ -46,9 +46,9 @@ class Disk:
     writes it again, so each sector of it is on the disk or not, for good.
     """
 
-    def __init__(self, luck: Random) -> None:
-        """`luck` decides what failed syncs have left: none, half or all of it, by its `choice`."""
-        self._luck = luck
+    def __init__(self, rng: Random) -> None:
+        """`rng` decides what failed syncs have left: none, half or all of it, by its `choice`."""
+        self._luck = rng
         self._at = 0
         self._files: dict[int, _File] = {}
         self._names: dict[str, int] = {}
@@ -111,7 +111,7 @@ class Disk:
 
 
 def _survivor(file: _File, chance: Random, survival: float) -> bytes:
-    """The certain bytes, and of each sector of each later change the luck of one throw."""
+    """The certain bytes, and of each sector of each later change the rng of one throw."""
     content = bytearray(file.certain)
     for change in file.pending:
         _change_by_chance(content, change, chance, survival)

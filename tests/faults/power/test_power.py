@@ -10,11 +10,11 @@ import pytest
 from domain.values import Buy
 from tests.faults.local_store import LocalStore, memory_folder
 from tests.faults.power.cuts import cut_power
-from tests.faults.power.days import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
 from tests.faults.power.power_loss import Disk
 from tests.faults.power.recording_disk import recording
 from tests.faults.power.trace import Answered, Asked, Event, Synced, SyncFailed
 from tests.faults.power.verdict import broken_promise
+from tests.faults.power.workload import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
 
 
 def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:
@@ -47,7 +47,7 @@ def test_a_first_start_may_end_at_any_moment(folder: Path) -> None:
     trace: list[Event] = []
     with recording(trace, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
-    disk, chance = Disk(luck=Random(1)), Random(1)
+    disk, chance = Disk(rng=Random(1)), Random(1)
     for at in range(len(trace) + 1):
         disk.follow(trace, at)
         for survival in (0.0, 0.3, 0.7, 1.0):
@@ -81,7 +81,7 @@ def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe
 
 
 class Worst(Random):
-    """The luck that leaves nothing."""
+    """The rng that leaves nothing."""
 
     def choice(self, seq: Any) -> Any:
         return min(seq)
@@ -89,7 +89,7 @@ class Worst(Random):
 
 def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list[str | None]:
     """The promises that break when the power goes right after an answer, and all that was not synced is gone."""
-    disk, found = Disk(luck=Worst()), []
+    disk, found = Disk(rng=Worst()), []
     for at in range(start, len(trace)):
         if isinstance(trace[at], Answered):
             disk.follow(trace, at + 1)

@@ -12,7 +12,7 @@ NEW: list[Event] = [Created("a", 1), FolderSynced(upto=1)]
 
 def images(trace: list[Event], survival: float = 0.5) -> set[tuple[tuple[str, bytes], ...]]:
     """All images that a power loss at the end of this trace leaves in many throws."""
-    disk = Disk(luck=Random(1))
+    disk = Disk(rng=Random(1))
     disk.follow(trace, len(trace))
     chance = Random(1)
     return {tuple(sorted(disk.after_power_loss(chance, survival).items())) for _ in range(200)}

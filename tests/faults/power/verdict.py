@@ -7,11 +7,11 @@ import apsw
 
 from db.connection import StartRefused
 from domain.errors import Unavailable
-from tests.books import Books, query
 from tests.faults.local_store import LocalStore, answers
-from tests.faults.power.days import in_doubt
 from tests.faults.power.trace import Answered, Event
-from tests.history import assert_told
+from tests.faults.power.workload import in_doubt
+from tests.support.books import Books, query
+from tests.support.history import assert_told
 
 
 def broken_promise(folder: Path, history: Sequence[Event]) -> str | None:

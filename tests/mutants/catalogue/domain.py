@@ -7,9 +7,9 @@ MUTANTS = (
         "a timeout is logged as a refusal",
         "I1, I5: the pieces are gone, and the shopper is told that there were none",
         "domain/checkout.py",
-        "            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)\n",
+        "            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)\n",
         "            try:\n"
-        "                sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, within_s)\n"
+        "                sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)\n"
         "            except StoreError:\n"
         "                from domain.errors import OutOfStock\n\n"
         "                sales = [OutOfStock() for _ in begun]\n",
@@ -61,7 +61,7 @@ MUTANTS = (
         "two batches see the same room for refusals",
         "more refused buys are written down than the allowance has",
         "domain/refusals.py",
-        "        if not self._beginning.acquire(timeout=-1 if within_s is None else within_s):",
+        "        if not self._beginning.acquire(timeout=-1 if timeout_s is None else timeout_s):",
         "        self._beginning = threading.Lock()\n        if not self._beginning.acquire():",
     ),
     Mutant(

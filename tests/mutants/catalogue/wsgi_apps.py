@@ -6,7 +6,7 @@ MUTANTS = (
     Mutant(
         "a batch loses the caller behind it",
         "whoever does not fit into a batch waits for ever",
-        "wsgi_apps/together.py",
+        "wsgi_apps/batcher.py",
         "            batch.append(self._line.popleft())\n"
         "            size += len(batch[-1].questions)\n"
         "        self._waiting -= size\n",
@@ -18,14 +18,14 @@ MUTANTS = (
     Mutant(
         "a batch answers the wrong callers",
         "I5: shoppers get each other's numbers",
-        "wsgi_apps/together.py",
+        "wsgi_apps/batcher.py",
         "            for caller in batch:\n                caller.answers.set_result(",
         "            for caller in reversed(batch):\n                caller.answers.set_result(",
     ),
     Mutant(
         "the error of one is the error of all",
         "one poisonous question fails its whole batch",
-        "wsgi_apps/together.py",
+        "wsgi_apps/batcher.py",
         "            if len(batch) == 1:\n                first.fail(error)\n",
         "            if batch:\n                for caller in batch:\n                    caller.fail(error)\n",
     ),
@@ -190,8 +190,8 @@ MUTANTS = (
     Mutant(
         "a call waits for more than it can carry",
         "a full line lingers, and each of it waits longer",
-        "wsgi_apps/together.py",
-        "self._expected = min(self._most, ",
+        "wsgi_apps/batcher.py",
+        "self._expected = min(self._max_batch_size, ",
         "self._expected = max(1, ",
     ),
     Mutant(

@@ -1,0 +1,231 @@
+"""The program of the books: one function a command, each with its exit code."""
+
+import argparse
+import logging
+import os
+import pwd
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from admin.options import options
+from admin.report import (
+    print_accepted,
+    print_audit,
+    print_change,
+    print_copy,
+    print_reconciled,
+    print_status,
+    showing_progress,
+)
+from conf.health import is_healthy
+from conf.output import exit_code, print_failure
+from conf.settings import Settings, SettingsError, load_only
+from db.audit import Audit, Discrepancy, audit
+from db.audit.acceptance import accept, was_accepted
+from db.backup import CopyFailed, backup, restore
+from db.catalog import CatalogStore
+from db.connection import StartRefused
+from db.errors import DAMAGE
+from db.product_admin import ProductAdmin
+from db.reconcile import reconcile
+from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
+from db.staging import InTheWay
+from db.status import Status, status
+from domain.errors import Invalid, StoreError, Unavailable
+from domain.values import Product
+
+CLEAN, WRONG, FAILED = 0, 1, 2
+
+Command = Callable[[argparse.Namespace, Settings], int]
+
+
+def main(arguments: list[str]) -> int:
+    """The whole program; its exit code."""
+    given = options(arguments)
+    logging.getLogger("db.outages").addHandler(logging.NullHandler())  # what it tells a log, this program prints
+    # What was changed or copied is done, whether or not anybody reads of it.
+    is_report = given.command in REPORTS and not ("apply" in given and given.apply)
+    return exit_code(_work(given), FAILED if is_report else None, "toy store")
+
+
+def _work(given: argparse.Namespace) -> int:
+    try:
+        settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
+    except SettingsError as error:
+        return _fail(given, FAILED, str(error))
+    try:
+        return COMMANDS[given.command](given, settings)
+    except Unavailable as error:
+        why = getattr(error, "__notes__", [])  # where somebody has to do something first
+        again = f" with --key {given.key}" if "key" in given else ""
+        return _fail(given, FAILED, f"{why[0]}; then try again{again}" if why else f"{error}{again}")
+    except StoreError as no:
+        return _fail(given, WRONG, f"{no}; nothing was changed", speaker=given.command)
+    except DAMAGE as error:
+        advice = "python -m admin audit names the file, restore brings a backup back"
+        return _fail(given, FAILED, f"{settings.data_dir}: a database is damaged ({error}); {advice}")
+    except (Unreadable, InTheWay, CopyFailed, StartRefused, apsw.Error, OSError) as error:
+        return _fail(given, FAILED, str(error))
+
+
+def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy store") -> int:
+    print_failure(speaker, why, as_json=given.json)
+    return code
+
+
+def _status(given: argparse.Namespace, settings: Settings) -> int:
+    with Snapshots(settings.data_dir) as snapshots:
+        print_status(status(snapshots), given.json)
+    return CLEAN
+
+
+def _audit(given: argparse.Namespace, settings: Settings) -> int:
+    begun = time.monotonic()
+    try:
+        with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
+            found, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
+    except Damaged as damaged:
+        found, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
+    print_audit(found, state, time.monotonic() - begun, given.json)
+    return _code(found)
+
+
+def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
+    with Snapshots(settings.data_dir) as snapshots, showing_progress("reconcile") as on_progress:
+        found = audit(snapshots, on_progress=on_progress)
+        buys = [discrepancy.repair for discrepancy in found.discrepancies if discrepancy.repair is not None]
+        placed = list(reconcile(settings.data_dir, buys)) if given.apply else []
+        left = audit(snapshots, on_progress=on_progress) if placed else found
+    print_reconciled(placed, left, given.json)
+    return _code(left)
+
+
+def _backup(given: argparse.Namespace, settings: Settings) -> int:
+    with showing_progress("backup") as on_progress:
+        found = backup(settings.data_dir, given.folder, on_progress)
+    return _report_copy(found, given, given.folder)
+
+
+def _restore(given: argparse.Namespace, settings: Settings) -> int:
+    folder = given.into or settings.data_dir
+    only = next((file for file in FILES if file.name == given.only), None)
+    if given.folder.resolve() == settings.data_dir.resolve():
+        # It may be in use, and then its two files are not of one moment.
+        raise InTheWay(
+            f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
+        )
+    if folder.resolve() == settings.data_dir.resolve():
+        _require_stopped(settings, only)
+    with showing_progress("restore") as on_progress:
+        restored = restore(given.folder, folder, on_progress, only)
+    for path in restored.set_aside:
+        print(f"toy store: {path} is what a lost file has left; it is of no use to the new one", file=sys.stderr)
+    return _report_copy(restored.audit, given, folder, only)
+
+
+def _require_stopped(settings: Settings, only: File | None) -> None:
+    """Raises InTheWay while a tier runs that owns a file to be restored.
+
+    Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
+    """
+    for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
+        for address in {tier.here, tier.address} if only in (None, file) else ():
+            if is_healthy(address):
+                raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
+
+
+def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
+    """Tell what was made, and how the store in the folder stands, if both of its files are there."""
+    state = None
+    if all((folder / file.name).is_file() for file in FILES):
+        with Snapshots(folder) as snapshots:
+            state = _status_if_any(snapshots)
+    print_copy(found, state, folder, only.name if only else None, given.json)
+    return _code(found)
+
+
+def _status_if_any(snapshots: Snapshots) -> Status | None:
+    """The status of the store; None where what the audit has found leaves no way to tell."""
+    try:
+        return status(snapshots)
+    except (apsw.SQLError, apsw.CorruptError):
+        return None
+
+
+def _code(found: Audit) -> int:
+    return CLEAN if found.is_clean else WRONG
+
+
+def _change(given: argparse.Namespace, settings: Settings) -> int:
+    """One of the owner's changes. The same one again under its key is done already, and as good."""
+    require_readable(settings.data_dir, CATALOG)  # no books are made where there are none
+    path = settings.data_dir / CATALOG.name
+    with closing(ProductAdmin(path)) as products, closing(CatalogStore(path)) as catalog:
+        match given.command:
+            case "add":
+                is_new = products.add(Product(given.name, given.price_cents, given.quantity), given.key)
+            case "restock":
+                is_new = products.restock(given.name, given.quantity, given.key)
+            case "writeoff":
+                is_new = products.writeoff(given.name, given.quantity, given.note, given.key)
+            case "correct":
+                is_new = products.correct(given.name, given.counted, given.note, given.key)
+            case "price":
+                is_new = products.price(given.name, given.price_cents, given.key)
+            case _:
+                is_new = products.retire(given.name, given.key)
+        [product] = catalog.lookup([given.name])
+    print_change(given.name, product if isinstance(product, Product) else None, given.key, is_new, given.json)
+    return CLEAN
+
+
+def _accept(given: argparse.Namespace, settings: Settings) -> int:
+    """The owner's signature under one discrepancy, which must be there now, or was signed before under the key."""
+    with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
+        found = audit(snapshots, on_progress=on_progress)
+    path = settings.data_dir / CATALOG.name
+    everything = (*found.discrepancies, *(one.discrepancy for one in found.accepted))
+    named = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    if named is not None:
+        is_new = accept(path, named, given.note, _user(), given.key)
+    elif was_accepted(path, given.fingerprint, given.note, given.key):
+        is_new = False
+    else:
+        raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
+    print_accepted(given.fingerprint, named, given.key, is_new, given.json)
+    return CLEAN
+
+
+def _user() -> str:
+    """The user who runs this. In a container it may have no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
+
+
+# Only restore has to know where the tiers are: nothing else may run into a wrong address of theirs.
+SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
+
+# Their report is all of their work. `reconcile --apply` does more.
+REPORTS = ("status", "audit", "reconcile")
+
+COMMANDS: dict[str, Command] = {
+    "status": _status,
+    "audit": _audit,
+    "reconcile": _reconcile,
+    "backup": _backup,
+    "restore": _restore,
+    "add": _change,
+    "restock": _change,
+    "price": _change,
+    "retire": _change,
+    "writeoff": _change,
+    "correct": _change,
+    "accept": _accept,
+}

@@ -1,0 +1,89 @@
+"""Reads both databases, as an auditor would, and checks the promises I1 to I4 and I6 of docs/architecture.md."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from db.audit import audit
+from db.snapshots import Snapshots
+from tests.support.waiting import wait_until
+
+# How long after the last fault, or restart, buys may stay in doubt.
+DRAINS_WITHIN_S = 30.0
+
+
+def query(path: Path, sql: str) -> list[Any]:
+    """All rows, by a connection of its own that can only read."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.set_busy_timeout(5_000)
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+@dataclass(frozen=True)
+class Books:
+    """What both databases say once the store is at rest."""
+
+    products: dict[str, int]
+    ledger: list[tuple[str, int, int, str, str | None]]  # product, delta, balance, reason, key
+    orders: list[tuple[int, str, str, int]]  # number, key, product, quantity
+    refused: dict[str, str]
+    refused_by_catalog: dict[str, str]
+    intents: list[str]
+    retired: frozenset[str] = frozenset()  # of the products
+
+    @classmethod
+    def read(cls, data_dir: Path) -> "Books":
+        catalog, order = data_dir / "catalog.db", data_dir / "order.db"
+        return cls(
+            products=dict(query(catalog, "SELECT name, quantity FROM products")),
+            ledger=query(catalog, "SELECT product, delta, balance, reason, key FROM stock_ledger ORDER BY entry"),
+            orders=query(order, "SELECT number, key, product, quantity FROM orders ORDER BY number"),
+            refused=dict(query(order, "SELECT key, reason FROM refused")),
+            refused_by_catalog=dict(query(catalog, "SELECT key, reason FROM refused")),
+            intents=[key for (key,) in query(order, "SELECT key FROM intents ORDER BY begun")],
+            retired=frozenset(name for (name,) in query(catalog, "SELECT name FROM products WHERE retired")),
+        )
+
+    @classmethod
+    def at_rest(cls, data_dir: Path) -> "Books":
+        """The books once no buy is in doubt. Raises AssertionError when that takes longer than DRAINS_WITHIN_S."""
+        wait_until(
+            "I6: buys in doubt drain by themselves",
+            lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents"),
+            timeout_s=DRAINS_WITHIN_S,
+            every_s=0.1,
+        )
+        return cls.read(data_dir)
+
+    def check(self) -> None:
+        """Asserts I1 to I4 and I6; I5 needs the replies, see tests/support/history.py."""
+        self._check_stock()
+        sold = [(key, product, -delta) for product, delta, _, reason, key in self.ledger if reason == "sold"]
+        ordered = [(key, product, quantity) for _, key, product, quantity in self.orders]
+        assert Counter(sold) == Counter(ordered), "I1, I3: what was sold is what was ordered"
+        assert len({key for key, _, _ in sold}) == len(sold), "I3: a key is sold at most once"
+        assert not self.refused.keys() & {key for key, _, _ in ordered}, "I3: a key is ordered or refused"
+        assert self.refused.items() <= self.refused_by_catalog.items(), "I3: what the log refused, the catalog refused"
+        assert [number for number, *_ in self.orders] == list(range(len(self.orders))), "I4: 0 … n-1 without a gap"
+        assert not self.intents, "I6: no buy is in doubt"
+
+    def _check_stock(self) -> None:
+        balances: dict[str, int] = {}
+        for product, delta, balance, _, _ in self.ledger:
+            balances[product] = balances.get(product, 0) + delta
+            assert balance == balances[product], f"I1: the ledger of {product} adds up at every entry"
+            assert balance >= 0, f"I2: {product} is never oversold"
+        assert balances == self.products, "I1: the stock is the sum of its ledger"
+
+
+def assert_audit_is_clean(data_dir: Path) -> None:
+    """Asserts the same by the product's own audit, which shares no code with this one. The store may be selling."""
+    with Snapshots(data_dir) as snapshots:
+        found = audit(snapshots).discrepancies
+    assert not found, "\n".join(f"{one.promise}: {one.where}: {one.what}" for one in found)

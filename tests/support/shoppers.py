@@ -1,0 +1,92 @@
+"""Shoppers who repeat a key until they have its answer, and write down what they were told, and when."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import requests
+
+from tests.support.history import Attempt, History
+from tests.support.waiting import wait_until
+
+PATIENCE_S = 10.0
+
+
+class Shoppers:
+    """Sends buys to a front end, each for `patience_s` at most. `worst_s` is the longest wait for an answer.
+
+    A request that is not answered within `timeout_s` counts as a reset, and is repeated.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = PATIENCE_S, timeout_s: float = PATIENCE_S) -> None:
+        self.url = url
+        self.history = History()
+        self.answered: set[str] = set()
+        self.statuses: set[int] = set()
+        self.resets = 0
+        self.worst_s = 0.0
+        self._patience_s = patience_s
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+
+    def buy(self, session: requests.Session, key: str, product: str, quantity: int) -> None:
+        """Buy, patiently: repeat the key after a reset, and when there is no answer now."""
+        begun = time.monotonic()
+        while not self._try(session, key, product, quantity):
+            waited = time.monotonic() - begun
+            assert waited < self._patience_s, f"{key} has no answer after {waited:.1f} s"
+            time.sleep(0.05)
+        with self._lock:
+            self.worst_s = max(self.worst_s, time.monotonic() - begun)
+            self.answered.add(key)
+
+    def _try(self, session: requests.Session, key: str, product: str, quantity: int) -> bool:
+        """Whether there was an answer."""
+        begun, answer = time.monotonic(), None
+        try:
+            response = session.post(
+                f"{self.url}/{product}/{quantity}", headers={"Idempotency-Key": key}, timeout=self._timeout_s
+            )
+            with self._lock:
+                self.statuses.add(response.status_code)
+            if response.status_code == 200:
+                answer = str(response.json()["data"]["order_number"])
+            elif response.status_code not in (429, 503):
+                answer = str(response.json()["error"]["message"])
+        except (requests.ConnectionError, requests.Timeout):
+            with self._lock:
+                self.resets += 1
+        self.history.attempts.append(Attempt(key, product, quantity, begun, time.monotonic(), answer))
+        return answer is not None
+
+    def share(self, buys: list[tuple[str, str, int]], clients: int, meanwhile: Callable[[], None]) -> None:
+        """OpenFile all buys, split among `clients` at once, while `meanwhile` runs; raises the first failure."""
+        with ThreadPoolExecutor(clients) as pool:
+            shares = [pool.submit(self._one, buys[number::clients]) for number in range(clients)]
+            meanwhile()
+            for share in shares:
+                share.result()
+
+    def wait_until_answered(self, keys: int) -> None:
+        """Return once so many keys have an answer."""
+        wait_until(
+            f"{keys} keys have an answer",
+            lambda: len(self.answered) >= keys,
+            every_s=0.002,
+            details=lambda: f"{len(self.answered)} have one",
+        )
+
+    def _one(self, buys: list[tuple[str, str, int]]) -> None:
+        with session() as shop:
+            for key, product, quantity in buys:
+                self.buy(shop, key, product, quantity)
+
+
+@contextmanager
+def session() -> Iterator[requests.Session]:
+    """A session that no proxy setting of this machine disturbs."""
+    with requests.Session() as shop:
+        shop.trust_env = False
+        yield shop

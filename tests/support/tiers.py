@@ -1,0 +1,142 @@
+"""Real tiers as people start them: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from conf.addresses import Address
+from conf.health import is_healthy
+from conf.settings import TIERS
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+NAMES = tuple(TIERS)
+STARTS_WITHIN_S = 60.0
+# Below those that a system gives to who connects, and to who asks for any port: 32,768 and more. One of these could be
+# taken before the tier that it was meant for has started.
+_PORTS = iter(range(20_000, 32_768))
+_claims: list[socket.socket] = []
+
+
+def free_port() -> int:
+    """A port on which nobody listens, and that no other test gets, nor one of another process, while this one runs."""
+    for port in _PORTS:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0toystore test port {port}")  # without a file, and free when this process ends
+            with socket.create_server(("127.0.0.1", port)):
+                _claims.append(claim)
+                return port
+        except OSError:  # somebody else has it
+            claim.close()
+    raise AssertionError("no port is free")
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without any setting of the store, nor what pytest tells its own processes."""
+    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
+    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "GUNICORN", "PYTEST"))}
+
+
+def products_file(folder: Path, *lines: str) -> str:
+    """A file of first products, for the setting PRODUCTS."""
+    path = folder / "products.txt"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+class Tiers:
+    """The processes of one store. `log` is what all of them print.
+
+    `gunicorn_files` has the settings files of tiers that are not to start with their own. `root` is the folder of the
+    code, and `program` how gunicorn is started there.
+    """
+
+    root = ROOT
+    program: Sequence[str] = (sys.executable, "-m", "gunicorn")
+
+    def __init__(self, data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> None:
+        self.data_dir = data_dir
+        self.ports = {name: free_port() for name in NAMES}
+        binds = {f"{TIERS[name].prefix}_BIND": f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | binds | settings
+        self._gunicorn_files = {name: f"conf/{name}.py" for name in NAMES} | dict(gunicorn_files or {})
+        self.log = data_dir.with_name(f"{data_dir.name}.log")
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def start(self, *names: str) -> None:
+        """Start tiers (all three when none is named) and return once they answer."""
+        names = names or NAMES
+        with self.log.open("ab") as log:
+            for name in names:
+                command = [*self.program, "-c", self._gunicorn_files[name]]
+                self._processes[name] = subprocess.Popen(
+                    command, cwd=self.root, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                )
+        for name in names:
+            self.wait_until_it_answers(name)
+
+    def wait_until_it_answers(self, name: str) -> None:
+        def answers() -> bool:
+            assert self._processes[name].poll() is None, f"{name} ended: {self.log.read_text()}"
+            return is_healthy(Address("127.0.0.1", self.ports[name]))
+
+        wait_until(f"{name} answers", answers, timeout_s=STARTS_WITHIN_S, every_s=0.05, details=self.log.read_text)
+
+    def master(self, name: str) -> int:
+        """The process id of the tier's gunicorn master."""
+        return self._processes[name].pid
+
+    def workers(self, name: str) -> list[int]:
+        """The process ids of the tier's workers."""
+        return children(self._processes[name].pid)
+
+    def stop(self, *names: str) -> None:
+        """End tiers (all when none is named) as supervisord does, all at once."""
+        ending = [self._processes.pop(name) for name in names or tuple(self._processes)]
+        for process in ending:
+            process.terminate()
+        for process in ending:
+            try:
+                process.wait(timeout=60)
+            finally:
+                _kill_group(process.pid)
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open: paths, and sockets as `socket:[number]`."""
+    names = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(descriptor.readlink()))
+    return names
+
+
+def children(pid: int) -> list[int]:
+    """The process ids of the children that are alive, oldest first."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@contextmanager
+def running(data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> Iterator[Tiers]:
+    """A whole store, gone at the end whatever happens."""
+    tiers = Tiers(data_dir, gunicorn_files, **settings)
+    try:
+        tiers.start()
+        yield tiers
+    finally:
+        tiers.stop()
+
+
+def _kill_group(group: int) -> None:
+    """Orphaned workers of a killed master would outlive a test by up to a second."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

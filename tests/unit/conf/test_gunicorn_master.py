@@ -1,0 +1,142 @@
+"""The undocumented parts of gunicorn that conf/gunicorn_master.py needs. A newer gunicorn may fail here first.
+
+Each failure says what to look at. The behaviour itself is tested with real tiers, in tests/e2e/test_upgrades.py,
+test_listeners.py and test_workers.py, and in tests/integration/test_output_of_tiers.py.
+"""
+
+import inspect
+import os
+import signal
+import sys
+from types import ModuleType
+from typing import Any
+
+import gunicorn
+import pytest
+from gunicorn.app import base as gunicorn_app
+from gunicorn.app.wsgiapp import WSGIApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+from gunicorn.workers.base_async import AsyncWorker
+from gunicorn.workers.gasgi import ASGIWorker
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.sync import SyncWorker
+
+from conf import gunicorn_master, listeners
+from conf.listeners import LOOPS
+from conf.settings import load
+
+LOOK = f"gunicorn {gunicorn.__version__}: look at %s, and at %s in conf/gunicorn_master.py"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """gunicorn's master, before it has started, with the settings file of no tier."""
+    monkeypatch.setattr(sys, "argv", ["gunicorn", "-c", "/dev/null", "no.such:app"])
+    monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it, and after the test it is as it was
+    config = ModuleType("__config__")
+    config.workers = 7  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "__config__", config)
+    application = WSGIApplication()
+    monkeypatch.setitem(sys.modules, "__config__", config)  # gunicorn has put its own there
+    return Arbiter(application)
+
+
+def test_its_listeners_have_their_sockets(server: Any) -> None:
+    assert server.LISTENERS == [], LOOK % ("Arbiter.LISTENERS", "sockets_of")
+    source = inspect.getsource(Arbiter.start)
+    assert "self.LISTENERS = sock.create_sockets" in source, LOOK % ("Arbiter.start", "sockets_of")
+    assert source.index("self.LISTENERS =") < source.index("when_ready"), LOOK % ("Arbiter.start", "sockets_of")
+
+
+def test_it_listens_to_no_signal_that_is_not_in_its_list(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, _handler: heard.append(number))
+    monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
+    monkeypatch.setattr(server.log, "close_on_exec", lambda: None)
+    server.init_signals()
+    assert signal.SIGHUP in heard, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    heard.clear()
+    gunicorn_master.leave_hangups_ignored(server)
+    server.init_signals()
+    assert heard and signal.SIGHUP not in heard, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    assert signal.SIGHUP in Arbiter.SIGNALS, "the list of all masters is as it was"
+
+
+def test_its_successor_is_the_same_command(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "chdir", lambda _folder: None)
+    monkeypatch.setattr(os, "execvpe", lambda *command: started.append(command))
+    monkeypatch.setattr(sys, "orig_argv", ["python3", "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"])
+    gunicorn_master.start_successors_alike(server)
+    server.reexec()
+    [(program, arguments, environment)] = started
+    assert program == sys.executable, LOOK % ("Arbiter.reexec", "start_successors_alike")
+    assert arguments == [sys.executable, "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"], LOOK % (
+        "Arbiter.reexec",
+        "start_successors_alike",
+    )
+    assert environment["GUNICORN_PID"] == str(os.getpid()), LOOK % ("Arbiter.reexec", "is_successor")
+
+
+def test_a_successor_is_known_until_the_master_before_has_gone(server: Any) -> None:
+    assert not gunicorn_master.is_successor(server)
+    source = inspect.getsource(Arbiter.start)
+    assert "self.master_pid = int(os.environ.get('GUNICORN_PID'))" in source, LOOK % ("Arbiter.start", "is_successor")
+    server.master_pid = 7
+    assert gunicorn_master.is_successor(server)
+
+
+def test_its_settings_file_can_stay_as_it_was_loaded(server: Any) -> None:
+    gunicorn_master.reload_as_loaded(server)
+    assert server.cfg.workers == 1
+    server.app.reload()
+    server.setup(server.app)
+    assert server.cfg.workers == 7, LOOK % ("Application.get_config_from_filename", "reload_as_loaded")
+    source = inspect.getsource(gunicorn_app.Application.get_config_from_filename)
+    assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_as_loaded")
+
+
+def test_its_settings_can_be_put_back(server: Any) -> None:
+    tier = load({}).front_end
+    gunicorn_master.put_back(server, tier, {"workers": 5, "forwarded_allow_ips": ""})
+    assert (server.cfg.workers, server.num_workers) == (5, 5), LOOK % ("Arbiter.num_workers", "put_back")
+    assert server.cfg.forwarded_allow_ips == [], LOOK % ("gunicorn.config.Setting", "put_back")
+
+
+@pytest.mark.parametrize("worker", [SyncWorker, ThreadWorker])
+def test_its_workers_without_a_loop_are_known(server: Any, worker: type[Worker]) -> None:
+    server.worker_class = worker
+    assert not LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (worker.__module__, "bases_of_worker")
+
+
+def test_its_workers_with_a_loop_are_known(server: Any) -> None:
+    server.worker_class = AsyncWorker
+    assert LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (
+        "gunicorn.workers.base_async",
+        "LOOPS in conf/listeners.py",
+    )
+    server.worker_class = ASGIWorker
+    assert "gunicorn.workers.gasgi" in gunicorn_master.bases_of_worker(server), LOOK % (
+        "gunicorn.workers.gasgi",
+        "listeners.py",
+    )
+
+
+def test_a_worker_that_is_derived_from_another_is_judged_alike(server: Any, caplog: pytest.LogCaptureFixture) -> None:
+    class Derived(ThreadWorker):  # type: ignore[misc]
+        pass
+
+    server.worker_class = Derived
+    server.cfg.set("worker_class", Derived)
+    listeners.require_able_worker(server, load({}).catalog)
+    assert caplog.messages == ["catalog: its worker is gunicorn's Derived and not the store's own: it is slower"]
+
+
+def test_its_logger_has_one_way_to_set_a_handler() -> None:
+    look = f"gunicorn {gunicorn.__version__}: look at gunicorn.glogging, and at TierLogger in conf/logs.py"
+    assert list(inspect.signature(Logger._set_handler).parameters) == ["self", "log", "output", "fmt", "stream"], look
+    assert inspect.getsource(Logger.setup).count("self._set_handler(") == 2, look
+    assert "_gunicorn" in inspect.getsource(Logger._get_gunicorn_handler), look

@@ -1,0 +1,52 @@
+"""SIGUSR2 and SIGHUP, as far as no tier is needed."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from conf.loaded import changed_since, mark_loaded
+from conf.settings import load
+from conf.upgrade import is_watched, require_same_schema
+from db.catalog import CatalogStore
+from db.connection import StartRefused
+from db.snapshots import CATALOG, LOG
+from tests.support.earlier_schemas import older
+
+
+def test_a_supervisor_watches_its_child_and_a_container_its_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PARENT_PID", raising=False)
+    assert (is_watched(1), is_watched(7)) == (True, False)
+    monkeypatch.setenv("PARENT_PID", "7")
+    assert (is_watched(7), is_watched(8)) == (True, False)
+
+
+def test_only_a_database_of_an_older_schema_is_in_the_way(tmp_path: Path) -> None:
+    settings = load({"DATA_DIR": str(tmp_path)})
+    for tier in settings.tiers:
+        require_same_schema(settings, tier)  # there is none yet
+    older(tmp_path, LOG, version=2)
+    CatalogStore(tmp_path / "catalog.db").migrate()
+    require_same_schema(settings, settings.catalog)
+    require_same_schema(settings, settings.front_end)
+    with pytest.raises(StartRefused, match=r"order\.db has schema 2, and this release needs"):
+        require_same_schema(settings, settings.order)
+    assert CATALOG.newest > 2
+
+
+def test_a_file_that_was_written_or_has_gone_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("same", "longer", "gone", "back")
+    for name in names:
+        (tmp_path / name).write_text("1")
+        module = ModuleType(f"of_a_test_{name}")
+        module.__file__ = str(tmp_path / name)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    marks = mark_loaded()
+    assert {tmp_path / name for name in names} <= marks.keys()
+    assert changed_since(marks) == []
+    (tmp_path / "longer").write_text("12")
+    (tmp_path / "gone").unlink()
+    (tmp_path / "back").replace(tmp_path / "aside")
+    (tmp_path / "aside").replace(tmp_path / "back")
+    assert changed_since(marks) == [tmp_path / "gone", tmp_path / "longer"]

@@ -1,0 +1,126 @@
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.catalog import CatalogStore
+from db.product_admin import ProductAdmin
+from domain.errors import KeyReused, OutOfStock, ProductNotFound
+from domain.values import Buy, Product, Sold
+from tests.support.books import query
+
+
+def test_a_product_is_found_by_its_name(catalog: CatalogStore) -> None:
+    assert catalog.product("Tux") == Product("Tux", 2599, 80)
+    with pytest.raises(ProductNotFound):
+        catalog.product("tux")
+
+
+def test_a_sale_takes_the_pieces_and_enters_them_in_the_ledger(catalog: CatalogStore, tmp_path: Path) -> None:
+    assert catalog.sell([Buy("k", "Tux", 3)]) == [Sold(2599)]
+    assert catalog.product("Tux").quantity == 77
+    last = query(tmp_path / "catalog.db", "SELECT * FROM stock_ledger ORDER BY entry DESC LIMIT 1")[0]
+    assert last[1:7] == ("Tux", -3, 77, "sold", "k", 2599)
+
+
+def test_a_key_is_sold_once(catalog: CatalogStore) -> None:
+    buy = Buy("k", "Tux", 3)
+    assert catalog.sell([buy, buy]) == catalog.sell([buy, buy]) == [Sold(2599), Sold(2599)]
+    assert catalog.product("Tux").quantity == 77
+
+
+@pytest.mark.parametrize("other", [Buy("k", "Tux", 4), Buy("k", "Whale", 3)])
+def test_a_key_stands_for_one_product_and_quantity(catalog: CatalogStore, other: Buy) -> None:
+    catalog.sell([Buy("k", "Tux", 3)])
+    assert catalog.sell([other]) == [KeyReused()]
+    assert (catalog.product("Tux").quantity, catalog.product("Whale").quantity) == (77, 94)
+
+
+def test_a_refusal_is_final_for_its_key(catalog: CatalogStore, tmp_path: Path) -> None:
+    assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
+    with closing(ProductAdmin(tmp_path / "catalog.db")) as owner:
+        owner.restock("Tux", 1_000, "more")
+    assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
+    assert catalog.sell([Buy("k", "Tux", 80)]) == [KeyReused()]
+
+
+def test_the_last_piece_is_sold_and_no_more(catalog: CatalogStore) -> None:
+    assert catalog.sell([Buy("k", "Tux", 80), Buy("l", "Tux", 1)]) == [Sold(2599), OutOfStock()]
+    assert catalog.product("Tux").quantity == 0
+
+
+def test_one_no_in_a_batch_does_not_touch_the_others(catalog: CatalogStore) -> None:
+    sales = catalog.sell([Buy("a", "Tux", 1), Buy("b", "Unicorn", 1), Buy("a", "Tux", 2), Buy("c", "Bird", 1)])
+    assert sales == [Sold(2599), ProductNotFound(), KeyReused(), Sold(3999)]
+
+
+def test_products_load_only_into_an_empty_catalog(catalog: CatalogStore) -> None:
+    assert catalog.load([Product("Cat", 1, 1)]) is False
+    with pytest.raises(ProductNotFound):
+        catalog.product("Cat")
+
+
+def test_a_load_is_all_or_nothing(tmp_path: Path) -> None:
+    store = CatalogStore(tmp_path / "other.db")
+    store.migrate()
+    with pytest.raises(apsw.ConstraintError):
+        store.load([Product("Cat", 1, 1), Product("Cat", 1, 1)])
+    assert store.is_empty()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("DROP TRIGGER products_quantity; UPDATE products SET quantity = -1", "CHECK constraint failed: quantity >= 0"),
+        ("UPDATE stock_ledger SET delta = 1", "append-only"),
+        ("DELETE FROM stock_ledger", "append-only"),
+        ("REPLACE INTO stock_ledger SELECT * FROM stock_ledger WHERE entry = 1", "append-only"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'sold', 1, 'now', NULL)", "at most once"),
+        ("INSERT INTO stock_ledger VALUES (99, 'Tux', -1, 79, 'sold', 'no', 1, 'now', NULL)", "never both"),
+        ("INSERT INTO stock_ledger VALUES (7, 'Tux', -1, 5, 'sold', 'x', 2599, 'now', NULL)", "leads from the stock"),
+        ("INSERT INTO stock_ledger VALUES (7, 'Tux', -1, 78, 'sold', 'x', 1, 'now', NULL)", "at its price"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 1, 80, 'sold', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'restock', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 1, 80, 'writeoff', 'x', 2599, 'now', 'y')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'writeoff', 'x', 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'sold', 'x', 2599, 'now', 'a note')", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', -1, 78, 'sold', NULL, 2599, 'now', NULL)", "CHECK"),
+        ("INSERT INTO stock_ledger VALUES (6, 'Tux', 0, NULL, 'correction', 'x', 2599, 'now', 'y')", "leads from"),
+        ("UPDATE refused SET quantity = 1", "append-only"),
+        ("DELETE FROM refused", "append-only"),
+        ("REPLACE INTO refused SELECT * FROM refused", "append-only"),
+        ("INSERT INTO refused VALUES ('sold', 'Tux', 1, 'out of stock', 'now')", "never both"),
+        ("INSERT INTO refused VALUES ('x', 'Tux', 1, 'sulky', 'now')", "CHECK"),
+        ("UPDATE products SET name = 7.5 WHERE name = 'Tux'", "keeps its name"),
+        ("UPDATE products SET price_cents = 'cheap'", "cannot store TEXT"),
+    ],
+)
+def test_the_schema_itself_holds_the_rules(catalog: CatalogStore, tmp_path: Path, sql: str, message: str) -> None:
+    catalog.sell([Buy("sold", "Tux", 1), Buy("no", "Tux", 1000)])
+    shell = apsw.Connection(str(tmp_path / "catalog.db"))  # as a person's, without our pragmas
+    with pytest.raises(apsw.Error, match=message):
+        shell.execute(sql)
+    shell.close()
+
+
+def test_low_stock_shows_what_runs_out(catalog: CatalogStore, tmp_path: Path) -> None:
+    catalog.sell([Buy("k", "Tux", 75)])
+    assert query(tmp_path / "catalog.db", "SELECT * FROM low_stock") == [("Tux", 5, 25.99)]
+
+
+def test_a_key_stands_for_a_sale_or_a_decrement_never_for_both(catalog: CatalogStore) -> None:
+    """Else one decrement would become an order too."""
+    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
+    assert catalog.sell([Buy("k", "Tux", 1)]) == [KeyReused()]
+    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
+    assert catalog.product("Tux").quantity == 79
+
+
+def test_many_products_are_looked_up_in_the_order_of_the_names(catalog: CatalogStore) -> None:
+    assert catalog.lookup(["Tux", "Nix", "Bird"]) == [
+        Product("Tux", 2599, 80),
+        ProductNotFound(),
+        Product("Bird", 3999, 98),
+    ]

@@ -1,0 +1,233 @@
+"""Stores of earlier releases: their books are carried over row by row, right or wrong, and are guarded from then on."""
+
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.audit import audit
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.product_admin import ProductAdmin
+from db.snapshots import CATALOG, LOG, File, Snapshots
+from domain.checkout import Checkout
+from domain.values import Buy, Product
+from tests.support.books import Books, assert_audit_is_clean, query
+from tests.support.earlier_schemas import older
+from tests.support.forger import forge
+from tests.unit.db.audit.finding import found
+
+# 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once directly, dearer; and a Cat that was retired.
+PRODUCTS = """
+    INSERT INTO products (name, price_cents, quantity, retired)
+        VALUES ('Tux', 2599, 75, 0), ('Bird', 4999, 102, 0), ('Cat', 100, 0, 1);
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, time) SELECT * FROM (VALUES
+        ('Tux', 80, 80, 'initial', NULL, 2599, 'day 1'), ('Bird', 98, 98, 'initial', NULL, 3999, 'day 1'),
+        ('Cat', 0, 0, 'initial', 'cat', 100, 'day 2'), ('Tux', -2, 78, 'sold', 'a', 2599, 'day 3'),
+        ('Bird', 5, 103, 'restock', 'more', 3999, 'day 4'), ('Bird', -1, 102, 'decrement', 'd', 4999, 'day 5'),
+        ('Tux', -3, 75, 'sold', 'b', 2599, 'day 6'));
+    INSERT INTO product_history (product, what, price_cents, key, time) VALUES
+        ('Tux', 'added', 2599, NULL, 'day 1'), ('Bird', 'added', 3999, NULL, 'day 1'),
+        ('Cat', 'added', 100, NULL, 'day 2'),
+        ('Bird', 'price', 4999, 'dearer', 'day 5'), ('Cat', 'retired', 100, 'gone', 'day 6');
+    INSERT INTO refused VALUES ('no', 'Tux', 1000, 'out of stock', 'day 7');"""
+ORDERS = """
+    INSERT INTO orders (number, key, product, quantity, price_cents, time)
+        VALUES (0, 'a', 'Tux', 2, 2599, 'day 3'), (1, 'b', 'Tux', 3, 2599, 'day 6');
+    INSERT INTO refused VALUES ('no', 'Tux', 1000, 'out of stock', 'day 7');"""
+KEPT = {
+    "catalog.db": (
+        "SELECT name, price_cents, quantity, retired FROM products",
+        "SELECT entry, product, delta, balance, reason, key, price_cents, time FROM stock_ledger",
+        "SELECT entry, product, what, price_cents, key, time FROM product_history",
+        "SELECT * FROM refused",
+    ),
+    "order.db": (
+        "SELECT number, key, product, quantity, price_cents, time FROM orders",
+        "SELECT * FROM refused",
+        "SELECT * FROM order_log",
+        "SELECT * FROM sqlite_sequence",
+    ),
+}
+
+
+def old_store(folder: Path, in_catalog: str = "", in_log: str = "") -> Path:
+    """A store of schema 2 and schema 1, in which a hand, which no trigger and no foreign key holds up, did more."""
+    older(
+        folder, CATALOG, 2, without_triggers(PRODUCTS + in_catalog, ("stock_ledger_insert", "product_history_insert"))
+    )
+    older(folder, LOG, 1, ORDERS + in_log)
+    return folder
+
+
+def without_triggers(sql: str, names: tuple[str, ...]) -> str:
+    """Rows of several days at once do not stand as the triggers want it of each."""
+    with apsw.Connection(":memory:") as connection:
+        for script in CATALOG.scripts()[:2]:
+            connection.execute(script.read_text()).fetchall()
+        rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    triggers = {str(name): str(trigger) for name, trigger in rows}
+    drop = "".join(f"DROP TRIGGER {name};" for name in names)
+    return f"{drop}{sql}{''.join(f'{triggers[name]};' for name in names)}"
+
+
+def kept(folder: Path) -> list[list[tuple[object, ...]]]:
+    return [query(folder / file, sql) for file, queries in KEPT.items() for sql in queries]
+
+
+def migrated(folder: Path) -> tuple[CatalogStore, OrderStore]:
+    catalog, orders = CatalogStore(folder / "catalog.db"), OrderStore(folder / "order.db")
+    catalog.migrate()
+    orders.migrate()
+    return catalog, orders
+
+
+def test_every_row_number_and_key_survives(tmp_path: Path) -> None:
+    folder = old_store(tmp_path / "data")
+    before = kept(folder)
+    catalog, orders = migrated(folder)
+    assert kept(folder) == before
+    assert_audit_is_clean(folder)
+    checkout = Checkout(orders, catalog)
+    assert [checkout.place(Buy(key, "Tux", pieces)) for key, pieces in (("b", 3), ("c", 5), ("a", 2))] == [1, 2, 0]
+    assert catalog.product("Tux") == Product("Tux", 2599, 70)
+    owner = ProductAdmin(folder / "catalog.db")
+    assert owner.restock("Bird", 5, "more") is False
+    assert owner.price("Bird", 4999, "dearer") is False
+    assert owner.add(Product("Cat", 100, 0), "cat") is False
+    assert owner.retire("Cat", "gone") is False
+    Books.read(folder).check()
+    assert_audit_is_clean(folder)
+
+
+@pytest.mark.parametrize("version", range(1, CATALOG.newest))
+def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None:
+    older(tmp_path / "data", CATALOG, version)
+    older(tmp_path / "data", LOG, min(version, LOG.newest))
+    migrated(tmp_path / "data")
+    migrated(tmp_path / "new")
+    for file in ("catalog.db", "order.db"):
+        old, new = (
+            query(tmp_path / folder / file, "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
+            for folder in ("data", "new")
+        )
+        assert old == new
+    assert found(tmp_path / "data") == []
+
+
+def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> None:
+    folder = old_store(tmp_path / "data", in_log="UPDATE sqlite_sequence SET seq = 4;")
+    catalog, orders = migrated(folder)
+    assert Checkout(orders, catalog).place(Buy("c", "Tux", 1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("in_catalog", "lines"),
+    [
+        (
+            "DROP TRIGGER stock_ledger_delete; DELETE FROM stock_ledger WHERE key = 'd';",
+            [
+                "I1 Tux, ledger entry 7: the entries 6 to 6 before it are missing",
+                "I1 Bird, ledger entry 8: takes over a stock that had been changed by hand, by -1 pieces",
+            ],
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM products WHERE name = 'Cat';",
+            [
+                "file catalog.db: row 3 of stock_ledger speaks of what is not in products",
+                "file catalog.db: row 3 of product_history speaks of what is not in products",
+                "file catalog.db: row 5 of product_history speaks of what is not in products",
+                "I1 Cat: is in the ledger, but no product",
+            ],
+        ),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE products SET quantity = -5 WHERE name = 'Tux';"
+            "INSERT INTO stock_ledger VALUES (8, 'Tux', -80, -5, 'sold', NULL, 2599, 'day 8');",
+            [
+                "file catalog.db: CHECK constraint failed in stock_ledger",
+                "file catalog.db: CHECK constraint failed in products",
+                "I2 Tux, ledger entry 8: was oversold: -5 pieces",
+                "I2 Tux: was oversold: -5 pieces",
+            ],
+        ),
+        (
+            "INSERT INTO products (name, price_cents, quantity) VALUES ('Dog', 1, 3);",
+            ["I1 Dog: has no entry in the ledger", "I1 Dog: has no entry in the product history"],
+        ),
+        (
+            "UPDATE products SET price_cents = 1, retired = 1 WHERE name = 'Tux';",
+            ["I1 Tux: costs 1 cents, but 2599 by its history"],
+        ),
+    ],
+)
+def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str, lines: list[str]) -> None:
+    folder = old_store(tmp_path / "data", in_catalog)
+    catalog, _ = migrated(folder)
+    named = [line for line in found(folder) if not line.startswith(("schema", "I3"))]
+    assert [line for line in lines if line not in named] == []
+    catalog.sell([Buy("next", "Bird", 1)])
+
+
+def test_a_row_that_fails_its_check_stops_no_start_after_a_crash(tmp_path: Path) -> None:
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    catalog, _ = migrated(live)
+    catalog.load([Product("Tux", 2599, 80)])
+    forge(live / "catalog.db", "UPDATE products SET quantity = -1")
+    catalog.is_empty()  # so that the connection, and with it the log, stays
+    shutil.copytree(live, crashed, ignore=shutil.ignore_patterns("*-shm"))
+    assert (crashed / "catalog.db-wal").stat().st_size
+    CatalogStore(crashed / "catalog.db").migrate()
+    catalog.close()
+
+
+def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp_path: Path) -> None:
+    folder = old_store(tmp_path / "data", "UPDATE products SET quantity = 1 WHERE name = 'Tux';")
+    catalog, orders = migrated(folder)
+    assert Checkout(orders, catalog).place(Buy("last", "Tux", 1)) == 2
+    ledger = "SELECT delta, balance, reason, note FROM stock_ledger WHERE entry > 7"
+    note = "the stock had been changed by hand, beside the ledger"
+    assert query(folder / "catalog.db", ledger) == [(-74, 1, "correction", note), (-1, 0, "sold", None)]
+    assert found(folder) == [
+        "I1 Tux, ledger entry 8: takes over a stock that had been changed by hand, by -74 pieces"
+    ], "until the owner has accepted it"
+    with Snapshots(folder) as snapshots:
+        assert [one.repair for one in audit(snapshots).discrepancies] == [None]
+
+
+def test_views_show_prices_as_before(tmp_path: Path) -> None:
+    folder = old_store(tmp_path / "data")
+    migrated(folder)
+    log = "SELECT * FROM order_log"
+    assert query(folder / "order.db", log) == [
+        (0, "Tux", 2, "a", "day 3", 25.99, None),
+        (1, "Tux", 3, "b", "day 6", 25.99, None),
+        (-1, "Tux", 1000, "no", "day 7", None, "out of stock"),
+    ]
+    assert query(folder / "catalog.db", "SELECT * FROM for_sale") == [("Bird", 49.99, 102), ("Tux", 25.99, 75)]
+    prices = "SELECT product, what, price FROM price_history WHERE product = 'Bird'"
+    assert query(folder / "catalog.db", prices) == [("Bird", "added", 39.99), ("Bird", "price", 49.99)]
+
+
+@pytest.mark.parametrize(
+    ("file", "select"),
+    [
+        (CATALOG, "SELECT name, price FROM products"),
+        (CATALOG, "SELECT product, sum(-delta) AS sold FROM stock_ledger GROUP BY product"),
+        (CATALOG, "SELECT * FROM low_stock"),
+        (CATALOG, "SELECT * FROM what_never_was"),
+        (LOG, "SELECT number, price FROM orders"),
+        (LOG, "SELECT count(*) AS orders FROM order_log WHERE order_number >= 0"),
+    ],
+)
+def test_an_owners_view_keeps_no_store_from_being_upgraded(tmp_path: Path, file: File, select: str) -> None:
+    made = [
+        f'CREATE VIEW "my ""own""" AS {select}',
+        'CREATE TRIGGER t INSTEAD OF INSERT ON "my ""own""" BEGIN SELECT 1; END',
+    ]
+    path = older(tmp_path, file, 2 if file is CATALOG else 1, "; ".join(made))
+    (CatalogStore if file is CATALOG else OrderStore)(path).migrate()
+    assert query(path, """SELECT sql FROM sqlite_schema WHERE name IN ('my "own"', 't') ORDER BY rowid""") == [
+        (sql,) for sql in made
+    ]
+    assert query(path, "PRAGMA user_version") == [(file.newest,)]

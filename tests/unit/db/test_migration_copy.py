@@ -1,0 +1,112 @@
+"""The copy that a migration keeps, and what it says in the log."""
+
+import logging
+import re
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db import migrate as module
+from db.connection import StartRefused
+from db.migrate import migrate
+from tests.support.books import query
+
+MINE = 42
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_first.sql").write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+    return folder
+
+
+@pytest.fixture
+def path(tmp_path: Path, scripts: Path) -> Path:
+    """A database at schema 1, with a second migration to come."""
+    migrate(tmp_path / "data" / "t.db", scripts, MINE)
+    (scripts / "0002_second.sql").write_text("ALTER TABLE t ADD COLUMN y DEFAULT 7;")
+    return tmp_path / "data" / "t.db"
+
+
+def copies(path: Path) -> list[Path]:
+    return sorted(other for other in path.parent.iterdir() if "schema" in other.name)
+
+
+def test_an_upgrade_keeps_the_database_as_it_was(path: Path, scripts: Path) -> None:
+    migrate(path, scripts, MINE)
+    [copy] = copies(path)
+    assert re.fullmatch(r"t\.db\.schema-1-\d{8}T\d{6}Z", copy.name)
+    assert query(copy, "SELECT * FROM t") == [(1,)]
+    assert query(copy, "PRAGMA user_version") == [(1,)]
+    assert oct(copy.stat().st_mode & 0o777) == "0o600", "keys stand in it"
+    assert query(path, "SELECT * FROM t") == [(1, 7)]
+
+
+def test_what_is_only_in_the_write_ahead_log_is_in_the_copy(path: Path, scripts: Path) -> None:
+    shell = apsw.Connection(str(path))
+    shell.execute("INSERT INTO t VALUES (2)").fetchall()
+    assert path.with_name("t.db-wal").stat().st_size > 0
+    migrate(path, scripts, MINE)
+    shell.close()
+    assert query(copies(path)[0], "SELECT x FROM t") == [(1,), (2,)]
+
+
+def test_the_log_says_from_which_schema_to_which(
+    tmp_path: Path, path: Path, scripts: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        migrate(tmp_path / "new.db", scripts, MINE)
+        migrate(path, scripts, MINE)
+        migrate(path, scripts, MINE)
+    [copy] = copies(path)
+    assert caplog.messages == [
+        f"{path} was migrated from schema 1 to schema 2; as it was, it is in {copy}",
+    ]
+
+
+def test_a_new_database_and_one_that_is_up_to_date_are_not_copied(path: Path, scripts: Path) -> None:
+    assert copies(path) == []
+    (scripts / "0002_second.sql").unlink()
+    migrate(path, scripts, MINE)
+    assert copies(path) == []
+
+
+def test_a_failed_migration_says_where_the_copy_is_and_copies_do_not_pile_up(path: Path, scripts: Path) -> None:
+    (scripts / "0003_third.sql").write_text("INSERT INTO nowhere VALUES (1);")
+    for _ in range(3):
+        with pytest.raises(StartRefused, match=r"failed .*nowhere.*stays at schema 1, and a copy is in .*schema-1-"):
+            migrate(path, scripts, MINE)
+        assert len(copies(path)) == 1
+        assert query(path, "PRAGMA user_version") == [(1,)]
+    (scripts / "0003_third.sql").unlink()
+    migrate(path, scripts, MINE)
+    (scripts / "0003_third.sql").write_text("CREATE TABLE u (x);")
+    migrate(path, scripts, MINE)
+    assert [copy.name[:13] for copy in copies(path)] == ["t.db.schema-1", "t.db.schema-2"], "one for each schema"
+
+
+def test_without_a_copy_nothing_is_migrated(path: Path, scripts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "sync", fail)
+    with pytest.raises(StartRefused, match="No space left on device"):
+        migrate(path, scripts, MINE)
+    assert query(path, "PRAGMA user_version") == [(1,)]
+    assert copies(path) == []
+
+
+def test_a_copy_that_a_crash_left_unfinished_is_made_again(path: Path, scripts: Path) -> None:
+    path.with_name(".t.db.schema-1.unfinished").write_text("half of it")
+    migrate(path, scripts, MINE)
+    [copy] = copies(path)
+    assert query(copy, "SELECT x FROM t") == [(1,)]
+
+
+def test_a_database_behind_a_link_is_copied_where_it_stands(path: Path, scripts: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.db").symlink_to(path)
+    migrate(tmp_path / "t.db", scripts, MINE)
+    assert len(copies(path)) == 1 and copies(tmp_path / "t.db") == []

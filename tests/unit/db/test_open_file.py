@@ -1,0 +1,319 @@
+"""Files that are deleted, moved or replaced under an open store."""
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db import outages
+from db.catalog import CatalogStore
+from db.connection import StartRefused, connect
+from db.database import Database
+from db.order import OrderStore
+from domain.errors import Unavailable
+from tests.support.books import query
+
+Change = Callable[[Path], None]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "t.db"
+    path.parent.mkdir()
+    path.touch()
+    opened = connect(path)
+    opened.execute("CREATE TABLE t (x)").fetchall()
+    opened.close()
+    return path
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path)
+    insert(database, 1)
+    yield database
+    database.close()
+
+
+def insert(database: Database, value: int) -> None:
+    with database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (?)", (value,)).fetchall()
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def delete_all(path: Path) -> None:
+    for file in list(path.parent.glob(f"{path.name}*")):
+        file.unlink()
+
+
+def move(path: Path) -> None:
+    path.rename(path.with_name("elsewhere.db"))
+
+
+def move_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def replace(path: Path) -> None:
+    """By a copy of what is there: as good a file as any, but not the one that is open."""
+    query(path, f"VACUUM INTO '{path.with_name('new.db')}'")
+    path.with_name("new.db").rename(path)
+
+
+def delete_log(path: Path) -> None:
+    path.with_name("t.db-wal").unlink()
+
+
+def delete_index(path: Path) -> None:
+    path.with_name("t.db-shm").unlink()
+
+
+def replace_log(path: Path) -> None:
+    log = path.with_name("t.db-wal")
+    shutil.copy(log, path.with_name("copy"))
+    path.with_name("copy").rename(log)
+
+
+EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_log, delete_index, replace_log]
+
+
+@pytest.mark.parametrize("change", EVERY_CHANGE)
+def test_nothing_is_committed_into_a_file_that_is_not_where_it_was(
+    database: Database, path: Path, change: Change
+) -> None:
+    change(path)
+    for value in (2, 3):
+        with pytest.raises(Unavailable):
+            insert(database, value)
+
+
+@pytest.mark.parametrize("change", [delete, delete_all, move, move_folder, replace])
+def test_nor_is_anything_read_from_it(database: Database, path: Path, change: Change) -> None:
+    change(path)
+    with pytest.raises(Unavailable), database.read():
+        pass
+
+
+@pytest.mark.parametrize("change", [delete_log, delete_index, replace_log])
+def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
+    database: Database, path: Path, change: Change
+) -> None:
+    """Health is asked by another thread than buys."""
+    with ThreadPoolExecutor(1) as other:
+        other.submit(lambda: database.read().__enter__()).result()
+        change(path)
+        with pytest.raises(Unavailable):
+            insert(database, 2)
+        with pytest.raises(Unavailable):
+            other.submit(lambda: database.read().__enter__()).result()
+        other.submit(database.close).result()
+
+
+@pytest.mark.parametrize("change", [delete_all, move_folder])
+def test_no_database_is_made_in_its_place(database: Database, path: Path, change: Change) -> None:
+    change(path)
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+    assert not path.exists()
+    with pytest.raises(Unavailable):
+        insert(Database(path), 2)
+    assert not path.exists()
+
+
+def test_a_file_that_is_put_back_is_used_again(database: Database, path: Path) -> None:
+    move(path)
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+    path.with_name("elsewhere.db").rename(path)
+    insert(database, 3)
+    move_folder(path)
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+    path.parent.with_name("elsewhere").rename(path.parent)
+    insert(database, 3)
+    assert query(path, "SELECT x FROM t") == [(1,), (3,), (3,)]
+
+
+def test_a_link_that_leads_elsewhere_now_is_another_file(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    database = Database(link)
+    insert(database, 1)
+    other = tmp_path / "other.db"
+    shutil.copy(path, other)
+    link.unlink()
+    link.symlink_to(other)
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+    link.unlink()
+    link.symlink_to(path)
+    insert(database, 3)
+    database.close()
+    assert query(path, "SELECT x FROM t") == [(1,), (3,)]
+
+
+def test_another_file_is_not_even_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening it would bring the log that lies beside it into it."""
+    replace(path)
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+    monkeypatch.setattr("db.database.connect", lambda _path: pytest.fail("it was opened"))
+    with pytest.raises(Unavailable):
+        insert(database, 2)
+
+
+def test_what_a_deleted_log_had_is_saved(database: Database, path: Path) -> None:
+    insert(database, 2)
+    delete_log(path)
+    with pytest.raises(Unavailable):
+        insert(database, 3)
+    assert query(path, "SELECT x FROM t") == [(1,), (2,)]
+
+
+def test_what_others_wrote_without_the_log_is_not_written_over(database: Database, path: Path) -> None:
+    opened = connect(path)  # keeps the database from being checkpointed by who closes it
+    delete_log(path)
+    delete_index(path)
+    other = connect(path)
+    other.execute("CREATE TABLE theirs (x)").fetchall()
+    with pytest.raises(Unavailable):
+        insert(database, 3)
+    opened.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    opened.close()
+    other.close()
+    assert query(path, "SELECT count(*) FROM theirs") == [(0,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_the_first_file_is_looked_at_before_it_is_used(path: Path) -> None:
+    looks = []
+
+    def refuse() -> None:
+        looks.append(1)
+        raise StartRefused("it is another store's")
+
+    database = Database(path, refuse)
+    for _ in range(3):
+        with pytest.raises(Unavailable), database.read():
+            pass
+    assert len(looks) == 1, "not at each request"
+
+
+def test_the_log_hears_of_it_once_and_of_the_end_once(
+    database: Database, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "QUIET_S", 0.0)
+    with caplog.at_level(logging.INFO):
+        move(path)
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                insert(database, 2)
+        path.with_name("elsewhere.db").rename(path)
+        insert(database, 3)
+        insert(database, 4)
+    moved, missing, well = caplog.messages
+    assert "t.db" in moved and "moved" in moved
+    assert "t.db: the file is missing; put it back" in missing
+    assert "can be written again" in well
+
+
+def test_a_trouble_that_comes_and_goes_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(100):
+        outages.begins("a disk", "a disk: it fails")
+        outages.ends("a disk", "a disk: it works")
+    assert caplog.messages == ["a disk: it fails", "a disk: it works"]
+
+
+def test_what_writing_has_met_a_read_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
+    outages.begins("another disk", "it is read-only")
+    outages.ends("another disk", "it works", writing=False)
+    outages.begins("another disk", "it is read-only", writing=False)
+    assert caplog.messages == ["it is read-only"]
+    outages.ends("another disk", "it works")
+    assert caplog.messages == ["it is read-only", "it works"]
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def write_over(path: Path) -> None:
+    """As `cp` does: the file stays the same, and holds another database."""
+    other = path.with_name("other.db")
+    shell = apsw.Connection(str(other))
+    shell.execute("PRAGMA application_id = 7; VACUUM").fetchall()
+    shell.close()
+    path.write_bytes(other.read_bytes())
+
+
+@pytest.mark.parametrize("change", [empty, write_over])
+def test_nothing_is_committed_into_a_file_that_was_written_over(database: Database, path: Path, change: Change) -> None:
+    database.close()
+    insert(database, 2)
+    database.close()  # all of it is in the database
+    insert(database, 3)
+    log = path.with_name("t.db-wal")
+    before = log.read_bytes()
+    change(path)
+    for value in (4, 5):
+        with pytest.raises(Unavailable):
+            insert(database, value)
+        with pytest.raises(Unavailable), database.read():
+            pass
+    if change is empty:
+        assert log.read_bytes() == before, "the log may be the last copy"
+
+
+def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, path: Path) -> None:
+    with database.write() as transaction:
+        transaction.execute("INSERT INTO t VALUES (zeroblob(1000000))").fetchall()
+    database.close()
+    insert(database, 2)
+    with database.write() as transaction:
+        transaction.execute("DELETE FROM t WHERE length(x) > 100").fetchall()
+    shell = apsw.Connection(str(path))
+    shell.execute("VACUUM; PRAGMA wal_checkpoint").fetchall()
+    shell.close()
+    assert path.stat().st_size < 100_000
+    for value in (3, 4):  # the first one may hear that it should come again
+        with suppress(Unavailable):
+            insert(database, value)
+    insert(database, 5)
+    assert query(path, "SELECT count(*) FROM t WHERE x = 5") == [(1,)]
+
+
+def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
+    catalog: CatalogStore, orders: OrderStore
+) -> None:
+    assert orders.intents(1) == []
+    assert orders.meet(catalog.introduce(None)) is None
+    orders.close()
+    assert orders.intents(1) == []
+
+
+def test_another_stores_database_in_the_same_file_is_not_used(path: Path) -> None:
+    """Nor is it when nobody had the file open as it was written over."""
+    path.unlink()
+    forge_id(path, "a" * 32)
+    database = Database(path)
+    with database.read():
+        pass
+    database.close()
+    other = path.with_name("other.db")
+    forge_id(other, "b" * 32)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(Unavailable), database.read():
+        pass
+
+
+def forge_id(path: Path, id: str) -> None:
+    with apsw.Connection(str(path)) as shell:
+        shell.execute(f"CREATE TABLE store (id TEXT); INSERT INTO store VALUES ('{id}')").fetchall()

@@ -1,0 +1,104 @@
+"""Programs of others that read the databases: what they cannot read stays out of the schema."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.product_admin import ProductAdmin
+from domain.checkout import Checkout
+from domain.errors import OutOfStock
+from domain.values import Buy
+from tests.support.books import query
+
+# In a process of its own, for DuckDB's extension brings its own SQLite, and two of them must not open one file in one
+# process. The package brings the extension along, which DuckDB would download; DuckDB loads none that it did not sign.
+_DUCKDB = """
+import json, pathlib, sys
+import duckdb, duckdb_extension_sqlite_scanner as package
+[extension] = pathlib.Path(package.__file__).parent.rglob("*.duckdb_extension")
+shell = duckdb.connect()
+shell.execute(f"LOAD '{extension}'")
+for name in ("catalog", "order"):
+    shell.execute(f"ATTACH '{sys.argv[1]}/{name}.db' AS {name}_db (TYPE sqlite, READ_ONLY)")
+json.dump([shell.execute(question).fetchall() for question in sys.argv[2:]], sys.stdout, default=float)
+"""
+
+
+@pytest.fixture
+def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> Path:
+    """One order, a refused buy, a writeoff, and a low stock, in use."""
+    checkout.place(Buy("a", "Tux", 2))
+    with pytest.raises(OutOfStock):
+        checkout.place(Buy("no", "Tux", 1_000))
+    owner = ProductAdmin(tmp_path / "catalog.db")
+    owner.writeoff("Bird", 95, "a cat", "w")
+    owner.close()
+    return tmp_path
+
+
+def ask_duckdb(store: Path, *questions: str) -> list[list[Any]]:
+    command = [sys.executable, "-c", _DUCKDB, str(store), *questions]
+    answered = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert answered.returncode == 0, answered.stderr
+    answers: list[list[Any]] = json.loads(answered.stdout)
+    return answers
+
+
+def test_duckdb_lists_and_reads_all_tables_and_views(store: Path) -> None:
+    names = [
+        (file, name)
+        for file in ("catalog", "order")
+        for (name,) in query(store / f"{file}.db", "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
+        if not name.startswith("sqlite_")
+    ]
+    listed, _, *read = ask_duckdb(
+        store,
+        "SELECT table_catalog, table_name FROM information_schema.tables",
+        "SHOW ALL TABLES",
+        *(f"SELECT * FROM {file}_db.{name} ORDER BY ALL" for file, name in names),
+    )
+    assert [entry for entry in ([f"{file}_db", name] for file, name in names) if entry not in listed] == []
+    for (file, name), rows in zip(names, read, strict=True):
+        assert sorted(rows, key=repr) == sorted(
+            map(list, query(store / f"{file}.db", f"SELECT * FROM {name}")), key=repr
+        )
+
+
+def test_duckdb_answers_as_sqlite_does(store: Path) -> None:
+    log, low, for_sale, prices = ask_duckdb(
+        store,
+        "SELECT * FROM order_db.order_log",
+        "SELECT * FROM catalog_db.low_stock",
+        "SELECT * FROM catalog_db.for_sale",
+        "SELECT product, price FROM catalog_db.price_history WHERE product = 'Tux'",
+    )
+    assert log == [list(row) for row in query(store / "order.db", "SELECT * FROM order_log")]
+    assert low == [["Bird", 3, 39.99]]
+    assert for_sale == [list(row) for row in query(store / "catalog.db", "SELECT * FROM for_sale")]
+    assert prices == [["Tux", 25.99]]
+
+
+@pytest.mark.parametrize("name", ["catalog.db", "order.db"])
+def test_no_table_has_a_column_that_is_hidden_or_generated(store: Path, name: str) -> None:
+    shell = apsw.Connection(str(store / name))
+    tables = [
+        str(table) for (table,) in shell.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    ]
+    columns = [
+        (table, *column) for table in tables for column in shell.execute(f"PRAGMA table_xinfo({table})").fetchall()
+    ]
+    shell.close()
+    assert len(columns) > 15
+    assert [column for column in columns if column[-1] != 0] == []
+
+
+def test_the_order_log_has_the_columns_that_the_readme_shows(store: Path) -> None:
+    [first] = query(store / "order.db", "SELECT * FROM order_log WHERE order_number = 0")
+    assert (first[:4], first[5:]) == ((0, "Tux", 2, "a"), (25.99, None))

@@ -1,0 +1,159 @@
+from pathlib import Path
+
+import pytest
+
+from db.audit import audit
+from db.backup import backup
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.reconcile import reconcile
+from db.snapshots import Snapshots
+from domain.checkout import MAX_BATCH, Checkout
+from domain.errors import KeyReused, OutOfStock, Unavailable
+from domain.protocols import Placed
+from domain.values import Buy
+from tests.support.books import Books, query
+from tests.support.forger import forge
+from tests.support.steps import begin
+
+AN_HOUR_AGO = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')"
+
+
+def repairable(data_dir: Path) -> list[Buy]:
+    with Snapshots(data_dir) as snapshots:
+        return [one.repair for one in audit(snapshots).discrepancies if one.repair is not None]
+
+
+def reconciled(data_dir: Path) -> list[tuple[Buy, Placed]]:
+    return list(reconcile(data_dir, repairable(data_dir)))
+
+
+def test_what_was_sold_and_is_missing_from_the_log_is_ordered_at_the_price_of_its_sale(
+    checkout: Checkout, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    checkout.place(Buy("before", "Tux", 1))
+    lost = [Buy(f"lost-{number}", "Tux", 1) for number in range(3)]
+    catalog.sell(lost)
+    forge(tmp_path / "catalog.db", "UPDATE products SET price_cents = 1 WHERE name = 'Tux'")
+    assert reconciled(tmp_path) == [(buy, number) for number, buy in enumerate(lost, start=1)]
+    prices = query(tmp_path / "order.db", "SELECT key, price_cents FROM orders")
+    assert prices == [("before", 2599), *((buy.key, 2599) for buy in lost)]
+    assert reconciled(tmp_path) == []
+    Books.read(tmp_path).check()
+
+
+def test_a_missing_last_order_is_appended_under_a_new_number(checkout: Checkout, tmp_path: Path) -> None:
+    for key in "ab":
+        checkout.place(Buy(key, "Tux", 1))
+    forge(tmp_path / "order.db", "DELETE FROM orders WHERE key = 'b'")
+    assert reconciled(tmp_path) == [(Buy("b", "Tux", 1), 2)]
+    with Snapshots(tmp_path) as snapshots:
+        left = [f"{one.where} {one.what}" for one in audit(snapshots).discrepancies]
+    assert left == ["order 1 is missing"], "a number that was given out is not given out again"
+
+
+def test_overdue_buys_in_doubt_are_brought_to_their_end(
+    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    sold, refused, unheard = Buy("sold", "Tux", 2), Buy("refused", "Tux", 81), Buy("unheard", "Bird", 3)
+    begin(orders, [sold, refused, unheard])
+    catalog.sell([sold, refused])
+    assert repairable(tmp_path) == [], "their own requests may still be at work"
+    forge(tmp_path / "order.db", AN_HOUR_AGO)
+    assert reconciled(tmp_path) == [(sold, 0), (refused, OutOfStock()), (unheard, 1)]
+    books = Books.read(tmp_path)
+    books.check()
+    assert (books.products["Tux"], books.products["Bird"]) == (78, 95)
+    assert books.refused == {"refused": "out of stock"}
+
+
+def test_a_buy_in_doubt_whose_key_the_catalog_knows_for_another_is_dropped(
+    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    catalog.sell([Buy("k", "Whale", 1)], reason="decrement")
+    begin(orders, [Buy("k", "Tux", 1)])
+    forge(tmp_path / "order.db", AN_HOUR_AGO)
+    assert reconciled(tmp_path) == [(Buy("k", "Tux", 1), KeyReused())]
+    assert Books.read(tmp_path).orders == []
+    assert orders.intents(1) == []
+
+
+def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
+    checkout.place(Buy("a", "Tux", 1))
+    catalog.sell([Buy("lost", "Tux", 1)])
+    tables = {"catalog.db": ("stock_ledger", "refused", "products"), "order.db": ("orders", "refused")}
+
+    def rows() -> list[object]:
+        return [query(tmp_path / name, f"SELECT * FROM {table}") for name in tables for table in tables[name]]
+
+    before = rows()
+    reconciled(tmp_path)
+    after = rows()
+    assert before[:3] == after[:3], "the catalog sold it already"
+    [old_orders, new_orders] = [before[3], after[3]]
+    assert isinstance(old_orders, list) and isinstance(new_orders, list)
+    assert new_orders[:-1] == old_orders
+
+
+def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
+    lost = [Buy(f"lost-{number}", "Bird", 1) for number in range(95)]
+    catalog.sell(lost)
+    begin(orders, [Buy(f"doubt-{number}", "Unicorn", 1) for number in range(MAX_BATCH)])
+    forge(tmp_path / "order.db", AN_HOUR_AGO)
+    assert len(reconciled(tmp_path)) == 95 + MAX_BATCH
+    Books.read(tmp_path).check()
+
+
+def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
+    for number in range(3):
+        checkout.place(Buy(f"before-{number}", "Tux", 1))
+    backup(tmp_path, tmp_path / "backup", lambda _step: None)
+    for number in range(3):
+        checkout.place(Buy(f"after-{number}", "Bird", 1))
+    survived = tmp_path / "survived"
+    backup(tmp_path, survived, lambda _step: None)
+    (tmp_path / "backup" / "order.db").replace(survived / "order.db")
+    assert [number for _, number in reconciled(survived)] == [3, 4, 5]
+    books = Books.read(survived)
+    books.check()
+    assert {key for _, key, _, _ in books.orders[3:]} == {f"after-{number}" for number in range(3)}
+
+
+@pytest.mark.parametrize("by", ["shopper", "reconcile"])
+def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
+    checkout: Checkout, catalog: CatalogStore, tmp_path: Path, by: str
+) -> None:
+    lost = Buy("lost", "Tux", 1)
+    catalog.sell([lost])
+    buys = repairable(tmp_path)
+    if by == "shopper":
+        checkout.place(lost)
+    else:
+        list(reconcile(tmp_path, buys))
+    assert list(reconcile(tmp_path, buys)) == [(lost, 0)]
+    Books.read(tmp_path).check()
+
+
+def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
+    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    buys = [Buy(f"k{number}", "Bird", 1) for number in range(9)]
+    begin(orders, buys)
+    forge(
+        tmp_path / "catalog.db",
+        "CREATE TRIGGER poison BEFORE INSERT ON stock_ledger WHEN NEW.key = 'k4' BEGIN SELECT RAISE(ABORT, 'odd'); END",
+    )
+    placed = dict(reconcile(tmp_path, buys))
+    assert placed.pop(buys[4]) == Unavailable("odd")
+    assert sorted(placed.values(), key=str) == list(range(8))
+    assert orders.intents(10) == [buys[4]]
+
+
+def test_what_nobody_can_repair_by_appending_stays(checkout: Checkout, tmp_path: Path) -> None:
+    checkout.place(Buy("a", "Tux", 1))
+    forge(
+        tmp_path / "order.db",
+        "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1);"
+        "UPDATE orders SET quantity = 2 WHERE key = 'a'",
+    )
+    assert reconciled(tmp_path) == []

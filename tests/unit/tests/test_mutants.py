@@ -1,0 +1,22 @@
+"""The catalogue of seeded bugs keeps up with the code."""
+
+import pytest
+
+from tests.mutants.__main__ import files_of_last_time, table
+from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.support.tiers import ROOT
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_can_be_applied(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
+
+
+def test_no_two_mutants_have_one_name() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_what_caught_a_mutant_last_time_is_tried_first() -> None:
+    caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
+    caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_apps.py::test_a_name[a | b]"
+    assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_apps.py"}

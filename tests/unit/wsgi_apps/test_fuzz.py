@@ -1,0 +1,255 @@
+"""Hypothesis at all three apps: whatever comes, the answer has the store's form, and only a buy changes anything.
+
+CI tries the same requests each time;
+`pytest tests/unit/wsgi_apps/test_fuzz.py --hypothesis-profile=long` looks for new ones.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_from_bytes
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+from werkzeug.test import run_wsgi_app
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.values import Product
+from tests.support.books import Books
+from wsgi_apps.base import MAX_BODY_BYTES, App
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.order import OrderApp
+from wsgi_apps.wire import BUYS, LOOKUPS, SALES
+
+KEYS = [f"k{number}" for number in range(100)]
+NAMES = ["Tux", "Whale", "Unicorn"]
+
+
+@dataclass
+class Store:
+    """The three apps on one catalog and one order log, and what each key was answered by each of them."""
+
+    folder: Path
+    apps: dict[str, App]
+    answers: dict[tuple[str, str, str], tuple[int, str]] = field(default_factory=dict)
+
+    def books(self) -> Books:
+        return Books.read(self.folder)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A request as a server might hand it over; the path is bytes in Latin-1, as WSGI has it."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    length: str | None
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """One for all that Hypothesis tries in a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog, orders = CatalogStore(Path(folder) / "catalog.db"), OrderStore(Path(folder) / "order.db")
+        with closing(catalog), closing(orders):
+            catalog.migrate()
+            orders.migrate()
+            catalog.load([Product("Tux", 2599, 1_000_000), Product("Whale", 3499, 30)])
+            checkout = Checkout(orders, catalog)
+            yield Store(
+                Path(folder),
+                {
+                    "front_end": FrontEndApp(catalog, checkout),
+                    "catalog": CatalogApp(catalog),
+                    "order": OrderApp(checkout),
+                },
+            )
+
+
+def latin(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+# What a shopper, and what a tier, may say.
+BUY = Raw("POST", "/Tux/1", "", {"HTTP_IDEMPOTENCY_KEY": "k"}, b"", None)
+GOOD = [
+    BUY,
+    replace(BUY, path="/Whale/40"),
+    replace(BUY, path="/products/Tux/1"),
+    replace(BUY, method="GET", path="/products/Tux/1", headers={}),
+    *(replace(BUY, method="GET", path=path) for path in ("/products", "/products/Tux", "/orders/0", "/health")),
+    replace(BUY, method="GET", path="/products", query="q=u&limit=1&after=Bird"),
+]
+
+numbers = st.one_of(st.integers(-2, 1_000_002).map(str), st.text(max_size=8), st.just("9" * 400), st.just("\u0661"))
+segments = st.one_of(
+    st.sampled_from(["products", "orders", "health", "v1", "sales", "buys", "lookups", "store", "", ".", "..", *NAMES]),
+    st.text(max_size=70).map(latin),
+    st.binary(max_size=20).map(lambda raw: raw.decode("latin-1")),
+    numbers.map(latin),
+)
+paths = st.one_of(
+    st.lists(segments, max_size=5).map(lambda parts: "/" + "/".join(parts)),
+    st.builds("/{}/{}".format, segments, segments),
+    st.builds("/products/{}/{}".format, segments, segments),
+    st.builds("/products/{}".format, segments),
+    st.builds("/orders/{}".format, segments),
+    st.text(max_size=30).map(latin),
+)
+# gunicorn lets visible characters and those beyond ASCII through.
+values = st.text(st.characters(min_codepoint=32, max_codepoint=255, blacklist_characters="\x7f"), max_size=200)
+headers = st.fixed_dictionaries(
+    {},
+    optional={
+        "HTTP_IDEMPOTENCY_KEY": st.one_of(st.sampled_from(KEYS), values),
+        "HTTP_AUTHORIZATION": values,
+        "HTTP_HOST": values,
+        "HTTP_TRANSFER_ENCODING": values,
+        "HTTP_ACCEPT": values,
+        "HTTP_COOKIE": values,
+        "HTTP_RANGE": values,
+        "HTTP_IF_NONE_MATCH": values,
+        "HTTP_X_FORWARDED_HOST": values,
+        "CONTENT_TYPE": values,
+    },
+)
+queries = st.one_of(
+    values,
+    st.builds("q={}".format, st.one_of(values, st.binary().map(quote_from_bytes))),
+    st.builds("limit={}&after={}".format, numbers.map(quote), st.text(max_size=70).map(quote)),
+)
+texts = st.one_of(st.text(max_size=70), st.text(st.characters(categories=["Cs", "Cc", "Lu"]), max_size=3))
+leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), texts, st.sampled_from(KEYS + NAMES))
+odd = texts | leaves
+good_keys, good_names, good_quantities = st.sampled_from(KEYS), st.sampled_from(NAMES), st.integers(1, 4)
+rows = st.one_of(
+    st.tuples(good_keys, good_names, good_quantities),
+    st.tuples(good_keys, good_names, good_quantities, odd),
+    st.tuples(odd, good_names, good_quantities),
+    st.tuples(good_keys, odd, good_quantities),
+    st.tuples(good_keys, good_names, st.integers(-1, 10**7) | odd),
+)
+calls = st.one_of(
+    st.lists(rows, min_size=1, max_size=3),
+    st.lists(good_names | odd, min_size=1, max_size=3),
+    st.dictionaries(st.sampled_from(["sales", "names"]), leaves | st.lists(odd, max_size=2)),
+    st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10),
+)
+extremes = st.sampled_from([b"[" * 60_000, b'{"a":' * 9_000, b"x" * MAX_BODY_BYTES, b"x" * (MAX_BODY_BYTES + 1)])
+bodies = st.one_of(
+    extremes,
+    calls.map(lambda value: json.dumps(value).encode()),
+    calls.map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+    st.binary(max_size=100),
+)
+wrong = {
+    "method": st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "X"]),
+    "path": paths,
+    "query": queries,
+    "headers": headers,
+    "body": bodies,
+    "length": values | numbers.map(latin),
+}
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Raw:
+    """A good request with anything in the place of one or two of its parts."""
+    good = draw(st.sampled_from(GOOD))
+    parts = draw(st.lists(st.sampled_from(sorted(wrong)), min_size=1, max_size=2, unique=True))
+    return replace(good, **{part: draw(wrong[part]) for part in parts})
+
+
+def ask(app: App, raw: Raw) -> tuple[int, str | None, Any]:
+    """Status, media type and JSON of the answer, None for a HEAD."""
+    environ = {
+        "REQUEST_METHOD": raw.method,
+        "PATH_INFO": raw.path,
+        "QUERY_STRING": raw.query,
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": "a",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(raw.body),
+        "wsgi.input_terminated": True,
+        "CONTENT_LENGTH": str(len(raw.body)) if raw.length is None else raw.length,
+        **raw.headers,
+    }
+    parts, status, reply_headers = run_wsgi_app(app, environ, buffered=True)
+    content = b"".join(parts)
+    body = None if raw.method == "HEAD" else json.loads(content)
+    assert raw.method != "HEAD" or content == b""
+    return int(status.split()[0]), reply_headers.get("Content-Type"), body
+
+
+@pytest.mark.parametrize("tier", ["front_end", "catalog", "order"])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(raw=requests())
+def test_whatever_comes_has_an_answer_in_the_stores_form(store: Store, tier: str, raw: Raw) -> None:
+    check(store, tier, raw)
+
+
+@pytest.mark.parametrize(("tier", "path"), [("catalog", SALES), ("catalog", LOOKUPS), ("order", BUYS)])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(body=bodies)
+def test_whatever_stands_in_a_call_between_the_tiers_has_one_too(
+    store: Store, tier: str, path: str, body: bytes
+) -> None:
+    check(store, tier, Raw("POST", path, "", {}, body, None))
+
+
+def check(store: Store, tier: str, raw: Raw) -> None:
+    """Asserts the form of the answer, and that nothing was changed but by an answer that says so."""
+    before = store.books()
+    status, content_type, body = ask(store.apps[tier], raw)
+    after = store.books()
+    assert content_type == "application/json"
+    assert status < 500, "all of the store is here, so even 503 would be a mistake"
+    assert isinstance(body, dict) or raw.method == "HEAD"
+    if isinstance(body, dict) and "error" in body:
+        assert body == {"error": {"code": status, "message": body["error"]["message"]}}
+    if status == 404:  # a refusal is kept
+        after_but_refusals = replace(after, refused=before.refused, refused_by_catalog=before.refused_by_catalog)
+        assert after_but_refusals == before
+    elif status != 200 or (raw.method in ("GET", "HEAD") and tier != "order") or raw.path == LOOKUPS:
+        assert after == before
+    assert after.refused.items() >= before.refused.items()
+    if raw.path != SALES:  # what is sold without the order tier is no order
+        after.check()
+
+
+@pytest.mark.parametrize("tier", ["front_end", "catalog", "order"])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    key=st.sampled_from([f"agreed-{number}" for number in range(12)]),
+    name=st.sampled_from(NAMES),
+    quantity=st.integers(1, 3),
+)
+def test_all_answers_to_one_key_agree(store: Store, tier: str, key: str, name: str, quantity: int) -> None:
+    """A definite one is repeated whenever the same is asked, and nothing else is sold under the key."""
+    path = f"/products/{name}/{quantity}" if tier == "order" else f"/{name}/{quantity}"
+    key = f"{key}-decrement" if tier == "catalog" else key
+    status, _, body = ask(store.apps[tier], Raw("POST", path, "", {"HTTP_IDEMPOTENCY_KEY": key}, b"", None))
+    assert status in (200, 404, 422)
+    buy = (key, path.removeprefix("/products"), "decrement" if tier == "catalog" else "buy")
+    met = [known for known in store.answers if known[0] == key]
+    if status == 422:
+        assert met and buy not in met, "the key stands for something else"
+        return
+    said = body["error"]["message"] if "error" in body else body.get("message") or body["data"]["order_number"]
+    assert store.answers.setdefault(buy, (status, said)) == (status, said)
+    assert met in ([], [buy]), "one buy a key"

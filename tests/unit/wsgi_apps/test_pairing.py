@@ -1,0 +1,260 @@
+"""An order log that buys from the catalog of its own store, and from no other."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from werkzeug.test import Client
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.pairing import store_id
+from domain.errors import AnotherStore, ProductNotFound, Unavailable
+from domain.pairing import Introduction, LogMark
+from domain.protocols import Sale
+from domain.refusals import Allowance
+from domain.values import Buy, Product
+from tests.support.books import query
+from wsgi_apps import pairing
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.clients import HttpCatalog
+from wsgi_apps.pairing import PairedCatalog, PairedCheckout
+from wsgi_apps.wire import decode_introduction, last_order_headers, mark_headers
+
+
+class Tier(HttpCatalog):
+    """A catalog tier, without the network: `store` is None while it is away."""
+
+    def __init__(self, store: CatalogStore | None) -> None:
+        self.store = store
+        self.meetings = 0
+
+    def _up(self) -> CatalogStore:
+        if self.store is None:
+            raise Unavailable
+        return self.store
+
+    def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
+        self.meetings += 1
+        return self._up().introduce(last_order)
+
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> list[Product | ProductNotFound]:
+        return self._up().lookup(names)
+
+    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
+        assert log is not None, "each call says whose log it is"
+        return self._up().sell(buys, log=log)
+
+
+@pytest.fixture
+def tier(catalog: CatalogStore) -> Tier:
+    return Tier(catalog)
+
+
+@pytest.fixture
+def checkout(orders: OrderStore, tier: Tier, monkeypatch: pytest.MonkeyPatch) -> PairedCheckout:
+    monkeypatch.setattr(pairing, "MEETS_EVERY_S", 0.0)
+    return PairedCheckout(orders, PairedCatalog(orders, tier), Allowance(1_000))
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[CatalogStore]:
+    """The catalog of another store, with the same products."""
+    store = CatalogStore(tmp_path / "another" / "catalog.db")
+    store.migrate()
+    store.load([Product("Tux", 2_599, 80)])
+    yield store
+    store.close()
+
+
+def intents(tmp_path: Path) -> list[str]:
+    return [key for (key,) in query(tmp_path / "order.db", "SELECT key FROM intents ORDER BY begun")]
+
+
+def test_a_new_log_takes_its_catalogs_id_before_its_first_sale(checkout: PairedCheckout, tmp_path: Path) -> None:
+    assert store_id(tmp_path / "order.db") is None
+    assert checkout.place(Buy("k", "Tux", 1)) == 0
+    assert store_id(tmp_path / "order.db") == store_id(tmp_path / "catalog.db") is not None
+
+
+def test_they_meet_once(checkout: PairedCheckout, tier: Tier) -> None:
+    for number in range(5):
+        checkout.place(Buy(f"k{number}", "Tux", 1))
+    assert tier.meetings == 1
+
+
+def test_while_the_catalog_is_away_buys_begin_and_are_settled_later(
+    checkout: PairedCheckout, tier: Tier, tmp_path: Path
+) -> None:
+    catalog, tier.store = tier.store, None
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k", "Tux", 1))
+    assert intents(tmp_path) == ["k"]
+    tier.store = catalog
+    checkout.settle(checkout.intents(10))
+    assert checkout.place(Buy("k", "Tux", 1)) == 0
+
+
+def test_nothing_is_sold_and_no_buy_begins_for_another_catalog(
+    checkout: PairedCheckout,
+    tier: Tier,
+    another: CatalogStore,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    own, tier.store = tier.store, another
+    for number in range(5):
+        with pytest.raises(Unavailable):
+            checkout.place(Buy(f"lost{number}", "Tux", 1))
+    assert intents(tmp_path) == ["lost0"], "it had begun before anybody could know"
+    with pytest.raises(Unavailable):
+        checkout.settle(checkout.intents(10))
+    assert another.product("Tux").quantity == 80
+    tier.store = own
+    assert checkout.place(Buy("k1", "Tux", 1)) == 1
+    checkout.settle(checkout.intents(10))
+    assert intents(tmp_path) == []
+    begun, ended = caplog.messages
+    assert "not the one of this order log: it is of store" in begun and "again" in ended
+
+
+def test_a_catalog_of_an_older_state_sells_nothing(
+    checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    (tmp_path / "old").mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    checkout.place(Buy("k1", "Tux", 1))
+    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k2", "Tux", 1))
+    assert tier.store.product("Tux").quantity == 79
+    tier.store.close()
+
+
+def test_an_old_key_that_is_sent_again_does_not_make_the_log_look_older(
+    checkout: PairedCheckout, tier: Tier, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    (tmp_path / "old").mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    checkout.place(Buy("k1", "Tux", 1))
+    assert checkout.place(Buy("k0", "Tux", 1)) == 0
+    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k2", "Tux", 1))
+    assert tier.store.product("Tux").quantity == 79
+    tier.store.close()
+
+
+def test_what_another_worker_has_ordered_last_is_asked_for_too(
+    checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k0", "Tux", 1))
+    (tmp_path / "old").mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    other_worker = OrderStore(tmp_path / "order.db")
+    PairedCheckout(other_worker, PairedCatalog(other_worker, tier), Allowance(1_000)).place(Buy("k1", "Tux", 1))
+    other_worker.close()
+    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k2", "Tux", 1))
+    assert tier.store.product("Tux").quantity == 79
+    tier.store.close()
+
+
+def test_a_log_that_lacks_what_was_sold_takes_no_id(
+    orders: OrderStore, tier: Tier, catalog: CatalogStore, checkout: PairedCheckout, tmp_path: Path
+) -> None:
+    catalog.sell([Buy("of a lost log", "Tux", 1)])
+    with pytest.raises(Unavailable):
+        checkout.place(Buy("k", "Tux", 1))
+    assert intents(tmp_path) == [] and orders.mark() is None
+
+
+def test_direct_decrements_are_no_sales_of_a_log(checkout: PairedCheckout, catalog: CatalogStore) -> None:
+    catalog.sell([Buy("direct", "Tux", 1), Buy("refused", "Unicorn", 1)], reason="decrement")
+    assert checkout.place(Buy("k", "Tux", 1)) == 0
+
+
+def test_an_unknown_catalog_is_not_asked_at_each_buy(orders: OrderStore, another: CatalogStore, tier: Tier) -> None:
+    orders.meet(another.introduce(None))
+    checkout = PairedCheckout(orders, PairedCatalog(orders, tier), Allowance(1_000))
+    for number in range(20):
+        with pytest.raises(Unavailable):
+            checkout.place(Buy(f"k{number}", "Tux", 1))
+    assert tier.meetings == 1
+
+
+def test_two_workers_that_meet_two_catalogs_take_one_id(
+    tmp_path: Path, orders: OrderStore, catalog: CatalogStore, another: CatalogStore
+) -> None:
+    first, second = catalog.introduce(None), another.introduce(None)
+    assert orders.meet(first) is None
+    other_worker = OrderStore(tmp_path / "order.db")
+    why = other_worker.meet(second)
+    other_worker.close()
+    assert why is not None and "is of store" in why
+    assert store_id(tmp_path / "order.db") == first.id
+
+
+def test_the_catalog_tier_tells_which_store_it_is_of(catalog: CatalogStore, tmp_path: Path) -> None:
+    client = Client(CatalogApp(catalog))
+    catalog.sell([Buy("k", "Tux", 1)])
+    for key, is_sold in (("k", True), ("unknown", False)):
+        answer = client.get("/v1/store", headers={"Last-Order": key})
+        assert answer.json == {
+            "data": {"id": store_id(tmp_path / "catalog.db"), "newest_sold": ["k"], "has_last_order": is_sold}
+        }
+    assert client.get("/v1/store", headers={"Last-Order": "two, keys"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Store-Id": "own"}, 200),
+        ({"Store-Id": "own", "Last-Order": "k"}, 200),
+        ({"Store-Id": "own", "Last-Order": "unknown"}, 409),
+        ({"Store-Id": "0" * 32}, 409),
+        ({"Store-Id": "own", "Last-Order": "two, keys"}, 400),
+    ],
+)
+def test_the_catalog_tier_sells_to_its_own_log_alone(
+    catalog: CatalogStore, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    catalog.sell([Buy("k", "Tux", 1)])
+    own = store_id(tmp_path / "catalog.db")
+    headers = {name: own if value == "own" and own else value for name, value in headers.items()}
+    sale = [["new", "Tux", 1]]
+    assert Client(CatalogApp(catalog)).post("/v1/sales", json=sale, headers=headers).status_code == status
+    assert catalog.product("Tux").quantity == (78 if status == 200 else 79)
+
+
+def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
+    with pytest.raises(AnotherStore):
+        catalog.sell([Buy("k", "Tux", 1)], log=LogMark("0" * 32, None))
+    assert catalog.product("Tux").quantity == 80
+
+
+@pytest.mark.parametrize(
+    "key", ["by hand 1", "by hand, 2", "Bär", "100%25", "%41", "\U0001f427" * 128, "a\nb", "x" * 128]
+)
+def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog: CatalogStore, key: str) -> None:
+    catalog.sell([Buy(key, "Tux", 1)])
+    client, last = Client(CatalogApp(catalog)), last_order_headers(key)
+    answer = client.get("/v1/store", headers=last)
+    assert (
+        decode_introduction((answer.json or {})["data"]) == catalog.introduce(key)
+        and catalog.introduce(key).has_last_order
+    )
+    store = catalog.introduce(None).id
+    assert store is not None
+    sale = [["new", "Tux", 1]]
+    assert client.post("/v1/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
+
+
+def test_a_shoppers_key_is_asked_for_as_it_is() -> None:
+    key = "".join(map(chr, range(0x21, 0x7F))).replace(",", "").replace("%", "")
+    assert last_order_headers(key) == {"Last-Order": key}

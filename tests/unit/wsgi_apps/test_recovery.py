@@ -1,0 +1,152 @@
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from domain.checkout import Checkout
+from domain.errors import Unavailable
+from domain.protocols import Sale
+from domain.values import Buy
+from tests.support.steps import begin
+from tests.support.waiting import wait_until
+from wsgi_apps import recovery
+from wsgi_apps.recovery import OVERDUE_S, Recovery
+
+BUY = Buy("k", "Tux", 1)
+
+
+def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders: OrderStore) -> None:
+    begin(orders, [BUY])
+    sweeper = Recovery(checkout)
+    sweeper.sweep(now=100.0)
+    sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
+    assert orders.intents(10) == [BUY], "its own request may still be at work"
+    sweeper.sweep(now=100.0 + OVERDUE_S)
+    assert orders.intents(10) == []
+    assert checkout.place(BUY) == 0
+
+
+def test_a_key_that_comes_back_is_young_again(checkout: Checkout, orders: OrderStore, catalog: CatalogStore) -> None:
+    catalog.sell([Buy(BUY.key, "Whale", 1)])  # so its end is KeyReused, which leaves no trace in the log
+    sweeper = Recovery(checkout)
+    begin(orders, [BUY])
+    sweeper.sweep(now=0.0)
+    checkout.settle([BUY])
+    sweeper.sweep(now=1.0)
+    begin(orders, [BUY])
+    sweeper.sweep(now=OVERDUE_S)
+    assert orders.intents(10) == [BUY]
+
+
+def test_the_thread_outlives_what_goes_wrong(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    troubles = iter([Unavailable(), ZeroDivisionError(), None])
+    swept = []
+
+    class Troubled(Recovery):
+        def sweep(self, now: float) -> None:
+            trouble = next(troubles)
+            swept.append(trouble)
+            if trouble is None:
+                self.stop()
+            else:
+                raise trouble
+
+    monkeypatch.setattr(recovery, "EVERY_S", 0.01)
+    thread = Troubled(checkout)
+    with caplog.at_level(logging.ERROR):
+        thread.start()
+        thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert len(swept) == 3
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_thread_settles_by_itself(
+    orders: OrderStore, catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "EVERY_S", 0.01)
+    monkeypatch.setattr(recovery, "OVERDUE_S", 0.05)
+    begin(orders, [BUY])
+    thread = Recovery(checkout)
+    thread.start()
+    try:
+        wait_until("no buy is in doubt", lambda: not orders.intents(1))
+    finally:
+        thread.stop()
+        thread.join(timeout=60)
+    assert catalog.product("Tux").quantity == 79
+
+
+class Poisoned:
+    """A catalog that fails every call with a buy of `product` in it."""
+
+    def __init__(self, catalog: CatalogStore, product: str, retry_after_s: int | None) -> None:
+        self._catalog = catalog
+        self._product = product
+        self._retry_after_s = retry_after_s
+        self.calls = 0
+
+    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Sale]:
+        self.calls += 1
+        if any(buy.product == self._product for buy in buys):
+            raise Unavailable(retry_after_s=self._retry_after_s)
+        return self._catalog.sell(buys)
+
+
+def sweep(sweeper: Recovery, seconds: range) -> None:
+    for now in seconds:
+        with suppress(Unavailable):
+            sweeper.sweep(float(now))
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+@pytest.mark.parametrize("at", [0, 60, 149])
+def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
+    orders: OrderStore, catalog: CatalogStore, at: int, retry_after_s: int | None
+) -> None:
+    """Whether its failure looks like a catalog that is away, or not."""
+    buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
+    buys[at] = poison = Buy("poison", "Poison", 1)
+    begin(orders, buys)
+    sweep(Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s))), range(30))
+    assert orders.intents(1_000) == [poison]
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+def test_more_of_them_than_a_step_reads_hide_no_newer_one(
+    orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch, retry_after_s: int | None
+) -> None:
+    monkeypatch.setattr(recovery, "MAX_INTENTS", 10)
+    poisons = [Buy(f"poison-{number}", "Poison", 1) for number in range(25)]
+    begin(orders, poisons)
+    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s)))
+    sweep(sweeper, range(10))
+    begin(orders, [BUY])
+    sweep(sweeper, range(10, 16))
+    assert orders.intents(1_000) == poisons
+
+
+def test_those_that_cannot_be_answered_are_no_load(orders: OrderStore, catalog: CatalogStore) -> None:
+    begin(orders, [Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
+    poisoned = Poisoned(catalog, "Poison", None)
+    sweeper = Recovery(Checkout(orders, poisoned))
+    sweep(sweeper, range(60))
+    calls = poisoned.calls
+    sweep(sweeper, range(60, 70))
+    assert poisoned.calls - calls <= 10 * 11, "some each second, in turn"
+
+
+def test_a_sweep_that_settles_others_tells_of_the_trouble_all_the_same(
+    orders: OrderStore, catalog: CatalogStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(orders, [Buy("poison", "Poison", 1), BUY])
+    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", None)))
+    sweeper.sweep(0.0)
+    with pytest.raises(Unavailable), caplog.at_level(logging.INFO):
+        sweeper.sweep(OVERDUE_S)
+    assert orders.intents(10) == [Buy("poison", "Poison", 1)]

@@ -1,0 +1,233 @@
+import json
+
+import pytest
+
+from domain.checkout import MAX_BATCH
+from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound, StoreError, TooManyRefusals, Unavailable
+from domain.values import (
+    MAX_KEY_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_PRICE_CENTS,
+    MAX_QUANTITY,
+    Buy,
+    Order,
+    Product,
+    Sold,
+)
+from wsgi_apps.base import MAX_BODY_BYTES
+from wsgi_apps.wire import (
+    BUYS,
+    LOOKUPS,
+    MAX_NAMES,
+    SALES,
+    STORE,
+    decode_buys,
+    decode_found,
+    decode_names,
+    decode_order,
+    decode_placed,
+    decode_sale,
+    encode_buys,
+    encode_found,
+    encode_names,
+    encode_order,
+    encode_placed,
+    encode_sale,
+)
+
+GOOD = b'[["k", "Tux", 1]]'
+
+
+def test_the_calls_between_the_tiers_are_of_the_first_version() -> None:
+    assert (BUYS, SALES, LOOKUPS, STORE) == ("/v1/buys", "/v1/sales", "/v1/lookups", "/v1/store")
+
+
+def test_good_rows_are_read() -> None:
+    assert decode_buys(GOOD) == [Buy("k", "Tux", 1)]
+    assert decode_buys(b" [ ] \r\n") == []
+    assert encode_buys([Buy("k", "Tüx", 1)]) == '[["k", "Tüx", 1]]'.encode()
+    assert encode_names(["Tüx"]) == '["Tüx"]'.encode()
+    assert decode_names('["Tu\u0308x"]'.encode()) == ["T\u00fcx"], "names are in NFC"
+
+
+def test_a_batch_of_the_longest_buys_fits_the_body_that_a_tier_accepts() -> None:
+    # A quotation mark takes two bytes in JSON, an emoji four in UTF-8.
+    longest = Buy('"' * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, MAX_QUANTITY)
+    body = encode_buys([longest] * MAX_BATCH)
+    assert len(body) <= MAX_BODY_BYTES
+    assert decode_buys(body) == [longest] * MAX_BATCH
+
+
+def test_a_batch_of_the_longest_names_fits_as_well() -> None:
+    body = encode_names(["\U0001f427" * MAX_NAME_CHARACTERS] * MAX_NAMES)
+    assert len(body) <= MAX_BODY_BYTES
+    assert len(decode_names(body)) == MAX_NAMES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b"7",
+        b'"kTux1"',
+        b"[1]",
+        b"[null]",
+        b"[[]]",
+        b"[{}]",
+        b'["kTu"]',
+        b'{"sales": [["k", "Tux", 1]]}',
+        b'[{"key": "k", "name": "Tux", "quantity": 1}]',
+        b'[["k", "Tux"]]',
+        b'[["k", "Tux", 1, null]]',
+        b'[["k", {"a": 1, "a": 1}, 1]]',
+        b'[[["k", "Tux", 1]]]',
+        b"\xff",
+        b"[" * 16_000,
+        b"[" * 16_000 + b"]" * 16_000,
+        b'{"a":' * 3_000,
+        b"[" + b",".join([b'["k", "Tux", 1]'] * (MAX_BATCH + 1)) + b"]",
+        GOOD + GOOD,
+        GOOD.replace(b"]]", b"],]"),
+        b"\xef\xbb\xbf" + GOOD,
+        GOOD.decode().encode("utf-16"),
+        GOOD.decode().encode("utf-32"),
+        GOOD.replace(b"1", b"true"),
+        GOOD.replace(b"1", b"NaN"),
+        GOOD.replace(b"1", b"Infinity"),
+        GOOD.replace(b"1", b"-Infinity"),
+        GOOD.replace(b"1", b"1e999"),
+        GOOD.replace(b"1", b"1.0"),
+        GOOD.replace(b"1", b"1e0"),
+        GOOD.replace(b"1", b"-1"),
+        GOOD.replace(b"1", b"01"),
+        GOOD.replace(b"1", b"null"),
+        GOOD.replace(b"1", b"[1]"),
+        GOOD.replace(b"1", b"0"),
+        GOOD.replace(b"1", b'"1"'),
+        GOOD.replace(b"1", b"9" * 5_000),
+        GOOD.replace(b'"k"', b'""'),
+        GOOD.replace(b'"k"', b"null"),
+        GOOD.replace(b"Tux", b"\\ud800"),
+        GOOD.replace(b"Tux", b"a/b"),
+        GOOD.replace(b'"Tux"', b"7"),
+        GOOD.replace(b"Tux", b"T\nx"),
+        GOOD.replace(b'"Tux"', b"'Tux'"),
+    ],
+)
+def test_what_is_no_row_is_invalid(body: bytes) -> None:
+    with pytest.raises(Invalid):
+        decode_buys(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"[1]", b"[null]", b'["a/b"]', b'[["Tux"]]', b'["Tux"', b"[NaN]", b'[""]']
+)
+def test_what_is_no_name_is_invalid(body: bytes) -> None:
+    with pytest.raises(Invalid):
+        decode_names(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"nonsense", "the body is not JSON: "),
+        (b"{}", "the body is not an array"),
+        (b'[["k", "Tux"]]', "a buy is not an array of its key, name and quantity"),
+        (b'[[1, "Tux", 1]]', "a key is not a string"),
+        (b'[["k", null, 1]]', "a name is not a string"),
+        (b'[["k", "Tux", true]]', "a quantity is not a whole number"),
+        (b'[["k", "Tux", 0]]', "the quantity is below 1"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_named(body: bytes, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        decode_buys(body)
+
+
+def test_a_call_carries_so_many_buys_and_no_more() -> None:
+    buys = [Buy(f"key-{number}", "Tux", 1) for number in range(MAX_BATCH + 1)]
+    assert decode_buys(encode_buys(buys[:MAX_BATCH])) == buys[:MAX_BATCH]
+    with pytest.raises(Invalid, match="more than"):
+        decode_buys(encode_buys(buys))
+
+
+def test_a_price_travels_to_the_cent() -> None:
+    """Half of all prices are not quite what a floating-point number says: 19.99 x 100 is 1998.9999…"""
+    for price_cents in (*range(20_000), MAX_PRICE_CENTS - 1, MAX_PRICE_CENTS):
+        order = Order(7, "Tux", 2, price_cents, "now")
+        assert decode_order(json.loads(json.dumps(encode_order(order)))) == order
+
+
+NOES = [OutOfStock(), ProductNotFound(), KeyReused()]
+LATER = [Unavailable(), TooManyRefusals(), TooManyRefusals(retry_after_s=70), Unavailable(retry_after_s=1)]
+
+
+@pytest.mark.parametrize(
+    "found", [Product("Tux", 2599, 0), Product("\U0001f427", MAX_PRICE_CENTS, 7), ProductNotFound()]
+)
+def test_what_is_found_travels(found: Product | ProductNotFound) -> None:
+    assert decode_found(json.loads(json.dumps(encode_found(found)))) == found
+
+
+@pytest.mark.parametrize("sale", [Sold(0), Sold(2599), *NOES])
+def test_how_a_sale_ended_travels(sale: Sold | OutOfStock | KeyReused) -> None:
+    assert decode_sale(json.loads(json.dumps(encode_sale(sale)))) == sale
+
+
+@pytest.mark.parametrize("placed", [0, 7, *NOES, *LATER])
+def test_how_a_buy_ended_travels(placed: int | OutOfStock | KeyReused | Unavailable) -> None:
+    travelled = decode_placed(json.loads(json.dumps(encode_placed(placed))))
+    assert travelled == placed
+    assert type(travelled) is type(placed)
+    if isinstance(placed, Unavailable) and isinstance(travelled, Unavailable):
+        assert travelled.retry_after_s == placed.retry_after_s
+
+
+@pytest.mark.parametrize("error", LATER)
+def test_no_answer_is_never_taken_for_how_a_sale_ended(error: Unavailable) -> None:
+    with pytest.raises(ValueError, match="not a definite answer"):
+        decode_sale(encode_sale(error))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        -1,
+        True,
+        7.0,
+        "7",
+        [],
+        {},
+        [404],
+        [404, "out of stock"],
+        [404, "out of stock", None, None],
+        ["404", "out of stock", None],
+        [404.0, "out of stock", None],
+        [404, "not found", None],
+        [404, "order not found", None],
+        [404, {}, None],
+        [400, "the quantity is below 1", None],
+        [409, "this catalog is not the one of your order log", None],
+        [200, "out of stock", None],
+        [429, TooManyRefusals.message, "70"],
+        [503, "something else", None],
+        {"order_number": "7"},
+        {"error": {"code": 404, "message": "out of stock"}},
+    ],
+)
+def test_what_is_not_in_the_contract_is_no_end_of_a_buy(value: object) -> None:
+    for decode in (decode_placed, decode_sale):
+        with pytest.raises((ValueError, TypeError, StoreError)):
+            decode(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [7, "Tux", [], {}, ["Tux", 2599], ["Tux", 2599, 1, 1], ["Tux", 25.99, 1], ["Tux", 2599, True], [None, 2599, 1]],
+)
+def test_what_is_no_product_is_not_found_as_one(value: object) -> None:
+    with pytest.raises((ValueError, TypeError, StoreError)):
+        decode_found(value)
