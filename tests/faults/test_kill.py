@@ -46,7 +46,7 @@ def test_a_kill_behind_the_front_end_is_at_worst_a_slow_answer(tmp_path: Path) -
 
 
 def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, int]], tiers: tuple[str, ...]) -> None:
-    """OpenFile all buys, and meanwhile kill a worker of each tier, then each master, at even steps of the way."""
+    """Places all buys, and meanwhile kill a worker of each tier, then each master, at even steps of the way."""
     victims = [(tier, victim) for victim in ("worker", "master") for tier in tiers]
     answered = 0
 

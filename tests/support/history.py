@@ -54,7 +54,7 @@ class History:
     retired_s: dict[str, float] = field(default_factory=dict)
 
     def buy(self, checkout: Checkout, buy: Buy) -> str:
-        """OpenFile a buy without a network between; the answer. Asked again while the store is busy, as a tier does."""
+        """Places a buy without a network between; the answer. Asked again while the store is busy, as a tier does."""
         while True:
             begun_s, answer = time.monotonic(), None
             try:

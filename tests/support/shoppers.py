@@ -62,7 +62,7 @@ class Shoppers:
         return answer is not None
 
     def share(self, buys: list[tuple[str, str, int]], clients: int, meanwhile: Callable[[], None]) -> None:
-        """OpenFile all buys, split among `clients` at once, while `meanwhile` runs; raises the first failure."""
+        """Places all buys, split among `clients` at once, while `meanwhile` runs; raises the first failure."""
         with ThreadPoolExecutor(clients) as pool:
             shares = [pool.submit(self._one, buys[number::clients]) for number in range(clients)]
             meanwhile()

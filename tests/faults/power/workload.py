@@ -54,7 +54,7 @@ def three_days(folder: Path, chance: Random, synchronous: str | None = None, fai
 
 
 def shop(folder: Path, buys: Sequence[Buy], trace: list[Event], shoppers: int = SHOPPERS) -> None:
-    """OpenFile all buys, some of them together, and write down what was asked and answered."""
+    """Places all buys, some of them together, and write down what was asked and answered."""
     store = LocalStore(folder)
 
     def one(share: Sequence[Buy]) -> None:
