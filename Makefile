@@ -29,9 +29,14 @@ test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short 
 test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
-lint: .venv/dev ## ruff: rules and format
+lint: .venv/dev ## ruff: rules and format; the schemas of GitHub's files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	    $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 types: .venv/bench ## mypy --strict, of the benchmarks too
 	$(BIN)/mypy

@@ -43,7 +43,7 @@ def panels(rows: int, columns: int, *, width_in: float, height_in: float) -> tup
 
 
 def caption(figure: Figure, note: str = "", facts: Mapping[str, str] | None = None) -> None:
-    """Writes below the axes the `note`, then the time and the machine of the measurement (without `facts`: now, here)."""
+    """Writes a `note` below the axes, then the time and the machine of the measurement (without `facts`: now, here)."""
     width = int(figure.get_figwidth() * 18)  # characters of this size that fit into the width
     paragraphs = [note, machine.line(facts)] if note else [machine.line(facts)]
     text = "\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
