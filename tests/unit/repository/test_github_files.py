@@ -14,11 +14,11 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 CHECKS = re.findall(r"^\t\$\(BIN\)/(check-jsonschema [^\n\\]+)(?:\\\n[^\n]+)?$", (ROOT / "Makefile").read_text(), re.M)
 
 
-def failed_checks(root: Path) -> list[str]:
-    """Runs the checks of `make lint` on the folder; returns the schemas whose files are wrong."""
+def failed_checks(root: Path, schema: str = "vendor.") -> list[str]:
+    """Runs the checks of `make lint` on the folder, those of this schema alone; returns the schemas that failed."""
     failed = []
     forms = " ".join(str(path) for path in (root / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
-    for check in CHECKS:
+    for check in [check for check in CHECKS if schema in check]:
         command = f"{Path(sys.executable).parent}/{check} {forms if 'issue-forms' in check else ''}"
         if subprocess.run(command, cwd=root, shell=True, capture_output=True, check=False).returncode:
             failed.append(check.split()[2])
@@ -51,7 +51,7 @@ def test_a_broken_file_is_refused(copy: Path, file: str, old: str, new: str, sch
     path = copy / ".github" / file
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    assert failed_checks(copy) == [schema]
+    assert failed_checks(copy, schema) == [schema]
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
