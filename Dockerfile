@@ -5,9 +5,9 @@ ARG BASE_IMAGE=python:3.13-slim
 FROM ${BASE_IMAGE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
-COPY requirements.txt .
+COPY requirements/run.txt requirements/
 RUN python3 -m venv --without-pip /opt/venv \
-    && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements.txt
+    && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements/run.txt
 # .dockerignore lets in only what runs. Whatever the checkout's file modes, all may read and none may write.
 COPY . .
 RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .

@@ -29,9 +29,14 @@ test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short 
 test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
-lint: .venv/dev ## ruff: rules and format
+lint: .venv/dev ## ruff: rules and format; the schemas of GitHub's files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	    $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
 types: .venv/bench ## mypy --strict, of the benchmarks too
 	$(BIN)/mypy
@@ -112,13 +117,13 @@ bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk
 bench-transports: .venv/bench ## The tiers' calls over sockets, http.client and urllib3, under wrk; needs wrk
 	$(BIN)/python -m bench.peers --only store store-http.client store-urllib3 --name transports $(ARGS)
 
-lock: .venv/dev ## Renew requirements*.txt from pyproject.toml
+lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --quiet \
-	    --custom-compile-command "make lock" --output-file requirements.txt
+	    --custom-compile-command "make lock" --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-strip-extras --quiet \
-	    --custom-compile-command "make lock" --output-file requirements-dev.txt
+	    --custom-compile-command "make lock" --output-file requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
-	    --custom-compile-command "make lock" --output-file requirements-bench.txt
+	    --custom-compile-command "make lock" --output-file requirements/bench.txt
 
 clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
@@ -133,13 +138,13 @@ define install
 	@test -e $@ && test ! $@ -ot $<
 endef
 
-.venv/run: requirements.txt
+.venv/run: requirements/run.txt
 	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(install)
 
-.venv/dev: requirements-dev.txt .venv/run
+.venv/dev: requirements/dev.txt .venv/run
 	$(install)
 
-.venv/bench: requirements-bench.txt .venv/dev
+.venv/bench: requirements/bench.txt .venv/dev
 	$(install)

@@ -6,7 +6,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import apsw
+
 from conf.arguments import Parser, argument, folder
+from conf.version import __version__
 from db.snapshots import FILES
 from domain.names import parse_new_name
 from domain.values import parse_key, parse_name, parse_note, parse_price, parse_stock
@@ -64,6 +67,8 @@ def _parser() -> Parser:
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    versions = f"toystore {__version__}, SQLite {apsw.sqlite_lib_version()}"
+    parser.add_argument("--version", action="version", version=versions, help="the versions of the store and of SQLite")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, summary: str, description: str = "") -> argparse.ArgumentParser:

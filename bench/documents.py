@@ -1,6 +1,6 @@
-"""Puts what was measured into README.md and bench/RESULTS.md: `make bench-documents`.
+"""Writes the figures of bench/results/ into README.md and bench/RESULTS.md: `make bench-documents`.
 
-Between `<!-- measured: NAME -->` and `<!-- end -->` stands what the files in bench/results/ say, and nothing by hand.
+A block between `<!-- measured: NAME -->` and `<!-- end -->` is generated; an edit by hand is overwritten.
 """
 
 import re
@@ -25,12 +25,12 @@ def main() -> None:
 
 
 def filled(text: str) -> str:
-    """The same text, its blocks as the results are now."""
+    """Returns the text with each generated block made anew from the results."""
     return _BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}\n{found[3]}", text)
 
 
 def how_fast() -> str:
-    """The paragraph of the README."""
+    """Returns the README's paragraph on speed."""
     results = read_json(RESULTS / "peers.json")
 
     def row(kind: str, clients: int = 32, system: str = bars.STORE) -> Row:
@@ -89,7 +89,7 @@ def all_bars() -> str:
 
 
 def _one_product(results: Results) -> str:
-    """When, on what, beside what; and the rows of one hot product, queries and buys side by side."""
+    """Returns the measurement's time and machine, and the table of one hot product: queries and buys side by side."""
     machine, options = results.machine, results.options
     about = (
         f"{machine['CPU']}, {machine['cores']} cores, {machine['date']}; medians of {options['rounds']} interleaved "
@@ -113,7 +113,7 @@ def _figures(results: Results, row: Row) -> str:
 
 
 def _tables_of(name: str, most: int = 1) -> str:
-    """The first tables of a file in bench/results/, and the line that says when and on what it was measured."""
+    """Returns the first tables of a file in bench/results/, behind the line with its time and machine."""
     paragraphs = (RESULTS / name).read_text().strip().split("\n\n")
     about = [textwrap.fill(one, 120) for one in paragraphs if one.endswith("UTC.")]
     return "\n\n".join([*about, *[one for one in paragraphs if one.startswith("|")][:most]])

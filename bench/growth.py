@@ -181,7 +181,7 @@ def _say(text: str) -> None:
 
 
 def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
-    """Print the tables, and write PATH.json, PATH.md, PATH.png and PATH.svg."""
+    """Print the tables, and write PATH.json, PATH.md and PATH.png."""
     method = (
         f"Medians of {rounds} interleaved rounds of {seconds} s, and the range of the rounds. "
         "Where nothing else is said, the store has 1,000 products, no orders at first, and 32 clients. "

@@ -1,4 +1,4 @@
-"""How the benchmarks' figures look, and how they are saved."""
+"""Draws and saves the benchmarks' plots in one style."""
 
 import textwrap
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from PIL import Image
 
 from bench import machine
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito). What is compared also differs by its marker.
+# Colours that colour-blind readers can tell apart (Okabe and Ito). Lines differ by their markers as well.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#666666"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 MARKERS = ("o", "s", "^", "D", "v")
@@ -31,20 +31,19 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "lines.markersize": 5,
-    "svg.hashsalt": "toystore",  # the same data give the same file
 }
 matplotlib.rcParams.update(_STYLE)
 
 
 def panels(rows: int, columns: int, *, width_in: float, height_in: float) -> tuple[Figure, list[list[Axes]]]:
-    """An empty figure, in inches, and its axes by row and column. It needs no display."""
+    """Returns an empty figure, its size in inches, and its axes by row and column. It needs no display."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
 
 def caption(figure: Figure, note: str = "", facts: Mapping[str, str] | None = None) -> None:
-    """Say below the axes when and on what machine it was measured (now and here without `facts`), behind a `note`."""
+    """Writes a `note` below the axes, then the time and the machine of the measurement (without `facts`: now, here)."""
     width = int(figure.get_figwidth() * 18)  # characters of this size that fit into the width
     paragraphs = [note, machine.line(facts)] if note else [machine.line(facts)]
     text = "\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
@@ -53,12 +52,13 @@ def caption(figure: Figure, note: str = "", facts: Mapping[str, str] | None = No
 
 
 def save(figure: Figure, path_without_suffix: Path) -> None:
-    """Write PATH.png and PATH.svg; the folder is made where it is missing."""
+    """Writes PATH.png; the folder is made where it is missing.
+
+    PNG is the only format: with 32 colors a plot takes half of the bytes of its SVG.
+    """
     path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
     png = path_without_suffix.with_name(path_without_suffix.name + ".png")
     figure.savefig(png, dpi=150)
     with Image.open(png) as picture:
         few_colors = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)  # a quarter of the bytes
     few_colors.save(png, optimize=True)
-    # Without the time, so that a figure of unchanged data is an unchanged file.
-    figure.savefig(path_without_suffix.with_name(path_without_suffix.name + ".svg"), metadata={"Date": None})

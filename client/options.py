@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from client.questions import LARGEST_RANDOM_BUY, ask, parse_count, parse_from_1
 from conf.arguments import Parser, argument
 from conf.settings import parse_probability
+from conf.version import __version__
 from domain.values import Product, parse_name, parse_quantity
 
 _DESCRIPTION = """\
@@ -94,6 +95,7 @@ def _parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
+    add("--version", action="version", version=f"toystore {__version__}", help="the version of the store")
     add("--mode", type=int, choices=(1, 2, 3), help="what to do, see above")
     add("--product", type=argument(parse_name), metavar="NAME", help="modes 2 and 3: the product")
     add(

@@ -133,7 +133,7 @@ def write(results: Results, name: str) -> None:
     (RESULTS / f"{name}.md").write_text(text)
     print(text)
     figures.save(results, RESULTS, name)
-    say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput and -p99 .png and .svg")
+    say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput.png and -p99.png")
 
 
 def _count(text: str) -> int:

@@ -26,9 +26,9 @@ _claims: list[socket.socket] = []
 def free_port() -> int:
     """A port on which nobody listens, and that no other test gets, nor one of another process, while this one runs."""
     for port in _PORTS:
-        claim = socket.socket(socket.AF_UNIX)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            claim.bind(f"\0toystore test port {port}")  # without a file, and free when this process ends
+            claim.bind(("127.0.0.1", port))  # UDP, which no tier uses: without a file, and free when this process ends
             with socket.create_server(("127.0.0.1", port)):
                 _claims.append(claim)
                 return port

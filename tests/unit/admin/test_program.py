@@ -18,6 +18,7 @@ import apsw
 import pytest
 
 from admin.program import COMMANDS, main
+from conf.version import __version__
 from db.backup import backup
 from db.snapshots import CATALOG, LOG
 from domain.checkout import Checkout
@@ -47,6 +48,13 @@ def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
         return code, *capsys.readouterr()
 
     return run
+
+
+def test_the_versions_of_store_and_sqlite_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr() == (f"toystore {__version__}, SQLite {apsw.sqlite_lib_version()}\n", "")
 
 
 def test_status_shows_how_the_store_stands(run: Run) -> None:

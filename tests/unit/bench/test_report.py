@@ -11,7 +11,6 @@ from bench.load import Load, Moment, cpu_seconds, median
 from bench.peers.measure import Cell, Row
 from bench.peers.report import markdown
 from bench.peers.results import Description, Results, read_json, write_json
-from bench.program import RESULTS
 from domain.checkout import Checkout
 from domain.values import MAX_NAME_CHARACTERS, Buy, fold
 from wsgi_apps.queries import MAX_LIMIT
@@ -147,13 +146,6 @@ def test_a_document_says_what_was_measured(document: Path) -> None:
     text = document.read_text()
     assert "<!-- measured: " in text
     assert documents.filled(text) == text
-
-
-@pytest.mark.parametrize("name", ["peers", "transports", "growth", "memory", "pages", "soak"])
-def test_results_have_no_samples(name: str) -> None:
-    text = (RESULTS / f"{name}.json").read_text()
-    assert "samples" not in text
-    assert len(text) < 150_000  # what a table of 128 rows tells, round by round
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 from client.options import Options, from_command_line
 from client.report import percentile, print_report, summary
 from client.series import Request, Series
+from conf.version import __version__
 
 
 def series() -> Series:
@@ -42,6 +43,13 @@ def test_the_report_is_printed_both_ways(capsys: pytest.CaptureFixture[str]) -> 
     assert "100 found" in capsys.readouterr().out
     print_report(options_of(2), Series(), None)
     assert "No request was answered" in capsys.readouterr().out
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr() == (f"toystore {__version__}\n", "")
 
 
 def test_flags_make_the_series() -> None:

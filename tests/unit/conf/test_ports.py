@@ -11,6 +11,8 @@ import pytest
 from conf.addresses import Address
 from conf.ports import holder_of
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the holder of a port is read from /proc")
+
 LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
 
 
