@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote
 
 from werkzeug.datastructures import Headers
 
-from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
+from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.values import (
@@ -33,9 +33,6 @@ T = TypeVar("T")
 VERSION = 1
 CALLS = ("buys", "sales", "lookups", "store")
 BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
-
-# So many of the longest names fit the 64 KiB that a tier accepts as a body.
-MAX_NAMES = 240
 
 # More than a page of the most products takes, all of the longest names and at the highest price.
 MAX_PAGE_BYTES = 512 * 1024

@@ -22,9 +22,10 @@ from werkzeug.test import run_wsgi_app
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
+from domain.limits import MAX_BODY_BYTES
 from domain.values import Product
 from tests.support.books import Books
-from wsgi_apps.base import MAX_BODY_BYTES, App
+from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
