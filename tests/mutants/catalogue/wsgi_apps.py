@@ -184,8 +184,8 @@ MUTANTS = (
         "sales queue behind direct decrements",
         "who takes pieces at the catalog holds up who buys",
         "wsgi_apps/catalog.py",
-        "in_thread(self.sell, sellers)",
-        "in_thread(self.sell, pool)",
+        "run_in_pool(self.sell, sales)",
+        "run_in_pool(self.sell, decrements)",
     ),
     Mutant(
         "a call waits for more than it can carry",

@@ -17,14 +17,15 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
+from domain.limits import MAX_BODY_BYTES, MAX_NAMES
 from domain.protocols import Placed
 from domain.values import Buy, Product
 from tests.exchanges import EXCHANGES, Exchange
-from wsgi_apps.base import MAX_BODY_BYTES, App, new_key
+from wsgi_apps.base import App, new_key
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
-from wsgi_apps.wire import CALLS, MAX_NAMES
+from wsgi_apps.wire import CALLS
 
 
 @dataclass

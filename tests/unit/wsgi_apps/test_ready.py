@@ -100,11 +100,11 @@ def test_whoever_asks_does_not_wait_in_the_thread_that_serves_all(catalog: Catal
     released = threading.Event()
     readiness = Readiness({"catalog": lambda: released.wait(30)}, timeout_s=20.0)
     begun = time.monotonic()
-    later = readiness.reply()
+    deferred = readiness.reply()
     assert time.monotonic() - begun < 5.0
-    assert not later.coming.done()
+    assert not deferred.future.done()
     released.set()
-    assert later.wait().body == READY
+    assert deferred.wait().body == READY
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])

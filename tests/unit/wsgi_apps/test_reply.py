@@ -4,11 +4,11 @@ import pytest
 
 from domain.errors import Unavailable
 from wsgi_apps import reply
-from wsgi_apps.reply import BoundedPool, Reply, in_thread
+from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
 
 def test_an_endpoint_in_a_thread_answers_later() -> None:
-    endpoint = in_thread(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
+    endpoint = run_in_pool(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
     answer = endpoint(name="Tux").wait().body
     assert answer["name"] == "Tux"
     assert answer["thread"] != threading.get_ident()
@@ -30,9 +30,9 @@ class Gate:
 
 
 def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "THREAD_FREE_WITHIN_S", 0.05)
+    monkeypatch.setattr(reply, "MAX_QUEUE_TIME_S", 0.05)
     gate = Gate()
-    begin = in_thread(gate, BoundedPool(1, 1))
+    begin = run_in_pool(gate, BoundedPool(1, 1))
     first, late = begin("first"), begin("late")
     threading.Timer(0.2, gate.open.set).start()
     assert first.wait() == Reply({"name": "first"})
@@ -43,7 +43,7 @@ def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pyte
 
 def test_one_more_than_the_line_holds_is_told_at_once_and_the_next_has_a_place_again() -> None:
     gate = Gate()
-    begin = in_thread(gate, BoundedPool(1, 2))
+    begin = run_in_pool(gate, BoundedPool(1, 2))
     taken = [begin(name) for name in ("a", "b", "c")]
     with pytest.raises(Unavailable):
         begin("d")
@@ -62,7 +62,7 @@ def test_a_call_that_fails_gives_its_place_back() -> None:
 
     for _ in range(4):
         with pytest.raises(ZeroDivisionError):
-            in_thread(fail, pool)().wait()
+            run_in_pool(fail, pool)().wait()
 
 
 def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from wsgi_apps import front_end as front_end_tier
 from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.reply import Awaited
+from wsgi_apps.reply import Deferred
 
 KEY = {"Idempotency-Key": "k"}
 
@@ -57,7 +57,7 @@ def ask(app: App, path: str) -> tuple[list[str], Iterable[bytes]]:
 def fill(app: App, places: int) -> list[tuple[list[str], Iterable[bytes]]]:
     """Ask for as many pages as have a place. None of them is answered, and none is refused."""
     asked = [ask(app, "/products?limit=1") for _ in range(places)]
-    assert all(isinstance(answer, Awaited) for _, answer in asked)
+    assert all(isinstance(answer, Deferred) for _, answer in asked)
     return asked
 
 
@@ -78,9 +78,9 @@ def check_all_come(slow: SlowPages, asked: list[tuple[list[str], Iterable[bytes]
 def test_the_front_end_sheds_pages_and_nothing_else_waits_behind_them(
     slow: SlowPages, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsgi_apps.reply.THREAD_FREE_WITHIN_S", 60)
+    monkeypatch.setattr("wsgi_apps.reply.MAX_QUEUE_TIME_S", 60)
     app = FrontEndApp(slow, checkout)
-    asked = fill(app, front_end_tier.PAGE_THREADS + front_end_tier.PAGES_IN_LINE)
+    asked = fill(app, front_end_tier.PAGE_THREADS + front_end_tier.MAX_QUEUED_PAGES)
     check_one_more_is_shed(app)
     client = Client(app)
     assert client.get("/products/Tux").status_code == 200
@@ -92,9 +92,9 @@ def test_the_front_end_sheds_pages_and_nothing_else_waits_behind_them(
 def test_the_catalog_sheds_pages_and_nothing_else_waits_behind_them(
     slow: SlowPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsgi_apps.reply.THREAD_FREE_WITHIN_S", 60)
+    monkeypatch.setattr("wsgi_apps.reply.MAX_QUEUE_TIME_S", 60)
     app = CatalogApp(slow)
-    asked = fill(app, catalog_tier.PAGE_THREADS + catalog_tier.PAGES_IN_LINE)
+    asked = fill(app, catalog_tier.PAGE_THREADS + catalog_tier.MAX_QUEUED_PAGES)
     check_one_more_is_shed(app)
     client = Client(app)
     assert client.get("/products/Tux").status_code == 200
