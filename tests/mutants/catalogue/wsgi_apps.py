@@ -7,13 +7,13 @@ MUTANTS = (
         "a batch loses the caller behind it",
         "whoever does not fit into a batch waits for ever",
         "wsgi_apps/batcher.py",
-        "            batch.append(self._line.popleft())\n"
+        "            batch.append(self._queue.popleft())\n"
         "            size += len(batch[-1].questions)\n"
-        "        self._waiting -= size\n",
-        "            batch.append(self._line.popleft())\n"
+        "        self._queued -= size\n",
+        "            batch.append(self._queue.popleft())\n"
         "            size += len(batch[-1].questions)\n"
-        "        self._line.clear()\n"
-        "        self._waiting = 0\n",
+        "        self._queue.clear()\n"
+        "        self._queued = 0\n",
     ),
     Mutant(
         "a batch answers the wrong callers",
@@ -26,7 +26,7 @@ MUTANTS = (
         "the error of one is the error of all",
         "one poisonous question fails its whole batch",
         "wsgi_apps/batcher.py",
-        "            if len(batch) == 1:\n                first.fail(error)\n",
+        "            if len(batch) == 1:\n                first_due.fail(error)\n",
         "            if batch:\n                for caller in batch:\n                    caller.fail(error)\n",
     ),
     Mutant(
