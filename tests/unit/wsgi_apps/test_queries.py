@@ -1,19 +1,89 @@
-"""Pages that take long, and who waits for them: other pages, up to a number, and nobody else."""
+"""Pages of products and single orders, which two tiers serve alike; and requests that wait behind slow pages."""
 
+import json
 import threading
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
-from werkzeug.test import Client, create_environ
+from werkzeug.test import Client, TestResponse, create_environ
 
 from db.catalog import CatalogStore
 from domain.checkout import Checkout
+from tests.support.app_clients import AppClients, decode_error
 from wsgi_apps import catalog as catalog_tier
 from wsgi_apps import front_end as front_end_tier
 from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.reply import Deferred
+
+
+def names(page: TestResponse) -> list[str]:
+    """The names on a page that is the last one."""
+    body = json.loads(page.text)
+    assert body["next"] is None
+    return [product["name"] for product in body["data"]]
+
+
+def test_products_are_listed_in_pages(tiers: AppClients) -> None:
+    for client in (tiers.front_end, tiers.catalog):
+        page = client.get("/products?limit=3").json
+        assert page == {
+            "data": [
+                {"name": "Bird", "price": 39.99, "quantity": 98},
+                {"name": "Elephant", "price": 29.99, "quantity": 87},
+                {"name": "Tux", "price": 25.99, "quantity": 80},
+            ],
+            "next": "Tux",
+        }
+        assert names(client.get("/products?after=Tux")) == names(client.get("/products?q=wHa")) == ["Whale"]
+        assert names(client.get("/products?q=&limit=1000")) == ["Bird", "Elephant", "Tux", "Whale"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "limit=-1",
+        "limit=",
+        "q=%FF",
+        "q=%00",
+        "q=a/b",
+        "after=" + "x" * 65,
+        "limit=1&limit=2",
+        "lmit=1",
+        "&".join(f"a{number}" for number in range(50)),
+    ],
+)
+def test_an_invalid_query_of_a_page_is_400(tiers: AppClients, query: str) -> None:
+    response = tiers.front_end.get(f"/products?{query}")
+    assert response.status_code == 400
+    decode_error(response)
+
+
+@pytest.mark.parametrize("path", ["/products", "/products?limit=2", "/products?q=w", "/products?q=nobody"])
+def test_a_head_of_a_page_says_its_length(catalog: CatalogStore, checkout: Checkout, path: str) -> None:
+    for app in (FrontEndApp(catalog, checkout), CatalogApp(catalog)):
+        head, page = Client(app).head(path), Client(app).get(path)
+        assert (head.status_code, head.data) == (200, b"")
+        assert head.headers["Content-Length"] == page.headers["Content-Length"] == str(len(page.data))
+        assert head.content_type == page.content_type == "application/json"
+
+
+def test_an_order_is_shown_by_its_number(tiers: AppClients) -> None:
+    tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": "mine"})
+    for client, headers in ((tiers.front_end, {"Idempotency-Key": "mine"}), (tiers.order, {})):
+        order: Any = client.get("/orders/0", headers=headers).json
+        time = order["data"].pop("time")
+        assert order == {"data": {"order_number": "0", "name": "Tux", "quantity": 2, "price": 25.99}}
+        assert time.endswith("Z")
+        for unknown in ("1", "x", "-1", "9" * 30):
+            response = client.get(f"/orders/{unknown}", headers=headers)
+            assert (response.status_code, decode_error(response)) == (404, "order not found")
+
 
 KEY = {"Idempotency-Key": "k"}
 
@@ -75,7 +145,7 @@ def check_all_come(slow: SlowPages, asked: list[tuple[list[str], Iterable[bytes]
     assert {status for statuses, _ in asked for status in statuses} == {"200 OK"}
 
 
-def test_the_front_end_sheds_pages_and_nothing_else_waits_behind_them(
+def test_the_front_end_sheds_pages_and_no_other_request_waits_behind_them(
     slow: SlowPages, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsgi_apps.reply.MAX_QUEUE_TIME_S", 60)
@@ -89,7 +159,7 @@ def test_the_front_end_sheds_pages_and_nothing_else_waits_behind_them(
     check_all_come(slow, asked)
 
 
-def test_the_catalog_sheds_pages_and_nothing_else_waits_behind_them(
+def test_the_catalog_sheds_pages_and_no_other_request_waits_behind_them(
     slow: SlowPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsgi_apps.reply.MAX_QUEUE_TIME_S", 60)
@@ -109,12 +179,3 @@ def test_the_catalog_makes_one_page_at_a_time(slow: SlowPages) -> None:
     """A search may read all names, without the interpreter's lock: two of them would keep two cores from the buys."""
     check_all_come(slow, fill(CatalogApp(slow), 8))
     assert slow.most_at_once == 1
-
-
-@pytest.mark.parametrize("path", ["/products", "/products?limit=2", "/products?q=w", "/products?q=nobody"])
-def test_a_head_of_a_page_says_its_length(catalog: CatalogStore, checkout: Checkout, path: str) -> None:
-    for app in (FrontEndApp(catalog, checkout), CatalogApp(catalog)):
-        head, page = Client(app).head(path), Client(app).get(path)
-        assert (head.status_code, head.data) == (200, b"")
-        assert head.headers["Content-Length"] == page.headers["Content-Length"] == str(len(page.data))
-        assert head.content_type == page.content_type == "application/json"
