@@ -75,7 +75,7 @@ def test_head_works_where_get_does(tiers: AppClients, path: str) -> None:
     ],
 )
 def test_every_response_is_one_line_of_json_and_says_nosniff(tiers: AppClients, method: str, path: str) -> None:
-    """A terminal's prompt stands on its own line, and a browser guesses nothing else from what stands in a name."""
+    """A terminal's prompt stands on its own line, and a browser takes a product's name for nothing but data."""
     for client in tiers:
         response = client.open(path, method=method)
         assert response.text.count("\n") == 1 and response.text.endswith("}\n")
@@ -94,7 +94,7 @@ def test_a_response_to_a_buy_has_its_key(tiers: AppClients) -> None:
 
 
 @pytest.mark.parametrize("path", ["/Tux/2", "/Whale/1"])
-def test_a_key_reused_for_something_else_is_422(tiers: AppClients, path: str) -> None:
+def test_a_key_reused_for_another_buy_is_422(tiers: AppClients, path: str) -> None:
     for client, prefix in ((tiers.front_end, ""), (tiers.order, "/products"), (tiers.catalog, "")):
         headers = {"Idempotency-Key": f"k{prefix}"}
         client.post(f"{prefix}/Tux/1", headers=headers)
@@ -211,7 +211,9 @@ def test_a_large_body_is_413_and_changes_nothing(tiers: AppClients, catalog: Cat
         response = client.post(path, data=b"x" * (MAX_BODY_BYTES + 1))
         assert response.status_code == 413
         decode_error(response)
-        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 400, "not too large; but a buy takes none"
+        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 400, (
+            "the body is not too large, but a buy takes none"
+        )
     assert catalog.product("Tux").quantity == 80
 
 
@@ -228,13 +230,13 @@ def test_a_body_shorter_than_announced_is_400(tiers: AppClients) -> None:
 
 
 class Broken:
-    """An order tier that does not answer to a buy, and fails by a mistake of ours when asked for an order."""
+    """An order tier that is unavailable for buys and has a bug in its orders."""
 
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Placed]:
         raise Unavailable
 
     def order(self, number: int, key: str | None = None) -> Any:
-        raise ZeroDivisionError("a mistake of ours")
+        raise ZeroDivisionError("a bug")
 
 
 def test_unavailable_is_503_with_retry_after_and_the_key(catalog: CatalogStore) -> None:
@@ -253,7 +255,7 @@ def test_only_the_log_has_the_traceback_of_an_error(catalog: CatalogStore, caplo
 
 
 def test_the_cache_of_matched_paths_takes_at_most_4_mib(catalog: CatalogStore, checkout: Checkout) -> None:
-    """One wide character makes Python take four bytes for each."""
+    """Python takes four bytes for every character of a string with one wide character."""
     app = FrontEndApp(catalog, checkout)
     start_response: Any = lambda *_: None  # noqa: E731
     environ = EnvironBuilder("/").get_environ()
@@ -264,7 +266,7 @@ def test_the_cache_of_matched_paths_takes_at_most_4_mib(catalog: CatalogStore, c
         for number in range(MAX_CACHED_MATCHES):
             name = f"{number:08d}" + "x" * 4_020 + "\U0001f427"
             path = f"/products/{name}"
-            assert len(f"GET {quote(path)} HTTP/1.1\r\n") <= 4_094, "the server takes it"
+            assert len(f"GET {quote(path)} HTTP/1.1\r\n") <= 4_094, "the server accepts it"
             list(app({**environ, "PATH_INFO": path.encode().decode("latin-1")}, start_response))
         gc.collect()
         kept = tracemalloc.get_traced_memory()[0] - before

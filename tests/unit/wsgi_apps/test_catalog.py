@@ -55,16 +55,14 @@ def test_an_empty_batch_has_an_empty_result(tiers: AppClients) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("version", ["v0", "v2", "v10", "v999999"])
 def test_a_call_of_an_unknown_version_is_not_found(tiers: AppClients, version: str, call: str) -> None:
-    """Not what it would be as a path of shoppers: a decrement of a product named v2 by a quantity that is none."""
+    """It is not taken for a direct decrement of a product named v2, which would be a 400."""
     for tier in (tiers.catalog, tiers.order):
         response = tier.open(f"/{version}/{call}", method="GET" if call == "store" else "POST", json=[])
         assert (response.status_code, decode_error(response)) == (404, "not found")
 
 
 @pytest.mark.parametrize("name", ["v1", "v2", *CALLS])
-def test_a_product_with_the_name_of_a_call_or_of_its_version_is_sold(
-    tmp_path: Path, orders: OrderStore, name: str
-) -> None:
+def test_a_product_named_like_a_call_or_a_version_is_sold(tmp_path: Path, orders: OrderStore, name: str) -> None:
     store = CatalogStore(tmp_path / "catalog.db")
     store.migrate()
     store.load([Product(name, 100, 3)])
@@ -79,13 +77,11 @@ def test_a_product_with_the_name_of_a_call_or_of_its_version_is_sold(
 
 
 THREADS = 3
-
-
 PATIENCE_S = 60.0
 
 
 class Slow(CatalogStore):
-    """A catalog in which pages and direct decrements take until `go_on`."""
+    """A catalog whose pages and direct decrements wait for `go_on`."""
 
     go_on: threading.Event
 
@@ -101,7 +97,7 @@ class Slow(CatalogStore):
 
 @pytest.fixture
 def app(catalog: CatalogStore) -> Iterator[CatalogApp]:
-    """The tier while all threads for pages and for decrements wait, and as many more wait for a thread."""
+    """The tier while pages and decrements occupy all of their threads, and more of them are queued."""
     store = Slow(catalog._database.path)
     store.go_on = threading.Event()
     app = CatalogApp(store, threads=THREADS)

@@ -1,4 +1,4 @@
-"""The front end: names, and who may see an order."""
+"""The front end: product names, keys, and access to orders."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -46,13 +46,13 @@ def test_a_response_to_a_refused_buy_has_its_key(tiers: AppClients) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_an_order_is_unknown_to_a_client_without_its_key(tiers: AppClients, key: str | None, method: str) -> None:
-    """Whoever counts would read the whole sales history."""
+    """Otherwise a stranger could count through the numbers and read all sales."""
     for bought_with in ("mine", "order-1"):
         tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": bought_with})
     headers = {} if key is None else {"Idempotency-Key": key}
     shown, unknown = (tiers.front_end.open(f"/orders/{n}", method=method, headers=headers) for n in (0, 7))
     assert (shown.status_code, shown.data, shown.headers) == (404, unknown.data, unknown.headers)
-    if key is not None:  # and the order tier, to which the key is passed on, does not tell either
+    if key is not None:  # the front end passes the key on, and the order tier checks it too
         assert tiers.order.get("/orders/0", headers=headers).status_code == 404
 
 

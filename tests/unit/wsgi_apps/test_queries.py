@@ -1,4 +1,4 @@
-"""Pages of products and single orders, which two tiers serve alike; and requests that wait behind slow pages."""
+"""Pages of products and single orders, which two tiers serve alike, and requests beside slow pages."""
 
 import json
 import threading
@@ -20,7 +20,7 @@ from wsgi_apps.reply import Deferred
 
 
 def names(page: TestResponse) -> list[str]:
-    """The names on a page that is the last one."""
+    """Returns the names on a page, after a check that it is the last one."""
     body = json.loads(page.text)
     assert body["next"] is None
     return [product["name"] for product in body["data"]]
@@ -89,7 +89,7 @@ KEY = {"Idempotency-Key": "k"}
 
 
 class SlowPages(CatalogStore):
-    """A catalog whose pages come once they are let go."""
+    """A catalog whose pages wait for `let_go`."""
 
     def __init__(self, store: CatalogStore) -> None:
         super().__init__(store._database.path)
@@ -114,7 +114,7 @@ def slow(catalog: CatalogStore) -> Iterator[SlowPages]:
 
 
 def ask(app: App, path: str) -> tuple[list[str], Iterable[bytes]]:
-    """What a server gets that does not wait: the status to come, and the answer."""
+    """Calls the app and does not wait. Returns the list that will hold the status, and the response."""
     statuses: list[str] = []
 
     def start_response(status: str, headers: object, exc_info: object = None) -> object:
@@ -125,7 +125,7 @@ def ask(app: App, path: str) -> tuple[list[str], Iterable[bytes]]:
 
 
 def fill(app: App, places: int) -> list[tuple[list[str], Iterable[bytes]]]:
-    """Ask for as many pages as have a place. None of them is answered, and none is refused."""
+    """Asks for as many pages as the pool has places. None is answered or refused yet."""
     asked = [ask(app, "/products?limit=1") for _ in range(places)]
     assert all(isinstance(answer, Deferred) for _, answer in asked)
     return asked
@@ -176,6 +176,6 @@ def test_the_catalog_sheds_pages_and_no_other_request_waits_behind_them(
 
 
 def test_the_catalog_makes_one_page_at_a_time(slow: SlowPages) -> None:
-    """A search may read all names, without the interpreter's lock: two of them would keep two cores from the buys."""
+    """A search may read all names, without the interpreter's lock. Two searches would take two cores from the buys."""
     check_all_come(slow, fill(CatalogApp(slow), 8))
     assert slow.most_at_once == 1

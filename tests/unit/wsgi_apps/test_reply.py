@@ -1,3 +1,5 @@
+"""Endpoints that run in a pool, and the bounded queue of a pool."""
+
 import threading
 
 import pytest
@@ -7,7 +9,7 @@ from wsgi_apps import reply
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
 
-def test_an_endpoint_in_a_thread_answers_later() -> None:
+def test_an_endpoint_in_a_pool_runs_in_another_thread() -> None:
     endpoint = run_in_pool(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
     answer = endpoint(name="Tux").wait().body
     assert answer["name"] == "Tux"
@@ -15,7 +17,7 @@ def test_an_endpoint_in_a_thread_answers_later() -> None:
 
 
 class Gate:
-    """An endpoint that answers once it is let go."""
+    """An endpoint that waits for `open`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -29,7 +31,7 @@ class Gate:
         return Reply({"name": name})
 
 
-def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_stays_too_long_in_the_queue_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply, "MAX_QUEUE_TIME_S", 0.05)
     gate = Gate()
     begin = run_in_pool(gate, BoundedPool(1, 1))
@@ -41,21 +43,21 @@ def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pyte
     assert gate.asked == ["first"]
 
 
-def test_one_more_than_the_line_holds_is_told_at_once_and_the_next_has_a_place_again() -> None:
+def test_a_full_queue_of_a_pool_refuses_at_once_and_has_room_later() -> None:
     gate = Gate()
     begin = run_in_pool(gate, BoundedPool(1, 2))
     taken = [begin(name) for name in ("a", "b", "c")]
     with pytest.raises(Unavailable):
         begin("d")
     assert gate.begun.acquire(timeout=10)
-    assert gate.asked == ["a"], "nobody has been answered yet"
+    assert gate.asked == ["a"], "no call has ended yet"
     gate.open.set()
     assert [later.wait().body["name"] for later in taken] == ["a", "b", "c"]
     assert begin("e").wait() == Reply({"name": "e"})
 
 
-def test_a_call_that_fails_gives_its_place_back() -> None:
-    pool = BoundedPool(1, 1)  # the place of the last is free only a moment after its answer
+def test_a_call_that_fails_frees_its_place() -> None:
+    pool = BoundedPool(1, 1)  # a place becomes free only a moment after the result
 
     def fail() -> Reply:
         raise ZeroDivisionError
