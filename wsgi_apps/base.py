@@ -212,7 +212,7 @@ def error_reply(status: int, message: str, headers: Mapping[str, str] | None = N
 
 
 def _path(request: Request) -> str:
-    # WSGI carries the path's bytes as Latin-1. Werkzeug would replace bytes that are not UTF-8: another product's name.
+    # WSGI carries the path's bytes as Latin-1. Werkzeug would replace bytes that are not UTF-8, and change a name.
     raw: str = request.environ.get("PATH_INFO", "")
     try:
         path = raw.encode("latin-1").decode("utf-8")

@@ -1,12 +1,32 @@
-"""Endpoints that run in a pool, and the bounded queue of a pool."""
+"""Deferred replies, endpoints that run in a pool, and the bounded queue of a pool."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
 from domain.errors import Unavailable
 from wsgi_apps import reply
-from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+
+
+def test_iterating_a_deferred_waits_for_its_future() -> None:
+    future: Future[str] = Future()
+    deferred = Deferred(future, Reply).respond_with(lambda wait: [wait().body.encode()])
+    threading.Timer(0.05, future.set_result, ["Tux"]).start()
+    assert list(deferred) == [b"Tux"]
+
+
+def test_the_response_of_a_deferred_handles_the_error_of_its_future() -> None:
+    def respond(wait: Callable[[], Reply]) -> list[bytes]:
+        with pytest.raises(Unavailable):
+            wait()
+        return [b"503"]
+
+    future: Future[str] = Future()
+    future.set_exception(Unavailable())
+    assert list(Deferred(future, Reply).respond_with(respond)) == [b"503"]
 
 
 def test_an_endpoint_in_a_pool_runs_in_another_thread() -> None:
