@@ -15,9 +15,10 @@ from db.order import OrderStore
 from db.pairing import other_store
 from db.snapshots import CATALOG, FILES, LOG, Unreadable
 from db.wal_check import misfit
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.isolation import Failed, isolated
+from domain.limits import MAX_BATCH
 from domain.protocols import Placed
 from domain.values import Buy
 

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from domain.deadlines import remaining_time
 from domain.errors import StoreError, Unavailable
 from domain.isolation import Failed, answer_each, isolated
+from domain.limits import MAX_BATCH
 from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
 from domain.values import Buy, Order
-
-# What one call to the catalog may carry. So many of the longest buys fit the 64 KiB that a tier accepts as a body.
-MAX_BATCH = 112
 
 
 class Checkout:

@@ -13,7 +13,8 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from wsgi_apps.base import BODY_TOO_LARGE, BODY_WITHOUT_LENGTH, MAX_BODY_BYTES
+from domain.limits import MAX_BODY_BYTES
+from wsgi_apps.base import BODY_TOO_LARGE, BODY_WITHOUT_LENGTH
 
 MAX_HEAD_BYTES = 32 * 1024
 # A name of 64 characters takes at most 768 bytes of a path.

@@ -28,7 +28,7 @@ from server.request import BadRequest, Request, connection_environ
 from server.response import CONTINUE, encode_error
 from server.scoreboard import scoreboard_of_this_tier
 from wsgi_apps.base import BODY_TOO_SHORT
-from wsgi_apps.reply import Awaited
+from wsgi_apps.reply import Deferred
 
 # A request must be whole so long after its first byte.
 REQUEST_TIMEOUT_S = 5.0
@@ -64,7 +64,7 @@ _EVENTS = {
 class StoreWorker(GunicornWorker):
     """Serves any WSGI app over plain HTTP/1; a response is gathered whole before it leaves.
 
-    An app that waits keeps all its clients waiting, unless it answers with an `Awaited`.
+    An app that waits keeps all its clients waiting, unless it answers with a `Deferred`.
     """
 
     _backs_off_until = -math.inf  # the clock begins at 0 when the machine starts
@@ -332,8 +332,8 @@ class StoreWorker(GunicornWorker):
         except Exception as error:
             self._fail(connection, error)
             return
-        if isinstance(cycle.answer, Awaited):
-            cycle.answer.coming.add_done_callback(lambda _coming: self._on_answer(connection))
+        if isinstance(cycle.answer, Deferred):
+            cycle.answer.future.add_done_callback(lambda _future: self._on_answer(connection))
         else:
             self._respond(connection)
 

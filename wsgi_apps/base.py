@@ -1,6 +1,6 @@
-"""The whole framework: a request is matched by the URL map, its endpoint answers, the answer leaves as JSON.
+"""The framework of the tiers: the URL map matches a request, an endpoint answers it, and the answer leaves as JSON.
 
-Endpoints answer now or later (wsgi_apps/reply.py), or raise; every error becomes a reply here and nowhere else.
+An endpoint returns a Reply or a Deferred (wsgi_apps/reply.py), or raises. Only this module makes replies of errors.
 """
 
 import json
@@ -21,31 +21,31 @@ from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request as WerkzeugRequest
 
 from domain.errors import Invalid, StoreError, Unavailable
+from domain.limits import MAX_BODY_BYTES
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import Awaited, Later, Reply
+from wsgi_apps.reply import Deferred, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 T = TypeVar("T")
 
-MAX_BODY_BYTES = 64 * 1024
-# Each of these is said by the store's own server, and by the app where another one lets such a body through.
+# The store's own server sends these messages. The app sends them as well, for servers that let such a body through.
 BODY_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
 BODY_TOO_SHORT = "the body is shorter than its Content-Length"
 BODY_WITHOUT_LENGTH = "a body needs a Content-Length; a chunked body is not accepted"
-# Strangers choose the paths that are kept, and a character may take four bytes: 4 MiB a worker at most.
+# Strangers choose the cached paths. With four bytes a character, the cache takes at most 4 MiB in each worker.
 MAX_CACHED_MATCHES = 2_048
 MAX_CACHED_CHARACTERS = 256
-# Where nobody knows better.
+# For an Unavailable that names no time of its own.
 RETRY_AFTER_S = 1
-# Bodies that ask for nothing. Some clients cannot send a POST without one, and send an empty object.
-NO_WISHES = (b"", b"{}")
-# A browser must take an answer for JSON and nothing else, such as a script, whatever a name in it looks like. No cache
-# may keep a number of pieces: shared ones keep for a while whatever does not say so.
-HEADERS_OF_ALL = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+# Some clients cannot send a POST without a body, and send an empty object.
+EMPTY_BODIES = (b"", b"{}")
+# nosniff: a browser must not run a response as a script, whatever a product's name looks like. no-store: a shared cache
+# would keep a stock for a while.
+COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _NO_HEADERS: Mapping[str, str] = {}
 _STATUS_LINES = {status: f"{status} {reason.upper()}" for status, reason in HTTP_STATUS_CODES.items()}
 
@@ -54,47 +54,47 @@ _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def new_key() -> str:
-    """An idempotency key that nobody can guess, of 32 hexadecimal digits.
+    """Returns an idempotency key of 32 hexadecimal digits that nobody can guess.
 
-    It begins with the time, as a UUID of version 7 does: keys made one after the other stand side by side in the
-    indexes of both databases. Behind 20,000 orders, a commit of 16 more writes 6 pages and not 24.
+    The key begins with the time, like a UUID of version 7, so new keys stand side by side in the indexes of both
+    databases. Behind 20,000 orders, a commit of 16 more writes 6 pages and not 24.
     """
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 
 class Request(WerkzeugRequest):
-    """A request with the few things that the store asks of it, parsed once."""
+    """A request, with properties that parse its headers and body once."""
 
     @property
     def given_key(self) -> str | None:
-        """The client's key, None when it sent none. Raises Invalid."""
+        """The client's idempotency key; None when it sent none. Raises Invalid."""
         text: str | None = self.environ.get("HTTP_IDEMPOTENCY_KEY")
         if text is None:
             return None
-        if "," in text:  # a server, or a proxy on the way, joins a header that stands twice so
+        if "," in text:  # a server or a proxy joins two headers of one name with a comma
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 
     @cached_property  # functools' takes a lock in Python 3.11
     def idempotency_key(self) -> str:
-        """The key of a buy: the client's, or one made here. Raises Invalid."""
+        """The key of a buy: the client's, or a new one. Raises Invalid."""
         return self.given_key or new_key()
 
     def buy(self, name: str, quantity: str) -> Buy:
-        """The buy that this request asks for. Raises Invalid, also for a body: it might ask for something else."""
-        if self.whole_body.strip() not in NO_WISHES:
+        """Returns the buy that the path names. Raises Invalid, also for a body: it might ask for something else."""
+        if self.whole_body.strip() not in EMPTY_BODIES:
             raise Invalid("the request has a body, and a buy takes none: product and quantity stand in the path")
         product, pieces = parse_name(name), parse_quantity(quantity)
         return Buy(self.idempotency_key, product, pieces)
 
     @cached_property
     def whole_body(self) -> bytes:
-        """The body. Raises Invalid when it is shorter than announced, and HTTPException when it may not be taken."""
-        # Werkzeug would cut a chunked body at the limit without a word, so a chunked one is not taken at all.
+        """The body. Raises Invalid when it is shorter than its Content-Length, HTTPException when it is not allowed."""
+        # Werkzeug would cut a chunked body at the limit without an error, so a chunked body is refused.
         if "HTTP_TRANSFER_ENCODING" in self.environ:
             raise LengthRequired
         length = parse_whole_number(self.environ.get("CONTENT_LENGTH") or "0")
-        if length is None or length > MAX_BODY_BYTES:  # None: more digits than any body has
+        if length is None or length > MAX_BODY_BYTES:  # None: too many digits
             raise RequestEntityTooLarge
         if not length:
             return b""
@@ -104,7 +104,7 @@ class Request(WerkzeugRequest):
         return bytes(body)
 
     def parameters(self, *names: str) -> dict[str, str]:
-        """The query string. Raises Invalid for a name that is not among `names`, or stands twice."""
+        """Returns the query string's parameters. Raises Invalid for a name outside `names` and for a repeated name."""
         raw = self.environ.get("QUERY_STRING", "")
         try:
             pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
@@ -121,7 +121,7 @@ class Request(WerkzeugRequest):
 
 
 class Rule(routing.Rule):
-    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused, and not read without it."""
+    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused."""
 
     def __init__(self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False) -> None:
         super().__init__(path, methods=methods, endpoint=endpoint)
@@ -129,16 +129,16 @@ class Rule(routing.Rule):
 
 
 class Segment(BaseConverter):
-    """One segment of a path, the empty one included: its endpoint says what is wrong with it."""
+    """One segment of a path. It may be empty: the endpoint then answers with the proper error."""
 
     regex = "[^/]*"
 
 
 class App:
-    """A tier's WSGI app. The tier names its rules, each with its endpoint.
+    """A tier's WSGI app. `rules` are its URL map; each names its endpoint.
 
-    `probe` is any read of the tier's state: it raises when the tier cannot serve, and its result does not matter.
-    `readiness` looks further, to what the tier needs; by default that is nothing.
+    `/health` calls `probe`, which reads the tier's state and raises when the tier cannot serve. `/ready` asks
+    `readiness`, which also checks what the tier depends on; by default that is nothing.
     """
 
     def __init__(self, rules: Iterable[Rule], probe: Callable[[], object], readiness: Readiness | None = None) -> None:
@@ -151,40 +151,40 @@ class App:
                 Rule("/ready", methods=["GET"], endpoint=self._ready),
             ],
             converters={"default": Segment},
-            merge_slashes=False,  # '//' would be answered by a redirect in HTML
+            merge_slashes=False,  # with True, Werkzeug answers '//' with a redirect in HTML
         ).bind("")
-        # A path always means the same, and to find out takes 5 of the 22 µs from a query's head to its response.
+        # The same path always has the same match. A match takes 5 of the 22 µs from a query's head to its response.
         self._match = lru_cache(MAX_CACHED_MATCHES)(lambda path, method: urls.match(path, method, return_rule=True))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
 
         def respond(reply: Reply) -> Iterable[bytes]:
-            # The key goes back whatever came of the buy: the client needs it to ask again.
+            # The key goes back even with an error: the client needs it to repeat the buy.
             has_key = "idempotency_key" in vars(request)
             headers = {"Idempotency-Key": request.idempotency_key} if has_key else _NO_HEADERS
             return send(reply, environ, start_response, headers)
 
-        match self._caught(request, lambda: self._answer(request)):
-            case Later() as later:
-                return Awaited(later.coming, lambda: respond(self._caught(request, later.wait)))
+        match self._catch_errors(request, lambda: self._call_endpoint(request)):
+            case Deferred() as deferred:
+                return deferred.respond_with(lambda wait: respond(self._catch_errors(request, wait)))
             case reply:
                 return respond(reply)
 
-    def _answer(self, request: Request) -> Reply | Later[Any]:
-        _ = request.whole_body  # a body that may not be taken is refused on every path
+    def _call_endpoint(self, request: Request) -> Reply | Deferred[Any]:
+        _ = request.whole_body  # raises for a body that is not allowed, on every path
         path = _path(request)
         match = self._match if len(path) <= MAX_CACHED_CHARACTERS else self._match.__wrapped__
         rule, values = match(path, request.method)
         if request.environ.get("QUERY_STRING") and not (isinstance(rule, Rule) and rule.takes_query):
             raise Invalid("the request has a query string, and this path takes none")
-        answer: Reply | Later[Any] = rule.endpoint(request, **values)
-        return answer
+        result: Reply | Deferred[Any] = rule.endpoint(request, **values)
+        return result
 
-    def _caught(self, request: Request, answer: Callable[[], T]) -> T | Reply:
-        """The answer, or the reply that stands for its error."""
+    def _catch_errors(self, request: Request, call: Callable[[], T]) -> T | Reply:
+        """Returns the result of `call`, or the reply that stands for its error."""
         try:
-            return answer()
+            return call()
         except StoreError as error:
             headers = None
             if isinstance(error, Unavailable):
@@ -193,7 +193,7 @@ class App:
         except HTTPException as error:
             return _http_error_reply(error)
         except Exception:
-            # Strangers see "internal error"; the log has the rest, under an id that the reply shows.
+            # Strangers see "internal error" and an id. The log has the traceback, under the same id.
             request_id = uuid.uuid4().hex
             _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
             return error_reply(500, "internal error", {"X-Request-Id": request_id})
@@ -202,22 +202,23 @@ class App:
         self._probe()
         return Reply({"data": {"status": "ok"}})
 
-    def _ready(self, _request: Request) -> Later[Any]:
+    def _ready(self, _request: Request) -> Deferred[Any]:
         return self._readiness.reply()
 
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
+    """Returns a reply in the form of every error that has no documented form of its own."""
     return Reply(encode_error(status, message), status, headers)
 
 
 def _path(request: Request) -> str:
-    # WSGI carries the path's bytes as Latin-1. Werkzeug replaces what is not UTF-8, and so would buy something else.
+    # WSGI carries the path's bytes as Latin-1. Werkzeug would replace bytes that are not UTF-8, and change a name.
     raw: str = request.environ.get("PATH_INFO", "")
     try:
         path = raw.encode("latin-1").decode("utf-8")
     except UnicodeError:
         raise Invalid("the path is not UTF-8") from None
-    if path.startswith("//"):  # the match would drop the first slash, and the empty name with it
+    if path.startswith("//"):  # the URL map would drop the first slash, and with it the empty name
         raise Invalid("the path starts with '//': a name is empty")
     return path
 
@@ -237,13 +238,13 @@ def _http_error_reply(error: HTTPException) -> Reply:
 def send(
     reply: Reply, environ: "WSGIEnvironment", start_response: "StartResponse", headers: Mapping[str, str] = _NO_HEADERS
 ) -> list[bytes]:
-    """Answer with the reply as JSON, under its headers and these. A HEAD is told the length of what it does not get.
+    """Starts the response and returns its body: the reply as JSON. The response to a HEAD has no body, but its length.
 
-    The line end behind the JSON keeps a terminal's prompt on a line of its own. Plain WSGI, for a Werkzeug Response
-    would take a third of the time that the app spends on a query (11 of 33 µs).
+    A line end behind the JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a
+    Werkzeug Response would take a third of the time that the app spends on a query (11 of 33 µs).
     """
     body = (reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()) + b"\n"
-    lines = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *HEADERS_OF_ALL.items()]
+    lines = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *COMMON_HEADERS.items()]
     if reply.headers is not None:
         lines += reply.headers.items()
     lines += headers.items()

@@ -1,6 +1,6 @@
-"""Calls that travel together: those that arrive while one is under way go as one in the next.
+"""Joins the calls of many callers into batches: calls that arrive while a batch is under way share the next one.
 
-One HTTP hop costs more than the SQL behind it, and one fsync more than ten rows, so those who wait anyway share them.
+One HTTP hop costs more than the SQL behind it, and one fsync costs more than ten rows.
 """
 
 import copy
@@ -19,15 +19,15 @@ from domain.errors import StoreError, Unavailable
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# Of one Batcher, over all its callers. A caller more is told to come back later, at once.
-MAX_WAITING = 1_024
+# Questions in the queue of one Batcher. Beyond, a call is refused at once.
+MAX_QUEUED = 1_024
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class _Caller(Generic[Q, A]):
-    """Who asks: its questions, until when it waits (monotonic clock), and the answers to come."""
+    """One call of `ask`: its questions, its deadline (monotonic clock), and the future of its answers."""
 
     questions: Sequence[Q]
     deadline: float
@@ -38,22 +38,21 @@ class _Caller(Generic[Q, A]):
         return self.deadline - time.monotonic()
 
     def fail(self, error: Exception) -> None:
-        # A copy, for the callers of a failed batch raise it at the same time, each with its own traceback.
+        # Each caller of a failed batch gets a copy of its own, because raising an error changes its traceback.
         self.answers.set_exception(copy.copy(error))
 
 
 class Batcher(Generic[Q, A]):
-    """Joins many calls into few.
+    """Queues questions and sends them to `call` in batches of at most `max_batch_size`.
 
-    `call` gets the questions of all who wait, and the seconds within which it must return an answer to each, in their
-    order, or raise Unavailable. It runs in threads of this object, for at most `max_in_flight` batches at a time.
+    `call` gets the questions of a batch and its timeout in seconds. It returns an answer to each question, in their
+    order, or raises Unavailable. It runs in threads of the Batcher, for at most `max_in_flight` batches at a time.
 
-    No answer is older than its question: a caller joins only a call that starts after it came. Nobody waits longer
-    than `timeout_s`: a call has the time that is left to the most impatient of its batch, and when that runs out, those
-    who have time left go to the head of the line again.
-
-    A larger batch is cheaper for each, so a call that follows one with company waits up to `linger_s` for as many to
-    come again. A lone caller never waits.
+    - No answer is older than its question: a batch starts after the last of its questions has arrived.
+    - No caller waits longer than `timeout_s`. The timeout of a batch is the shortest remaining time of its callers.
+      When it expires, the callers that have time left return to the head of the queue.
+    - A larger batch costs less for each question. A batch that follows one of several questions therefore waits up to
+      `linger_s` until as many are queued. A lone caller never waits.
     """
 
     def __init__(
@@ -70,131 +69,136 @@ class Batcher(Generic[Q, A]):
         self._timeout_s = timeout_s
         self._linger_s = linger_s
         self._max_in_flight = max_in_flight
-        self._line: deque[_Caller[Q, A]] = deque()
-        self._waiting = 0  # questions in line
-        self._expected = 1  # questions that the next call waits for
-        self._wanted = 1  # questions in line at which a thread that sleeps is to be woken
+        self._queue: deque[_Caller[Q, A]] = deque()
+        self._queued = 0  # questions in the queue
+        self._expected = 1  # questions for which the next batch lingers
+        self._wake_at = 1  # queued questions that wake an idle thread
         self._mutex = threading.Lock()
         self._threads = 0
-        self._asleep: dict[int, threading.Condition] = {}  # by the number of the thread
+        self._idle: dict[int, threading.Condition] = {}  # by the number of the idle thread
 
     def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
-        """The answers to come to at most `max_batch_size` questions: what `call` returns for them or raises.
+        """Returns the future of the answers to at most `max_batch_size` questions.
 
-        Raises Unavailable at once when too many wait already.
+        The future raises the error of `call`. `ask` raises Unavailable when the queue is full.
         """
         caller: _Caller[Q, A] = _Caller(questions, time.monotonic() + self._timeout_s)
         if not questions:
             caller.answers.set_result([])
             return caller.answers
         with self._mutex:
-            if self._waiting + len(questions) > MAX_WAITING:
+            if self._queued + len(questions) > MAX_QUEUED:
                 raise Unavailable
             if self._threads < self._max_in_flight:
                 self._start_thread()
-            self._line.append(caller)
-            self._waiting += len(questions)
-            self._wake()
+            self._queue.append(caller)
+            self._queued += len(questions)
+            self._wake_thread()
         return caller.answers
 
     def _start_thread(self) -> None:
-        """At a call and not before: a thread does not survive gunicorn's fork. A failure is tried again at the next."""
+        """Starts a thread. When that fails, the next `ask` tries again. Raises Unavailable when there is no thread yet.
+
+        The first `ask` starts the first thread, because threads do not survive gunicorn's fork.
+        """
         try:
-            threading.Thread(target=self._work, args=[self._threads], name="together", daemon=True).start()
+            threading.Thread(target=self._run, args=[self._threads], name="batcher", daemon=True).start()
         except RuntimeError as error:
             if not self._threads:
                 raise Unavailable(retry_after_s=1) from error
         else:
             self._threads += 1
 
-    def _wake(self) -> None:
-        """Of the threads that sleep always the first: so a lone caller finds SQLite's cache of one thread warm."""
-        if self._asleep and self._waiting >= self._wanted:
-            self._asleep[min(self._asleep)].notify()
+    def _wake_thread(self) -> None:
+        """Wakes the idle thread of the lowest number: a lone caller then finds the SQLite cache of one thread warm."""
+        if self._idle and self._queued >= self._wake_at:
+            self._idle[min(self._idle)].notify()
 
-    def _work(self, thread: int) -> None:
-        enough = threading.Condition(self._mutex)
+    def _run(self, thread: int) -> None:
+        """Processes one batch after the other, for as long as the process lives."""
+        wake = threading.Condition(self._mutex)
         while True:
             batch: list[_Caller[Q, A]] = []
             try:
                 with self._mutex:
-                    self._asleep[thread] = enough
-                    self._await_company(enough)
-                    del self._asleep[thread]
-                    self._take(batch)
-                self._answer(batch)
-            except BaseException as error:  # of ours, or no memory is left: the others must not wait for ever
-                _log.exception("a call for many failed")
+                    self._idle[thread] = wake
+                    self._await_questions(wake)
+                    del self._idle[thread]
+                    self._take_batch(batch)
+                self._process(batch)
+            except BaseException as error:  # a bug, or no memory: without an error the callers would wait for ever
+                _log.exception("a batch failed")
                 for caller in batch:
                     if not caller.answers.done():
                         caller.fail(error if isinstance(error, Exception) else Unavailable())
 
-    def _await_company(self, enough: threading.Condition) -> None:
-        """Wait for as many as the last call had to come again, but not for long; then for anybody."""
+    def _await_questions(self, wake: threading.Condition) -> None:
+        """Lingers for the expected number of questions, then waits for the first."""
         if self._expected > 1 and self._linger_s:
-            self._await(enough, self._expected, self._linger_s)
-        self._await(enough, 1)
+            self._await_queued(self._expected, wake, self._linger_s)
+        self._await_queued(1, wake)
 
-    def _await(self, enough: threading.Condition, questions: int, timeout_s: float | None = None) -> None:
-        self._wanted = questions
-        enough.wait_for(lambda: self._waiting >= questions, timeout_s)
+    def _await_queued(self, questions: int, wake: threading.Condition, timeout_s: float | None = None) -> None:
+        self._wake_at = questions
+        wake.wait_for(lambda: self._queued >= questions, timeout_s)
 
-    def _take(self, batch: list[_Caller[Q, A]]) -> None:
-        """Take as many as fit, and leave the rest to another thread."""
+    def _take_batch(self, batch: list[_Caller[Q, A]]) -> None:
+        """Moves callers from the queue to `batch`, as many as fit, and wakes another thread for the rest."""
         size = 0
-        while self._line and (not batch or size + len(self._line[0].questions) <= self._max_batch_size):
-            batch.append(self._line.popleft())
+        while self._queue and (not batch or size + len(self._queue[0].questions) <= self._max_batch_size):
+            batch.append(self._queue.popleft())
             size += len(batch[-1].questions)
-        self._waiting -= size
-        if self._waiting:
-            self._wake()
+        self._queued -= size
+        if self._queued:
+            self._wake_thread()
 
-    def _answer(self, batch: Sequence[_Caller[Q, A]]) -> None:
-        """Give each caller its answers or an error; neither to those for whom another's time was too short."""
+    def _process(self, batch: Sequence[_Caller[Q, A]]) -> None:
+        """Calls for a batch. Each caller gets its answers or an error, or returns to the queue."""
         for caller in batch:
             if caller.remaining_s <= 0:
                 caller.fail(Unavailable())
         batch = [caller for caller in batch if not caller.answers.done()]
         if not batch:
             return
-        first = min(batch, key=lambda caller: caller.deadline)  # as a rule the first, unless some were put back in line
+        first_due = min(batch, key=lambda caller: caller.deadline)
         try:
-            answers = self._call([question for caller in batch for question in caller.questions], first.remaining_s)
+            answers = self._call([question for caller in batch for question in caller.questions], first_due.remaining_s)
             if len(answers) != sum(len(caller.questions) for caller in batch):
-                raise Unavailable("an answer is missing, try again")  # whose answers these are, nobody knows
+                raise Unavailable("an answer is missing, try again")  # the answers cannot be assigned to questions
         except Unavailable as error:
-            self._fail(batch, error, only_late=first.remaining_s <= 0)
+            self._fail(batch, error, only_late=first_due.remaining_s <= 0)
         except Exception as error:
             if len(batch) == 1:
-                first.fail(error)
+                first_due.fail(error)
             else:
-                # One of them may be poison. Each by itself, so that it fails alone.
+                # One caller may have caused the error. Alone in its batch, it fails alone.
                 for caller in batch:
-                    self._answer([caller])
+                    self._process([caller])
         else:
-            self._expect_again(batch)
+            self._expect_next(batch)
             rest = iter(answers)
             for caller in batch:
                 caller.answers.set_result(list(islice(rest, len(caller.questions))))
 
     def _fail(self, batch: Sequence[_Caller[Q, A]], error: Unavailable, *, only_late: bool) -> None:
+        """Fails the callers of a batch. With `only_late`, those before their deadline return to the queue."""
         late = [caller for caller in batch if caller.remaining_s <= 0] if only_late else batch
         with self._mutex:
             for caller in reversed(batch):
                 if caller not in late:
-                    self._line.appendleft(caller)
-                    self._waiting += len(caller.questions)  # this thread takes them next
+                    self._queue.appendleft(caller)
+                    self._queued += len(caller.questions)  # this thread takes them next
         for caller in late:
             caller.fail(error)
 
-    def _expect_again(self, batch: Sequence[_Caller[Q, A]]) -> None:
-        """Those who are answered now are likely to come again, and those in line are there already."""
+    def _expect_next(self, batch: Sequence[_Caller[Q, A]]) -> None:
+        """Sets the expected size of the next batch: the callers of this one are likely to call again soon."""
         with self._mutex:
-            self._expected = min(self._max_batch_size, self._waiting + sum(len(caller.questions) for caller in batch))
+            self._expected = min(self._max_batch_size, self._queued + sum(len(caller.questions) for caller in batch))
 
 
 def single_result(answers: Sequence[A | StoreError]) -> A:
-    """The answer to a single question. In a batch a no stands as a value; to its caller it is raised."""
+    """Returns the answer to a single question. A batch returns an error as an answer; here it is raised."""
     [answer] = answers
     if isinstance(answer, StoreError):
         raise answer

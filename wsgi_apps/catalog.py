@@ -1,4 +1,4 @@
-"""The catalog tier: products, their stock, and the only place where a piece leaves it."""
+"""The catalog tier: keeps the products and their stock, and sells pieces."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -16,44 +16,45 @@ from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.bearer_auth import guarded
 from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import BoundedPool, Reply, in_thread
+from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Shorter than the order tier's, which asks.
+# Shorter than the order tier's, which waits for this one.
 READY_TIMEOUT_S = 1.25
 
 _log = logging.getLogger(__name__)
 
-# A page reads far, and a search may read all names. One at a time keeps the other cores free for buys; measured, see
-# bench/RESULTS.md. How many wait in line for it; beyond, a page is refused at once.
+# A page reads many rows, and a search may read all names. One page at a time leaves the other cores to buys; measured,
+# see bench/RESULTS.md. A request that finds a queue full is refused at once.
 PAGE_THREADS = 1
-PAGES_IN_LINE = 16
-# Sales come from the order tier, two batches at a time from each of its workers and one from each recovery. They take
-# turns at the database, so a thread more would wait as well.
+MAX_QUEUED_PAGES = 16
+# Each worker of the order tier sends up to two batches of sales at a time, and its recovery one more. Sales take turns
+# at the write lock, so a third thread would only wait.
 SALE_THREADS = 2
-SALES_IN_LINE = 64
-DECREMENTS_IN_LINE = 64
+MAX_QUEUED_SALES = 64
+MAX_QUEUED_DECREMENTS = 64
 
 
 class CatalogApp(App):
-    """Answers queries and takes pieces out of the stock. `threads` wait for the disk with direct decrements."""
+    """Answers queries and sells pieces. `threads` threads wait for the disk with direct decrements."""
 
     def __init__(self, catalog: CatalogStore, threads: int = 4) -> None:
         self._catalog = catalog
-        # The order tier must not queue behind direct decrements, nor either of them behind pages.
-        sellers, pool = BoundedPool(SALE_THREADS, SALES_IN_LINE), BoundedPool(threads, DECREMENTS_IN_LINE)
-        pages = BoundedPool(PAGE_THREADS, PAGES_IN_LINE)
+        # Three pools, so that sales never queue behind direct decrements, and neither queues behind pages.
+        sales = BoundedPool(SALE_THREADS, MAX_QUEUED_SALES)
+        decrements = BoundedPool(threads, MAX_QUEUED_DECREMENTS)
+        pages = BoundedPool(PAGE_THREADS, MAX_QUEUED_PAGES)
         rules = [
-            Rule("/products", methods=["GET"], endpoint=in_thread(self.products, pages), takes_query=True),
+            Rule("/products", methods=["GET"], endpoint=run_in_pool(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
-            Rule(wire.STORE, methods=["GET"], endpoint=in_thread(self.introduce, sellers)),
-            Rule(wire.SALES, methods=["POST"], endpoint=in_thread(self.sell, sellers)),
-            # Of another version; else they would be decrements of a product of that name.
+            Rule(wire.STORE, methods=["GET"], endpoint=run_in_pool(self.introduce, sales)),
+            Rule(wire.SALES, methods=["POST"], endpoint=run_in_pool(self.sell, sales)),
+            # A call of another version is unknown. Without this rule it would be a decrement of a product named v2.
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
-            Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
+            Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
         ]
         readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
         super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
@@ -65,23 +66,23 @@ class CatalogApp(App):
         return queries.products(self._catalog, request)
 
     def lookup(self, request: Request) -> Reply:
-        """For the front end: what many shoppers ask at once."""
+        """Looks up a batch of names for the front end."""
         found = self._catalog.lookup(wire.decode_names(request.whole_body))
         return Reply({"data": [wire.encode_found(product) for product in found]})
 
     def introduce(self, request: Request) -> Reply:
-        """For the order tier: which store this is, so that it buys from its own and from no other."""
+        """Tells the order tier which store this is, so that it buys only from its own catalog."""
         return Reply(
             {"data": wire.encode_introduction(self._catalog.introduce(wire.decode_last_order(request.headers)))}
         )
 
     def sell(self, request: Request) -> Reply:
-        """For the order tier: each buy by its own key, each with its own answer."""
+        """Sells a batch of buys for the order tier. Each has its own key and its own result."""
         sales = self._catalog.sell(wire.decode_buys(request.whole_body), log=wire.decode_mark(request.headers))
         return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
-        """A direct decrement: pieces leave the stock without an order. The replies are documented."""
+        """Takes pieces out of the stock without an order: a direct decrement. The replies are documented."""
         [sale] = self._catalog.sell([request.buy(name, quantity)], reason="decrement")
         if isinstance(sale, Refused):
             return Reply({"message": sale.message}, status=404)
@@ -91,6 +92,7 @@ class CatalogApp(App):
 
 
 def not_found(_request: Request, version: int) -> Reply:
+    """Answers a call of a version that this tier does not know."""
     raise NotFound(f"version {version}")
 
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from domain.checkout import MAX_BATCH
 from domain.errors import AnotherStore, StoreError, Unavailable
 from domain.isolation import answer_each
+from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.values import Buy, Order
@@ -33,7 +33,7 @@ class HttpCatalog:
         Raises Unavailable when there is none at all.
         """
         distinct = list(dict.fromkeys(names))
-        found = dict(zip(distinct, answer_each(self._lookup, distinct, wire.MAX_NAMES, timeout_s), strict=True))
+        found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, timeout_s), strict=True))
         return [found[name] for name in names]
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The order tier: takes buys, exactly once each, and keeps the order log."""
+"""The order tier: takes each buy exactly once, and keeps the order log."""
 
 import logging
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from conf.settings import Settings, load
 from db.order import OrderStore
 from db.pairing import LOG_NAME, require_whole
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import Refused, Unavailable
+from domain.limits import MAX_BATCH
 from domain.protocols import Placed
 from domain.refusals import Allowance
 from domain.values import Buy
@@ -24,18 +25,18 @@ from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
-from wsgi_apps.reply import Later, Reply
+from wsgi_apps.reply import Deferred, Reply
 from wsgi_apps.tier_client import TierClient
 from wsgi_apps.wire import BUYS, decode_buys, encode_order_number, encode_placed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Shorter than the front end's 6 s, so that it has time to ask again when the catalog is away.
+# Shorter than the front end's 6 s, so that the front end has time for a retry when the catalog is away.
 DEADLINE_S = 2.0
-# While one batch is at the catalog, the next is written down. Measured, see bench/RESULTS.md.
+# The intents of one batch are written while another is at the catalog. Measured, see bench/RESULTS.md.
 BATCHES_IN_FLIGHT = 2
-# Between the catalog's and the front end's, who asks.
+# Longer than the catalog's, shorter than the front end's.
 READY_TIMEOUT_S = 1.6
 
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class OrderApp(App):
 
     def __init__(self, checkout: Checkout, readiness: Readiness | None = None) -> None:
         self._checkout = checkout
-        # Buys that come while others are under way share the steps, and the commits, of the next.
+        # Buys that arrive while a batch is under way share the two commits of a later one.
         self._buys: Batcher[Buy, Placed] = Batcher(
             checkout.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
         )
@@ -60,8 +61,8 @@ class OrderApp(App):
         ]
         super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
 
-    def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
-        """GET buys too: the published interface has it so. A refused buy has the number -1."""
+    def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
+        """Buys, also by GET: the published interface has it so. A refused buy has the number -1."""
 
         def reply(answers: Sequence[Placed]) -> Reply:
             try:
@@ -69,15 +70,15 @@ class OrderApp(App):
             except Refused as refused:
                 return Reply({"order_number": "-1", "message": refused.message}, status=404)
 
-        return Later(self._buys.ask([request.buy(name, quantity)]), reply)
+        return Deferred(self._buys.ask([request.buy(name, quantity)]), reply)
 
-    def buy_all(self, request: Request) -> Later[Sequence[Placed]]:
-        """For the front end: many buys, each by its own key, each with its own answer."""
+    def buy_all(self, request: Request) -> Deferred[Sequence[Placed]]:
+        """Takes a batch of buys from the front end. Each has its own key and its own result."""
         placed = self._buys.ask(decode_buys(request.whole_body))
-        return Later(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
+        return Deferred(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
 
     def order(self, request: Request, number: str) -> Reply:
-        """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
+        """Shows any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
         return queries.order(self._checkout, number, request.given_key)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from domain.errors import StoreError, Unavailable
-from wsgi_apps.reply import Later, Reply
+from wsgi_apps.reply import Deferred, Reply
 
 # An answer holds for so long, however many ask: the question must not become a load.
 HOLDS_S = 1.0
@@ -31,9 +31,9 @@ class Readiness:
         self._holds_until = 0.0
         self._mutex = threading.Lock()
 
-    def reply(self) -> Later[Mapping[str, str]]:
+    def reply(self) -> Deferred[Mapping[str, str]]:
         """200, or Unavailable, which names the parts that are away."""
-        return Later(self.look(), _reply)
+        return Deferred(self.look(), _reply)
 
     def look(self) -> "Future[Mapping[str, str]]":
         """The parts that are away, each with the reason, to come. Whoever asks meanwhile gets the same answer."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, concerns_all
+from domain.limits import MAX_BATCH
 from domain.values import Buy
 
 EVERY_S = 1.0

@@ -1,17 +1,18 @@
-"""The answers of an endpoint: a Reply now, or one Later."""
+"""The results of an endpoint: a Reply, or a Deferred that makes one once a future is done."""
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from domain.errors import Unavailable
 
 A = TypeVar("A")
 
-THREAD_FREE_WITHIN_S = 1.0
+# A call that stays longer in the queue of a BoundedPool fails. The time that the call itself takes comes on top.
+MAX_QUEUE_TIME_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +24,44 @@ class Reply:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Later(Generic[A]):
-    """Instead of waiting: an answer that is on its way, and the reply that it will make."""
+class Deferred(Generic[A]):
+    """A reply that is made of the result of a future, and the WSGI response that carries it.
 
-    coming: "Future[A]"
-    reply: Callable[[A], Reply]
-
-    def wait(self) -> Reply:
-        """The reply. Raises what the answer or the reply raises."""
-        return self.reply(self.coming.result())
-
-
-class Awaited:
-    """A WSGI response that is still to come.
-
-    Any WSGI server can serve it, for iterating waits. One that need not keep a thread waiting (server/worker.py)
-    iterates once `coming` is done.
+    An endpoint returns it instead of waiting. `App` adds how the reply becomes a response, and gives the same object
+    to the server. Any WSGI server can serve it: iterating waits for the future. A server that must not wait
+    (server/worker.py) iterates once `future` is done.
     """
 
-    def __init__(self, coming: "Future[Any]", response: Callable[[], Iterable[bytes]]) -> None:
-        self.coming = coming
-        self._response = response
+    __slots__ = ("_respond", "_to_reply", "future")
+    _respond: Callable[[Callable[[], Reply]], Iterable[bytes]]
+
+    def __init__(self, future: "Future[A]", to_reply: Callable[[A], Reply]) -> None:
+        self.future = future
+        self._to_reply = to_reply
+
+    def wait(self) -> Reply:
+        """Waits for the future and returns the reply. Raises the error of the future or of `to_reply`."""
+        return self._to_reply(self.future.result())
+
+    def respond_with(self, respond: Callable[[Callable[[], Reply]], Iterable[bytes]]) -> Self:
+        """Sets the function that makes the response. It gets `wait` and handles the errors that `wait` raises."""
+        self._respond = respond
+        return self
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._response())
+        # `wait` is bound here and not earlier: an object that refers to itself stays in memory until a collection.
+        return iter(self._respond(self.wait))
 
 
 class BoundedPool:
-    """Threads for calls that must wait themselves, and a bounded line before them."""
+    """A thread pool with a bounded queue, for calls that block."""
 
-    def __init__(self, threads: int, max_waiting: int) -> None:
+    def __init__(self, threads: int, max_queued: int) -> None:
         self._executor = ThreadPoolExecutor(threads)
-        self._places = threading.BoundedSemaphore(threads + max_waiting)
+        self._places = threading.BoundedSemaphore(threads + max_queued)
 
     def submit(self, call: Callable[[], A]) -> "Future[A]":
-        """The result or the error of `call`, to come. Raises Unavailable at once when the line is full."""
+        """Returns the future of `call`. Raises Unavailable at once when the queue is full."""
         if not self._places.acquire(blocking=False):
             raise Unavailable
         try:
@@ -70,21 +73,21 @@ class BoundedPool:
         return future
 
 
-def in_thread(endpoint: Callable[..., Reply], pool: BoundedPool) -> Callable[..., Later[Reply]]:
-    """The same endpoint, for one that must wait itself: it does so in a thread of `pool`.
+def run_in_pool(endpoint: Callable[..., Reply], pool: BoundedPool) -> Callable[..., Deferred[Reply]]:
+    """Returns an endpoint that runs `endpoint`, which may block, in a thread of `pool`.
 
-    It raises Unavailable at once when the pool's line is full, and also when no thread was free in time, for the
-    endpoint's own waiting comes on top.
+    It raises Unavailable at once when the queue is full. Its reply is Unavailable when no thread was free within
+    MAX_QUEUE_TIME_S.
     """
 
-    def begin(*arguments: Any, **values: Any) -> Later[Reply]:
-        deadline = time.monotonic() + THREAD_FREE_WITHIN_S
+    def submit(*arguments: Any, **values: Any) -> Deferred[Reply]:
+        deadline = time.monotonic() + MAX_QUEUE_TIME_S
 
-        def answer() -> Reply:
+        def call() -> Reply:
             if time.monotonic() > deadline:
                 raise Unavailable
             return endpoint(*arguments, **values)
 
-        return Later(pool.submit(answer), lambda reply: reply)
+        return Deferred(pool.submit(call), lambda reply: reply)
 
-    return begin
+    return submit

@@ -1,4 +1,4 @@
-"""The forms in which values travel as JSON, each written and read here, so that both ends of a call agree."""
+"""Encodes and decodes the values of requests and responses as JSON, for both ends of a call."""
 
 import json
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote
 
 from werkzeug.datastructures import Headers
 
-from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
+from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.values import (
@@ -26,29 +26,26 @@ from wsgi_apps.errors import decode_error, status_of
 
 T = TypeVar("T")
 
-# The version of the calls between tiers. It stands in their path, because two releases meet during an upgrade. Whoever
-# changes a call or its reply raises it, and lets the tier that is asked serve the version before for one release. So
-# upgrade the tiers behind first: catalog, order tier, front end. A tier answers 404 "not found" to a version that it
-# does not know, which says nothing about a buy.
+# The version of the calls between tiers. Their paths contain it, because two releases meet during an upgrade. A change
+# of a call or of its reply needs a new version, and the called tier serves the old version for one more release. An
+# upgrade therefore begins with the inner tiers: catalog, order tier, front end. A tier answers 404 "not found" to an
+# unknown version, which says nothing about a buy.
 VERSION = 1
 CALLS = ("buys", "sales", "lookups", "store")
 BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
 
-# So many of the longest names fit the 64 KiB that a tier accepts as a body.
-MAX_NAMES = 240
-
-# More than a page of the most products takes, all of the longest names and at the highest price.
+# More than the largest page, which has the most products, with the longest names and the highest price.
 MAX_PAGE_BYTES = 512 * 1024
 
-# A catalog of an older release may have more pieces than domain.values.MAX_STOCK, but not more than SQLite can count.
+# The largest integer of SQLite. A catalog of an older release may have a stock above domain.values.MAX_STOCK.
 MAX_INTEGER = 2**63 - 1
 
-# Of a key in a header: all that a shopper's key may have, but for the % that begins an escape.
-_AS_THEY_ARE = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
+# Characters of a key that a header carries unescaped: all those of a shopper's key, except the % of an escape.
+_UNESCAPED = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
-# Cents are whole numbers inside the store and become a number such as 25.99 only here, on the way out.
+# Prices are whole cents inside the store. Only this module makes numbers such as 25.99 of them, for clients.
 
 
 def encode_product(product: Product) -> dict[str, Any]:
@@ -56,9 +53,9 @@ def encode_product(product: Product) -> dict[str, Any]:
 
 
 def decode_page(body: bytes) -> bytes:
-    """The page of products in a reply, as it is: who passes it on need not decode it. Raises ValueError.
+    """Returns the page of products in a reply as bytes of JSON: the front end passes it on undecoded.
 
-    It is looked at closely enough to tell a page from what another program at the catalog's address would say.
+    Raises ValueError for the reply of another program at the catalog's address.
     """
     page = body.rstrip(b"\n")
     if len(page) > MAX_PAGE_BYTES or not (page.startswith(b'{"data": [') and page.endswith(b"}")):
@@ -85,12 +82,12 @@ def encode_order_number(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
-# Between tiers, many values travel as rows. A row has no member that could stand twice, and takes half the time. json
-# accepts NaN; check() refuses it, like true, where an int is due.
+# The calls between tiers carry many values as arrays. An array has no name that could be repeated, and takes half the
+# time of an object. The json module accepts NaN; check() refuses it, like true, in the place of an int.
 
 
 def _parse_rows(body: bytes, most: int, what: str) -> list[Any]:
-    """The JSON array in a request's body, of at most so many elements. Raises Invalid, naming `what` they are."""
+    """Returns the JSON array in a request's body. Raises Invalid for more than `most` elements; `what` names them."""
     try:
         value = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
@@ -102,7 +99,7 @@ def _parse_rows(body: bytes, most: int, what: str) -> list[Any]:
 
 
 def check(value: object, kind: type[T], what: str) -> T:
-    """The same value. Raises Invalid, naming `what`, unless it is exactly a `kind`: true is no int here."""
+    """Returns the value. Raises Invalid, with `what` as its name, unless its type is `kind`: true is no int here."""
     if type(value) is not kind:
         raise Invalid(f"{what} is not {_JSON_NAMES[kind]}")
     return value
@@ -116,7 +113,7 @@ def encode_buys(buys: Sequence[Buy]) -> bytes:
 
 
 def decode_buys(body: bytes) -> list[Buy]:
-    """The buys in a request's body. Raises Invalid."""
+    """Returns the buys in a request's body. Raises Invalid."""
     return [_decode_buy(row) for row in _parse_rows(body, MAX_BATCH, "buys")]
 
 
@@ -132,7 +129,7 @@ def encode_names(names: Sequence[str]) -> bytes:
 
 
 def decode_names(body: bytes) -> list[str]:
-    """The names in a request's body. Raises Invalid."""
+    """Returns the names in a request's body. Raises Invalid."""
     return [parse_name(check(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
 
 
@@ -141,7 +138,7 @@ def encode_found(found: Product | ProductNotFound) -> list[Any] | None:
 
 
 def decode_found(value: Any) -> Product | ProductNotFound:
-    """Raises ValueError for anything else."""
+    """Returns the result of a lookup. Raises ValueError or Invalid for any other value."""
     if value is None:
         return ProductNotFound()
     name, price_cents, quantity = check(value, list, "a product")
@@ -149,29 +146,29 @@ def decode_found(value: Any) -> Product | ProductNotFound:
 
 
 def _number(value: Any, most: int) -> int:
-    """A whole number from 0 to `most`. Raises ValueError for anything else."""
+    """Returns the value if it is a whole number from 0 to `most`, else raises ValueError."""
     if type(value) is not int or not 0 <= value <= most:
         raise ValueError(f"not a number from 0 to {most}: {value!r}")
     return value
 
 
 def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
-    """A price in cents, or an error: its status, its message, and its own Retry-After if it has one."""
+    """Returns the price in cents, or an error: its status, its message and its own Retry-After."""
     return sale.price_cents if isinstance(sale, Sold) else _encode_error(sale)
 
 
 def decode_sale(value: Any) -> Sale:
-    """How one buy ended. Raises ValueError for anything but a definite answer."""
+    """Returns the result of one sale. Raises ValueError for anything but a definite result."""
     return Sold(_number(value, MAX_PRICE_CENTS)) if type(value) is int else _definite(_decode_error(value))
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:
-    """The number of an order, or an error."""
+    """Returns the number of the order, or an error in the form of encode_sale."""
     return placed if isinstance(placed, int) else _encode_error(placed)
 
 
 def decode_placed(value: Any) -> Placed:
-    """How one buy ended, or that it has no answer now. Raises ValueError for anything else."""
+    """Returns the result of one buy, or Unavailable. Raises ValueError for any other value."""
     if type(value) is int and value >= 0:
         return value
     error = _decode_error(value)
@@ -183,7 +180,7 @@ def encode_introduction(catalog: Introduction) -> dict[str, Any]:
 
 
 def decode_introduction(value: Any) -> Introduction:
-    """Raises ValueError for anything else."""
+    """Returns the introduction of a catalog. Raises Invalid, LookupError or TypeError for any other value."""
     newest_sold = check(value["newest_sold"], list, "newest_sold")
     return Introduction(
         id=check(value["id"], str, "id"),
@@ -193,31 +190,31 @@ def decode_introduction(value: Any) -> Introduction:
 
 
 def mark_headers(log: LogMark | None) -> dict[str, str]:
-    """The headers by which an order log tells of itself in a call to its catalog."""
+    """Returns the headers that name an order log in a call to its catalog."""
     if log is None:
         return {}
     return {"Store-Id": log.store} | last_order_headers(log.last_order)
 
 
 def last_order_headers(key: str | None) -> dict[str, str]:
-    """The key of the newest order. The owner may have made it by hand, of characters that no header can carry."""
-    return {} if key is None else {"Last-Order": quote(key, safe=_AS_THEY_ARE)}
+    """Returns the header with the key of the newest order. Escapes the key: one made by hand may have any character."""
+    return {} if key is None else {"Last-Order": quote(key, safe=_UNESCAPED)}
 
 
 def decode_last_order(headers: Headers) -> str | None:
-    """The same key. Raises Invalid."""
+    """Returns the key of last_order_headers. Raises Invalid."""
     text = headers.get("Last-Order")
     return None if text is None else unquote(parse_key(text, called="Last-Order", most=12 * MAX_KEY_CHARACTERS))
 
 
 def decode_mark(headers: Headers) -> LogMark | None:
-    """The order log that asks; None when it does not tell. Raises Invalid."""
+    """Returns the order log that calls; None when the request does not name it. Raises Invalid."""
     store = headers.get("Store-Id")
     return None if store is None else LogMark(store, decode_last_order(headers))
 
 
 def _encode_error(error: StoreError) -> list[Any]:
-    # The Retry-After of a reply would speak of the whole batch.
+    # A Retry-After header would hold for the whole batch, so each error has its own.
     return [status_of(error), error.message, error.retry_after_s if isinstance(error, Unavailable) else None]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from server.connection import State
 from tests.integration.test_server import GET, Server, wait_for
-from wsgi_apps.reply import Awaited
+from wsgi_apps.reply import Deferred, Reply
 
 
 class Pages(Server):
@@ -23,7 +23,7 @@ class Pages(Server):
         self.alive: list[weakref.ref[Any]] = []
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        coming: Future[list[bytes]] = Future()
+        future: Future[list[bytes]] = Future()
 
         class Body(list):  # type: ignore[type-arg]
             pass
@@ -32,15 +32,15 @@ class Pages(Server):
             time.sleep(0.01)  # it is waited for, as a page is
             body = Body([b"x" * 300_000])
             self.alive.append(weakref.ref(body))
-            coming.set_result(body)
+            future.set_result(body)
 
         threading.Thread(target=answer).start()
 
         def respond() -> list[bytes]:
             start_response("200 OK", [("Content-Length", "300000")])
-            return coming.result()
+            return future.result()
 
-        return Awaited(coming, respond)
+        return Deferred(future, Reply).respond_with(lambda _wait: respond())
 
     def in_memory(self) -> int:
         return sum(reference() is not None for reference in self.alive)

@@ -18,7 +18,7 @@ from server.connection import State
 from server.scoreboard import scoreboard_of_this_tier
 from server.worker import REQUEST_TIMEOUT_S, StoreWorker
 from tests.support.waiting import wait_until
-from wsgi_apps.reply import Awaited
+from wsgi_apps.reply import Deferred, Reply
 
 
 class Server:
@@ -81,7 +81,9 @@ class Server:
             start_response("200 OK", [("Content-Length", str(len(body)))])
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-        return Awaited(self.held, respond) if path == "/held" else respond()
+        if path == "/held":
+            return Deferred(self.held, Reply).respond_with(lambda _wait: respond())
+        return respond()
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from conf.addresses import Address
 from conf.secret import Secrets
 from db import outages
 from db.order import OrderStore
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
+from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, Buy
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_HEAD_BYTES, ReplyRefused, TierConnection, TierReply
-from wsgi_apps.wire import MAX_NAMES, MAX_PAGE_BYTES
+from wsgi_apps.wire import MAX_PAGE_BYTES
 
 BUY = Buy("k", "Tux", 1)
 PATIENCE_S = 60.0

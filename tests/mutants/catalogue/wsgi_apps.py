@@ -7,13 +7,13 @@ MUTANTS = (
         "a batch loses the caller behind it",
         "whoever does not fit into a batch waits for ever",
         "wsgi_apps/batcher.py",
-        "            batch.append(self._line.popleft())\n"
+        "            batch.append(self._queue.popleft())\n"
         "            size += len(batch[-1].questions)\n"
-        "        self._waiting -= size\n",
-        "            batch.append(self._line.popleft())\n"
+        "        self._queued -= size\n",
+        "            batch.append(self._queue.popleft())\n"
         "            size += len(batch[-1].questions)\n"
-        "        self._line.clear()\n"
-        "        self._waiting = 0\n",
+        "        self._queue.clear()\n"
+        "        self._queued = 0\n",
     ),
     Mutant(
         "a batch answers the wrong callers",
@@ -26,7 +26,7 @@ MUTANTS = (
         "the error of one is the error of all",
         "one poisonous question fails its whole batch",
         "wsgi_apps/batcher.py",
-        "            if len(batch) == 1:\n                first.fail(error)\n",
+        "            if len(batch) == 1:\n                first_due.fail(error)\n",
         "            if batch:\n                for caller in batch:\n                    caller.fail(error)\n",
     ),
     Mutant(
@@ -184,8 +184,8 @@ MUTANTS = (
         "sales queue behind direct decrements",
         "who takes pieces at the catalog holds up who buys",
         "wsgi_apps/catalog.py",
-        "in_thread(self.sell, sellers)",
-        "in_thread(self.sell, pool)",
+        "run_in_pool(self.sell, sales)",
+        "run_in_pool(self.sell, decrements)",
     ),
     Mutant(
         "a call waits for more than it can carry",

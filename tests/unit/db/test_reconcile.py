@@ -8,8 +8,9 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.reconcile import reconcile
 from db.snapshots import Snapshots
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import KeyReused, OutOfStock, Unavailable
+from domain.limits import MAX_BATCH
 from domain.protocols import Placed
 from domain.values import Buy
 from tests.support.books import Books, query

@@ -5,8 +5,9 @@ import pytest
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from domain.checkout import MAX_BATCH, Checkout
+from domain.checkout import Checkout
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
+from domain.limits import MAX_BATCH
 from domain.protocols import Sale
 from domain.values import Buy, Product
 from tests.support.books import Books

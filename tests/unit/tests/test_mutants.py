@@ -18,5 +18,5 @@ def test_no_two_mutants_have_one_name() -> None:
 
 def test_what_caught_a_mutant_last_time_is_tried_first() -> None:
     caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
-    caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_apps.py::test_a_name[a | b]"
-    assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_apps.py"}
+    caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_base.py::test_a_name[a | b]"
+    assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_base.py"}

@@ -1,4 +1,4 @@
-"""Batcher by itself: what it promises, and the races in which it could break the promise."""
+"""Batcher: its promises, and the races that could break them."""
 
 import threading
 import time
@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from werkzeug.test import Client
 
+from db.catalog import CatalogStore
+from domain.checkout import Checkout
 from domain.errors import Unavailable
 from tests.support.waiting import wait_until
-from wsgi_apps import batcher
+from wsgi_apps import batcher as batcher_module
 from wsgi_apps.batcher import Batcher
+from wsgi_apps.front_end import FrontEndApp
 
 PATIENCE_S = 60.0
 
@@ -28,24 +32,24 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(batcher, "time", clock)
+    monkeypatch.setattr(batcher_module, "time", clock)
     return clock
 
 
 class Echo:
-    """A call that answers each question with itself, and can be held up. `calls` are the batches.
+    """A call that answers each question with itself, or raises it if it is an exception.
 
-    A question that is an exception is raised.
+    `batches` are the questions of each call. While `go` is not set, a call does not return.
     """
 
     def __init__(self) -> None:
-        self.calls: list[list[object]] = []
+        self.batches: list[list[object]] = []
         self.begun = threading.Semaphore(0)
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, questions: Sequence[object], _within_s: float) -> Sequence[object]:
-        self.calls.append(list(questions))
+    def __call__(self, questions: Sequence[object], _timeout_s: float) -> Sequence[object]:
+        self.batches.append(list(questions))
         self.begun.release()
         assert self.go.wait(timeout=PATIENCE_S)
         for question in questions:
@@ -59,7 +63,7 @@ def echo() -> Echo:
     return Echo()
 
 
-def joined(
+def batcher_of(
     call: Callable[[Sequence[object], float], Sequence[object]],
     max_batch_size: int = 100,
     linger_s: float = 0.0,
@@ -71,16 +75,16 @@ def joined(
     )
 
 
-class Held:
-    """Callers who came while a call, the one of question 0, was under way. At the end of the block it goes on."""
+class CallUnderWay:
+    """A block during which the call for question 0 does not return."""
 
-    def __init__(self, echo: Echo, calls: Batcher[object, object]) -> None:
+    def __init__(self, echo: Echo, batcher: Batcher[object, object]) -> None:
         self._echo = echo
-        self._calls = calls
+        self._batcher = batcher
 
-    def __enter__(self) -> "Held":
+    def __enter__(self) -> "CallUnderWay":
         self._echo.go.clear()
-        self.first = self._calls.ask([0])
+        self.first = self._batcher.ask([0])
         assert self._echo.begun.acquire(timeout=PATIENCE_S)
         return self
 
@@ -93,100 +97,100 @@ def results(futures: Sequence["Future[Sequence[object]]"]) -> list[Sequence[obje
     return [future.result(PATIENCE_S) for future in futures]
 
 
-def at_rest(calls: Batcher[object, object]) -> bool:
-    return (calls._waiting, len(calls._line)) == (0, 0)
+def is_empty(batcher: Batcher[object, object]) -> bool:
+    return (batcher._queued, len(batcher._queue)) == (0, 0)
 
 
 def test_a_lone_caller_calls_at_once(echo: Echo) -> None:
-    calls = joined(echo, linger_s=10 * PATIENCE_S)
-    assert [calls.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
-    assert echo.calls == [[0], [1], [2]]
+    batcher = batcher_of(echo, linger_s=10 * PATIENCE_S)
+    assert [batcher.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
+    assert echo.batches == [[0], [1], [2]]
 
 
-def test_those_who_come_meanwhile_go_together_in_the_next_call(echo: Echo) -> None:
-    calls = joined(echo)
-    with Held(echo, calls):
-        later = [calls.ask([number]) for number in (1, 2, 3)]
+def test_questions_asked_during_a_call_share_the_next_one(echo: Echo) -> None:
+    batcher = batcher_of(echo)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([number]) for number in (1, 2, 3)]
     assert results(later) == [[1], [2], [3]]
-    assert echo.calls == [[0], [1, 2, 3]], "nobody joined the call that had started"
+    assert echo.batches == [[0], [1, 2, 3]], "no question joined the call that had started"
 
 
 def test_a_batch_is_bounded_and_never_splits_a_caller(echo: Echo) -> None:
-    calls = joined(echo, max_batch_size=3)
-    with Held(echo, calls):
-        later = [calls.ask([10 * at, 10 * at + 1]) for at in (1, 2, 3)]
+    batcher = batcher_of(echo, max_batch_size=3)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([10 * at, 10 * at + 1]) for at in (1, 2, 3)]
     assert results(later) == [[10, 11], [20, 21], [30, 31]]
-    assert list(map(len, echo.calls)) == [1, 2, 2, 2]
+    assert list(map(len, echo.batches)) == [1, 2, 2, 2]
 
 
-def test_the_line_is_bounded_and_says_so_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batcher, "MAX_WAITING", 2)
-    calls = joined(echo)
-    with Held(echo, calls):
-        later = [calls.ask([number]) for number in (1, 2)]
+def test_a_full_queue_refuses_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batcher_module, "MAX_QUEUED", 2)
+    batcher = batcher_of(echo)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([number]) for number in (1, 2)]
         with pytest.raises(Unavailable):
-            calls.ask([3])
+            batcher.ask([3])
     assert results(later) == [[1], [2]]
-    assert calls.ask([3]).result(PATIENCE_S) == [3], "and there is room again"
+    assert batcher.ask([3]).result(PATIENCE_S) == [3], "the queue has room again"
 
 
 def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
-    calls = joined(echo)
-    with Held(echo, calls):
-        failed = [calls.ask([question]) for question in (Unavailable("the tier is away"), 2)]
+    batcher = batcher_of(echo)
+    with CallUnderWay(echo, batcher):
+        failed = [batcher.ask([question]) for question in (Unavailable("the tier is away"), 2)]
     errors = [future.exception(PATIENCE_S) for future in failed]
     assert errors == [Unavailable("the tier is away")] * 2
-    assert errors[0] is not errors[1], "each raises its own"
-    assert calls.ask([3]).result(PATIENCE_S) == [3]
-    assert at_rest(calls)
+    assert errors[0] is not errors[1], "each caller has a copy of its own"
+    assert batcher.ask([3]).result(PATIENCE_S) == [3]
+    assert is_empty(batcher)
 
 
-def test_a_poisonous_question_fails_alone(echo: Echo) -> None:
-    calls = joined(echo)
-    with Held(echo, calls):
-        good, bad, also_good = (calls.ask([question]) for question in (1, ZeroDivisionError("poison"), 3))
+def test_a_question_that_makes_its_call_fail_fails_alone(echo: Echo) -> None:
+    batcher = batcher_of(echo)
+    with CallUnderWay(echo, batcher):
+        good, bad, also_good = (batcher.ask([question]) for question in (1, ZeroDivisionError("poison"), 3))
     assert results([good, also_good]) == [[1], [3]]
     assert isinstance(bad.exception(PATIENCE_S), ZeroDivisionError)
-    assert at_rest(calls)
+    assert is_empty(batcher)
 
 
 def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo, clock: Clock) -> None:
-    calls = joined(echo, timeout_s=0.1)
-    with Held(echo, calls):
-        late = calls.ask([1])
+    batcher = batcher_of(echo, timeout_s=0.1)
+    with CallUnderWay(echo, batcher):
+        late = batcher.ask([1])
         clock.now += 0.15
     assert late.exception(PATIENCE_S) == Unavailable()
-    assert calls.ask([2]).result(PATIENCE_S) == [2]
-    assert echo.calls == [[0], [2]]
+    assert batcher.ask([2]).result(PATIENCE_S) == [2]
+    assert echo.batches == [[0], [2]]
 
 
-def test_a_call_waits_for_as_many_as_it_had_last_time(echo: Echo) -> None:
-    calls = joined(echo, linger_s=10 * PATIENCE_S)
-    with Held(echo, calls):
-        later = [calls.ask([number]) for number in (1, 2)]
-    results([*later, calls.ask([3])])
-    again = [calls.ask([number]) for number in (4, 5)]
+def test_a_call_lingers_for_as_many_questions_as_the_last_had(echo: Echo) -> None:
+    batcher = batcher_of(echo, linger_s=10 * PATIENCE_S)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([number]) for number in (1, 2)]
+    results([*later, batcher.ask([3])])
+    again = [batcher.ask([number]) for number in (4, 5)]
     time.sleep(0.05)
-    assert echo.calls == [[0], [1, 2, 3]], "two are not yet three"
-    results([*again, calls.ask([6])])
-    assert echo.calls[-1] == [4, 5, 6]
+    assert echo.batches == [[0], [1, 2, 3]], "a third is expected"
+    results([*again, batcher.ask([6])])
+    assert echo.batches[-1] == [4, 5, 6]
 
 
-def test_those_in_line_are_expected_beside_those_who_are_answered(echo: Echo) -> None:
-    calls = joined(echo, linger_s=10 * PATIENCE_S)
-    with Held(echo, calls):
-        later = calls.ask([1])
-    again = calls.ask([0])
+def test_a_call_lingers_for_the_queued_beside_the_answered(echo: Echo) -> None:
+    batcher = batcher_of(echo, linger_s=10 * PATIENCE_S)
+    with CallUnderWay(echo, batcher):
+        later = batcher.ask([1])
+    again = batcher.ask([0])
     results([later, again])
-    assert echo.calls == [[0], [1, 0]], "two half batches became one"
+    assert echo.batches == [[0], [1, 0]], "two half batches became one"
 
 
-def test_nobody_is_waited_for_longer_than_it_may(echo: Echo) -> None:
-    calls = joined(echo, linger_s=0.05)
-    with Held(echo, calls):
-        later = [calls.ask([number]) for number in (1, 2, 3)]
+def test_a_call_lingers_no_longer_than_it_may(echo: Echo) -> None:
+    batcher = batcher_of(echo, linger_s=0.05)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([number]) for number in (1, 2, 3)]
     results(later)
-    assert calls.ask([4]).result(PATIENCE_S) == [4], "the others did not come again"
+    assert batcher.ask([4]).result(PATIENCE_S) == [4], "no other question came"
 
 
 @pytest.fixture
@@ -199,27 +203,27 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s: float, max_in_flight: int) -> None:
     busy = threading.BoundedSemaphore(max_in_flight)
 
-    def call(questions: Sequence[object], _within_s: float) -> Sequence[object]:
-        assert busy.acquire(blocking=False), "no more calls at a time than may be"
+    def call(questions: Sequence[object], _timeout_s: float) -> Sequence[object]:
+        assert busy.acquire(blocking=False), "too many calls at a time"
         assert len(questions) <= 20
         time.sleep(0.0005)
         busy.release()
         return [str(question) for question in questions]
 
-    calls = joined(call, max_batch_size=20, linger_s=linger_s, max_in_flight=max_in_flight)
+    batcher = batcher_of(call, max_batch_size=20, linger_s=linger_s, max_in_flight=max_in_flight)
 
     def many(number: int) -> None:
         for turn in range(50):
             questions = [number * 1000 + turn * 3 + extra for extra in range(turn % 4)]
-            assert calls.ask(questions).result(PATIENCE_S) == list(map(str, questions))
+            assert batcher.ask(questions).result(PATIENCE_S) == list(map(str, questions))
 
     for future in [pool.submit(many, number) for number in range(64)]:
         future.result(PATIENCE_S)
-    assert at_rest(calls)
+    assert is_empty(batcher)
 
 
-def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(echo: Echo, clock: Clock) -> None:
-    """Behind a tier that does not answer, the last to be called for has waited already: its call must be shorter."""
+def test_queue_and_call_together_take_no_longer_than_the_timeout(echo: Echo, clock: Clock) -> None:
+    """The last caller has spent time in the queue, so its call must be shorter."""
     waited: list[float] = []
 
     def dead(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
@@ -229,22 +233,22 @@ def test_waiting_and_calling_together_take_no_longer_than_a_callers_patience(ech
 
     def shop(number: int) -> "Future[Sequence[object]]":
         begun = clock.now = number * 0.02
-        answer = calls.ask([number])
+        answer = batcher.ask([number])
         answer.add_done_callback(lambda _: waited.append(clock.now - begun))
         return answer
 
-    calls = joined(dead, timeout_s=0.6)
+    batcher = batcher_of(dead, timeout_s=0.6)
     echo.go.clear()
     callers = [shop(0)]
     assert echo.begun.acquire(timeout=PATIENCE_S)
     callers += [shop(number) for number in range(1, 20)]
-    clock.now = 0.0  # at which the first call, of the first caller, began
+    clock.now = 0.0  # the time at which the first call began
     echo.go.set()
     assert [caller.exception(PATIENCE_S) for caller in callers] == [Unavailable()] * 20
-    assert waited == pytest.approx([0.6] * 20), "and nobody failed because another had less time"
+    assert waited == pytest.approx([0.6] * 20), "no caller failed because another had less time"
 
 
-def test_who_has_time_left_is_asked_for_again_when_another_has_none(echo: Echo, clock: Clock) -> None:
+def test_a_caller_with_time_left_is_called_for_again_when_another_has_none(echo: Echo, clock: Clock) -> None:
     def slow(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
         echo(questions, timeout_s)
         if 1 in questions:
@@ -252,34 +256,34 @@ def test_who_has_time_left_is_asked_for_again_when_another_has_none(echo: Echo, 
             raise Unavailable
         return questions
 
-    calls = joined(slow, timeout_s=0.5)
-    with Held(echo, calls):
-        hasty = calls.ask([1])
+    batcher = batcher_of(slow, timeout_s=0.5)
+    with CallUnderWay(echo, batcher):
+        hasty = batcher.ask([1])
         clock.now += 0.15
-        patient = calls.ask([2])
+        patient = batcher.ask([2])
     assert hasty.exception(PATIENCE_S) == Unavailable()
     assert patient.result(PATIENCE_S) == [2]
-    assert echo.calls == [[0], [1, 2], [2]]
+    assert echo.batches == [[0], [1, 2], [2]]
 
 
-def test_answers_that_are_not_one_to_a_question_reach_nobody() -> None:
-    calls = joined(lambda questions, _within_s: [*questions, 7])
+def test_answers_of_another_number_than_the_questions_reach_no_caller() -> None:
+    batcher = batcher_of(lambda questions, _timeout_s: [*questions, 7])
     with pytest.raises(Unavailable):
-        calls.ask([1]).result(PATIENCE_S)
-    assert at_rest(calls)
+        batcher.ask([1]).result(PATIENCE_S)
+    assert is_empty(batcher)
 
 
-def test_who_asks_nothing_is_answered_at_once(echo: Echo) -> None:
-    assert joined(echo).ask([]).result(PATIENCE_S) == []
-    assert echo.calls == []
+def test_no_questions_have_no_answers_at_once(echo: Echo) -> None:
+    assert batcher_of(echo).ask([]).result(PATIENCE_S) == []
+    assert echo.batches == []
 
 
-@pytest.mark.parametrize("step", ["_take", "_answer", "_expect_again"])
-def test_a_failure_between_the_calls_leaves_nobody_waiting_for_ever(
+@pytest.mark.parametrize("step", ["_take_batch", "_process", "_expect_next"])
+def test_a_failure_of_the_batcher_leaves_no_caller_waiting(
     echo: Echo, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    calls = joined(echo)
-    original = getattr(calls, step)
+    batcher = batcher_of(echo)
+    original = getattr(batcher, step)
     failures = iter([MemoryError()])
 
     def fails_once(*arguments: object) -> object:
@@ -287,18 +291,18 @@ def test_a_failure_between_the_calls_leaves_nobody_waiting_for_ever(
             raise failure
         return original(*arguments)
 
-    monkeypatch.setattr(calls, step, fails_once)
-    if step == "_take":
-        assert calls.ask([1]).result(PATIENCE_S) == [1], "it had not been taken yet"
+    monkeypatch.setattr(batcher, step, fails_once)
+    if step == "_take_batch":
+        assert batcher.ask([1]).result(PATIENCE_S) == [1], "the caller was still in the queue"
     else:
         with pytest.raises(MemoryError):
-            calls.ask([1]).result(PATIENCE_S)
-    assert calls.ask([2]).result(PATIENCE_S) == [2]
-    assert at_rest(calls)
+            batcher.ask([1]).result(PATIENCE_S)
+    assert batcher.ask([2]).result(PATIENCE_S) == [2]
+    assert is_empty(batcher)
 
 
-def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = joined(echo)
+def test_a_thread_that_cannot_start_is_started_by_the_next_call(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+    batcher = batcher_of(echo)
 
     def cannot(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -306,75 +310,75 @@ def test_a_thread_that_cannot_start_is_tried_again(echo: Echo, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", cannot)
         with pytest.raises(Unavailable):
-            calls.ask([1])
-    assert calls.ask([2]).result(PATIENCE_S) == [2]
-    assert echo.calls == [[2]], "what was refused is not asked later"
+            batcher.ask([1])
+    assert batcher.ask([2]).result(PATIENCE_S) == [2]
+    assert echo.batches == [[2]], "the refused question is never asked"
 
 
-def test_no_more_are_waited_for_than_a_call_carries(echo: Echo) -> None:
-    calls = joined(echo, max_batch_size=2, linger_s=10 * PATIENCE_S)
-    with Held(echo, calls):
-        later = [calls.ask([number]) for number in (1, 2, 3, 4)]
+def test_a_call_lingers_for_no_more_than_the_largest_batch(echo: Echo) -> None:
+    batcher = batcher_of(echo, max_batch_size=2, linger_s=10 * PATIENCE_S)
+    with CallUnderWay(echo, batcher):
+        later = [batcher.ask([number]) for number in (1, 2, 3, 4)]
     assert results(later) == [[1], [2], [3], [4]]
-    assert echo.calls == [[0], [1, 2], [3, 4]]
+    assert echo.batches == [[0], [1, 2], [3, 4]]
 
 
-def test_as_many_calls_are_under_way_as_may_be_and_no_more(echo: Echo) -> None:
-    calls = joined(echo, max_in_flight=2)
-    with Held(echo, calls):
-        second = calls.ask([1])
-        assert echo.begun.acquire(timeout=PATIENCE_S), "it does not wait for the first"
-        later = [calls.ask([number]) for number in (2, 3)]
+def test_no_more_than_max_in_flight_calls_run_at_a_time(echo: Echo) -> None:
+    batcher = batcher_of(echo, max_in_flight=2)
+    with CallUnderWay(echo, batcher):
+        second = batcher.ask([1])
+        assert echo.begun.acquire(timeout=PATIENCE_S), "the second call does not wait for the first"
+        later = [batcher.ask([number]) for number in (2, 3)]
         time.sleep(0.05)
-        assert echo.calls == [[0], [1]]
+        assert echo.batches == [[0], [1]]
     assert results([second, *later]) == [[1], [2], [3]]
-    assert {question for call in echo.calls[2:] for question in call} == {2, 3}
-    assert at_rest(calls)
+    assert {question for call in echo.batches[2:] for question in call} == {2, 3}
+    assert is_empty(batcher)
 
 
-def test_who_is_put_back_in_line_is_asked_for_by_whichever_thread_waits(echo: Echo, clock: Clock) -> None:
-    """The thread that puts callers back then waits for its turn to take: whoever has the turn must hear of them."""
+def test_a_caller_that_returns_to_the_queue_is_taken_by_whichever_thread_waits(echo: Echo, clock: Clock) -> None:
+    """The thread that puts callers back must not miss them, nor must another that waits."""
 
     def slow(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
         echo(questions, timeout_s)
         if questions == ["hasty", "patient"]:
-            wait_until("the other thread waits for callers", lambda: bool(calls._asleep))
-            time.sleep(0.05)  # for it to fall asleep
+            wait_until("the other thread waits for callers", lambda: bool(batcher._idle))
+            time.sleep(0.05)  # until it really waits
             clock.now += timeout_s
             raise Unavailable
         return questions
 
-    calls = joined(slow, timeout_s=0.5, max_in_flight=2)
+    batcher = batcher_of(slow, timeout_s=0.5, max_in_flight=2)
     echo.go.clear()
-    under_way = [calls.ask([0])]
+    under_way = [batcher.ask([0])]
     assert echo.begun.acquire(timeout=PATIENCE_S)
-    under_way.append(calls.ask([1]))
+    under_way.append(batcher.ask([1]))
     assert echo.begun.acquire(timeout=PATIENCE_S)
-    hasty = calls.ask(["hasty"])
+    hasty = batcher.ask(["hasty"])
     clock.now += 0.1
-    patient = calls.ask(["patient"])
+    patient = batcher.ask(["patient"])
     echo.go.set()
     results(under_way)
     assert hasty.exception(PATIENCE_S) == Unavailable()
     assert patient.result(PATIENCE_S) == ["patient"]
 
 
-def test_a_call_has_the_time_of_the_most_impatient_wherever_it_stands(clock: Clock) -> None:
-    """Callers that two calls have put back in line may stand in any order."""
+def test_a_call_has_the_shortest_remaining_time_of_its_callers(clock: Clock) -> None:
+    """Callers that two calls have put back may stand in any order."""
     times: list[float] = []
 
     def call(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
         times.append(timeout_s)
         return questions
 
-    calls = joined(call, max_in_flight=2)
-    patient, hasty = (batcher._Caller[object, object]([deadline], deadline) for deadline in (9.0, 2.0))
-    calls._answer([patient, hasty])
+    batcher = batcher_of(call, max_in_flight=2)
+    patient, hasty = (batcher_module._Caller[object, object]([deadline], deadline) for deadline in (9.0, 2.0))
+    batcher._process([patient, hasty])
     assert times == [2.0]
     assert (patient.answers.result(), hasty.answers.result()) == ([9.0], [2.0])
 
 
-def test_one_thread_suffices_where_a_second_cannot_start(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_thread_suffices_when_a_second_cannot_start(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
     started: list[threading.Thread] = []
 
@@ -384,6 +388,30 @@ def test_one_thread_suffices_where_a_second_cannot_start(echo: Echo, monkeypatch
         started.append(thread)
         start(thread)
 
-    calls = joined(echo, max_in_flight=2)
+    batcher = batcher_of(echo, max_in_flight=2)
     monkeypatch.setattr(threading.Thread, "start", only_one)
-    assert [calls.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
+    assert [batcher.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_call_that_exits_its_thread_leaves_no_caller_waiting() -> None:
+    def call(questions: Sequence[object], _timeout_s: float) -> Sequence[object]:
+        if "poison" in questions:
+            raise SystemExit(1)
+        return list(questions)
+
+    batcher = batcher_of(call)
+    poisoned = batcher.ask(["poison"])
+    assert isinstance(poisoned.exception(PATIENCE_S), BaseException)
+    assert batcher.ask([1]).result(PATIENCE_S) == [1]
+
+
+def test_a_shopper_gets_503_when_the_system_gives_no_thread(
+    catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    client = Client(FrontEndApp(catalog, checkout))
+    monkeypatch.setattr(threading.Thread, "start", cannot)
+    assert client.get("/products/Tux").status_code == 503

@@ -1,7 +1,7 @@
-"""Hypothesis at all three apps: whatever comes, the answer has the store's form, and only a buy changes anything.
+"""Random requests to all three apps: every response has the store's form, and only a buy changes data.
 
-CI tries the same requests each time;
-`pytest tests/unit/wsgi_apps/test_fuzz.py --hypothesis-profile=long` looks for new ones.
+CI tries the same requests each time.
+`pytest tests/unit/wsgi_apps/test_fuzz.py --hypothesis-profile=long` tries new ones.
 """
 
 import json
@@ -22,9 +22,10 @@ from werkzeug.test import run_wsgi_app
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
+from domain.limits import MAX_BODY_BYTES
 from domain.values import Product
 from tests.support.books import Books
-from wsgi_apps.base import MAX_BODY_BYTES, App
+from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
@@ -36,7 +37,7 @@ NAMES = ["Tux", "Whale", "Unicorn"]
 
 @dataclass
 class Store:
-    """The three apps on one catalog and one order log, and what each key was answered by each of them."""
+    """The three apps on one catalog and one order log. `answers` has the results of each key."""
 
     folder: Path
     apps: dict[str, App]
@@ -48,7 +49,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Raw:
-    """A request as a server might hand it over; the path is bytes in Latin-1, as WSGI has it."""
+    """A request as a server may pass it to an app. The path is bytes in Latin-1, as in WSGI."""
 
     method: str
     path: str
@@ -60,7 +61,7 @@ class Raw:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """One for all that Hypothesis tries in a test."""
+    """One store for all requests of a test."""
     with tempfile.TemporaryDirectory() as folder:
         catalog, orders = CatalogStore(Path(folder) / "catalog.db"), OrderStore(Path(folder) / "order.db")
         with closing(catalog), closing(orders):
@@ -82,7 +83,7 @@ def latin(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-# What a shopper, and what a tier, may say.
+# Valid requests of shoppers and tiers.
 BUY = Raw("POST", "/Tux/1", "", {"HTTP_IDEMPOTENCY_KEY": "k"}, b"", None)
 GOOD = [
     BUY,
@@ -108,7 +109,7 @@ paths = st.one_of(
     st.builds("/orders/{}".format, segments),
     st.text(max_size=30).map(latin),
 )
-# gunicorn lets visible characters and those beyond ASCII through.
+# gunicorn accepts visible characters and those outside ASCII.
 values = st.text(st.characters(min_codepoint=32, max_codepoint=255, blacklist_characters="\x7f"), max_size=200)
 headers = st.fixed_dictionaries(
     {},
@@ -166,14 +167,14 @@ wrong = {
 
 @st.composite
 def requests(draw: st.DrawFn) -> Raw:
-    """A good request with anything in the place of one or two of its parts."""
+    """A valid request with random values for one or two of its parts."""
     good = draw(st.sampled_from(GOOD))
     parts = draw(st.lists(st.sampled_from(sorted(wrong)), min_size=1, max_size=2, unique=True))
     return replace(good, **{part: draw(wrong[part]) for part in parts})
 
 
 def ask(app: App, raw: Raw) -> tuple[int, str | None, Any]:
-    """Status, media type and JSON of the answer, None for a HEAD."""
+    """Returns the status, media type and JSON of the response; the JSON is None for a HEAD."""
     environ = {
         "REQUEST_METHOD": raw.method,
         "PATH_INFO": raw.path,
@@ -199,36 +200,36 @@ def ask(app: App, raw: Raw) -> tuple[int, str | None, Any]:
 @pytest.mark.parametrize("tier", ["front_end", "catalog", "order"])
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(raw=requests())
-def test_whatever_comes_has_an_answer_in_the_stores_form(store: Store, tier: str, raw: Raw) -> None:
+def test_any_request_has_a_response_in_the_stores_form(store: Store, tier: str, raw: Raw) -> None:
     check(store, tier, raw)
 
 
 @pytest.mark.parametrize(("tier", "path"), [("catalog", SALES), ("catalog", LOOKUPS), ("order", BUYS)])
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(body=bodies)
-def test_whatever_stands_in_a_call_between_the_tiers_has_one_too(
+def test_any_call_between_the_tiers_has_a_response_in_the_stores_form(
     store: Store, tier: str, path: str, body: bytes
 ) -> None:
     check(store, tier, Raw("POST", path, "", {}, body, None))
 
 
 def check(store: Store, tier: str, raw: Raw) -> None:
-    """Asserts the form of the answer, and that nothing was changed but by an answer that says so."""
+    """Checks the form of the response, and that only a successful buy or a refusal changed data."""
     before = store.books()
     status, content_type, body = ask(store.apps[tier], raw)
     after = store.books()
     assert content_type == "application/json"
-    assert status < 500, "all of the store is here, so even 503 would be a mistake"
+    assert status < 500, "no tier is away, so even a 503 is a bug"
     assert isinstance(body, dict) or raw.method == "HEAD"
     if isinstance(body, dict) and "error" in body:
         assert body == {"error": {"code": status, "message": body["error"]["message"]}}
-    if status == 404:  # a refusal is kept
+    if status == 404:  # a refusal is stored
         after_but_refusals = replace(after, refused=before.refused, refused_by_catalog=before.refused_by_catalog)
         assert after_but_refusals == before
     elif status != 200 or (raw.method in ("GET", "HEAD") and tier != "order") or raw.path == LOOKUPS:
         assert after == before
     assert after.refused.items() >= before.refused.items()
-    if raw.path != SALES:  # what is sold without the order tier is no order
+    if raw.path != SALES:  # a sale without the order tier has no order
         after.check()
 
 
@@ -240,7 +241,7 @@ def check(store: Store, tier: str, raw: Raw) -> None:
     quantity=st.integers(1, 3),
 )
 def test_all_answers_to_one_key_agree(store: Store, tier: str, key: str, name: str, quantity: int) -> None:
-    """A definite one is repeated whenever the same is asked, and nothing else is sold under the key."""
+    """A repeated buy has the same result, and no other buy is sold under its key."""
     path = f"/products/{name}/{quantity}" if tier == "order" else f"/{name}/{quantity}"
     key = f"{key}-decrement" if tier == "catalog" else key
     status, _, body = ask(store.apps[tier], Raw("POST", path, "", {"HTTP_IDEMPOTENCY_KEY": key}, b"", None))

@@ -1,4 +1,4 @@
-"""What a browser says of who asks: pages of other sites buy nothing, by whatever way their requests come."""
+"""The origin middleware: pages of other sites buy nothing, whatever their requests look like."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +40,7 @@ State = tuple[Path, CatalogStore, Checkout]
 
 
 class Store:
-    """The three tiers as they are served, each asked at 127.0.0.1 and its default port unless it is said otherwise."""
+    """The three tiers behind their middleware. The Host of a request is 127.0.0.1 with the default port by default."""
 
     def __init__(self, state: State, settings: Mapping[str, str]) -> None:
         self.folder, catalog, checkout = state
@@ -52,7 +52,7 @@ class Store:
         }
 
     def ask(self, tier: str, method: str, path: str, headers: Mapping[str, str | None]) -> Response:
-        """The answer. A header of None is not sent."""
+        """Returns the response. A header of None is not sent."""
         builder = EnvironBuilder(path=path, method=method)
         environ = builder.get_environ()
         ports = {"front_end": 6060, "catalog": 10086, "order": 10010}
@@ -63,7 +63,7 @@ class Store:
         return Response(*run_wsgi_app(self.apps[tier], environ, buffered=True))
 
     def refuses(self, tier: str, method: str, path: str, headers: Mapping[str, str | None], status: int = 403) -> bool:
-        """Whether this is refused; after a look at the form of the refusal, and that nothing was done."""
+        """Returns whether the tier refuses the request. Checks the error's form, and that nothing was changed."""
         before = Books.read(self.folder)
         response = self.ask(tier, method, path, headers)
         if response.status_code != status:
@@ -74,7 +74,7 @@ class Store:
             assert response.json is not None and response.get_data(as_text=True).endswith("}\n")
             assert list(response.json["error"]) == ["code", "message"]
             assert response.json["error"]["code"] == status
-        assert Books.read(self.folder) == before, "nothing was done"
+        assert Books.read(self.folder) == before, "nothing was changed"
         return True
 
 
@@ -90,7 +90,7 @@ def store(state: State) -> Store:
 
 @pytest.mark.parametrize(("tier", "method", "path"), BUYS)
 def test_programs_buy(store: Store, tier: str, method: str, path: str) -> None:
-    """They say little of themselves; Node.js says what only browsers should."""
+    """Programs send few headers, but Node.js sends some that browsers send."""
     node = {"User-Agent": "node", "Sec-Fetch-Mode": "cors", "Accept-Language": "*", "Accept": "*/*"}
     for headers in ({}, {"User-Agent": "curl/7.88.1"}, node):
         assert store.ask(tier, method, path, headers).status_code == 200
@@ -116,13 +116,13 @@ def test_programs_buy(store: Store, tier: str, method: str, path: str) -> None:
     ],
     ids=str,
 )
-def test_a_tier_behind_answers_to_no_page(
+def test_an_inner_tier_refuses_every_page(
     store: Store, tier: str, method: str, path: str, marks: Mapping[str, str | None]
 ) -> None:
     assert store.refuses(tier, method, path, marks)
 
 
-def test_a_user_who_types_an_address_is_answered_by_a_tier_behind(store: Store) -> None:
+def test_an_inner_tier_answers_a_user_who_types_its_address(store: Store) -> None:
     typed = {**BROWSER, "Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     for tier, path in (("catalog", "/products/Tux"), ("order", "/products/Tux/1")):
         assert store.ask(tier, "GET", path, typed).status_code == 200
@@ -181,8 +181,8 @@ def test_a_page_of_the_front_end_itself_may_buy(store: Store, marks: Mapping[str
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_any_page_may_lead_to_the_front_end(store: Store, site: str) -> None:
-    """What it says there, another site's page cannot read: no answer has a header of CORS."""
+def test_any_page_may_link_to_the_front_end(store: Store, site: str) -> None:
+    """A page of another site cannot read the response: no response has a CORS header."""
     marks: dict[str, str | None] = {**BROWSER, "Sec-Fetch-Site": site, "Referer": "https://evil.example/"}
     for method in ("GET", "HEAD"):
         assert store.ask("front_end", method, "/products/Tux", marks).status_code == 200
@@ -239,27 +239,27 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("tier", "method", "path"), [*BUYS, *READS, ("front_end", "GET", "/products/Tux")])
 @pytest.mark.parametrize("host", FOREIGN)
-def test_a_name_that_leads_here_and_is_not_ours_is_refused(
+def test_a_host_that_is_not_a_name_of_the_tier_is_refused(
     store: Store, tier: str, method: str, path: str, host: str
 ) -> None:
     assert store.refuses(tier, method, path, {"Host": host})
 
 
 @pytest.mark.parametrize("host", [*OURS, None, ""])
-def test_our_own_names_and_every_address_are_ours(store: Store, host: str | None) -> None:
-    """Who sends no Host is no browser; that HTTP/1.1 asks for one is for the server to say."""
+def test_a_loopback_name_an_address_and_no_host_are_accepted(store: Store, host: str | None) -> None:
+    """Every browser sends a Host. The server, not the app, requires one of HTTP/1.1."""
     for tier, method, path in BUYS:
         assert store.ask(tier, method, path, {"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", MALFORMED)
-def test_a_host_that_is_none_is_400(store: Store, host: str) -> None:
+def test_a_malformed_host_is_400(store: Store, host: str) -> None:
     for tier, method, path in BUYS:
         assert store.refuses(tier, method, path, {"Host": host}, status=400)
 
 
-def test_a_name_without_a_dot_is_for_programs_alone(store: Store) -> None:
-    """A container's, or a machine's in the local network. Whoever serves names there could have a page of that name."""
+def test_only_programs_may_use_a_name_without_a_dot(store: Store) -> None:
+    """Containers and machines of a local network have such names. A name server there could point one at the store."""
     page = {**BROWSER, "Host": "evil:6060", "Origin": "http://evil:6060"}
     for tier, method, path in BUYS:
         assert store.ask(tier, method, path, {"Host": "catalog:10086"}).status_code == 200
@@ -273,7 +273,7 @@ HEALTH = ("GET", "/health")
 
 
 @pytest.mark.parametrize(("tier", "prefix"), [("catalog", "CATALOG"), ("order", "ORDER"), ("front_end", "FRONT")])
-def test_a_tier_has_the_names_by_which_it_listens_and_is_reached_and_those_of_its_setting(
+def test_a_tier_accepts_the_names_of_its_bind_of_its_address_and_of_its_hosts_setting(
     state: State, tier: str, prefix: str
 ) -> None:
     reached = {f"{prefix}_BIND": "Bound.example:1", prefix: "http://Reached.example:2"}
@@ -282,12 +282,12 @@ def test_a_tier_has_the_names_by_which_it_listens_and_is_reached_and_those_of_it
         assert listed.ask(tier, *HEALTH, {"Host": host}).status_code == 200
     for host in ("four.example", "x.one.example", "four", *FOREIGN):
         assert listed.refuses(tier, *HEALTH, {"Host": host})
-    # A browser may ask the front end by a name that is listed, too.
+    # A browser may use a listed name of the front end.
     by_browser = {**BROWSER, "Host": "three"} if tier == "front_end" else {"Host": "three"}
     assert listed.ask(tier, *HEALTH, by_browser).status_code == 200
 
 
-def test_a_front_end_that_others_reach_is_asked_by_any_name_unless_they_are_listed(
+def test_a_public_front_end_accepts_any_name_unless_its_names_are_listed(
     state: State,
 ) -> None:
     for public in ({"FRONT_BIND": "0.0.0.0:6060"}, {"FRONT_BIND": "[::]:6060"}, {"FRONT_BIND": "10.0.0.1"}):
@@ -301,17 +301,17 @@ def test_a_front_end_that_others_reach_is_asked_by_any_name_unless_they_are_list
         assert store.ask("front_end", "POST", "/Tux/1", {**BROWSER, **page}).status_code == 200
     for tier in ("catalog", "order"):
         store = Store(state, {"CATALOG_BIND": "0.0.0.0:1", "ORDER_BIND": "0.0.0.0:1"})
-        assert store.refuses(tier, *HEALTH, {"Host": "shop.example"}), "a tier behind knows its names"
+        assert store.refuses(tier, *HEALTH, {"Host": "shop.example"}), "an inner tier accepts only its own names"
 
 
 @pytest.mark.parametrize("variable", ["CATALOG_HOSTS", "ORDER_HOSTS", "FRONT_HOSTS"])
 @pytest.mark.parametrize("value", ["a b", "shop.example:80", "http://shop.example", "*", "a,,b", ",", "[::1]", "10086"])
-def test_a_name_that_is_none_stops_the_start(variable: str, value: str) -> None:
+def test_an_invalid_name_in_a_hosts_setting_stops_the_start(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable}=.* is not a host's name, without a port"):
         load({variable: value})
 
 
-def test_a_misspelt_list_of_names_is_named() -> None:
+def test_the_error_names_a_misspelt_hosts_setting() -> None:
     with pytest.raises(SettingsError, match="FRONT_HOST is not a setting; did you mean FRONT_HOSTS"):
         load({"FRONT_HOST": "shop.example"})
     assert load({"FRONT_HOSTS": ""}).front_end.hosts == frozenset()

@@ -1,4 +1,4 @@
-"""An order log that buys from the catalog of its own store, and from no other."""
+"""An order log buys only from the catalog of its own store."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from wsgi_apps.wire import decode_introduction, last_order_headers, mark_headers
 
 
 class Tier(HttpCatalog):
-    """A catalog tier, without the network: `store` is None while it is away."""
+    """A client of a catalog tier without a network. The tier is unavailable while `store` is None."""
 
     def __init__(self, store: CatalogStore | None) -> None:
         self.store = store
@@ -42,7 +42,7 @@ class Tier(HttpCatalog):
         return self._up().lookup(names)
 
     def sell(self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
-        assert log is not None, "each call says whose log it is"
+        assert log is not None, "each call names its log"
         return self._up().sell(buys, log=log)
 
 
@@ -77,13 +77,13 @@ def test_a_new_log_takes_its_catalogs_id_before_its_first_sale(checkout: PairedC
     assert store_id(tmp_path / "order.db") == store_id(tmp_path / "catalog.db") is not None
 
 
-def test_they_meet_once(checkout: PairedCheckout, tier: Tier) -> None:
+def test_a_log_asks_for_the_catalogs_id_once(checkout: PairedCheckout, tier: Tier) -> None:
     for number in range(5):
         checkout.place(Buy(f"k{number}", "Tux", 1))
     assert tier.meetings == 1
 
 
-def test_while_the_catalog_is_away_buys_begin_and_are_settled_later(
+def test_a_buy_that_begins_without_the_catalog_is_settled_later(
     checkout: PairedCheckout, tier: Tier, tmp_path: Path
 ) -> None:
     catalog, tier.store = tier.store, None
@@ -95,7 +95,7 @@ def test_while_the_catalog_is_away_buys_begin_and_are_settled_later(
     assert checkout.place(Buy("k", "Tux", 1)) == 0
 
 
-def test_nothing_is_sold_and_no_buy_begins_for_another_catalog(
+def test_another_catalog_sells_nothing_and_no_buy_begins(
     checkout: PairedCheckout,
     tier: Tier,
     another: CatalogStore,
@@ -107,7 +107,7 @@ def test_nothing_is_sold_and_no_buy_begins_for_another_catalog(
     for number in range(5):
         with pytest.raises(Unavailable):
             checkout.place(Buy(f"lost{number}", "Tux", 1))
-    assert intents(tmp_path) == ["lost0"], "it had begun before anybody could know"
+    assert intents(tmp_path) == ["lost0"], "the first buy began before the catalog was known to be another"
     with pytest.raises(Unavailable):
         checkout.settle(checkout.intents(10))
     assert another.product("Tux").quantity == 80
@@ -133,9 +133,7 @@ def test_a_catalog_of_an_older_state_sells_nothing(
     tier.store.close()
 
 
-def test_an_old_key_that_is_sent_again_does_not_make_the_log_look_older(
-    checkout: PairedCheckout, tier: Tier, tmp_path: Path
-) -> None:
+def test_a_repeated_key_does_not_become_the_last_order(checkout: PairedCheckout, tier: Tier, tmp_path: Path) -> None:
     checkout.place(Buy("k0", "Tux", 1))
     (tmp_path / "old").mkdir()
     query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
@@ -148,7 +146,7 @@ def test_an_old_key_that_is_sent_again_does_not_make_the_log_look_older(
     tier.store.close()
 
 
-def test_what_another_worker_has_ordered_last_is_asked_for_too(
+def test_a_call_names_the_last_order_of_any_worker(
     checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     checkout.place(Buy("k0", "Tux", 1))
@@ -164,7 +162,7 @@ def test_what_another_worker_has_ordered_last_is_asked_for_too(
     tier.store.close()
 
 
-def test_a_log_that_lacks_what_was_sold_takes_no_id(
+def test_a_log_that_lacks_a_sale_takes_no_id(
     orders: OrderStore, tier: Tier, catalog: CatalogStore, checkout: PairedCheckout, tmp_path: Path
 ) -> None:
     catalog.sell([Buy("of a lost log", "Tux", 1)])
@@ -173,12 +171,12 @@ def test_a_log_that_lacks_what_was_sold_takes_no_id(
     assert intents(tmp_path) == [] and orders.mark() is None
 
 
-def test_direct_decrements_are_no_sales_of_a_log(checkout: PairedCheckout, catalog: CatalogStore) -> None:
+def test_a_log_may_lack_direct_decrements(checkout: PairedCheckout, catalog: CatalogStore) -> None:
     catalog.sell([Buy("direct", "Tux", 1), Buy("refused", "Unicorn", 1)], reason="decrement")
     assert checkout.place(Buy("k", "Tux", 1)) == 0
 
 
-def test_an_unknown_catalog_is_not_asked_at_each_buy(orders: OrderStore, another: CatalogStore, tier: Tier) -> None:
+def test_another_catalog_is_asked_once_for_many_buys(orders: OrderStore, another: CatalogStore, tier: Tier) -> None:
     orders.meet(another.introduce(None))
     checkout = PairedCheckout(orders, PairedCatalog(orders, tier), Allowance(1_000))
     for number in range(20):
@@ -199,7 +197,7 @@ def test_two_workers_that_meet_two_catalogs_take_one_id(
     assert store_id(tmp_path / "order.db") == first.id
 
 
-def test_the_catalog_tier_tells_which_store_it_is_of(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_the_catalog_tier_tells_its_store_id(catalog: CatalogStore, tmp_path: Path) -> None:
     client = Client(CatalogApp(catalog))
     catalog.sell([Buy("k", "Tux", 1)])
     for key, is_sold in (("k", True), ("unknown", False)):
@@ -221,7 +219,7 @@ def test_the_catalog_tier_tells_which_store_it_is_of(catalog: CatalogStore, tmp_
         ({"Store-Id": "own", "Last-Order": "two, keys"}, 400),
     ],
 )
-def test_the_catalog_tier_sells_to_its_own_log_alone(
+def test_the_catalog_tier_sells_only_to_its_own_log(
     catalog: CatalogStore, tmp_path: Path, headers: dict[str, str], status: int
 ) -> None:
     catalog.sell([Buy("k", "Tux", 1)])
@@ -232,7 +230,7 @@ def test_the_catalog_tier_sells_to_its_own_log_alone(
     assert catalog.product("Tux").quantity == (78 if status == 200 else 79)
 
 
-def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
+def test_a_catalog_raises_another_store_and_sells_nothing(catalog: CatalogStore) -> None:
     with pytest.raises(AnotherStore):
         catalog.sell([Buy("k", "Tux", 1)], log=LogMark("0" * 32, None))
     assert catalog.product("Tux").quantity == 80
@@ -241,7 +239,7 @@ def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
 @pytest.mark.parametrize(
     "key", ["by hand 1", "by hand, 2", "Bär", "100%25", "%41", "\U0001f427" * 128, "a\nb", "x" * 128]
 )
-def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog: CatalogStore, key: str) -> None:
+def test_a_header_carries_any_key_of_the_last_order(catalog: CatalogStore, key: str) -> None:
     catalog.sell([Buy(key, "Tux", 1)])
     client, last = Client(CatalogApp(catalog)), last_order_headers(key)
     answer = client.get("/v1/store", headers=last)
@@ -255,6 +253,6 @@ def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog:
     assert client.post("/v1/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
 
 
-def test_a_shoppers_key_is_asked_for_as_it_is() -> None:
+def test_a_header_carries_a_shoppers_key_unescaped() -> None:
     key = "".join(map(chr, range(0x21, 0x7F))).replace(",", "").replace("%", "")
     assert last_order_headers(key) == {"Last-Order": key}

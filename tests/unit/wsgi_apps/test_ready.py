@@ -1,4 +1,4 @@
-"""Whether a tier can do its work, which is not whether it lives."""
+"""Readiness: a tier is ready when it and everything that it depends on can work."""
 
 import os
 import threading
@@ -35,7 +35,7 @@ def is_away() -> None:
     raise Unavailable("does not answer")
 
 
-def test_every_tier_that_needs_nothing_else_is_ready(catalog: CatalogStore, checkout: Checkout) -> None:
+def test_a_tier_without_dependencies_is_ready(catalog: CatalogStore, checkout: Checkout) -> None:
     for app in (FrontEndApp(catalog, checkout), OrderApp(checkout), CatalogApp(catalog)):
         response = Client(app).get("/ready")
         assert (response.status_code, response.json) == (200, READY)
@@ -43,7 +43,7 @@ def test_every_tier_that_needs_nothing_else_is_ready(catalog: CatalogStore, chec
         assert Client(app).post("/ready").status_code == 405
 
 
-def test_what_is_away_is_named_and_the_tier_lives_all_the_same(catalog: CatalogStore, checkout: Checkout) -> None:
+def test_a_tier_without_a_dependency_is_not_ready_but_healthy(catalog: CatalogStore, checkout: Checkout) -> None:
     parts = {"catalog": works, "order tier": is_away}
     client = Client(FrontEndApp(catalog, checkout, readiness=Readiness(parts, timeout_s=5.0)))
     response = client.get("/ready")
@@ -52,16 +52,16 @@ def test_what_is_away_is_named_and_the_tier_lives_all_the_same(catalog: CatalogS
     assert client.get("/health").status_code == 200
 
 
-def test_all_that_is_away_is_named(checkout: Checkout) -> None:
+def test_the_error_names_every_part_that_fails(checkout: Checkout) -> None:
     def breaks() -> None:
-        raise ZeroDivisionError("a mistake of ours")
+        raise ZeroDivisionError("a bug")
 
     readiness = Readiness({"order.db": breaks, "catalog": is_away}, timeout_s=5.0)
     message = Client(OrderApp(checkout, readiness)).get("/ready").json["error"]["message"]  # type: ignore[index]
     assert message == "not ready: order.db: fails; catalog: does not answer"
 
 
-def test_however_many_ask_a_part_is_tried_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_500_requests_at_once_check_a_part_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
     monkeypatch.setattr(ready, "HOLDS_S", 60.0)
     readiness = Readiness({"catalog": lambda: tried.append(time.monotonic())}, timeout_s=5.0)
@@ -71,14 +71,14 @@ def test_however_many_ask_a_part_is_tried_once_a_second(monkeypatch: pytest.Monk
     assert len(tried) == 1
 
 
-def test_an_answer_does_not_hold_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "HOLDS_S", 0.0)
     states: Iterator[Callable[[], None]] = iter([works, is_away, works])
     readiness = Readiness({"catalog": lambda: next(states)()}, timeout_s=5.0)
     assert [readiness.look().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
 
 
-def test_a_part_that_hangs_is_away_in_time_and_is_not_tried_again_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_hangs_fails_in_time_and_is_not_checked_twice_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "HOLDS_S", 0.0)
     released, tried = threading.Event(), []
 
@@ -93,28 +93,28 @@ def test_a_part_that_hangs_is_away_in_time_and_is_not_tried_again_meanwhile(monk
         assert len(tried) == 1
     finally:
         released.set()
-    wait_until("it is back", lambda: readiness.look().result(10) == {}, timeout_s=10)
+    wait_until("the part works again", lambda: readiness.look().result(10) == {}, timeout_s=10)
 
 
-def test_whoever_asks_does_not_wait_in_the_thread_that_serves_all(catalog: CatalogStore, checkout: Checkout) -> None:
+def test_a_readiness_check_does_not_block_its_caller(catalog: CatalogStore, checkout: Checkout) -> None:
     released = threading.Event()
     readiness = Readiness({"catalog": lambda: released.wait(30)}, timeout_s=20.0)
     begun = time.monotonic()
-    later = readiness.reply()
+    deferred = readiness.reply()
     assert time.monotonic() - begun < 5.0
-    assert not later.coming.done()
+    assert not deferred.future.done()
     released.set()
-    assert later.wait().body == READY
+    assert deferred.wait().body == READY
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_whoever_watches_over_a_tier_needs_no_secret(checkout: Checkout, path: str) -> None:
+def test_health_and_ready_need_no_secret(checkout: Checkout, path: str) -> None:
     client = Client(guarded(OrderApp(checkout), Secrets(("s" * 32,))))
     assert client.get(path).status_code == 200
     assert client.get(f"{path}/x").status_code == 401
 
 
-def test_a_disk_that_takes_no_writes_makes_its_tier_not_ready(
+def test_a_tier_with_a_full_disk_is_not_ready_but_answers_queries(
     tmp_path: Path, catalog: CatalogStore, orders: OrderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog.require_writable()
@@ -137,12 +137,12 @@ def test_a_disk_that_takes_no_writes_makes_its_tier_not_ready(
     store = CatalogStore(tmp_path / "catalog.db")
     message = Client(CatalogApp(store)).get("/ready").json["error"]["message"]  # type: ignore[index]
     assert message == "not ready: catalog.db: the store cannot reach its data, try again"
-    assert Client(CatalogApp(store)).get("/products/Tux").status_code == 200, "and it lives, and can be read"
+    assert Client(CatalogApp(store)).get("/products/Tux").status_code == 200, "it can still be read"
     store.close()
     vfs.unregister()
 
 
-def test_to_try_the_disk_changes_nothing_and_writes_something(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_the_check_of_the_disk_writes_but_changes_no_data(catalog: CatalogStore, tmp_path: Path) -> None:
     log = tmp_path / "catalog.db-wal"
     before, page = os.path.getsize(log), catalog.products(limit=10)
     catalog.require_writable()
@@ -150,7 +150,7 @@ def test_to_try_the_disk_changes_nothing_and_writes_something(catalog: CatalogSt
     assert catalog.products(limit=10) == page
 
 
-def test_a_database_that_somebody_else_has_locked_is_away(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_a_tier_with_a_locked_database_is_not_ready(catalog: CatalogStore, tmp_path: Path) -> None:
     other = apsw.Connection(str(tmp_path / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")
     try:

@@ -1,3 +1,5 @@
+"""Recovery: the thread that settles buys in doubt."""
+
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,14 +25,16 @@ def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders
     sweeper = Recovery(checkout)
     sweeper.sweep(now=100.0)
     sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
-    assert orders.intents(10) == [BUY], "its own request may still be at work"
+    assert orders.intents(10) == [BUY], "its own request may still be under way"
     sweeper.sweep(now=100.0 + OVERDUE_S)
     assert orders.intents(10) == []
     assert checkout.place(BUY) == 0
 
 
-def test_a_key_that_comes_back_is_young_again(checkout: Checkout, orders: OrderStore, catalog: CatalogStore) -> None:
-    catalog.sell([Buy(BUY.key, "Whale", 1)])  # so its end is KeyReused, which leaves no trace in the log
+def test_a_key_that_was_settled_and_begins_again_is_not_overdue(
+    checkout: Checkout, orders: OrderStore, catalog: CatalogStore
+) -> None:
+    catalog.sell([Buy(BUY.key, "Whale", 1)])  # the buy ends as KeyReused, which leaves no trace in the log
     sweeper = Recovery(checkout)
     begin(orders, [BUY])
     sweeper.sweep(now=0.0)
@@ -41,7 +45,7 @@ def test_a_key_that_comes_back_is_young_again(checkout: Checkout, orders: OrderS
     assert orders.intents(10) == [BUY]
 
 
-def test_the_thread_outlives_what_goes_wrong(
+def test_the_thread_survives_the_errors_of_a_sweep(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     troubles = iter([Unavailable(), ZeroDivisionError(), None])
@@ -66,7 +70,7 @@ def test_the_thread_outlives_what_goes_wrong(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_thread_settles_by_itself(
+def test_the_thread_settles_buys_in_doubt(
     orders: OrderStore, catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "EVERY_S", 0.01)
@@ -106,10 +110,10 @@ def sweep(sweeper: Recovery, seconds: range) -> None:
 
 @pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
 @pytest.mark.parametrize("at", [0, 60, 149])
-def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
+def test_a_buy_that_always_fails_keeps_no_other_in_doubt(
     orders: OrderStore, catalog: CatalogStore, at: int, retry_after_s: int | None
 ) -> None:
-    """Whether its failure looks like a catalog that is away, or not."""
+    """Its error may look like that of a catalog that is away."""
     buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
     buys[at] = poison = Buy("poison", "Poison", 1)
     begin(orders, buys)
@@ -118,7 +122,7 @@ def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
-def test_more_of_them_than_a_step_reads_hide_no_newer_one(
+def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
     orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch, retry_after_s: int | None
 ) -> None:
     monkeypatch.setattr(recovery, "MAX_INTENTS", 10)
@@ -131,17 +135,17 @@ def test_more_of_them_than_a_step_reads_hide_no_newer_one(
     assert orders.intents(1_000) == poisons
 
 
-def test_those_that_cannot_be_answered_are_no_load(orders: OrderStore, catalog: CatalogStore) -> None:
+def test_buys_that_always_fail_cost_few_calls(orders: OrderStore, catalog: CatalogStore) -> None:
     begin(orders, [Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
     poisoned = Poisoned(catalog, "Poison", None)
     sweeper = Recovery(Checkout(orders, poisoned))
     sweep(sweeper, range(60))
     calls = poisoned.calls
     sweep(sweeper, range(60, 70))
-    assert poisoned.calls - calls <= 10 * 11, "some each second, in turn"
+    assert poisoned.calls - calls <= 10 * 11, "a few each second, in turn"
 
 
-def test_a_sweep_that_settles_others_tells_of_the_trouble_all_the_same(
+def test_a_sweep_that_settles_only_some_buys_raises(
     orders: OrderStore, catalog: CatalogStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     begin(orders, [Buy("poison", "Poison", 1), BUY])

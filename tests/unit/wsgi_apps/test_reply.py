@@ -1,21 +1,43 @@
+"""Deferred replies, endpoints that run in a pool, and the bounded queue of a pool."""
+
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import pytest
 
 from domain.errors import Unavailable
 from wsgi_apps import reply
-from wsgi_apps.reply import BoundedPool, Reply, in_thread
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
 
 
-def test_an_endpoint_in_a_thread_answers_later() -> None:
-    endpoint = in_thread(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
+def test_iterating_a_deferred_waits_for_its_future() -> None:
+    future: Future[str] = Future()
+    deferred = Deferred(future, Reply).respond_with(lambda wait: [wait().body.encode()])
+    threading.Timer(0.05, future.set_result, ["Tux"]).start()
+    assert list(deferred) == [b"Tux"]
+
+
+def test_the_response_of_a_deferred_handles_the_error_of_its_future() -> None:
+    def respond(wait: Callable[[], Reply]) -> list[bytes]:
+        with pytest.raises(Unavailable):
+            wait()
+        return [b"503"]
+
+    future: Future[str] = Future()
+    future.set_exception(Unavailable())
+    assert list(Deferred(future, Reply).respond_with(respond)) == [b"503"]
+
+
+def test_an_endpoint_in_a_pool_runs_in_another_thread() -> None:
+    endpoint = run_in_pool(lambda name: Reply({"name": name, "thread": threading.get_ident()}), BoundedPool(1, 0))
     answer = endpoint(name="Tux").wait().body
     assert answer["name"] == "Tux"
     assert answer["thread"] != threading.get_ident()
 
 
 class Gate:
-    """An endpoint that answers once it is let go."""
+    """An endpoint that waits for `open`."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -29,10 +51,10 @@ class Gate:
         return Reply({"name": name})
 
 
-def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply, "THREAD_FREE_WITHIN_S", 0.05)
+def test_a_call_that_stays_too_long_in_the_queue_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply, "MAX_QUEUE_TIME_S", 0.05)
     gate = Gate()
-    begin = in_thread(gate, BoundedPool(1, 1))
+    begin = run_in_pool(gate, BoundedPool(1, 1))
     first, late = begin("first"), begin("late")
     threading.Timer(0.2, gate.open.set).start()
     assert first.wait() == Reply({"name": "first"})
@@ -41,28 +63,28 @@ def test_who_waited_too_long_for_a_thread_is_told_to_come_back(monkeypatch: pyte
     assert gate.asked == ["first"]
 
 
-def test_one_more_than_the_line_holds_is_told_at_once_and_the_next_has_a_place_again() -> None:
+def test_a_full_queue_of_a_pool_refuses_at_once_and_has_room_later() -> None:
     gate = Gate()
-    begin = in_thread(gate, BoundedPool(1, 2))
+    begin = run_in_pool(gate, BoundedPool(1, 2))
     taken = [begin(name) for name in ("a", "b", "c")]
     with pytest.raises(Unavailable):
         begin("d")
     assert gate.begun.acquire(timeout=10)
-    assert gate.asked == ["a"], "nobody has been answered yet"
+    assert gate.asked == ["a"], "no call has ended yet"
     gate.open.set()
     assert [later.wait().body["name"] for later in taken] == ["a", "b", "c"]
     assert begin("e").wait() == Reply({"name": "e"})
 
 
-def test_a_call_that_fails_gives_its_place_back() -> None:
-    pool = BoundedPool(1, 1)  # the place of the last is free only a moment after its answer
+def test_a_call_that_fails_frees_its_place() -> None:
+    pool = BoundedPool(1, 1)  # a place becomes free only a moment after the result
 
     def fail() -> Reply:
         raise ZeroDivisionError
 
     for _ in range(4):
         with pytest.raises(ZeroDivisionError):
-            in_thread(fail, pool)().wait()
+            run_in_pool(fail, pool)().wait()
 
 
 def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
+"""The JSON forms of the calls between tiers."""
+
 import json
 
 import pytest
 
-from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound, StoreError, TooManyRefusals, Unavailable
+from domain.limits import MAX_BATCH, MAX_BODY_BYTES, MAX_NAMES
 from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_NAME_CHARACTERS,
@@ -14,11 +16,9 @@ from domain.values import (
     Product,
     Sold,
 )
-from wsgi_apps.base import MAX_BODY_BYTES
 from wsgi_apps.wire import (
     BUYS,
     LOOKUPS,
-    MAX_NAMES,
     SALES,
     STORE,
     decode_buys,
@@ -38,11 +38,11 @@ from wsgi_apps.wire import (
 GOOD = b'[["k", "Tux", 1]]'
 
 
-def test_the_calls_between_the_tiers_are_of_the_first_version() -> None:
+def test_the_calls_between_the_tiers_have_version_1() -> None:
     assert (BUYS, SALES, LOOKUPS, STORE) == ("/v1/buys", "/v1/sales", "/v1/lookups", "/v1/store")
 
 
-def test_good_rows_are_read() -> None:
+def test_valid_rows_are_decoded() -> None:
     assert decode_buys(GOOD) == [Buy("k", "Tux", 1)]
     assert decode_buys(b" [ ] \r\n") == []
     assert encode_buys([Buy("k", "Tüx", 1)]) == '[["k", "Tüx", 1]]'.encode()
@@ -50,18 +50,30 @@ def test_good_rows_are_read() -> None:
     assert decode_names('["Tu\u0308x"]'.encode()) == ["T\u00fcx"], "names are in NFC"
 
 
+# A quotation mark takes two bytes in JSON, an emoji four in UTF-8.
+LONGEST_KEY = '"' * MAX_KEY_CHARACTERS
+LONGEST_NAME = "\U0001f427" * MAX_NAME_CHARACTERS
+
+
 def test_a_batch_of_the_longest_buys_fits_the_body_that_a_tier_accepts() -> None:
-    # A quotation mark takes two bytes in JSON, an emoji four in UTF-8.
-    longest = Buy('"' * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, MAX_QUANTITY)
+    longest = Buy(LONGEST_KEY, LONGEST_NAME, MAX_QUANTITY)
     body = encode_buys([longest] * MAX_BATCH)
-    assert len(body) <= MAX_BODY_BYTES
+    assert 0.9 * MAX_BODY_BYTES < len(body) <= MAX_BODY_BYTES
     assert decode_buys(body) == [longest] * MAX_BATCH
 
 
-def test_a_batch_of_the_longest_names_fits_as_well() -> None:
-    body = encode_names(["\U0001f427" * MAX_NAME_CHARACTERS] * MAX_NAMES)
-    assert len(body) <= MAX_BODY_BYTES
-    assert len(decode_names(body)) == MAX_NAMES
+def test_a_batch_of_the_longest_names_fits_the_body_that_a_tier_accepts() -> None:
+    body = encode_names([LONGEST_NAME] * MAX_NAMES)
+    assert 0.9 * MAX_BODY_BYTES < len(body) <= MAX_BODY_BYTES
+    assert decode_names(body) == [LONGEST_NAME] * MAX_NAMES
+
+
+def test_an_ascii_character_takes_at_most_two_bytes_of_a_body() -> None:
+    assert max(len(encode_names([chr(code)])) for code in range(0x20, 0x7F)) == len(encode_names([""])) + 2
+
+
+def test_a_batch_is_no_larger_than_what_a_tier_of_an_earlier_release_accepts() -> None:
+    assert (MAX_BATCH, MAX_NAMES) == (112, 240)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +128,7 @@ def test_a_batch_of_the_longest_names_fits_as_well() -> None:
         GOOD.replace(b'"Tux"', b"'Tux'"),
     ],
 )
-def test_what_is_no_row_is_invalid(body: bytes) -> None:
+def test_a_body_that_is_not_rows_of_buys_is_invalid(body: bytes) -> None:
     with pytest.raises(Invalid):
         decode_buys(body)
 
@@ -124,7 +136,7 @@ def test_what_is_no_row_is_invalid(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"[1]", b"[null]", b'["a/b"]', b'[["Tux"]]', b'["Tux"', b"[NaN]", b'[""]']
 )
-def test_what_is_no_name_is_invalid(body: bytes) -> None:
+def test_a_body_that_is_not_names_is_invalid(body: bytes) -> None:
     with pytest.raises(Invalid):
         decode_names(body)
 
@@ -141,43 +153,43 @@ def test_what_is_no_name_is_invalid(body: bytes) -> None:
         (b'[["k", "Tux", 0]]', "the quantity is below 1"),
     ],
 )
-def test_what_is_wrong_with_a_body_is_named(body: bytes, message: str) -> None:
+def test_the_error_names_the_problem_of_a_body(body: bytes, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         decode_buys(body)
 
 
-def test_a_call_carries_so_many_buys_and_no_more() -> None:
+def test_a_call_carries_at_most_max_batch_buys() -> None:
     buys = [Buy(f"key-{number}", "Tux", 1) for number in range(MAX_BATCH + 1)]
     assert decode_buys(encode_buys(buys[:MAX_BATCH])) == buys[:MAX_BATCH]
     with pytest.raises(Invalid, match="more than"):
         decode_buys(encode_buys(buys))
 
 
-def test_a_price_travels_to_the_cent() -> None:
-    """Half of all prices are not quite what a floating-point number says: 19.99 x 100 is 1998.9999…"""
+def test_every_price_survives_encoding_to_the_cent() -> None:
+    """A floating-point number is not exact for half of all prices: 19.99 x 100 is 1998.9999…"""
     for price_cents in (*range(20_000), MAX_PRICE_CENTS - 1, MAX_PRICE_CENTS):
         order = Order(7, "Tux", 2, price_cents, "now")
         assert decode_order(json.loads(json.dumps(encode_order(order)))) == order
 
 
-NOES = [OutOfStock(), ProductNotFound(), KeyReused()]
-LATER = [Unavailable(), TooManyRefusals(), TooManyRefusals(retry_after_s=70), Unavailable(retry_after_s=1)]
+REFUSALS = [OutOfStock(), ProductNotFound(), KeyReused()]
+UNAVAILABLE = [Unavailable(), TooManyRefusals(), TooManyRefusals(retry_after_s=70), Unavailable(retry_after_s=1)]
 
 
 @pytest.mark.parametrize(
     "found", [Product("Tux", 2599, 0), Product("\U0001f427", MAX_PRICE_CENTS, 7), ProductNotFound()]
 )
-def test_what_is_found_travels(found: Product | ProductNotFound) -> None:
+def test_a_found_product_survives_encoding(found: Product | ProductNotFound) -> None:
     assert decode_found(json.loads(json.dumps(encode_found(found)))) == found
 
 
-@pytest.mark.parametrize("sale", [Sold(0), Sold(2599), *NOES])
-def test_how_a_sale_ended_travels(sale: Sold | OutOfStock | KeyReused) -> None:
+@pytest.mark.parametrize("sale", [Sold(0), Sold(2599), *REFUSALS])
+def test_the_result_of_a_sale_survives_encoding(sale: Sold | OutOfStock | KeyReused) -> None:
     assert decode_sale(json.loads(json.dumps(encode_sale(sale)))) == sale
 
 
-@pytest.mark.parametrize("placed", [0, 7, *NOES, *LATER])
-def test_how_a_buy_ended_travels(placed: int | OutOfStock | KeyReused | Unavailable) -> None:
+@pytest.mark.parametrize("placed", [0, 7, *REFUSALS, *UNAVAILABLE])
+def test_the_result_of_a_buy_survives_encoding(placed: int | OutOfStock | KeyReused | Unavailable) -> None:
     travelled = decode_placed(json.loads(json.dumps(encode_placed(placed))))
     assert travelled == placed
     assert type(travelled) is type(placed)
@@ -185,8 +197,8 @@ def test_how_a_buy_ended_travels(placed: int | OutOfStock | KeyReused | Unavaila
         assert travelled.retry_after_s == placed.retry_after_s
 
 
-@pytest.mark.parametrize("error", LATER)
-def test_no_answer_is_never_taken_for_how_a_sale_ended(error: Unavailable) -> None:
+@pytest.mark.parametrize("error", UNAVAILABLE)
+def test_unavailable_is_not_the_result_of_a_sale(error: Unavailable) -> None:
     with pytest.raises(ValueError, match="not a definite answer"):
         decode_sale(encode_sale(error))
 
@@ -218,7 +230,7 @@ def test_no_answer_is_never_taken_for_how_a_sale_ended(error: Unavailable) -> No
         {"error": {"code": 404, "message": "out of stock"}},
     ],
 )
-def test_what_is_not_in_the_contract_is_no_end_of_a_buy(value: object) -> None:
+def test_a_value_outside_the_contract_is_not_the_result_of_a_buy(value: object) -> None:
     for decode in (decode_placed, decode_sale):
         with pytest.raises((ValueError, TypeError, StoreError)):
             decode(value)
@@ -228,6 +240,6 @@ def test_what_is_not_in_the_contract_is_no_end_of_a_buy(value: object) -> None:
     "value",
     [7, "Tux", [], {}, ["Tux", 2599], ["Tux", 2599, 1, 1], ["Tux", 25.99, 1], ["Tux", 2599, True], [None, 2599, 1]],
 )
-def test_what_is_no_product_is_not_found_as_one(value: object) -> None:
+def test_a_value_that_is_not_a_product_is_rejected(value: object) -> None:
     with pytest.raises((ValueError, TypeError, StoreError)):
         decode_found(value)
