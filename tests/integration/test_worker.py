@@ -351,7 +351,7 @@ def shares(tiers: Tiers, connections: int) -> list[int]:
 def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
     """Each leaves a new connection to one that has fewer, here for as long as a busy machine may keep that one away."""
     tiers = Tiers(
-        tmp_path / "data", gunicorn_files(tmp_path, server__worker__ACCEPT_BACKOFF_S=600.0), FRONT_WORKERS="2"
+        tmp_path / "data", gunicorn_files(tmp_path, server__scoreboard__ACCEPT_BACKOFF_S=600.0), FRONT_WORKERS="2"
     )
     try:
         tiers.start("front_end")
