@@ -1,6 +1,6 @@
 """Requests that reach a tier in pieces, behind empty lines, with others behind them: each gets its own answer.
 
-tests/unit/server/http/test_cuts.py tries every cut at the parser. This file sends, over a socket, the cuts that once
+tests/unit/server/test_reader.py tries every cut at the parser. This file sends, over a socket, the cuts that once
 found a fault.
 """
 
