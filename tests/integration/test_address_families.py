@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_tier_connection import Script, length, reply
+from tests.support.scripted_tier import ScriptedTier, length, reply
 from wsgi_apps.tier_connection import TierConnection
 
 
 def test_an_address_of_a_family_that_the_machine_lacks_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel without IPv6 (ipv6.disable=1), whose /etc/hosts still says ::1 localhost."""
-    script = Script(reply(length()))
+    script = ScriptedTier(reply(length()))
     real, getaddrinfo = socket.socket, socket.getaddrinfo
 
     def make(family: int = -1, *arguments: Any, **options: Any) -> socket.socket:

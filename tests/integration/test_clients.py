@@ -8,10 +8,9 @@ from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
 from tests.support.stub_server import says, tier
+from tests.support.tier_calls import BUY, PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.wire import MAX_PAGE_BYTES
-
-BUY = Buy("k", "a b&\u00fc", 2)
 
 
 def test_a_sale_is_read() -> None:
@@ -89,9 +88,6 @@ def test_an_order_and_a_product_are_read() -> None:
     with tier(says(200, {"data": order})) as client:
         assert HttpOrders(client).order(7) == Order(7, "Tux", 2, 2599, "now")
         assert HttpOrders(client).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
-
-
-PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"}'
 
 
 def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:

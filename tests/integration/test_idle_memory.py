@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from server.connection import State
-from tests.integration.test_server import GET, Server, wait_for
+from tests.support.server_in_thread import GET, ServerInThread, wait_for_states
 from wsgi_apps.reply import Awaited
 
 
-class Pages(Server):
+class Pages(ServerInThread):
     """Its answers are large, and come later. `alive` are those still in memory."""
 
     def __init__(self, **settings: Any) -> None:
@@ -67,7 +67,7 @@ def test_an_idle_connection_keeps_nothing_of_the_last_answer(pages: Pages) -> No
     with pages.connect() as connection:
         connection.sendall(GET % b"page")
         read_page(connection)
-        wait_for(pages, State.IDLE)
+        wait_for_states(pages, State.IDLE)
         gc.collect()
         assert pages.in_memory() == 0
 
@@ -81,7 +81,7 @@ def test_what_a_closed_connection_has_had_goes_without_the_garbage_collector(pag
             with pages.connect() as connection:
                 connection.sendall(GET % b"page")
                 read_page(connection)
-            wait_for(pages)
+            wait_for_states(pages)
         assert pages.in_memory() <= 1
     finally:
         gc.enable()

@@ -1,10 +1,11 @@
 """The connections that the client of a tier keeps for its next calls."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
+from tests.support.tier_calls import PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
@@ -134,3 +136,28 @@ def test_another_number_of_answers_than_of_questions_answers_none(
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
+
+
+def test_a_dead_kept_connection_is_replaced_at_once_for_a_page_too() -> None:
+    """Its tier has closed it, as it may at any time; nothing says so before it is used."""
+    requests: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    requests.append(connection.recv(65536))
+                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, args=(server,))
+    thread.start()
+    with closing(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as client:
+        for _ in range(5):
+            assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    assert len(requests) == 5, "none was asked twice"

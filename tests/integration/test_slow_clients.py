@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.test_worker import sqlite_lock
 from tests.support.books import Books
 from tests.support.constants import gunicorn_files
+from tests.support.raw_http import connect
 from tests.support.shoppers import Shoppers
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
+from tests.support.write_lock import write_lock
 
 SLOW = 200
 SILENT = 1_200
@@ -34,10 +35,6 @@ def open_files(most: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def connect(tiers: Tiers, tier: str) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=60)
 
 
 def buy(tiers: Tiers, name: str) -> None:
@@ -135,7 +132,7 @@ def test_who_waits_for_an_answer_keeps_its_connection_and_who_comes_is_heard(tmp
     tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--worker-connections 20")
     try:
         tiers.start("catalog")
-        with ExitStack() as ending, sqlite_lock(tiers.data_dir / "catalog.db") as release:
+        with ExitStack() as ending, write_lock(tiers.data_dir / "catalog.db") as release:
             buyers = [ending.enter_context(connect(tiers, "catalog")) for _ in range(19)]
             for buyer in buyers:
                 buyer.sendall(BUY)

@@ -6,32 +6,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from itertools import pairwise
 from typing import Any
 
 import pytest
 from werkzeug.serving import make_server
-from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from conf.addresses import Address
 from conf.secret import Secrets
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Sold
-from tests.integration.test_clients import BUY, PAGE
 from tests.support.stub_server import patient, says, tier
+from tests.support.tier_calls import BUY, PAGE, CountedAnswer, absent_tier, call
 from tests.support.tiers import free_port
 from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.retries import LONGEST_RETRY_AFTER_S
 from wsgi_apps.tier_client import TierClient
-
-
-@contextmanager
-def absent() -> Iterator[TierClient]:
-    """A client of a tier that is away."""
-    with closing(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=30.0)) as client:
-        yield client
 
 
 @contextmanager
@@ -39,20 +28,6 @@ def deaf_port() -> Iterator[int]:
     """A port that does not even refuse: its line of connections is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
         yield server.getsockname()[1]
-
-
-def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
-    keys: list[str] = []
-
-    def answer(request: Request) -> Response:
-        keys.extend(key for key, _name, _quantity in request.json)
-        if len(keys) < 3:
-            return says(503, {"error": {"code": 503, "message": Unavailable.message}})(request)
-        return says(200, {"data": [0]})(request)
-
-    with tier(answer) as client:
-        assert HttpOrders(client).place_all([BUY]) == [0]
-    assert keys == ["k", "k", "k"]
 
 
 @pytest.mark.parametrize("case", ["silent", "absent"])
@@ -63,7 +38,7 @@ def test_the_deadline_is_kept(case: str) -> None:
         released.wait(timeout=120)
         return Response()
 
-    def ask(client: TierClient) -> float:
+    def waited_s(client: TierClient) -> float:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
             HttpCatalog(client).lookup(["Tux"])
@@ -72,154 +47,15 @@ def test_the_deadline_is_kept(case: str) -> None:
     if case == "silent":
         with tier(answer, deadline_s=1.0) as client:
             try:
-                waited = ask(client)
+                took_s = waited_s(client)
             finally:
                 released.set()
     else:
-        waited = ask(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
-    assert 0.9 < waited < 60.0, "who is silent is so for two minutes"
+        took_s = waited_s(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
+    assert 0.9 < took_s < 60.0, "who is silent is so for two minutes"
 
 
 AWAY = Unavailable("the catalog does not answer, try again")
-BUSY = {"error": {"code": 503, "message": Unavailable.message}}
-
-
-class Counted:
-    """An answer that counts its requests; each may have a header more."""
-
-    def __init__(self, status: int, body: object, **headers: str) -> None:
-        self._says = says(status, body)
-        self._headers = headers
-        self.at: list[float] = []
-
-    def __call__(self, request: Request) -> Response:
-        self.at.append(time.monotonic())
-        response = self._says(request)
-        for name, value in self._headers.items():
-            response.headers[name.replace("_", "-")] = value
-        return response
-
-
-def ask(client: TierClient, what: str) -> object:
-    match what:
-        case "page":
-            return HttpCatalog(client).products(q="", after="", limit=10)
-        case "query":
-            return HttpCatalog(client).lookup(["Tux"])
-        case "sale":
-            return HttpCatalog(client).sell([BUY])
-        case "buy":
-            return HttpOrders(client).place_all([BUY])
-    return HttpOrders(client).order(1)
-
-
-@pytest.mark.parametrize("what", ["page", "order"])
-@pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "1"}], ids=str)
-def test_what_is_asked_for_one_shopper_is_asked_once(what: str, headers: dict[str, str]) -> None:
-    busy = Counted(503, BUSY, **headers)
-    with tier(busy) as client, pytest.raises(Unavailable, match="does not answer, try again"):
-        ask(client, what)
-    assert len(busy.at) == 1
-
-
-@pytest.mark.parametrize("what", ["query", "sale", "buy"])
-@pytest.mark.parametrize(("status", "times"), [(503, 4), (502, 4), (504, 4), (500, 1), (501, 1)])
-def test_a_tier_that_answers_with_trouble_is_asked_a_few_times(what: str, status: int, times: int) -> None:
-    busy = Counted(status, BUSY)
-    with patient(busy) as client, pytest.raises(Unavailable):
-        ask(client, what)
-    assert len(busy.at) == times
-
-
-@pytest.mark.parametrize("what", ["query", "buy"])
-def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_most(what: str) -> None:
-    connections = []
-
-    def cut(server: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                connections.append(connection)
-                connection.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=cut, args=(server,))
-        thread.start()
-        with suppress(Unavailable):
-            ask(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), what)
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    assert 3 <= len(connections) <= 10
-
-
-@pytest.mark.parametrize("what", ["query", "sale", "buy"])
-def test_a_tier_is_not_asked_again_before_it_wishes(what: str) -> None:
-    busy = Counted(503, BUSY, Retry_After="1")
-    with patient(busy, 4.5) as client, pytest.raises(Unavailable):
-        ask(client, what)
-    assert 2 <= len(busy.at) <= 5
-    assert all(later - sooner >= 1.0 for sooner, later in pairwise(busy.at))
-
-
-@pytest.mark.parametrize(
-    ("retry_after", "told_s"),
-    [("30", 30), ("86400", LONGEST_RETRY_AFTER_S), ("Fri, 31 Dec 2199 23:59:59 GMT", LONGEST_RETRY_AFTER_S)],
-)
-def test_a_tier_that_wishes_longer_than_the_deadline_is_given_up_at_once_and_the_shopper_is_told(
-    retry_after: str, told_s: int
-) -> None:
-    busy = Counted(503, BUSY, Retry_After=retry_after)
-    with patient(busy, 20.0) as client:
-        front_end = Client(FrontEndApp(HttpCatalog(client), HttpOrders(client)))
-        begun = time.monotonic()
-        for response in (front_end.get("/products"), front_end.get("/products/Tux"), front_end.post("/Tux/1")):
-            assert (response.status_code, response.headers["Retry-After"]) == (503, str(told_s))
-        assert time.monotonic() - begun < 15.0
-    assert len(busy.at) == 3
-
-
-def test_the_retries_of_many_calls_are_a_small_share_of_them() -> None:
-    """Retries alone, one after the other: each would be asked four times."""
-    busy = Counted(503, BUSY)
-    with patient(busy, 0.5) as client:
-        begun = time.monotonic()
-        for _ in range(30):
-            with pytest.raises(Unavailable):
-                ask(client, "query")
-        took_s = time.monotonic() - begun
-    assert len(busy.at) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.at)} requests in {took_s:.1f} s"
-
-
-def test_a_dead_kept_connection_is_replaced_at_once_for_a_page_too() -> None:
-    """Its tier has closed it, as it may at any time; nothing says so before it is used."""
-    requests: list[bytes] = []
-
-    def serve(server: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = server.accept()
-                with connection:
-                    requests.append(connection.recv(65536))
-                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
-
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-    server = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=serve, args=(server,))
-    thread.start()
-    with closing(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as client:
-        for _ in range(5):
-            assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    thread.join()
-    assert len(requests) == 5, "none was asked twice"
-
-
-def test_a_page_of_a_tier_that_is_away_is_given_up_at_once() -> None:
-    begun = time.monotonic()
-    with absent() as client, pytest.raises(Unavailable):
-        ask(client, "page")
-    assert time.monotonic() - begun < 10.0
 
 
 def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.LogCaptureFixture) -> None:
@@ -231,12 +67,12 @@ def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.L
     ):
         for _ in range(3):
             with pytest.raises(Unavailable):
-                ask(client, "query")
+                call(client, "query")
         server = make_server("127.0.0.1", port, answer, threaded=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         for _ in range(3):
-            assert ask(client, "query") == [ProductNotFound()]
+            assert call(client, "query") == [ProductNotFound()]
         server.shutdown()
         thread.join()
         server.server_close()
@@ -255,7 +91,7 @@ def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.L
     ],
 )
 def test_a_tier_is_asked_whether_it_is_ready(status: int, body: object, why: str | None) -> None:
-    answer = Counted(status, body)
+    answer = CountedAnswer(status, body)
     with tier(answer) as client:
         if why is None:
             client.require_ready(10.0)
@@ -267,7 +103,7 @@ def test_a_tier_is_asked_whether_it_is_ready(status: int, body: object, why: str
 
 
 def test_a_tier_that_is_away_is_not_ready() -> None:
-    with absent() as client, pytest.raises(Unavailable, match="does not answer"):
+    with absent_tier() as client, pytest.raises(Unavailable, match="does not answer"):
         client.require_ready(10.0)
 
 
@@ -462,7 +298,7 @@ def test_a_tier_of_another_release_leaves_buys_in_doubt_and_the_log_says_what_to
             assert caught.value.retry_after_s == 1, "no half of a batch fares better"
             with pytest.raises(Unavailable):
                 HttpCatalog(client).lookup(["Tux"])
-            assert ask(client, "page") == PAGE
+            assert call(client, "page") == PAGE
         why = "the catalog does not know /v1/sales: it is of another release; upgrade all, those behind first"
         assert caplog.messages == [why]
         assert asked == ["/v1/sales", "/v1/lookups", "/products"] * 3, "none is asked twice"
