@@ -26,7 +26,7 @@ def app(environ, start_response):
 """
 
 
-def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
+def test_an_app_with_parts_errors_and_close_is_served(tmp_path: Path) -> None:
     (tmp_path / "some.py").write_text(APP)
     port = free_port()
     gunicorn = [sys.executable, "-m", "gunicorn", "-k", "server.worker.StoreWorker", "--access-logfile", "-"]
@@ -44,7 +44,7 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
             except requests.ConnectionError:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        assert (response.status_code, response.text) == (200, "begin-end"), "in chunks, for it has no length"
+        assert (response.status_code, response.text) == (200, "begin-end"), "the parts of a body without Content-Length"
         for path in ("/fails", "/fails-late"):
             response = requests.get(url + path, timeout=10)
             assert (response.status_code, response.json()) == (
@@ -54,6 +54,6 @@ def test_any_wsgi_app_can_be_served(tmp_path: Path) -> None:
     finally:
         process.terminate()
         output, _ = process.communicate(timeout=60)
-    assert output.count("closed") == 2, "also the answer that failed"
+    assert output.count("closed") == 2, "the answer that failed must be closed, too"
     assert "ZeroDivisionError" in output
     assert '"POST / HTTP/1.1" 200' in output

@@ -1,4 +1,4 @@
-"""The server, by what it says to requests over a socket. It runs in this process, with an app of the tests."""
+"""The server over a socket, with an app of the tests, in the process of the tests."""
 
 import socket
 import threading
@@ -41,7 +41,7 @@ def server() -> Iterator[ServerInThread]:
         (b"HEAD / HTTP/1.1\nHost: a\n\n", 400),
     ],
 )
-def test_a_request_that_is_refused_before_the_app_is_told_so_and_a_head_without_a_body(
+def test_a_refused_request_is_answered_with_an_error_and_a_head_with_no_body(
     server: ServerInThread, request_bytes: bytes, status: int
 ) -> None:
     get = server.ask(request_bytes.replace(b"HEAD", b"GET"))
@@ -56,25 +56,25 @@ def test_a_request_that_is_refused_before_the_app_is_told_so_and_a_head_without_
     assert server.called == []
 
 
-def test_an_error_behind_a_head_has_a_body(server: ServerInThread) -> None:
+def test_an_error_after_a_head_request_has_a_body(server: ServerInThread) -> None:
     for error in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000):
         got = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
         assert got.count(b"HTTP/1.1 ") == 2
         assert b'{"error"' in got
 
 
-def test_a_later_minor_version_is_answered_as_the_one_that_is_spoken(server: ServerInThread) -> None:
+def test_a_higher_minor_version_is_answered_with_http_1_1(server: ServerInThread) -> None:
     assert server.ask(b"GET /new HTTP/1.2\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("length", [70_000, 10**17])
-def test_nobody_is_told_to_send_a_body_that_is_too_large(server: ServerInThread, length: int) -> None:
+def test_100_continue_is_not_sent_for_a_body_that_is_too_large(server: ServerInThread, length: int) -> None:
     got = server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length)
     assert got.startswith(b"HTTP/1.1 413 ")
     assert b" 100 " not in got
 
 
-def test_who_holds_a_body_back_is_told_once_to_send_it(server: ServerInThread) -> None:
+def test_100_continue_is_sent_once(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(b"POST /b HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 4\r\n\r\n")
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -87,14 +87,14 @@ def test_who_holds_a_body_back_is_told_once_to_send_it(server: ServerInThread) -
     assert server.ask(at_once).startswith(b"HTTP/1.1 200 ")
 
 
-def test_half_a_body_never_reaches_the_app(server: ServerInThread) -> None:
+def test_a_request_with_half_a_body_never_reaches_the_app(server: ServerInThread) -> None:
     got = server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod")
     assert got.startswith(b"HTTP/1.1 400 ")
     assert b"shorter than its Content-Length" in got
     assert server.called == []
 
 
-def test_the_next_request_waits_until_the_last_is_answered(server: ServerInThread) -> None:
+def test_a_pipelined_request_waits_until_the_one_before_is_answered(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(GET % b"held" + GET % b"next")
         wait_for_states(server, State.ANSWERING)
@@ -107,13 +107,13 @@ def test_the_next_request_waits_until_the_last_is_answered(server: ServerInThrea
     assert got.index(b"/held ") < got.index(b"/next ")
 
 
-def test_a_request_behind_one_that_closes_is_not_served(server: ServerInThread) -> None:
+def test_a_request_after_connection_close_is_not_served(server: ServerInThread) -> None:
     got = server.ask(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n" + GET % b"more")
     assert got.count(b"HTTP/1.1 ") == 1
     assert server.called == ["/last"]
 
 
-def test_an_answer_for_a_client_that_has_gone_harms_nobody(server: ServerInThread) -> None:
+def test_an_answer_for_a_client_that_has_hung_up_is_dropped(server: ServerInThread) -> None:
     connection = server.connect()
     connection.sendall(GET % b"held")
     wait_for_states(server, State.ANSWERING)
@@ -123,7 +123,7 @@ def test_an_answer_for_a_client_that_has_gone_harms_nobody(server: ServerInThrea
     assert server.ask(GET % b"on").endswith(b"/on ")
 
 
-def test_a_connection_is_idle_reads_answers_and_is_idle_again(server: ServerInThread) -> None:
+def test_a_connection_passes_through_its_states(server: ServerInThread) -> None:
     with server.connect() as connection:
         wait_for_states(server, State.IDLE)
         connection.sendall(b"\r\n")
@@ -140,7 +140,7 @@ def test_a_connection_is_idle_reads_answers_and_is_idle_again(server: ServerInTh
     wait_for_states(server)
 
 
-def test_the_access_log_tells_of_each_answer(tmp_path: Any) -> None:
+def test_the_access_log_has_a_line_for_each_response(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
     server = ServerInThread(accesslog=str(log), access_log_format='%(m)s %(U)s %(s)s %(b)s "%(f)s" %({host}i)s')
     try:
@@ -152,7 +152,7 @@ def test_the_access_log_tells_of_each_answer(tmp_path: Any) -> None:
     assert log.read_text() == 'POST /b 200 7 "r" a\nHEAD /h 200 0 "-" a\n'
 
 
-def test_the_hooks_of_the_settings_see_each_request() -> None:
+def test_the_request_hooks_of_the_settings_are_called() -> None:
     seen: list[tuple[str, object]] = []
     server = ServerInThread(
         pre_request=lambda _worker, request: seen.append(("before", request.environ["PATH_INFO"])),
@@ -166,7 +166,7 @@ def test_the_hooks_of_the_settings_see_each_request() -> None:
     assert seen == [("before", "/a"), ("/a", "200 OK")]
 
 
-def test_a_server_without_keep_alive_says_that_it_closes() -> None:
+def test_a_server_without_keep_alive_sends_connection_close() -> None:
     server = ServerInThread(keepalive=0)
     try:
         assert b"\r\nConnection: close\r\n" in server.ask(GET % b"a")
@@ -175,15 +175,15 @@ def test_a_server_without_keep_alive_says_that_it_closes() -> None:
         server.stop()
 
 
-def test_who_has_taken_nothing_for_longest_is_left_when_too_much_waits_for_slow_clients(
+def test_the_slowest_client_is_dropped_when_unsent_responses_use_too_much_memory(
     server: ServerInThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.worker.MAX_UNSENT_BYTES", 20_000_000)  # of up to three times 14 MB
+    monkeypatch.setattr("server.worker.MAX_UNSENT_BYTES", 20_000_000)  # three responses have 42 MB
     with server.connect() as first, server.connect() as second, server.connect() as third:
         for number, slow in enumerate((first, second, third), start=1):
             slow.sendall(GET % b"large")
-            wait_until("it is slow", lambda: server.called.count("/large") == number)  # noqa: B023
-        wait_until("what waits is less", lambda: server.unsent() <= 20_000_000)
+            wait_until("the app has the request", lambda: server.called.count("/large") == number)  # noqa: B023
+        wait_until("the unsent bytes are below the limit", lambda: server.unsent() <= 20_000_000)
         with suppress(ConnectionError):
             assert len(read_all(first)) < 14_000_000
         assert server.ask(GET % b"on").endswith(b"/on ")
@@ -191,7 +191,7 @@ def test_who_has_taken_nothing_for_longest_is_left_when_too_much_waits_for_slow_
         assert len(read_all(third)) > 14_000_000
 
 
-def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: ServerInThread) -> None:
+def test_a_stopping_server_answers_requests_under_way_and_sends_connection_close(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(GET % b"held")
         wait_for_states(server, State.ANSWERING)
@@ -203,9 +203,10 @@ def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: S
         stopping.join()
 
 
-def test_line_ends_do_not_give_a_client_more_time(server: ServerInThread) -> None:
-    """A new client has 5 s for its first request. Half an empty line, then the other half, and it has 75, again and
-    again; and as the one that has been idle for the shortest time it is the last to make room for others."""
+def test_line_ends_before_a_request_do_not_extend_its_timeout(server: ServerInThread) -> None:
+    """A new client has 5 s for its first request, an idle one 75 s. An empty line in two halves must not make a new
+    client an idle one, which would also be the last to be evicted.
+    """
     with server.connect() as connection:
         wait_for_states(server, State.IDLE)
         [kept] = server.worker._connections
@@ -219,15 +220,15 @@ def test_line_ends_do_not_give_a_client_more_time(server: ServerInThread) -> Non
         assert kept.deadline - begun <= REQUEST_TIMEOUT_S + 1.0
 
 
-def test_nobody_leaves_connections_to_a_worker_that_takes_no_more(server: ServerInThread) -> None:
-    """Up to graceful_timeout long, its neighbours leave each new connection to it for 1 ms, and turn at full speed."""
+def test_no_worker_backs_off_for_one_that_is_stopping(server: ServerInThread) -> None:
+    """Otherwise, for up to graceful_timeout, the others would leave it each new connection for 1 ms in a busy loop."""
     with server.connect() as connection:
         connection.sendall(GET % b"held")
         wait_for_states(server, State.ANSWERING)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         time.sleep(0.3)
-        waits_for_it = scoreboard_of_this_tier().has_fewer_than(5)
+        others_back_off = scoreboard_of_this_tier().has_fewer_than(5)
         server.held.set_result(None)
         stopping.join()
-    assert not waits_for_it
+    assert not others_back_off

@@ -1,4 +1,4 @@
-"""A tier that stops, or whose master process was killed, ends soon whatever its connections wait for."""
+"""A tier stops soon, whatever its connections wait for. Workers of a killed master process free the port at once."""
 
 import os
 import signal
@@ -15,12 +15,12 @@ from tests.support.write_lock import wait_until_a_buy_waits_for_the_lock, write_
 
 GET = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
 BUY = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n"
-# Of a tier that is to be seen to stop sooner, whatever else the machine does.
+# The grace is far longer than a stop may take, even on a busy machine.
 LONG_GRACE = {"GUNICORN_CMD_ARGS": "--graceful-timeout 300"}
 STOPS_WITHIN_S = 45.0
 
 
-def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
+def test_an_idle_connection_does_not_delay_a_stopping_tier(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", **LONG_GRACE)
     try:
         tiers.start("catalog")
@@ -29,13 +29,15 @@ def test_an_idle_connection_does_not_keep_a_stopping_tier(tmp_path: Path) -> Non
             assert read_replies(connection, 1)[0][0] == 200
             begun = time.monotonic()
             tiers.stop("catalog")
-            assert time.monotonic() - begun < STOPS_WITHIN_S, "less than gunicorn's own grace, and than the keep-alive"
+            assert time.monotonic() - begun < STOPS_WITHIN_S, (
+                "it has waited for the grace or for the keep-alive timeout"
+            )
             assert connection.recv(1) == b""
     finally:
         tiers.stop()
 
 
-def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> None:
+def test_a_stopping_tier_answers_its_last_request_and_ends(tmp_path: Path) -> None:
     files = gunicorn_files(tmp_path, db__connection__BUSY_TIMEOUT_MS=600_000)
     tiers = Tiers(tmp_path / "data", files, **LONG_GRACE)
     try:
@@ -56,6 +58,7 @@ def test_a_request_under_way_does_not_keep_a_stopping_tier(tmp_path: Path) -> No
 
 
 def is_free(port: int) -> bool:
+    """Whether another process can listen on the port."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True
@@ -63,8 +66,8 @@ def is_free(port: int) -> bool:
         return False
 
 
-def test_an_orphan_with_a_request_in_its_hands_stops_listening_at_once(tmp_path: Path) -> None:
-    """It has ten minutes for the request, and its master had as many for its end."""
+def test_an_orphan_with_a_request_under_way_frees_the_port_at_once(tmp_path: Path) -> None:
+    """Its request may take ten minutes, and so may the grace of gunicorn."""
     files = gunicorn_files(tmp_path, db__connection__BUSY_TIMEOUT_MS=600_000)
     tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--graceful-timeout 600")
     try:

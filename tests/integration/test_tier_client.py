@@ -1,4 +1,4 @@
-"""The client of a tier against a tier that misbehaves on purpose."""
+"""The client of a tier against tiers that are slow, absent, of another release, or do not accept it."""
 
 import logging
 import socket
@@ -25,13 +25,13 @@ from wsgi_apps.tier_client import TierClient
 
 @contextmanager
 def deaf_port() -> Iterator[int]:
-    """A port that does not even refuse: its line of connections is full."""
+    """A port that neither accepts nor refuses a connection: its backlog is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
         yield server.getsockname()[1]
 
 
 @pytest.mark.parametrize("case", ["silent", "absent"])
-def test_the_deadline_is_kept(case: str) -> None:
+def test_a_call_of_a_silent_or_absent_tier_ends_at_the_deadline(case: str) -> None:
     released = threading.Event()
 
     def answer(_request: Request) -> Response:
@@ -52,13 +52,13 @@ def test_the_deadline_is_kept(case: str) -> None:
                 released.set()
     else:
         took_s = waited_s(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
-    assert 0.9 < took_s < 60.0, "who is silent is so for two minutes"
+    assert 0.9 < took_s < 60.0, "the tier is silent for two minutes"
 
 
 AWAY = Unavailable("the catalog does not answer, try again")
 
 
-def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_a_line_when_a_tier_is_lost_and_one_when_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     answer = Request.application(says(200, {"data": [None]}))
     with (
@@ -90,7 +90,7 @@ def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.L
         (502, {"detail": "bad gateway"}, "answers 502"),
     ],
 )
-def test_a_tier_is_asked_whether_it_is_ready(status: int, body: object, why: str | None) -> None:
+def test_require_ready_asks_once_and_raises_the_reason(status: int, body: object, why: str | None) -> None:
     answer = CountedAnswer(status, body)
     with tier(answer) as client:
         if why is None:
@@ -102,12 +102,12 @@ def test_a_tier_is_asked_whether_it_is_ready(status: int, body: object, why: str
     assert len(answer.at) == 1
 
 
-def test_a_tier_that_is_away_is_not_ready() -> None:
+def test_an_absent_tier_is_not_ready() -> None:
     with absent_tier() as client, pytest.raises(Unavailable, match="does not answer"):
         client.require_ready(10.0)
 
 
-def test_a_question_that_the_tier_cannot_answer_fails_alone() -> None:
+def test_a_call_that_fails_in_a_batch_leaves_the_others_their_answers() -> None:
     asked: list[int] = []
 
     def answer(request: Request) -> Response:
@@ -123,12 +123,12 @@ def test_a_question_that_the_tier_cannot_answer_fails_alone() -> None:
         names = [*(f"n{number}" for number in range(63)), "poison"]
         assert HttpCatalog(client).lookup(names) == [ProductNotFound()] * 63 + [AWAY]
         assert HttpOrders(client).place_all([Buy(name, "Tux", 1) for name in names]) == [1] * 63 + [AWAY]
-    assert len(asked) == 2 * 13, "two for each halving"
+    assert len(asked) == 2 * 13, "there are two calls for each halving"
 
 
 @pytest.mark.parametrize("is_one_alive", [True, False])
 def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many, one at most answers: were the first given half of the deadline, nothing would be left for it."""
+    """At most one of many addresses answers. It would have no time left if the first had half of the deadline."""
     real = socket.getaddrinfo
     with (
         deaf_port() as deaf,
@@ -160,7 +160,7 @@ def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> N
         assert HttpCatalog(client).lookup(["Tux"]) == [ProductNotFound()]
 
 
-def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
+def test_one_silent_reply_does_not_take_the_whole_deadline() -> None:
     calls: list[str] = []
     released = threading.Event()
 
@@ -178,8 +178,8 @@ def test_one_silent_connection_does_not_take_the_whole_deadline() -> None:
 
 
 @pytest.mark.parametrize("slow", ["head", "body", "accept"])
-def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
-    """A socket's timeout starts anew with each byte; the deadline does not."""
+def test_a_call_of_a_tier_that_trickles_ends_at_the_deadline(slow: str) -> None:
+    """Each byte restarts the timeout of a socket, but not the deadline."""
     ending = threading.Event()
     head, body = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" " * 1000
 
@@ -208,14 +208,14 @@ def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
             HttpCatalog(client).lookup(["Tux"])
-        assert 0.9 < time.monotonic() - begun < 60.0, "all the bytes would take 100 s"
+        assert 0.9 < time.monotonic() - begun < 60.0, "all bytes together take 100 s"
     finally:
         ending.set()
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
-def test_a_response_that_ends_its_connection_is_read_whole() -> None:
+def test_a_reply_with_connection_close_is_read_whole() -> None:
     def answer(request: Request) -> Response:
         response = says(200, {"data": [None] * 240})(request)
         response.headers["Connection"] = "close"
@@ -251,7 +251,7 @@ def test_the_first_secret_is_sent() -> None:
         (403, "is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?"),
     ],
 )
-def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_why_once(
+def test_a_tier_that_does_not_accept_the_client_is_unavailable_and_the_log_says_why_once(
     caplog: pytest.LogCaptureFixture, refusal: int, question: str
 ) -> None:
     answers = iter([refusal, refusal, refusal, 200, refusal, refusal])
@@ -262,24 +262,24 @@ def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_
             request
         )
 
-    why = f"the catalog does not accept this tier: {question}"
+    line = f"the catalog does not accept this tier: {question}"
     with tier(answer, secrets=SECRETS) as client, caplog.at_level(logging.INFO):
-        for told in (1, 1, 1):
+        for lines in (1, 1, 1):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
                 HttpCatalog(client).lookup(["Tux"])
-            assert caplog.messages == [why] * told
+            assert caplog.messages == [line] * lines
         assert HttpCatalog(client).lookup(["Tux"]) == [ProductNotFound()]
         for _ in range(2):
             with pytest.raises(Unavailable):
                 HttpCatalog(client).sell([BUY])
-    assert caplog.messages == [why] * 2, "again, for it had been accepted meanwhile"
-    assert next(answers, None) is None, "it was asked once each time"
+    assert caplog.messages == [line] * 2, "the line is logged again after a success"
+    assert next(answers, None) is None, "the client must not have repeated a call"
 
 
-def test_a_tier_of_another_release_leaves_buys_in_doubt_and_the_log_says_what_to_do_once(
+def test_a_tier_of_another_release_is_unavailable_and_the_log_says_what_to_do_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It knows the pages still, so its other answers must not have the log told again and again."""
+    """It still serves pages. These successes must not cause the line to be logged again and again."""
     is_upgraded = False
     asked: list[str] = []
 
@@ -295,16 +295,16 @@ def test_a_tier_of_another_release_leaves_buys_in_doubt_and_the_log_says_what_to
         for _ in range(3):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again") as caught:
                 HttpCatalog(client).sell([BUY, BUY])
-            assert caught.value.retry_after_s == 1, "no half of a batch fares better"
+            assert caught.value.retry_after_s == 1, "the batch must not be halved and repeated"
             with pytest.raises(Unavailable):
                 HttpCatalog(client).lookup(["Tux"])
             assert call(client, "page") == PAGE
-        why = "the catalog does not know /v1/sales: it is of another release; upgrade all, those behind first"
-        assert caplog.messages == [why]
-        assert asked == ["/v1/sales", "/v1/lookups", "/products"] * 3, "none is asked twice"
+        line = "the catalog does not know /v1/sales: it is of another release; upgrade all, those behind first"
+        assert caplog.messages == [line]
+        assert asked == ["/v1/sales", "/v1/lookups", "/products"] * 3, "a call was repeated"
         is_upgraded = True
         assert HttpCatalog(client).sell([BUY]) == [Sold(2599)]
         is_upgraded = False
         with pytest.raises(Unavailable):
             HttpCatalog(client).sell([BUY])
-        assert caplog.messages == [why] * 2, "again, for it had been answered meanwhile"
+        assert caplog.messages == [line] * 2, "the line is logged again after a success"

@@ -39,7 +39,7 @@ BUSY = {"error": {"code": 503, "message": Unavailable.message}}
 
 @pytest.mark.parametrize("what", ["page", "order"])
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "1"}], ids=str)
-def test_what_is_asked_for_one_shopper_is_asked_once(what: str, headers: dict[str, str]) -> None:
+def test_a_call_for_one_shopper_is_not_repeated(what: str, headers: dict[str, str]) -> None:
     busy = CountedAnswer(503, BUSY, **headers)
     with tier(busy) as client, pytest.raises(Unavailable, match="does not answer, try again"):
         call(client, what)
@@ -48,7 +48,7 @@ def test_what_is_asked_for_one_shopper_is_asked_once(what: str, headers: dict[st
 
 @pytest.mark.parametrize("what", ["query", "sale", "buy"])
 @pytest.mark.parametrize(("status", "times"), [(503, 4), (502, 4), (504, 4), (500, 1), (501, 1)])
-def test_a_tier_that_answers_with_trouble_is_asked_a_few_times(what: str, status: int, times: int) -> None:
+def test_a_batch_is_repeated_three_times_but_not_after_500_or_501(what: str, status: int, times: int) -> None:
     busy = CountedAnswer(status, BUSY)
     with patient(busy) as client, pytest.raises(Unavailable):
         call(client, what)
@@ -56,7 +56,7 @@ def test_a_tier_that_answers_with_trouble_is_asked_a_few_times(what: str, status
 
 
 @pytest.mark.parametrize("what", ["query", "buy"])
-def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_most(what: str) -> None:
+def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(what: str) -> None:
     connections = []
 
     def cut(server: socket.socket) -> None:
@@ -77,7 +77,7 @@ def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_mo
 
 
 @pytest.mark.parametrize("what", ["query", "sale", "buy"])
-def test_a_tier_is_not_asked_again_before_it_wishes(what: str) -> None:
+def test_a_call_is_not_repeated_before_retry_after(what: str) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After="1")
     with patient(busy, 4.5) as client, pytest.raises(Unavailable):
         call(client, what)
@@ -89,9 +89,7 @@ def test_a_tier_is_not_asked_again_before_it_wishes(what: str) -> None:
     ("retry_after", "told_s"),
     [("30", 30), ("86400", LONGEST_RETRY_AFTER_S), ("Fri, 31 Dec 2199 23:59:59 GMT", LONGEST_RETRY_AFTER_S)],
 )
-def test_a_tier_that_wishes_longer_than_the_deadline_is_given_up_at_once_and_the_shopper_is_told(
-    retry_after: str, told_s: int
-) -> None:
+def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(retry_after: str, told_s: int) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After=retry_after)
     with patient(busy, 20.0) as client:
         front_end = Client(FrontEndApp(HttpCatalog(client), HttpOrders(client)))
@@ -102,8 +100,8 @@ def test_a_tier_that_wishes_longer_than_the_deadline_is_given_up_at_once_and_the
     assert len(busy.at) == 3
 
 
-def test_the_retries_of_many_calls_are_a_small_share_of_them() -> None:
-    """Retries alone, one after the other: each would be asked four times."""
+def test_many_failing_calls_cause_few_retries() -> None:
+    """Without a budget of retries, each of the 30 calls would be four requests."""
     busy = CountedAnswer(503, BUSY)
     with patient(busy, 0.5) as client:
         begun = time.monotonic()
@@ -114,7 +112,7 @@ def test_the_retries_of_many_calls_are_a_small_share_of_them() -> None:
     assert len(busy.at) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.at)} requests in {took_s:.1f} s"
 
 
-def test_a_page_of_a_tier_that_is_away_is_given_up_at_once() -> None:
+def test_a_page_of_an_absent_tier_is_unavailable_at_once() -> None:
     begun = time.monotonic()
     with absent_tier() as client, pytest.raises(Unavailable):
         call(client, "page")

@@ -1,4 +1,4 @@
-"""Replies that a tier accepts from another, and replies that it refuses."""
+"""The replies that a tier accepts from another tier, those that it refuses, and the requests that it sends."""
 
 import json
 import logging
@@ -26,15 +26,15 @@ BUY = Buy("k", "Tux", 1)
 
 
 def read(answer: Answer) -> TierReply:
-    """The reply as a new connection reads it."""
+    """Reads the reply over a new connection."""
     with closing(ScriptedTier(answer)) as script, closing(TierConnection("127.0.0.1", script.port)) as connection:
         return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)
 
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT"
 JSON = b"Content-Type: application/json"
-# Of a tier, under each of the servers that it may run under, and behind proxies.
-UNDERSTOOD = {
+# Replies of tiers under all servers that they may run under, and through proxies.
+ACCEPTED = {
     "our own worker": reply(DATE, JSON, length(), b"X-Content-Type-Options: nosniff"),
     "gunicorn": reply(b"Server: gunicorn", DATE, b"Connection: keep-alive", JSON, length()),
     "waitress": reply(length(), JSON, DATE, b"Server: waitress"),
@@ -53,20 +53,20 @@ UNDERSTOOD = {
 }
 
 
-@pytest.mark.parametrize("name", UNDERSTOOD)
+@pytest.mark.parametrize("name", ACCEPTED)
 @pytest.mark.parametrize("pieces", ["whole", "bytes", "head and body"])
-def test_a_reply_is_understood_however_it_comes(name: str, pieces: str) -> None:
-    whole = UNDERSTOOD[name]
+def test_a_valid_reply_is_accepted_whole_and_in_pieces(name: str, pieces: str) -> None:
+    whole = ACCEPTED[name]
     head_bytes = whole.index(b"\r\n\r\n") + 4
     in_pieces: dict[str, list[bytes | None]] = {
         "whole": [whole],
         "bytes": [*(whole[at : at + 1] for at in range(min(len(whole), 300))), whole[300:]],
         "head and body": [whole[:head_bytes], whole[head_bytes:]],
     }
-    understood = read(in_pieces[pieces])
-    assert (understood.status, understood.body) == (200, OUT_OF_STOCK)
-    assert understood.headers["content-type"].startswith("application/json")
-    assert understood.closes is (name in ("wsgiref", "an end of the connection"))
+    answer = read(in_pieces[pieces])
+    assert (answer.status, answer.body) == (200, OUT_OF_STOCK)
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.closes is (name in ("wsgiref", "an end of the connection"))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_reply_is_understood_however_it_comes(name: str, pieces: str) -> None:
         (b"x\r\nConnection: close", True),
     ],
 )
-def test_a_connection_is_kept_unless_its_tier_ends_it(option: bytes, closes: bool) -> None:
+def test_a_connection_is_kept_unless_the_reply_says_close(option: bytes, closes: bool) -> None:
     answer = reply(length(SOLD), JSON, b"Connection: " + option, body=SOLD)
     with scripted(answer, answer) as (script, client):
         for _ in range(2):
@@ -91,7 +91,7 @@ def test_a_connection_is_kept_unless_its_tier_ends_it(option: bytes, closes: boo
 
 CHUNKED = b"Transfer-Encoding: chunked"
 IN_CHUNKS = b"%x\r\n%s\r\n0\r\n\r\n" % (len(OUT_OF_STOCK), OUT_OF_STOCK)
-# Each with what the log is told.
+# Each reply, and the reason in the log.
 REFUSED: dict[str, tuple[Answer, str]] = {
     "chunked": (reply(CHUNKED, body=IN_CHUNKS), "its reply is chunked"),
     "chunked, and a length": (reply(CHUNKED, length(IN_CHUNKS), body=IN_CHUNKS), "its reply is chunked"),
@@ -153,14 +153,14 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 
 @pytest.fixture
 def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trouble is told once in a while only, and a test may get the port of the one before."""
+    """Forgets earlier outages: each is logged only once in a while, and a test may get the port of an earlier one."""
     monkeypatch.setattr(outages, "_told_at", {})
     monkeypatch.setattr(outages, "_active", {})
 
 
 @pytest.mark.usefixtures("fresh_log")
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_reply_that_is_refused_leaves_a_buy_in_doubt_and_closes_its_connection(
+def test_a_refused_reply_leaves_the_buy_in_doubt_and_closes_the_connection(
     orders: OrderStore, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer, why = REFUSED[name]
@@ -170,14 +170,14 @@ def test_a_reply_that_is_refused_leaves_a_buy_in_doubt_and_closes_its_connection
         with pytest.raises(Unavailable):
             checkout.place_all([BUY])
         assert orders.intents(10) == [BUY]
-        assert len(script.requests) == 1, "it was a new connection, which has no dead one to replace"
+        assert len(script.requests) == 1, "a reply over a new connection must not be asked for again"
         [line] = [message for message in caplog.messages if "does not answer" in message]
         assert why in line
-        assert checkout.place_all([BUY]) == [0], "and the same key is asked for again"
+        assert checkout.place_all([BUY]) == [0], "the next try asks under the same key"
     assert len(script.connections) == 2
 
 
-def test_a_reply_that_ends_at_any_byte_is_no_answer() -> None:
+def test_a_truncated_reply_is_refused_wherever_it_ends() -> None:
     whole = reply(JSON, length())
     for end in range(len(whole)):
         with pytest.raises(ReplyRefused, match="before its reply was whole"):
@@ -185,13 +185,13 @@ def test_a_reply_that_ends_at_any_byte_is_no_answer() -> None:
     assert read([whole, None]).body == OUT_OF_STOCK
 
 
-def test_a_reply_of_any_status_is_read_by_its_length() -> None:
+def test_a_reply_of_any_status_is_read_by_its_content_length() -> None:
     for status in (200, 201, 206, 302, 400, 404, 409, 422, 429, 500, 503, 599):
         answer = read(reply(length(), JSON, status=b"HTTP/1.1 %d x" % status))
         assert (answer.status, answer.body) == (status, OUT_OF_STOCK)
 
 
-def test_the_largest_reply_of_a_tier_is_read_and_none_that_is_larger() -> None:
+def test_a_reply_of_the_largest_size_is_read_and_all_replies_of_a_tier_are_smaller() -> None:
     body = b"x" * MAX_BODY_BYTES
     assert read(reply(length(body), body=body)).body == body
     assert MAX_PAGE_BYTES < MAX_BODY_BYTES
@@ -199,8 +199,8 @@ def test_the_largest_reply_of_a_tier_is_read_and_none_that_is_larger() -> None:
     assert MAX_NAMES * len(product.encode()) < MAX_BODY_BYTES
 
 
-def test_what_comes_behind_a_reply_is_not_taken_for_the_next_one() -> None:
-    """It comes when the reply has been read: by then the connection is kept."""
+def test_bytes_after_a_reply_are_not_taken_for_the_next_reply() -> None:
+    """The extra bytes come after the reply has been read, and the connection is kept already."""
     sold, other = (reply(length(SOLD), JSON, body=SOLD), reply(length(), JSON))
     with scripted(sold, sold) as (script, client):
         catalog = HttpCatalog(client, retry=False)
@@ -208,11 +208,11 @@ def test_what_comes_behind_a_reply_is_not_taken_for_the_next_one() -> None:
         script.connections[0].sendall(other)
         assert [type(sale).__name__ for sale in catalog.sell([BUY])] == ["Sold"]
     assert len(script.connections) == 2
-    assert len(script.requests) == 2, "the connection was given up before it was asked"
+    assert len(script.requests) == 2, "the connection was used in spite of the extra bytes"
 
 
 def test_a_refused_reply_on_a_kept_connection_is_asked_for_again_at_once() -> None:
-    """Something may have been left there by the question before."""
+    """The connection may have held bytes of an earlier reply."""
     sold = reply(length(SOLD), JSON, body=SOLD)
     with scripted(sold, reply(CHUNKED, body=IN_CHUNKS), sold) as (script, client):
         catalog = HttpCatalog(client, retry=False)
@@ -221,8 +221,8 @@ def test_a_refused_reply_on_a_kept_connection_is_asked_for_again_at_once() -> No
     assert [len(script.connections), len(script.requests)] == [2, 3]
 
 
-class Counting:
-    """A socket that notes what is sent in each call."""
+class RecordingSocket:
+    """A socket that records the bytes of each `sendall`."""
 
     def __init__(self, sock: socket.socket, sent: list[bytes]) -> None:
         self._sock = sock
@@ -238,10 +238,12 @@ class Counting:
 
 
 def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In two it would wake the tier up twice."""
+    """Two pieces would wake the tier up twice."""
     sent: list[bytes] = []
     connect = TierConnection._connect
-    monkeypatch.setattr(TierConnection, "_connect", lambda self, deadline: Counting(connect(self, deadline), sent))
+    monkeypatch.setattr(
+        TierConnection, "_connect", lambda self, deadline: RecordingSocket(connect(self, deadline), sent)
+    )
     longest = Buy("x" * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, 1_000_000)
     sold = b'{"data": [%s]}' % b", ".join([b"1"] * MAX_BATCH)
     answers = [reply(length(sold), JSON, body=sold), reply(length(SOLD), JSON, body=SOLD)]
@@ -252,7 +254,7 @@ def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(sent) == 2
 
 
-def test_a_request_has_the_few_lines_that_a_tier_needs() -> None:
+def test_a_request_has_only_the_headers_that_a_tier_needs() -> None:
     sold = reply(length(SOLD), JSON, body=SOLD)
     with scripted(sold, secrets=Secrets(("s" * 32,))) as (script, client):
         HttpCatalog(client).sell([BUY])
@@ -267,14 +269,14 @@ def test_a_request_has_the_few_lines_that_a_tier_needs() -> None:
 
 
 @pytest.mark.parametrize("key", ["k\r\nX: y", "k\n", "k\r", "k\0", "\u010d\u010a", "k\x7f", "k\x85"])
-def test_no_value_of_a_header_ends_its_line(key: str) -> None:
+def test_a_control_character_or_non_ascii_letter_in_a_header_value_is_an_error(key: str) -> None:
     with scripted() as (script, client), pytest.raises(ValueError):
         HttpOrders(client).order(1, key)
     assert script.requests == []
 
 
 @pytest.mark.parametrize("host", ["2001:db8::7", "fe80::7%eth0", "fe80::7%a\rb"])
-def test_an_ipv6_address_is_asked_for_in_brackets_and_without_its_zone(
+def test_the_host_of_an_ipv6_address_is_in_brackets_and_without_its_zone(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
@@ -288,23 +290,23 @@ def test_an_ipv6_address_is_asked_for_in_brackets_and_without_its_zone(
     assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), script.port) in script.requests[0]
 
 
-def test_an_answer_in_a_reply_in_the_place_of_a_question_is_its_answer() -> None:
-    with scripted(UNDERSTOOD["gunicorn"]) as (_script, client):
+def test_a_refusal_in_a_batch_reply_is_the_answer_to_its_buy() -> None:
+    with scripted(ACCEPTED["gunicorn"]) as (_script, client):
         assert HttpCatalog(client).sell([BUY]) == [OutOfStock()]
 
 
 @pytest.mark.parametrize(
     "body", [b"[" * 100_000, b'{"data": [' + b"9" * 5_000 + b"]}", b'{"data": [NaN]}', b"\xff\xfe"]
 )
-def test_a_body_that_is_no_json_of_ours_is_no_answer(body: bytes) -> None:
+def test_a_body_that_is_not_valid_json_is_unavailable(body: bytes) -> None:
     with scripted(reply(length(body), JSON, body=body)) as (_script, client), pytest.raises(Unavailable):
         HttpCatalog(client, retry=False).sell([BUY])
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
 @pytest.mark.parametrize("is_kept", [False, True])
-def test_a_reply_that_trickles_ends_by_the_deadline(is_kept: bool, part: str) -> None:
-    """It would be whole ten times as late, and each of its bytes would start the socket's own timeout anew."""
+def test_a_reply_that_trickles_times_out_at_the_deadline(is_kept: bool, part: str) -> None:
+    """It would take ten times the deadline. Each of its bytes restarts the timeout of the socket."""
     body = b" " * 300
     head = {"head": reply(length(b""), b"X: " + body, body=b""), "body": reply(length(body), body=b"")}[part]
     at_once = head.index(body) if part == "head" else len(head)

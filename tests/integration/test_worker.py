@@ -1,4 +1,4 @@
-"""The worker, by what clients do to it: dawdle, hurry, hang up, listen with half an ear."""
+"""The worker of a running catalog, under slow, pipelining, half-closed and absent clients."""
 
 import json
 import select
@@ -39,7 +39,7 @@ def quantity(tiers: Tiers, name: str) -> int:
     return int(body["data"]["quantity"])
 
 
-def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> None:
+def test_200_slow_clients_delay_no_other_and_get_408(catalog: Tiers) -> None:
     begun = time.monotonic()
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(catalog)) for _ in range(200)]
@@ -47,8 +47,10 @@ def test_200_dawdling_clients_hold_up_nobody_and_are_told_so(catalog: Tiers) -> 
             connection.sendall(GET[:20])
         for _ in range(20):
             assert quantity(catalog, "Tux") > 0
-        told, _, _ = select.select(slow, [], [], 0)
-        assert told == [] or time.monotonic() - begun >= REQUEST_TIMEOUT_S, "they still had time"
+        answered, _, _ = select.select(slow, [], [], 0)
+        assert answered == [] or time.monotonic() - begun >= REQUEST_TIMEOUT_S, (
+            "a slow client was answered before its timeout"
+        )
         for connection in slow:
             [(status, body)] = read_replies(connection, 2)
             assert (status, json.loads(body)["error"]["message"]) == (408, "the request did not come in time")
@@ -74,7 +76,7 @@ def test_requests_sent_at_once_are_answered_in_their_order(catalog: Tiers, count
     assert len(got) == count
 
 
-def test_a_request_behind_a_body_is_its_own(catalog: Tiers) -> None:
+def test_a_request_after_a_body_is_read_apart(catalog: Tiers) -> None:
     before = quantity(catalog, "Elephant")
     with connect(catalog) as connection:
         connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} " + GET)
@@ -82,24 +84,24 @@ def test_a_request_behind_a_body_is_its_own(catalog: Tiers) -> None:
     assert quantity(catalog, "Elephant") == before - 1
 
 
-@pytest.mark.parametrize("behind", [b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", GET.replace(b"Tux", b"Nix"), PAGE])
-@pytest.mark.parametrize("last", ["nothing", "half a request", "the end"])
-def test_a_buy_behind_another_request_happens_once(catalog: Tiers, behind: bytes, last: str) -> None:
-    """It is in the worker's hands already when more of its connection comes."""
+@pytest.mark.parametrize("first", [b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", GET.replace(b"Tux", b"Nix"), PAGE])
+@pytest.mark.parametrize("then", ["nothing", "half a request", "the end"])
+def test_a_pipelined_buy_happens_once(catalog: Tiers, first: bytes, then: str) -> None:
+    """The worker has both requests already when more bytes of the connection come."""
     before = quantity(catalog, "Bird")
     for _ in range(10):
         with connect(catalog) as connection:
-            connection.sendall(behind + b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            if last == "the end":
+            connection.sendall(first + b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            if then == "the end":
                 connection.shutdown(socket.SHUT_WR)
-            elif last == "half a request":
+            elif then == "half a request":
                 connection.sendall(GET[:10])
             assert read_replies(connection, 2)[1] == (200, b'{"message": "order has been placed"}\n')
     assert quantity(catalog, "Bird") == before - 10
     assert "Traceback" not in catalog.log.read_text()
 
 
-def test_a_line_end_behind_a_body_is_no_request(catalog: Tiers) -> None:
+def test_a_line_end_after_a_body_is_no_request(catalog: Tiers) -> None:
     post = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} \r\n"
     with connect(catalog) as connection:
         for _ in range(3):
@@ -110,7 +112,7 @@ def test_a_line_end_behind_a_body_is_no_request(catalog: Tiers) -> None:
         assert read_replies(connection, 1)[0][0] == 200
 
 
-def test_a_client_that_has_said_its_last_word_is_answered(catalog: Tiers) -> None:
+def test_a_client_that_has_closed_its_sending_direction_is_answered(catalog: Tiers) -> None:
     for request in (GET, b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", GET + GET):
         with connect(catalog) as connection:
             connection.sendall(request)
@@ -118,8 +120,8 @@ def test_a_client_that_has_said_its_last_word_is_answered(catalog: Tiers) -> Non
             assert {status for status, _ in read_replies(connection, 3)} == {200}
 
 
-def with_little_room(tiers: Tiers) -> socket.socket:
-    """A connection of a client whose end takes few replies that it does not read."""
+def connect_with_small_buffer(tiers: Tiers) -> socket.socket:
+    """Opens a connection with a small receive buffer, which unread replies soon fill."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     connection.settimeout(60)
@@ -127,12 +129,12 @@ def with_little_room(tiers: Tiers) -> socket.socket:
     return connection
 
 
-def test_a_client_that_does_not_read_holds_up_nobody_and_gets_all_of_it(tmp_path: Path) -> None:
-    count = 5_000  # whose replies are more than the kernel's buffers take
+def test_a_client_that_reads_late_delays_no_other_and_gets_all_replies(tmp_path: Path) -> None:
+    count = 5_000  # their replies are larger than the kernel's buffers
     tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__RESPONSE_TIMEOUT_S=600.0))
     try:
         tiers.start("catalog")
-        with with_little_room(tiers) as connection:
+        with connect_with_small_buffer(tiers) as connection:
             sending = threading.Thread(target=connection.sendall, args=(PAGE * count,))
             sending.start()
             for _ in range(20):
@@ -154,7 +156,7 @@ def test_a_head_that_does_not_end_is_refused(catalog: Tiers) -> None:
     assert (status, json.loads(body)["error"]["code"]) == (431, 431)
 
 
-def test_who_asks_before_sending_a_body_is_told_to_go_on(catalog: Tiers) -> None:
+def test_a_client_that_expects_100_continue_gets_it(catalog: Tiers) -> None:
     with connect(catalog) as connection:
         connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
         assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -162,29 +164,29 @@ def test_who_asks_before_sending_a_body_is_told_to_go_on(catalog: Tiers) -> None
         assert read_replies(connection, 1)[0][0] == 200
 
 
-def test_an_old_client_is_answered_and_left(catalog: Tiers) -> None:
+def test_a_client_of_http_1_0_is_answered_and_its_connection_closed(catalog: Tiers) -> None:
     with connect(catalog) as connection:
         connection.sendall(b"GET /products/Tux HTTP/1.0\r\n\r\n")
         assert [status for status, _ in read_replies(connection, 2)] == [200]
 
 
-def test_a_client_that_hangs_up_in_the_middle_of_a_buy_harms_nobody(catalog: Tiers) -> None:
+def test_a_client_that_resets_its_connection_during_a_buy_causes_no_error(catalog: Tiers) -> None:
     before = quantity(catalog, "Whale")
     for _ in range(30):
         with connect(catalog) as connection:
             connection.sendall(b"POST /Whale/1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            # Linger for no time: close sends a reset.
+            # With no time to linger, close sends a reset.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert before - 30 <= quantity(catalog, "Whale") <= before
     assert "Traceback" not in catalog.log.read_text()
 
 
-def test_a_client_that_never_reads_is_left(tmp_path: Path) -> None:
-    """Else each would keep a connection, and its replies in memory, for ever."""
+def test_a_client_that_never_reads_loses_its_connection(tmp_path: Path) -> None:
+    """Otherwise it would keep a connection, and its replies in memory, for ever."""
     tiers = Tiers(tmp_path / "data", gunicorn_files(tmp_path, server__worker__RESPONSE_TIMEOUT_S=2.0))
     try:
         tiers.start("catalog")
-        with with_little_room(tiers) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        with connect_with_small_buffer(tiers) as connection, pytest.raises((ConnectionResetError, BrokenPipeError)):
             while True:
                 connection.sendall(PAGE * 1_000)
     finally:

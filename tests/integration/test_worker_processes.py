@@ -1,4 +1,4 @@
-"""The worker processes of a tier: how they share connections and cores, and what the system may refuse them."""
+"""The worker processes of a tier share its connections and the cores; the system may refuse them optional calls."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ def open_sockets(pid: int) -> int:
 
 
 def shares(tiers: Tiers, connections: int) -> list[int]:
-    """How many of so many new connections each front-end worker takes. At the return they have ended."""
+    """Opens connections to the front end and closes them. Returns how many each worker has accepted."""
     before = {worker: open_sockets(worker) for worker in tiers.workers("front_end")}
     with ExitStack() as ending:
         shoppers = [
@@ -37,14 +37,14 @@ def shares(tiers: Tiers, connections: int) -> list[int]:
     return taken
 
 
-def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None:
-    """Each leaves a new connection to one that has fewer, here for as long as a busy machine may keep that one away."""
+def test_the_workers_of_a_tier_share_its_connections_evenly(tmp_path: Path) -> None:
+    """Each leaves a new connection to one with fewer. The back-off is ten minutes here: a machine may be busy."""
     tiers = Tiers(
         tmp_path / "data", gunicorn_files(tmp_path, server__scoreboard__ACCEPT_BACKOFF_S=600.0), FRONT_WORKERS="2"
     )
     try:
         tiers.start("front_end")
-        # The first worker answers before the second has started.
+        # The tier answers before its second worker has started.
         wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2])
         for _ in range(5):
             assert shares(tiers, 32) == [16, 16]
@@ -52,7 +52,7 @@ def test_the_workers_of_a_tier_share_its_connections_out(tmp_path: Path) -> None
         tiers.stop()
 
 
-def test_a_new_worker_takes_the_core_of_the_one_that_crashed(tmp_path: Path) -> None:
+def test_a_new_worker_is_pinned_to_the_core_of_the_crashed_one(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", FRONT_WORKERS="2")
     cores = os.sched_getaffinity(0)
 
@@ -68,7 +68,7 @@ def test_a_new_worker_takes_the_core_of_the_one_that_crashed(tmp_path: Path) -> 
             wait_until("each worker has a core of its own", share_the_cores)
             worker = tiers.workers("front_end")[victim]
             os.kill(worker, signal.SIGKILL)
-            wait_until("it is replaced", lambda: worker not in tiers.workers("front_end"))  # noqa: B023
+            wait_until("the worker is replaced", lambda: worker not in tiers.workers("front_end"))  # noqa: B023
         wait_until("each worker has a core of its own", share_the_cores)
     finally:
         tiers.stop()
@@ -86,8 +86,8 @@ from conf.front_end import *
 """
 
 
-def test_a_system_that_refuses_what_is_optional_stops_no_start(tmp_path: Path) -> None:
-    """As seccomp does in some containers: to choose a core, to open more files."""
+def test_a_tier_starts_where_the_system_refuses_optional_calls(tmp_path: Path) -> None:
+    """Some containers refuse by seccomp to pin a process to a core and to raise the limit of open files."""
     (tmp_path / "refusing.py").write_text(REFUSING)
     tiers = Tiers(tmp_path / "data", {"front_end": str(tmp_path / "refusing.py")})
     try:

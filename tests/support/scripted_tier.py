@@ -1,4 +1,4 @@
-"""A tier that answers with given bytes, one reply after the other."""
+"""A tier that answers successive requests with given bytes."""
 
 import socket
 import threading
@@ -11,26 +11,27 @@ from conf.addresses import Address
 from wsgi_apps.tier_client import TierClient
 
 PATIENCE_S = 60.0
-# Were it taken for an answer, the buy would be refused for good.
+# A final refusal: a client that takes it for the answer to a buy refuses that buy for good.
 OUT_OF_STOCK = b'{"data": [[404, "out of stock", null]]}\n'
 SOLD = b'{"data": [2599]}\n'
-
-
+# The bytes of a reply, at once or in pieces.
 Answer = bytes | list[bytes | None]
 
 
 def reply(*lines: bytes, body: bytes = OUT_OF_STOCK, status: bytes = b"HTTP/1.1 200 OK") -> bytes:
+    """Returns a reply with these header lines."""
     return b"\r\n".join([status, *lines, b"", body])
 
 
 def length(body: bytes = OUT_OF_STOCK) -> bytes:
+    """Returns the Content-Length line of a body."""
     return b"Content-Length: %d" % len(body)
 
 
 class ScriptedTier:
-    """A server that answers the requests that come to it with these bytes, one after the other.
+    """A server that answers successive requests with successive `replies`.
 
-    A reply in pieces goes out piece by piece, with a pause before each that follows. `None` ends the connection.
+    A reply that is a list is sent piece by piece, with a pause between two pieces. `None` closes the connection.
     """
 
     def __init__(self, *replies: Answer, pause_s: float = 0.001) -> None:
@@ -63,7 +64,7 @@ class ScriptedTier:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError):
-            while request := received(connection):
+            while request := receive_request(connection):
                 self.requests.append(request)
                 answer = self._replies.pop(0)
                 for number, piece in enumerate(answer if isinstance(answer, list) else [answer]):
@@ -75,8 +76,8 @@ class ScriptedTier:
                     connection.sendall(piece)
 
 
-def received(connection: socket.socket) -> bytes:
-    """The next request; empty at the end."""
+def receive_request(connection: socket.socket) -> bytes:
+    """Returns the next request; nothing at the end of the connection."""
     request = b""
     while b"\r\n\r\n" not in request:
         if not (data := connection.recv(65536)):
@@ -93,6 +94,7 @@ def received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[ScriptedTier, TierClient]]:
+    """Runs a tier with these replies, and yields it and a client of it."""
     with closing(ScriptedTier(*replies)) as script:
         options = {"deadline_s": PATIENCE_S} | options
         with closing(TierClient("catalog", Address("127.0.0.1", script.port), **options)) as client:

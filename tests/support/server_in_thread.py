@@ -1,4 +1,4 @@
-"""A worker that serves in a thread of the test's own process, with an app of the tests."""
+"""The worker of the server in a thread of the test process, with an app of the tests."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class ServerInThread:
-    """A worker that serves in a thread; `called` are the requests that its app has seen."""
+    """A worker that serves in a thread. `called` has the paths of all requests to its app."""
 
     def __init__(self, **settings: Any) -> None:
         config = Config()
@@ -30,7 +30,7 @@ class ServerInThread:
         self.sockets = create_sockets(config, log)
         self.address = self.sockets[0].getsockname()
         self.called: list[str] = []
-        self.held: Future[None] = Future()  # what the app waits for at /held
+        self.held: Future[None] = Future()  # completes the answer to /held
         self.worker = StoreWorker(1, os.getppid(), self.sockets, None, 30, config, log)
         self.worker.PIPE = list(os.pipe())
         for end in self.worker.PIPE:
@@ -54,18 +54,20 @@ class ServerInThread:
         return socket.create_connection(self.address, timeout=20)
 
     def ask(self, data: bytes) -> bytes:
-        """All that comes back, up to the end of the connection, which the client half closes."""
+        """Sends `data`, closes the sending direction, and returns all that the server sends."""
         with self.connect() as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
 
     def states(self) -> list[State]:
+        """Returns the states of all connections, in the order of the enum."""
         return sorted(
             (connection.state for connection in list(self.worker._connections)), key=lambda state: state.value
         )
 
     def unsent(self) -> int:
+        """Returns the bytes that wait for slow clients."""
         return sum(len(connection.outbox) for connection in list(self.worker._connections))
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -83,10 +85,10 @@ class ServerInThread:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    got = b""
+    received = b""
     while data := connection.recv(65536):
-        got += data
-    return got
+        received += data
+    return received
 
 
 def wait_for_states(server: ServerInThread, *states: State) -> None:

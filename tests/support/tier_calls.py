@@ -1,4 +1,4 @@
-"""Calls of a tier through its client, and answers of a tier that count them."""
+"""Calls to a tier through its client, and a tier that counts them."""
 
 import time
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux
 
 @contextmanager
 def absent_tier() -> Iterator[TierClient]:
-    """A client of a tier that is away."""
+    """A client of a tier that is not running."""
     with closing(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=30.0)) as client:
         yield client
 
 
 class CountedAnswer:
-    """An answer that counts its requests; each may have a header more."""
+    """The answer of a tier to all requests, whose times are in `at`. `headers` have _ for the hyphen in their names."""
 
     def __init__(self, status: int, body: object, **headers: str) -> None:
         self._says = says(status, body)
@@ -41,6 +41,7 @@ class CountedAnswer:
 
 
 def call(client: TierClient, what: str) -> object:
+    """Makes one call of this kind: page, query, sale, buy or order."""
     match what:
         case "page":
             return HttpCatalog(client).products(q="", after="", limit=10)
