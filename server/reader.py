@@ -7,7 +7,7 @@ from typing import Any
 from server.request import MAX_HEAD_BYTES, BadRequest, Request, parse_head
 
 _END_OF_HEAD = b"\r\n\r\n"
-# Without a check for it, a head whose lines end with a bare LF would never end.
+# A head whose lines end with a bare LF would never end. It is refused at once.
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
@@ -20,7 +20,7 @@ class RequestReader:
     def __init__(self, base_environ: Mapping[str, Any]) -> None:
         self._base_environ = base_environ
         self._buffer = bytearray()
-        self._searched = 0  # no head ends in so many first bytes of the buffer
+        self._searched = 0  # the head does not end within this many bytes of the buffer
         self._request: Request | None = None  # its head has come, its body has not
 
     def feed(self, data: bytes) -> None:
@@ -28,8 +28,8 @@ class RequestReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no byte of the next request has come. Line ends before a request do not count, nor half of one."""
-        return self._request is None and (not self._buffer or self._buffer == b"\r")
+        """Whether no byte of the next request has come. Line ends before a request do not count."""
+        return self._request is None and (not self._buffer or self._buffer == b"\r")  # half a line end
 
     @property
     def awaits_body(self) -> bool:

@@ -33,7 +33,7 @@ _HOST = re.compile(_HOST_AND_PORT)
 # Only its path and its query are used. wsgi_apps/origin.py judges the Host header, which browsers send.
 _ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:]){_HOST_AND_PORT}(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
-# A second one is refused: the store and a proxy in front of it could each use another of the two.
+# Refused when repeated: a proxy in front of the store might use another one of the two.
 _SINGLETONS = {
     "HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT",
 }  # fmt: skip

@@ -55,11 +55,11 @@ def pages() -> Iterator[Pages]:
 
 
 def read_page(connection: Any) -> None:
-    got = b""
-    while len(got.partition(b"\r\n\r\n")[2]) < 300_000:
+    reply = b""
+    while len(reply.partition(b"\r\n\r\n")[2]) < 300_000:
         data = connection.recv(65536)
         assert data
-        got += data
+        reply += data
 
 
 def test_an_idle_connection_keeps_no_memory_of_the_last_answer(pages: Pages) -> None:

@@ -36,7 +36,7 @@ LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^\]]*\] \[\d+\] \[[A-Z]
 def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **settings: str) -> Iterator[Tiers]:
     """Runs one tier under a shell. Output that the shell does not redirect goes to a pipe that is not read."""
     tiers = Tiers(tmp_path / "data", **settings)
-    nobody, pipe = os.pipe()
+    unread, pipe = os.pipe()
     command = f'{prefix} "$0" -m gunicorn -c conf/{tier}.py {redirect}'
     process = subprocess.Popen(
         ["sh", "-c", command, sys.executable],
@@ -54,7 +54,7 @@ def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **s
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        os.close(nobody)
+        os.close(unread)
         os.close(pipe)
 
 
@@ -70,11 +70,11 @@ def fill_access_log(tiers: Tiers, tier: str) -> None:
     with socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=20) as connection:
         for _ in range(20):
             connection.sendall(request * 100)
-            got = b""
-            while got.count(b"HTTP/1.1 404") < 100:
+            replies = b""
+            while replies.count(b"HTTP/1.1 404") < 100:
                 received = connection.recv(65536)
                 assert received
-                got += received
+                replies += received
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_malformed_requests_cause_few_short_single_lines_of_log(tmp_path: Path) 
     try:
         tiers.start("catalog")
         before = tiers.log.stat().st_size
-        begun = time.monotonic()
+        start = time.monotonic()
         sent = 0
         for number in range(400):
             sent += len(MALFORMED[number % len(MALFORMED)])
             send(tiers, "catalog", MALFORMED[number % len(MALFORMED)])
-        took_s = time.monotonic() - begun
+        took_s = time.monotonic() - start
         wait_until("the number of dropped lines is logged", lambda: "left out" in tiers.log.read_text())
     finally:
         tiers.stop()
@@ -181,10 +181,10 @@ def test_malformed_requests_cause_few_short_single_lines_of_log(tmp_path: Path) 
     lines = log.decode().removesuffix("\n").split("\n")
     assert [line for line in lines if not (LOG_LINE.fullmatch(line) and line.isprintable())] == []
     assert max(map(len, lines)) < 400
-    told = [line for line in lines if "left out" in line]
-    assert len(lines) - len(told) <= 5 + took_s + 2
-    counts = [int(re.findall(r"\] (\d+) more lines", line)[0]) for line in told]
-    assert sum(counts) + len(lines) - len(told) == 400, "a line was neither written nor counted"
+    counting_lines = [line for line in lines if "left out" in line]
+    assert len(lines) - len(counting_lines) <= 5 + took_s + 2
+    counts = [int(re.findall(r"\] (\d+) more lines", line)[0]) for line in counting_lines]
+    assert sum(counts) + len(lines) - len(counting_lines) == 400, "a line was neither written nor counted"
     assert len(log) < sent / 10
 
 

@@ -12,17 +12,14 @@ import pytest
 from server.connection import State
 from server.scoreboard import scoreboard_of_this_tier
 from server.worker import REQUEST_TIMEOUT_S
-from tests.support.server_in_thread import GET, ServerInThread, read_all, wait_for_states
+from tests.support.server_in_thread import GET, ServerInThread, read_all, running_server, wait_for_states
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def server() -> Iterator[ServerInThread]:
-    server = ServerInThread()
-    yield server
-    if not server.held.done():
-        server.held.set_result(None)
-    server.stop()
+    with running_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -46,10 +43,10 @@ def test_a_refused_request_is_answered_with_an_error_and_a_head_with_no_body(
 ) -> None:
     get = server.ask(request_bytes.replace(b"HEAD", b"GET"))
     head = server.ask(request_bytes)
-    for got in (get, head):
-        assert int(got.split()[1]) == status
-        assert b"\r\nDate: " in got
-        assert b"\r\nConnection: close\r\n" in got
+    for reply in (get, head):
+        assert int(reply.split()[1]) == status
+        assert b"\r\nDate: " in reply
+        assert b"\r\nConnection: close\r\n" in reply
     assert get.partition(b"\r\n\r\n")[2].startswith(b'{"error"')
     if b" " in request_bytes[:5]:
         assert head.endswith(b"\r\n\r\n"), head
@@ -58,9 +55,9 @@ def test_a_refused_request_is_answered_with_an_error_and_a_head_with_no_body(
 
 def test_an_error_after_a_head_request_has_a_body(server: ServerInThread) -> None:
     for error in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000):
-        got = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
-        assert got.count(b"HTTP/1.1 ") == 2
-        assert b'{"error"' in got
+        reply = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
+        assert reply.count(b"HTTP/1.1 ") == 2
+        assert b'{"error"' in reply
 
 
 def test_a_higher_minor_version_is_answered_with_http_1_1(server: ServerInThread) -> None:
@@ -69,9 +66,9 @@ def test_a_higher_minor_version_is_answered_with_http_1_1(server: ServerInThread
 
 @pytest.mark.parametrize("length", [70_000, 10**17])
 def test_100_continue_is_not_sent_for_a_body_that_is_too_large(server: ServerInThread, length: int) -> None:
-    got = server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length)
-    assert got.startswith(b"HTTP/1.1 413 ")
-    assert b" 100 " not in got
+    reply = server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length)
+    assert reply.startswith(b"HTTP/1.1 413 ")
+    assert b" 100 " not in reply
 
 
 def test_100_continue_is_sent_once(server: ServerInThread) -> None:
@@ -88,9 +85,9 @@ def test_100_continue_is_sent_once(server: ServerInThread) -> None:
 
 
 def test_a_request_with_half_a_body_never_reaches_the_app(server: ServerInThread) -> None:
-    got = server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod")
-    assert got.startswith(b"HTTP/1.1 400 ")
-    assert b"shorter than its Content-Length" in got
+    reply = server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod")
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"shorter than its Content-Length" in reply
     assert server.called == []
 
 
@@ -102,14 +99,14 @@ def test_a_pipelined_request_waits_until_the_one_before_is_answered(server: Serv
         assert server.called == ["/held"]
         server.held.set_result(None)
         connection.shutdown(socket.SHUT_WR)
-        got = read_all(connection)
+        reply = read_all(connection)
     assert server.called == ["/held", "/next"]
-    assert got.index(b"/held ") < got.index(b"/next ")
+    assert reply.index(b"/held ") < reply.index(b"/next ")
 
 
 def test_a_request_after_connection_close_is_not_served(server: ServerInThread) -> None:
-    got = server.ask(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n" + GET % b"more")
-    assert got.count(b"HTTP/1.1 ") == 1
+    reply = server.ask(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n" + GET % b"more")
+    assert reply.count(b"HTTP/1.1 ") == 1
     assert server.called == ["/last"]
 
 
@@ -142,37 +139,26 @@ def test_a_connection_passes_through_its_states(server: ServerInThread) -> None:
 
 def test_the_access_log_has_a_line_for_each_response(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
-    server = ServerInThread(accesslog=str(log), access_log_format='%(m)s %(U)s %(s)s %(b)s "%(f)s" %({host}i)s')
-    try:
+    log_format = '%(m)s %(U)s %(s)s %(b)s "%(f)s" %({host}i)s'
+    with running_server(accesslog=str(log), access_log_format=log_format) as server:
         server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nReferer: r\r\nContent-Length: 4\r\n\r\nbody")
         server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n")
-    finally:
-        server.held.set_result(None)
-        server.stop()
     assert log.read_text() == 'POST /b 200 7 "r" a\nHEAD /h 200 0 "-" a\n'
 
 
 def test_the_request_hooks_of_the_settings_are_called() -> None:
     seen: list[tuple[str, object]] = []
-    server = ServerInThread(
+    with running_server(
         pre_request=lambda _worker, request: seen.append(("before", request.environ["PATH_INFO"])),
         post_request=lambda _worker, _request, environ, response: seen.append((environ["PATH_INFO"], response.status)),
-    )
-    try:
+    ) as server:
         server.ask(GET % b"a")
-    finally:
-        server.held.set_result(None)
-        server.stop()
     assert seen == [("before", "/a"), ("/a", "200 OK")]
 
 
 def test_a_server_without_keep_alive_sends_connection_close() -> None:
-    server = ServerInThread(keepalive=0)
-    try:
+    with running_server(keepalive=0) as server:
         assert b"\r\nConnection: close\r\n" in server.ask(GET % b"a")
-    finally:
-        server.held.set_result(None)
-        server.stop()
 
 
 def test_the_slowest_client_is_dropped_when_unsent_responses_use_too_much_memory(
@@ -204,20 +190,22 @@ def test_a_stopping_server_answers_requests_under_way_and_sends_connection_close
 
 
 def test_line_ends_before_a_request_do_not_extend_its_timeout(server: ServerInThread) -> None:
-    """A new client has 5 s for its first request, an idle one 75 s. An empty line in two halves must not make a new
-    client an idle one, which would also be the last to be evicted.
+    """An empty line in two halves must not make a new client an idle one.
+
+    A new client has 5 s for its first request, an idle one 75 s. The client that is idle for the shortest time is also
+    the last to be evicted.
     """
     with server.connect() as connection:
         wait_for_states(server, State.IDLE)
         [kept] = server.worker._connections
-        begun = time.monotonic()
+        start = time.monotonic()
         connection.sendall(b"\r")
         time.sleep(0.05)
         connection.sendall(b"\n")
         time.sleep(0.05)
         assert server.states() == [State.IDLE]
         assert kept.deadline is not None
-        assert kept.deadline - begun <= REQUEST_TIMEOUT_S + 1.0
+        assert kept.deadline - start <= REQUEST_TIMEOUT_S + 1.0
 
 
 def test_no_worker_backs_off_for_one_that_is_stopping(server: ServerInThread) -> None:

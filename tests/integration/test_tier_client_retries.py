@@ -93,10 +93,10 @@ def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(r
     busy = CountedAnswer(503, BUSY, Retry_After=retry_after)
     with patient(busy, 20.0) as client:
         front_end = Client(FrontEndApp(HttpCatalog(client), HttpOrders(client)))
-        begun = time.monotonic()
+        start = time.monotonic()
         for response in (front_end.get("/products"), front_end.get("/products/Tux"), front_end.post("/Tux/1")):
             assert (response.status_code, response.headers["Retry-After"]) == (503, str(told_s))
-        assert time.monotonic() - begun < 15.0
+        assert time.monotonic() - start < 15.0
     assert len(busy.at) == 3
 
 
@@ -104,16 +104,16 @@ def test_many_failing_calls_cause_few_retries() -> None:
     """Without a budget of retries, each of the 30 calls would be four requests."""
     busy = CountedAnswer(503, BUSY)
     with patient(busy, 0.5) as client:
-        begun = time.monotonic()
+        start = time.monotonic()
         for _ in range(30):
             with pytest.raises(Unavailable):
                 call(client, "query")
-        took_s = time.monotonic() - begun
+        took_s = time.monotonic() - start
     assert len(busy.at) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.at)} requests in {took_s:.1f} s"
 
 
 def test_a_page_of_an_absent_tier_is_unavailable_at_once() -> None:
-    begun = time.monotonic()
+    start = time.monotonic()
     with absent_tier() as client, pytest.raises(Unavailable):
         call(client, "page")
-    assert time.monotonic() - begun < 10.0
+    assert time.monotonic() - start < 10.0

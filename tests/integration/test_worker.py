@@ -40,7 +40,7 @@ def quantity(tiers: Tiers, name: str) -> int:
 
 
 def test_200_slow_clients_delay_no_other_and_get_408(catalog: Tiers) -> None:
-    begun = time.monotonic()
+    start = time.monotonic()
     with ExitStack() as stack:
         slow = [stack.enter_context(connect(catalog)) for _ in range(200)]
         for connection in slow:
@@ -48,7 +48,7 @@ def test_200_slow_clients_delay_no_other_and_get_408(catalog: Tiers) -> None:
         for _ in range(20):
             assert quantity(catalog, "Tux") > 0
         answered, _, _ = select.select(slow, [], [], 0)
-        assert answered == [] or time.monotonic() - begun >= REQUEST_TIMEOUT_S, (
+        assert answered == [] or time.monotonic() - start >= REQUEST_TIMEOUT_S, (
             "a slow client was answered before its timeout"
         )
         for connection in slow:

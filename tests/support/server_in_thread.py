@@ -3,7 +3,9 @@
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from gunicorn.config import Config
@@ -82,6 +84,18 @@ class ServerInThread:
             return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
         return Awaited(self.held, respond) if path == "/held" else respond()
+
+
+@contextmanager
+def running_server(**settings: Any) -> Iterator[ServerInThread]:
+    """Runs a server with these settings of gunicorn. At the end it completes the answer to /held, and stops."""
+    server = ServerInThread(**settings)
+    try:
+        yield server
+    finally:
+        if not server.held.done():
+            server.held.set_result(None)
+        server.stop()
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -17,14 +17,16 @@ def test_no_case_is_missing() -> None:
 
 def test_each_difference_has_its_reason() -> None:
     for case in CASES:
-        assert (case.ours is None) == (not case.why), case.name
+        assert (case.difference is None) == (not case.reason), case.name
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_case_is_read_or_refused_as_it_expects(case: Case) -> None:
     outcome = read(case.data)
-    assert case.holds(outcome), (outcome, case.why)
-    assert case.ours is None or not case.agrees(outcome), "the case says that there is a difference, and there is none"
+    assert case.holds(outcome), (outcome, case.reason)
+    assert case.difference is None or not case.agrees(outcome), (
+        "the case says that there is a difference, and there is none"
+    )
     assert read_all(bytes([byte]) for byte in case.data) == outcome, "cut before each byte"
 
 
