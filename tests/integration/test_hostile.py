@@ -28,7 +28,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Siege:
+class Attack:
     """A running store that has received the whole corpus, on all tiers at once."""
 
     tiers: Tiers
@@ -37,15 +37,15 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    with running(tmp_path_factory.mktemp("siege") / "data") as tiers, ThreadPoolExecutor(64) as pool:
+def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    with running(tmp_path_factory.mktemp("attack") / "data") as tiers, ThreadPoolExecutor(64) as pool:
         before = Books.read(tiers.data_dir)
         sent = {
             (tier, hostile.name): pool.submit(send, tiers.ports[tier], hostile.request)
             for tier in NAMES
             for hostile in sorted(CORPUS, key=lambda hostile: 408 in hostile.statuses, reverse=True)
         }
-        yield Siege(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
+        yield Attack(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
 
 
 def send(port: int, request: bytes) -> Outcome:
@@ -63,7 +63,7 @@ def send(port: int, request: bytes) -> Outcome:
         except TimeoutError:
             return Outcome(reply, stuck=True)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # the tier has closed the connection before it had read the request
+            pass  # the tier closed the connection before it read the whole request
     return Outcome(reply, stuck=False)
 
 
@@ -85,8 +85,8 @@ def test_the_corpus_is_large_and_its_names_are_unique() -> None:
 
 @pytest.mark.parametrize("tier", NAMES)
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_a_hostile_request_is_answered_with_json_or_dropped(siege: Siege, hostile: Hostile, tier: str) -> None:
-    outcome = siege.outcomes[tier, hostile.name]
+def test_a_hostile_request_is_answered_with_json_or_dropped(attack: Attack, hostile: Hostile, tier: str) -> None:
+    outcome = attack.outcomes[tier, hostile.name]
     assert not outcome.stuck, f"neither answered nor closed within {ANSWER_TIMEOUT_S} s: {outcome.reply!r}"
     if not outcome.reply:
         assert None in hostile.statuses, "the connection was closed without a reply"
@@ -101,18 +101,18 @@ def test_a_hostile_request_is_answered_with_json_or_dropped(siege: Siege, hostil
         assert (reply["error"]["code"], type(reply["error"]["message"])) == (status, str)
 
 
-def test_no_hostile_request_changed_anything(siege: Siege) -> None:
-    after = Books.read(siege.tiers.data_dir)
-    assert after == siege.before
+def test_no_hostile_request_changed_anything(attack: Attack) -> None:
+    after = Books.read(attack.tiers.data_dir)
+    assert after == attack.before
 
 
-def test_every_tier_still_answers(siege: Siege) -> None:
-    url = siege.tiers.url
+def test_every_tier_still_answers(attack: Attack) -> None:
+    url = attack.tiers.url
     assert requests.get(url("front_end") + "/products/Tux", timeout=10).json()["data"]["quantity"] == 80
     assert requests.get(url("catalog") + "/products/Tux", timeout=10).status_code == 200
     assert requests.post(url("front_end") + "/Whale/1", timeout=10).json() == {"data": {"order_number": "0"}}
     assert requests.get(url("order") + "/orders/0", timeout=10).json()["data"]["name"] == "Whale"
-    log = siege.tiers.log.read_text()
+    log = attack.tiers.log.read_text()
     assert "Traceback" not in log
     assert not re.search("request [0-9a-f]{32}", log), "the tier has logged an internal error"
 
@@ -128,32 +128,32 @@ def test_every_tier_still_answers(siege: Siege) -> None:
     ],
     ids=["a bad header", "bare line feeds", "chunks", "too large a body"],
 )
-def test_a_request_after_a_refused_one_is_not_answered(siege: Siege, tier: str, bad: bytes) -> None:
+def test_a_request_after_a_refused_one_is_not_answered(attack: Attack, tier: str, bad: bytes) -> None:
     """The start of a request after a malformed one is unknown."""
-    before = Books.read(siege.tiers.data_dir)
-    with socket.create_connection(("127.0.0.1", siege.tiers.ports[tier]), timeout=10) as connection:
+    before = Books.read(attack.tiers.data_dir)
+    with socket.create_connection(("127.0.0.1", attack.tiers.ports[tier]), timeout=10) as connection:
         connection.sendall(bad + SMUGGLED)
         reply = b""
         while received := connection.recv(65536):
             reply += received
     assert reply.startswith(b"HTTP/1.1 4")
     assert reply.count(b"HTTP/1.1 ") == 1
-    assert Books.read(siege.tiers.data_dir) == before
+    assert Books.read(attack.tiers.data_dir) == before
 
 
-def test_a_head_with_a_bare_line_feed_is_refused_at_once(siege: Siege) -> None:
+def test_a_head_with_a_bare_line_feed_is_refused_at_once(attack: Attack) -> None:
     for request in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n"):
         for tier in NAMES:
-            reply = send(siege.tiers.ports[tier], request).reply
+            reply = send(attack.tiers.ports[tier], request).reply
             assert reply.startswith(b"HTTP/1.1 400 "), "408, after the timeout, would be late"
 
 
-def test_two_idempotency_keys_in_a_request_buy_nothing(siege: Siege, tmp_path: Path) -> None:
+def test_two_idempotency_keys_in_a_request_buy_nothing(attack: Attack, tmp_path: Path) -> None:
     """gunicorn would join the two to a key that the client has not sent."""
-    before = Books.read(siege.tiers.data_dir)
+    before = Books.read(attack.tiers.data_dir)
     keys = b"Idempotency-Key: k\r\nIdempotency-Key: k\r\n"
     for tier, path in (("front_end", b"/Tux/1"), ("order", b"/products/Tux/1"), ("catalog", b"/Tux/1")):
-        reply = send(siege.tiers.ports[tier], b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + keys + b"\r\n").reply
+        reply = send(attack.tiers.ports[tier], b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + keys + b"\r\n").reply
         assert reply.startswith(b"HTTP/1.1 400 ")
         assert b"the Idempotency-Key stands twice" in reply
-    assert Books.read(siege.tiers.data_dir) == before
+    assert Books.read(attack.tiers.data_dir) == before

@@ -105,7 +105,7 @@ def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]
 
 
 def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A restarted tier has closed all of them, and each would cost a try."""
+    """A restarted tier has closed all kept connections, and each would cost a try."""
     tried: list[bool] = []
     take = TierClient._connection
 

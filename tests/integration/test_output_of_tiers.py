@@ -58,6 +58,12 @@ def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **s
         os.close(pipe)
 
 
+def master_of(tier: str) -> int:
+    """Returns the master process of a tier that was started with `exec`: without it, the child would be the shell."""
+    [master] = [pid for pid in children(os.getpid()) if f"conf/{tier}.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return master
+
+
 def send(tiers: Tiers, tier: str, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=20) as connection:
         connection.sendall(request)
@@ -127,7 +133,7 @@ def test_a_renamed_log_file_is_reopened_after_sigusr1(tmp_path: Path) -> None:
         send(tiers, "catalog", MALFORMED[0])
         wait_until("the first line is written", lambda: b"a header is malformed" in log.read_bytes())
         log.rename(renamed)
-        [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
+        master = master_of("catalog")
         os.kill(master, signal.SIGUSR1)
         wait_until(
             "all processes have reopened it", lambda: log.exists() and not writers(renamed, [master, *children(master)])
@@ -150,17 +156,12 @@ def test_a_tier_whose_log_is_not_read_still_stops(tmp_path: Path) -> None:
     options = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
     with started("catalog", tmp_path, prefix="exec", **options) as tiers:
         fill_access_log(tiers, "catalog")
-        # exec makes the master process a child of this process, instead of the shell
-        [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
+        master = master_of("catalog")
         os.kill(master, signal.SIGTERM)
         wait_until(
             "the master has ended",
             lambda: os.waitid(os.P_PID, master, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None,
         )
-
-
-def command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_malformed_requests_cause_few_short_single_lines_of_log(tmp_path: Path) -> None:
@@ -196,7 +197,7 @@ def ignores_hangups(pid: int) -> bool:
 @pytest.mark.parametrize("worker", ["store", "gthread"])
 def test_a_tier_under_nohup_outlives_its_terminal(tmp_path: Path, worker: str) -> None:
     with started("front_end", tmp_path, prefix="exec nohup", WORKER=worker) as tiers:
-        [master] = [pid for pid in children(os.getpid()) if "conf/front_end.py" in command_of(pid)]
+        master = master_of("front_end")
         wait_until("both workers have started", lambda: len(children(master)) == 2)
         workers = children(master)
         wait_until("they ignore SIGHUP as the master does", lambda: all(ignores_hangups(worker) for worker in workers))
@@ -209,7 +210,7 @@ def test_a_tier_under_nohup_outlives_its_terminal(tmp_path: Path, worker: str) -
 
 def test_a_tier_that_does_not_ignore_sighup_reloads(tmp_path: Path) -> None:
     with started("front_end", tmp_path, prefix="exec") as tiers:
-        [master] = [pid for pid in children(os.getpid()) if "conf/front_end.py" in command_of(pid)]
+        master = master_of("front_end")
         wait_until("both workers have started", lambda: len(children(master)) == 2)
         workers = set(children(master))
         os.kill(master, signal.SIGHUP)

@@ -19,6 +19,8 @@ from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.retries import LONGEST_RETRY_AFTER_S
 from wsgi_apps.tier_client import TierClient
 
+BUSY = {"error": {"code": 503, "message": Unavailable.message}}
+
 
 def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     keys: list[str] = []
@@ -26,7 +28,7 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     def answer(request: Request) -> Response:
         keys.extend(key for key, _name, _quantity in request.json)
         if len(keys) < 3:
-            return says(503, {"error": {"code": 503, "message": Unavailable.message}})(request)
+            return says(503, BUSY)(request)
         return says(200, {"data": [0]})(request)
 
     with tier(answer) as client:
@@ -34,29 +36,26 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     assert keys == ["k", "k", "k"]
 
 
-BUSY = {"error": {"code": 503, "message": Unavailable.message}}
-
-
-@pytest.mark.parametrize("what", ["page", "order"])
+@pytest.mark.parametrize("kind", ["page", "order"])
 @pytest.mark.parametrize("headers", [{}, {"Retry_After": "0"}, {"Retry_After": "1"}], ids=str)
-def test_a_call_for_one_shopper_is_not_repeated(what: str, headers: dict[str, str]) -> None:
+def test_a_call_for_one_shopper_is_not_repeated(kind: str, headers: dict[str, str]) -> None:
     busy = CountedAnswer(503, BUSY, **headers)
     with tier(busy) as client, pytest.raises(Unavailable, match="does not answer, try again"):
-        call(client, what)
-    assert len(busy.at) == 1
+        call(client, kind)
+    assert len(busy.times) == 1
 
 
-@pytest.mark.parametrize("what", ["query", "sale", "buy"])
+@pytest.mark.parametrize("kind", ["query", "sale", "buy"])
 @pytest.mark.parametrize(("status", "times"), [(503, 4), (502, 4), (504, 4), (500, 1), (501, 1)])
-def test_a_batch_is_repeated_three_times_but_not_after_500_or_501(what: str, status: int, times: int) -> None:
+def test_a_batch_is_repeated_three_times_but_not_after_500_or_501(kind: str, status: int, times: int) -> None:
     busy = CountedAnswer(status, BUSY)
     with patient(busy) as client, pytest.raises(Unavailable):
-        call(client, what)
-    assert len(busy.at) == times
+        call(client, kind)
+    assert len(busy.times) == times
 
 
-@pytest.mark.parametrize("what", ["query", "buy"])
-def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(what: str) -> None:
+@pytest.mark.parametrize("kind", ["query", "buy"])
+def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(kind: str) -> None:
     connections = []
 
     def cut(server: socket.socket) -> None:
@@ -70,34 +69,36 @@ def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(what: str
         thread = threading.Thread(target=cut, args=(server,))
         thread.start()
         with suppress(Unavailable):
-            call(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), what)
+            call(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), kind)
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert 3 <= len(connections) <= 10
 
 
-@pytest.mark.parametrize("what", ["query", "sale", "buy"])
-def test_a_call_is_not_repeated_before_retry_after(what: str) -> None:
+@pytest.mark.parametrize("kind", ["query", "sale", "buy"])
+def test_a_call_is_not_repeated_before_retry_after(kind: str) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After="1")
     with patient(busy, 4.5) as client, pytest.raises(Unavailable):
-        call(client, what)
-    assert 2 <= len(busy.at) <= 5
-    assert all(later - sooner >= 1.0 for sooner, later in pairwise(busy.at))
+        call(client, kind)
+    assert 2 <= len(busy.times) <= 5
+    assert all(later - sooner >= 1.0 for sooner, later in pairwise(busy.times))
 
 
 @pytest.mark.parametrize(
-    ("retry_after", "told_s"),
+    ("retry_after", "passed_on_s"),
     [("30", 30), ("86400", LONGEST_RETRY_AFTER_S), ("Fri, 31 Dec 2199 23:59:59 GMT", LONGEST_RETRY_AFTER_S)],
 )
-def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(retry_after: str, told_s: int) -> None:
+def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(
+    retry_after: str, passed_on_s: int
+) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After=retry_after)
     with patient(busy, 20.0) as client:
         front_end = Client(FrontEndApp(HttpCatalog(client), HttpOrders(client)))
         start = time.monotonic()
         for response in (front_end.get("/products"), front_end.get("/products/Tux"), front_end.post("/Tux/1")):
-            assert (response.status_code, response.headers["Retry-After"]) == (503, str(told_s))
+            assert (response.status_code, response.headers["Retry-After"]) == (503, str(passed_on_s))
         assert time.monotonic() - start < 15.0
-    assert len(busy.at) == 3
+    assert len(busy.times) == 3
 
 
 def test_many_failing_calls_cause_few_retries() -> None:
@@ -109,7 +110,7 @@ def test_many_failing_calls_cause_few_retries() -> None:
             with pytest.raises(Unavailable):
                 call(client, "query")
         took_s = time.monotonic() - start
-    assert len(busy.at) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.at)} requests in {took_s:.1f} s"
+    assert len(busy.times) <= 30 * 1.1 + 12 + took_s + 1, f"{len(busy.times)} requests in {took_s:.1f} s"
 
 
 def test_a_page_of_an_absent_tier_is_unavailable_at_once() -> None:

@@ -27,7 +27,7 @@ BUY = Buy("k", "Tux", 1)
 
 def read(answer: Answer) -> TierReply:
     """Reads the reply over a new connection."""
-    with closing(ScriptedTier(answer)) as script, closing(TierConnection("127.0.0.1", script.port)) as connection:
+    with closing(ScriptedTier(answer)) as tier, closing(TierConnection("127.0.0.1", tier.port)) as connection:
         return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)
 
 
@@ -83,10 +83,10 @@ def test_a_valid_reply_is_accepted_whole_and_in_pieces(name: str, pieces: str) -
 )
 def test_a_connection_is_kept_unless_the_reply_says_close(option: bytes, closes: bool) -> None:
     answer = reply(length(SOLD), JSON, b"Connection: " + option, body=SOLD)
-    with scripted(answer, answer) as (script, client):
+    with scripted(answer, answer) as (tier, client):
         for _ in range(2):
             HttpCatalog(client).sell([BUY])
-    assert len(script.connections) == (2 if closes else 1)
+    assert len(tier.connections) == (2 if closes else 1)
 
 
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -152,29 +152,29 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 
 
 @pytest.fixture
-def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_earlier_outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets earlier outages: each is logged only once in a while, and a test may get the port of an earlier one."""
     monkeypatch.setattr(outages, "_told_at", {})
     monkeypatch.setattr(outages, "_active", {})
 
 
-@pytest.mark.usefixtures("fresh_log")
+@pytest.mark.usefixtures("no_earlier_outages")
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refused_reply_leaves_the_buy_in_doubt_and_closes_the_connection(
     orders: OrderStore, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer, why = REFUSED[name]
     sold = reply(length(SOLD), JSON, body=SOLD)
-    with scripted(answer, sold) as (script, client), caplog.at_level(logging.INFO):
+    with scripted(answer, sold) as (tier, client), caplog.at_level(logging.INFO):
         checkout = Checkout(orders, HttpCatalog(client, retry=False))
         with pytest.raises(Unavailable):
             checkout.place_all([BUY])
         assert orders.intents(10) == [BUY]
-        assert len(script.requests) == 1, "a reply over a new connection must not be asked for again"
+        assert len(tier.requests) == 1, "a reply over a new connection must not be asked for again"
         [line] = [message for message in caplog.messages if "does not answer" in message]
         assert why in line
         assert checkout.place_all([BUY]) == [0], "the next try asks under the same key"
-    assert len(script.connections) == 2
+    assert len(tier.connections) == 2
 
 
 def test_a_truncated_reply_is_refused_wherever_it_ends() -> None:
@@ -202,23 +202,23 @@ def test_a_reply_of_the_largest_size_is_read_and_all_replies_of_a_tier_are_small
 def test_bytes_after_a_reply_are_not_taken_for_the_next_reply() -> None:
     """The extra bytes come after the reply has been read, and the connection is kept already."""
     sold, other = (reply(length(SOLD), JSON, body=SOLD), reply(length(), JSON))
-    with scripted(sold, sold) as (script, client):
+    with scripted(sold, sold) as (tier, client):
         catalog = HttpCatalog(client, retry=False)
         catalog.sell([BUY])
-        script.connections[0].sendall(other)
+        tier.connections[0].sendall(other)
         assert [type(sale).__name__ for sale in catalog.sell([BUY])] == ["Sold"]
-    assert len(script.connections) == 2
-    assert len(script.requests) == 2, "the connection was used in spite of the extra bytes"
+    assert len(tier.connections) == 2
+    assert len(tier.requests) == 2, "the connection was used in spite of the extra bytes"
 
 
 def test_a_refused_reply_on_a_kept_connection_is_asked_for_again_at_once() -> None:
     """The connection may have held bytes of an earlier reply."""
     sold = reply(length(SOLD), JSON, body=SOLD)
-    with scripted(sold, reply(CHUNKED, body=IN_CHUNKS), sold) as (script, client):
+    with scripted(sold, reply(CHUNKED, body=IN_CHUNKS), sold) as (tier, client):
         catalog = HttpCatalog(client, retry=False)
         for _ in range(2):
             assert [type(sale).__name__ for sale in catalog.sell([BUY])] == ["Sold"]
-    assert [len(script.connections), len(script.requests)] == [2, 3]
+    assert [len(tier.connections), len(tier.requests)] == [2, 3]
 
 
 class RecordingSocket:
@@ -247,32 +247,32 @@ def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
     longest = Buy("x" * MAX_KEY_CHARACTERS, "\U0001f427" * MAX_NAME_CHARACTERS, 1_000_000)
     sold = b'{"data": [%s]}' % b", ".join([b"1"] * MAX_BATCH)
     answers = [reply(length(sold), JSON, body=sold), reply(length(SOLD), JSON, body=SOLD)]
-    with scripted(*answers) as (script, client):
+    with scripted(*answers) as (tier, client):
         HttpCatalog(client).sell([longest] * MAX_BATCH)
         HttpCatalog(client).sell([BUY])
-    assert sent == script.requests
+    assert sent == tier.requests
     assert len(sent) == 2
 
 
 def test_a_request_has_only_the_headers_that_a_tier_needs() -> None:
     sold = reply(length(SOLD), JSON, body=SOLD)
-    with scripted(sold, secrets=Secrets(("s" * 32,))) as (script, client):
+    with scripted(sold, secrets=Secrets(("s" * 32,))) as (tier, client):
         HttpCatalog(client).sell([BUY])
     body = b'[["k", "Tux", 1]]'
-    assert script.requests == [
+    assert tier.requests == [
         b"POST /v1/sales HTTP/1.1\r\n"
         b"Host: 127.0.0.1:%d\r\n"
         b"Authorization: Bearer %s\r\n"
         b"Content-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (script.port, b"s" * 32, len(body), body)
+        b"Content-Length: %d\r\n\r\n%s" % (tier.port, b"s" * 32, len(body), body)
     ]
 
 
 @pytest.mark.parametrize("key", ["k\r\nX: y", "k\n", "k\r", "k\0", "\u010d\u010a", "k\x7f", "k\x85"])
 def test_a_control_character_or_non_ascii_letter_in_a_header_value_is_an_error(key: str) -> None:
-    with scripted() as (script, client), pytest.raises(ValueError):
+    with scripted() as (tier, client), pytest.raises(ValueError):
         HttpOrders(client).order(1, key)
-    assert script.requests == []
+    assert tier.requests == []
 
 
 @pytest.mark.parametrize("host", ["2001:db8::7", "fe80::7%eth0", "fe80::7%a\rb"])
@@ -283,15 +283,15 @@ def test_the_host_of_an_ipv6_address_is_in_brackets_and_without_its_zone(
     monkeypatch.setattr(socket, "getaddrinfo", lambda _host, port, **options: real("127.0.0.1", port, **options))
     sold = reply(length(SOLD), JSON, body=SOLD)
     with (
-        closing(ScriptedTier(sold)) as script,
-        closing(TierClient("catalog", Address(host, script.port), deadline_s=60)) as client,
+        closing(ScriptedTier(sold)) as tier,
+        closing(TierClient("catalog", Address(host, tier.port), deadline_s=60)) as client,
     ):
         HttpCatalog(client).sell([BUY])
-    assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), script.port) in script.requests[0]
+    assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), tier.port) in tier.requests[0]
 
 
 def test_a_refusal_in_a_batch_reply_is_the_answer_to_its_buy() -> None:
-    with scripted(ACCEPTED["gunicorn"]) as (_script, client):
+    with scripted(ACCEPTED["gunicorn"]) as (_tier, client):
         assert HttpCatalog(client).sell([BUY]) == [OutOfStock()]
 
 
@@ -299,7 +299,7 @@ def test_a_refusal_in_a_batch_reply_is_the_answer_to_its_buy() -> None:
     "body", [b"[" * 100_000, b'{"data": [' + b"9" * 5_000 + b"]}", b'{"data": [NaN]}', b"\xff\xfe"]
 )
 def test_a_body_that_is_not_valid_json_is_unavailable(body: bytes) -> None:
-    with scripted(reply(length(body), JSON, body=body)) as (_script, client), pytest.raises(Unavailable):
+    with scripted(reply(length(body), JSON, body=body)) as (_tier, client), pytest.raises(Unavailable):
         HttpCatalog(client, retry=False).sell([BUY])
 
 
@@ -315,8 +315,8 @@ def test_a_reply_that_trickles_times_out_at_the_deadline(is_kept: bool, part: st
         slow.append(head[at_once + len(body) :])
     good = reply(length(SOLD), body=SOLD)
     with (
-        closing(ScriptedTier(*[good] * is_kept, slow, pause_s=0.01)) as script,
-        closing(TierConnection("127.0.0.1", script.port)) as connection,
+        closing(ScriptedTier(*[good] * is_kept, slow, pause_s=0.01)) as tier,
+        closing(TierConnection("127.0.0.1", tier.port)) as connection,
     ):
         if is_kept:
             connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)

@@ -70,10 +70,10 @@ def test_requests_sent_at_once_are_answered_in_their_order(catalog: Tiers, count
     names = ["Tux", "Bird", "Nix"]
     with connect(catalog) as connection:
         connection.sendall(b"".join(GET.replace(b"Tux", names[at % 3].encode()) for at in range(count)))
-        got = read_replies(connection, count)
-    for at, (status, body) in enumerate(got):
+        replies = read_replies(connection, count)
+    for at, (status, body) in enumerate(replies):
         assert (status, names[at % 3].encode() in body) == ((404, False) if at % 3 == 2 else (200, True))
-    assert len(got) == count
+    assert len(replies) == count
 
 
 def test_a_request_after_a_body_is_read_apart(catalog: Tiers) -> None:
@@ -85,14 +85,14 @@ def test_a_request_after_a_body_is_read_apart(catalog: Tiers) -> None:
 
 
 @pytest.mark.parametrize("first", [b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n", GET.replace(b"Tux", b"Nix"), PAGE])
-@pytest.mark.parametrize("then", ["nothing", "half a request", "the end"])
+@pytest.mark.parametrize("then", ["nothing", "half a request", "a half-close"])
 def test_a_pipelined_buy_happens_once(catalog: Tiers, first: bytes, then: str) -> None:
     """The worker has both requests already when more bytes of the connection come."""
     before = quantity(catalog, "Bird")
     for _ in range(10):
         with connect(catalog) as connection:
             connection.sendall(first + b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\n\r\n")
-            if then == "the end":
+            if then == "a half-close":
                 connection.shutdown(socket.SHUT_WR)
             elif then == "half a request":
                 connection.sendall(GET[:10])
@@ -139,13 +139,13 @@ def test_a_client_that_reads_late_delays_no_other_and_gets_all_replies(tmp_path:
             sending.start()
             for _ in range(20):
                 assert quantity(tiers, "Tux") > 0
-            got = read_replies(connection, count)
+            replies = read_replies(connection, count)
             sending.join()
     finally:
         tiers.stop()
-    assert len(got) == count
-    assert {status for status, _ in got} == {200}
-    assert len({body for _, body in got}) == 1
+    assert len(replies) == count
+    assert {status for status, _ in replies} == {200}
+    assert len({body for _, body in replies}) == 1
 
 
 def test_a_head_that_does_not_end_is_refused(catalog: Tiers) -> None:

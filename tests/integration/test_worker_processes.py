@@ -17,7 +17,7 @@ def open_sockets(pid: int) -> int:
     return sum(name.startswith("socket:") for name in open_files(pid))
 
 
-def shares(tiers: Tiers, connections: int) -> list[int]:
+def accepted_by_each_worker(tiers: Tiers, connections: int) -> list[int]:
     """Opens connections to the front end and closes them. Returns how many each worker has accepted."""
     before = {worker: open_sockets(worker) for worker in tiers.workers("front_end")}
     with ExitStack() as ending:
@@ -29,25 +29,25 @@ def shares(tiers: Tiers, connections: int) -> list[int]:
             shopper.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         for shopper in shoppers:
             assert shopper.recv(1000).startswith(b"HTTP/1.1 200")
-        taken = sorted(open_sockets(worker) - sockets for worker, sockets in before.items())
+        accepted = sorted(open_sockets(worker) - sockets for worker, sockets in before.items())
     wait_until(
         "all connections are closed",
         lambda: all(open_sockets(worker) <= sockets for worker, sockets in before.items()),
     )
-    return taken
+    return accepted
 
 
 def test_the_workers_of_a_tier_share_its_connections_evenly(tmp_path: Path) -> None:
-    """Each leaves a new connection to one with fewer. The back-off is ten minutes here: a machine may be busy."""
+    """Each leaves a new connection to one with fewer. The back-off is ten minutes here, as a worker may be late."""
     tiers = Tiers(
         tmp_path / "data", gunicorn_files(tmp_path, server__scoreboard__ACCEPT_BACKOFF_S=600.0), FRONT_WORKERS="2"
     )
     try:
         tiers.start("front_end")
         # The tier answers before its second worker has started.
-        wait_until("both workers take connections", lambda: shares(tiers, 4) == [2, 2])
+        wait_until("both workers take connections", lambda: accepted_by_each_worker(tiers, 4) == [2, 2])
         for _ in range(5):
-            assert shares(tiers, 32) == [16, 16]
+            assert accepted_by_each_worker(tiers, 32) == [16, 16]
     finally:
         tiers.stop()
 

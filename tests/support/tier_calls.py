@@ -25,24 +25,24 @@ def absent_tier() -> Iterator[TierClient]:
 
 
 class CountedAnswer:
-    """The answer of a tier to all requests, whose times are in `at`. `headers` have _ for the hyphen in their names."""
+    """The answer of a tier to all requests, whose times it records. `headers` have _ for the hyphen in their names."""
 
     def __init__(self, status: int, body: object, **headers: str) -> None:
         self._says = says(status, body)
         self._headers = headers
-        self.at: list[float] = []
+        self.times: list[float] = []
 
     def __call__(self, request: Request) -> Response:
-        self.at.append(time.monotonic())
+        self.times.append(time.monotonic())
         response = self._says(request)
         for name, value in self._headers.items():
             response.headers[name.replace("_", "-")] = value
         return response
 
 
-def call(client: TierClient, what: str) -> object:
+def call(client: TierClient, kind: str) -> object:
     """Makes one call of this kind: page, query, sale, buy or order."""
-    match what:
+    match kind:
         case "page":
             return HttpCatalog(client).products(q="", after="", limit=10)
         case "query":
