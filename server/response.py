@@ -34,7 +34,11 @@ class Response:
         return self._written.append
 
     def encode(self, parts: Iterable[bytes], *, omit_body: bool, keep_alive: bool) -> bytes:
-        """Returns the whole response as bytes. Raises ValueError where a client would read other headers or bodies."""
+        """Returns the whole response as bytes.
+
+        Raises ValueError when the app did not call start_response, for a line end in a header, and for a Content-Length
+        that differs from the body: a client would read another response than the app meant.
+        """
         body = b"".join([*self._written, *parts])
         if not self.status:
             raise ValueError("the app did not call start_response")

@@ -44,7 +44,10 @@ class AcceptBackoff:
         self._until = -math.inf  # not 0: the monotonic clock may begin at 0
 
     def is_on(self, connections: int) -> bool:
-        """Whether a worker with so many connections leaves the next one to the others. The caller asks in a loop."""
+        """Whether a worker with so many connections leaves the next one to the others.
+
+        The event loop asks again at once: the listener stays ready until one worker accepts.
+        """
         if not self._scoreboard.has_fewer_than(connections):
             return False
         now = time.monotonic()

@@ -43,6 +43,7 @@ def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
         sent = {
             (tier, hostile.name): pool.submit(send, tiers.ports[tier], hostile.request)
             for tier in NAMES
+            # first those that time out, so that their timeouts run at the same time
             for hostile in sorted(CORPUS, key=lambda hostile: 408 in hostile.statuses, reverse=True)
         }
         yield Attack(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
