@@ -1,1 +1,1 @@
-"""How gunicorn serves the tiers: one thread for all that can be done at once, others for what must wait."""
+"""The HTTP server: a gunicorn worker that serves all of its connections from one event loop."""

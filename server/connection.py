@@ -1,4 +1,4 @@
-"""A connection as the worker sees it: its state, what has come of it, and what is not sent yet."""
+"""One client connection: its socket, its state, the request under way and the bytes that are not sent yet."""
 
 import socket
 import time
@@ -15,65 +15,65 @@ RECEIVE_BYTES = 64 * 1024
 
 
 class State(Enum):
-    """Whose turn it is, and for what. docs/architecture.md has the picture."""
+    """The phases of a connection. docs/architecture.md draws the transitions."""
 
-    IDLE = auto()  # between two requests: nothing of the next has come
+    IDLE = auto()  # no byte of the next request has come
     READING = auto()  # a part of a request has come
-    ANSWERING = auto()  # the app has a request
-    WRITING = auto()  # the client has not taken all of a response
-    LINGERING = auto()  # our side is closed; the client may still read our last words
+    ANSWERING = auto()  # the app has the request
+    WRITING = auto()  # a part of the response waits for the client to read
+    LINGERING = auto()  # the server sends no more; the client may still read the last response
     CLOSED = auto()
 
 
 @dataclass(slots=True)
 class RequestCycle:
-    """A request that the app has, and its response under way."""
+    """A request that the app has, and the response to it."""
 
     request: Request
     response: Response = field(default_factory=Response)
-    answer: Any = ()  # of the app: an iterable of the body's parts
+    answer: Any = ()  # returned by the app: an iterable of the parts of the body
 
 
 class Connection:
-    """The state of one connection. Nothing here waits; the worker does."""
+    """The state of one connection. No method blocks: the event loop of the worker waits for the socket."""
 
     def __init__(self, sock: socket.socket, client: object, reader: RequestReader) -> None:
         self.sock = sock
         self.client = client  # the host, for the log
         self.reader = reader
-        self.outbox = bytearray()
-        self.cycle: RequestCycle | None = None  # None again as soon as it is answered: a page is large
+        self.outbox = bytearray()  # bytes that are not sent yet
+        self.cycle: RequestCycle | None = None  # None after each response, which may be a large page
         self.state = State.IDLE
-        self.since = time.monotonic()  # of the state
-        self.deadline: float | None = None  # of the state, by the monotonic clock; None while it is our turn
-        self.watched = 0  # the events for which the worker waits
-        self.has_ended = False  # the client sends no more
-        self.closes = False  # behind what is in the outbox
+        self.state_since = time.monotonic()
+        self.deadline: float | None = None  # on the monotonic clock; None while the client need not do anything
+        self.events = 0  # the events of the socket that the event loop waits for
+        self.is_half_closed = False  # the client sends no more
+        self.closes_after_send = False
 
     def enter(self, state: State, timeout_s: float | None) -> None:
-        """The only place where the state changes. The client has `timeout_s` to end it; None when it is our turn."""
+        """Changes the state; nothing else does. The client has `timeout_s` to end it, None sets no deadline."""
         self.state = state
-        self.since = time.monotonic()
-        self.deadline = None if timeout_s is None else self.since + timeout_s
+        self.state_since = time.monotonic()
+        self.deadline = None if timeout_s is None else self.state_since + timeout_s
 
     @property
     def eviction_key(self) -> tuple[bool, float]:
         """Sort key for eviction: idle connections first, then by the time in their state."""
-        return (self.state is not State.IDLE, self.since)
+        return (self.state is not State.IDLE, self.state_since)
 
     def receive(self) -> bool:
-        """Take what has come. False when nothing has. Raises OSError."""
+        """Reads from the socket. Returns False when nothing has come. Raises OSError."""
         try:
             data = self.sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
             return False
-        self.has_ended = not data
-        if self.state is not State.LINGERING:  # nobody reads what comes after our end
+        self.is_half_closed = not data
+        if self.state is not State.LINGERING:  # no request is read after the last response
             self.reader.feed(data)
         return True
 
     def transmit(self) -> bool:
-        """Send what the client takes. Whether that was all. Raises OSError."""
+        """Sends as much of the outbox as the socket takes. Returns whether the outbox is empty. Raises OSError."""
         with suppress(BlockingIOError):
             del self.outbox[: self.sock.send(self.outbox)]
         return not self.outbox

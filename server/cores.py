@@ -1,4 +1,7 @@
-"""The core that each worker is kept on: on two, threads that share an interpreter lock get in each other's way."""
+"""Pins each worker to one CPU core.
+
+The threads of one worker share an interpreter lock: on two cores they get in each other's way.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -6,16 +9,16 @@ from typing import Any
 
 
 def choose_core(server: Any, worker: Any) -> None:
-    """For gunicorn's pre_fork: give a new worker the core that the fewest of its neighbours have.
+    """The pre_fork hook of gunicorn: gives a new worker the core that the fewest workers have.
 
-    The master chooses, because it knows who lives. Two workers that start at once would choose the same.
+    The master process chooses, because it knows the live workers. Two workers that start at once would choose the same.
     """
-    neighbours = [neighbour.core for neighbour in server.WORKERS.values()]
-    worker.core = least_used(usable_cores(), neighbours)
+    taken = [other.core for other in server.WORKERS.values()]
+    worker.core = least_used(usable_cores(), taken)
 
 
 def pin(worker: Any) -> None:
-    """For gunicorn's post_fork: keep this worker on its core. Where the system refuses that, it runs on all of them."""
+    """The post_fork hook of gunicorn: pins this worker to its core. Where the system refuses, it runs on all cores."""
     if worker.core is None:
         return
     try:
@@ -25,7 +28,7 @@ def pin(worker: Any) -> None:
 
 
 def usable_cores() -> Iterable[int]:
-    """The cores that this process may use; none where the system does not tell."""
+    """Returns the cores that this process may use; none where the system does not tell."""
     try:
         return os.sched_getaffinity(0)
     except (AttributeError, OSError):
@@ -33,13 +36,14 @@ def usable_cores() -> Iterable[int]:
 
 
 def least_used(usable: Iterable[int], taken: Sequence[int | None]) -> int | None:
-    """The core that stands least often in `taken`, the cores of the workers with the oldest first.
+    """Returns the usable core that occurs least often in `taken`, the cores of the live workers from oldest to newest.
 
-    Of equals it is the one whose last worker is the oldest: when the oldest ends, the cores are still shared evenly.
+    Of equal cores it returns the one whose newest worker is the oldest. gunicorn ends the oldest worker first, and the
+    cores are still shared evenly then.
     """
 
-    def use(core: int) -> tuple[int, int, int]:
-        last = max((age for age, other in enumerate(taken) if other == core), default=-1)
-        return taken.count(core), last, core
+    def rank(core: int) -> tuple[int, int, int]:
+        newest = max((position for position, other in enumerate(taken) if other == core), default=-1)
+        return taken.count(core), newest, core
 
-    return min(usable, key=use, default=None)
+    return min(usable, key=rank, default=None)

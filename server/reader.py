@@ -1,4 +1,4 @@
-"""Bytes of a connection become requests, wherever they were cut on their way. Nothing here waits or knows a socket."""
+"""Cuts the bytes of a connection into requests. It knows no socket and never blocks."""
 
 import re
 from collections.abc import Mapping
@@ -7,54 +7,55 @@ from typing import Any
 from server.request import MAX_HEAD_BYTES, BadRequest, Request, parse_head
 
 _END_OF_HEAD = b"\r\n\r\n"
-# A head with a line that ends so is none, and would never end.
+# A head whose lines end with a bare LF would never end. It is refused at once.
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class RequestReader:
-    """Reads the requests of one connection, one after the other.
+    """Reads the requests of one connection, one after the other, wherever their bytes were cut.
 
-    After BadRequest it is not to be used again: nobody knows where the next request would begin.
+    It must not be used after BadRequest: the start of the next request is unknown.
     """
 
     def __init__(self, base_environ: Mapping[str, Any]) -> None:
         self._base_environ = base_environ
         self._buffer = bytearray()
-        self._searched = 0  # bytes of the buffer in which no head ends
-        self._request: Request | None = None  # whose body is still to come
+        self._searched = 0  # the head does not end within this many bytes of the buffer
+        self._request: Request | None = None  # its head has come, its body has not
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of the next request has come. Line ends before it are nothing, nor is half of one."""
-        return self._request is None and (not self._buffer or self._buffer == b"\r")
+        """Whether no byte of the next request has come. Line ends before a request do not count."""
+        return self._request is None and (not self._buffer or self._buffer == b"\r")  # half a line end
 
     @property
     def awaits_body(self) -> bool:
-        """Whether a head has come whose body has not."""
+        """Whether the head of a request has come, and its body has not."""
         return self._request is not None
 
     @property
     def is_head_request(self) -> bool:
-        """Whether an error about the request at hand must have no body, because it is a HEAD."""
+        """Whether the current request is a HEAD: then an error about it has no body."""
         return self._buffer.startswith(b"HEAD ") if self._request is None else self._request.is_head
 
-    def take_go_ahead(self) -> bool:
-        """Whether the client holds the body back until it is told to go on (RFC 9110, 10.1.1). It is told once."""
+    def take_expectation(self) -> bool:
+        """Whether the client waits for `100 Continue` before it sends the body (RFC 9110, 10.1.1). True only once."""
         if self._buffer or self._request is None or not self._request.expects_continue:
             return False
         self._request.expects_continue = False
         return True
 
     def next_request(self) -> Request | None:
-        """The next request with its body; None until it is whole. Raises BadRequest."""
+        """Returns the next request with its body; None until all of it has come. Raises BadRequest."""
         if self._request is None:
             end = self._end_of_head()
             if not end:
                 return None
-            self._request = parse_head(self._buffer[:end], self._base_environ)  # a head that is refused stays
+            # A refused head stays in the buffer, for `is_head_request`.
+            self._request = parse_head(self._buffer[:end], self._base_environ)
             del self._buffer[:end]
         request, length = self._request, self._request.content_length
         if len(self._buffer) < length:
@@ -66,9 +67,9 @@ class RequestReader:
         return request
 
     def _end_of_head(self) -> int:
-        """Where the head ends; 0 until it has come. Raises BadRequest when it is too long, or none."""
+        """Returns where the head ends; 0 until it has come. Raises BadRequest for a long head and a bare LF."""
         buffer = self._buffer
-        while buffer.startswith(b"\r\n"):  # some clients end a body so (RFC 9112, 2.2)
+        while buffer.startswith(b"\r\n"):  # some clients send a line end after a body (RFC 9112, 2.2)
             del buffer[:2]
         end = buffer.find(_END_OF_HEAD, self._searched)
         if end < 0 and _BARE_LINE_FEED.search(buffer, self._searched):

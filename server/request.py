@@ -1,6 +1,6 @@
-"""The head of a request: one strict grammar after RFC 9112, and the WSGI environ that it becomes.
+"""Parses the head of a request by a strict grammar after RFC 9112, and makes the WSGI environ.
 
-There is one way to read a head that fits the grammar, and a head that does not fit is refused. No body comes in chunks.
+A head that fits the grammar can be read in one way only; any other head is refused. Chunked bodies are refused, too.
 docs/architecture.md says why this is a grammar and not a library.
 """
 
@@ -17,34 +17,33 @@ from domain.limits import MAX_BODY_BYTES
 from wsgi_apps.base import BODY_TOO_LARGE, BODY_WITHOUT_LENGTH
 
 MAX_HEAD_BYTES = 32 * 1024
-# A name of 64 characters takes at most 768 bytes of a path.
+# Long enough for the path of a product: a name of 64 characters takes at most 768 bytes of it.
 MAX_REQUEST_LINE_BYTES = 4_094
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8_190
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# Neither a blank before the colon, nor a folded line, nor a control character. Possessive groups: no head can make the
-# match backtrack.
+# No blank before the colon, no folded line, no control character. The possessive quantifiers never backtrack.
 _FIELD = rf"{_TOKEN}+:[\t\x20-\x7e\x80-\xff]*+\r\n"
 _REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
 _HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
-_BEGIN = re.compile(_REQUEST_LINE)
+_FIRST_LINE = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
 _HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
 _HOST = re.compile(_HOST_AND_PORT)
-# Its path and its query count. The gates (wsgi_apps/origin.py) judge Host, which browsers send.
+# Only its path and its query are used. wsgi_apps/origin.py judges the Host header, which browsers send.
 _ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:]){_HOST_AND_PORT}(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
-# Of two of these nobody knows which one was meant.
-_SINGLE = {
+# Refused when repeated: a proxy in front of the store might use another one of the two.
+_SINGLETONS = {
     "HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT",
 }  # fmt: skip
-# Codings that do not tell where the body ends (RFC 9112, 6.3).
+# With one of these last, the end of the body is unknown (RFC 9112, 6.3).
 _ENDLESS_CODINGS = ("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity")
 
 
 class BadRequest(Exception):
-    """A request that no app may see: the status and the message that its client is told."""
+    """A request that the server refuses. The client receives the status and the message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -54,9 +53,9 @@ class BadRequest(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A request that was understood. `wsgi.input` in its environ is empty until the body has come.
+    """A parsed request. `wsgi.input` in its environ is empty until `add_body`.
 
-    `keep_alive`: the client wants the connection to go on behind the response.
+    `keep_alive`: the client wants to keep the connection after the response.
     """
 
     environ: dict[str, Any]
@@ -69,20 +68,20 @@ class Request:
 
     @property
     def is_head(self) -> bool:
-        """Whether its response has no body."""
+        """Whether this is a HEAD: its response has no body."""
         return bool(self.environ["REQUEST_METHOD"] == "HEAD")
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """The headers under the names that gunicorn's access log has for them."""
+        """Returns the headers under the names that gunicorn's access log uses."""
         fields = [(key.removeprefix("HTTP_"), value) for key, value in self.environ.items() if key.startswith("HTTP_")]
         return [(name.replace("_", "-"), value) for name, value in fields]
 
 
 def connection_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[str, Any]:
-    """All of the environ that is the same for each request of a connection. The addresses are those of its sockets."""
+    """Returns the part of the environ that all requests of a connection share. The addresses are the socket's."""
     client_host, client_port = client[:2] if isinstance(client, tuple) else ("", "")
-    server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")  # a Unix socket
+    server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")  # from a Unix socket
     return {
         "REMOTE_ADDR": client_host,
         "REMOTE_PORT": str(client_port),
@@ -94,14 +93,14 @@ def connection_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[
         "wsgi.url_scheme": "http",
         "wsgi.errors": sys.stderr,
         "wsgi.input": io.BytesIO(),
-        "wsgi.multithread": True,  # some endpoints run in a pool
+        "wsgi.multithread": True,  # some endpoints run in a thread pool
         "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
     }
 
 
 def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Request:
-    """The request that has this head, its empty line included; its environ begins as `base_environ`.
+    """Parses a head, with the empty line at its end. The environ of the request is based on `base_environ`.
 
     Raises BadRequest.
     """
@@ -110,7 +109,7 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
         raise BadRequest(414, "the request line is too long")
     match = _HEAD.fullmatch(text)
     if match is None:
-        raise BadRequest(400, "a header is malformed" if _BEGIN.match(text) else "the request line is malformed")
+        raise BadRequest(400, "a header is malformed" if _FIRST_LINE.match(text) else "the request line is malformed")
     method, target, minor, fields = match.groups()
     path, query = _split_target(method, target)
     environ = {
@@ -132,18 +131,18 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None]:
-    """The path and the query."""
+    """Returns the path and the query."""
     if target == "*" and method == "OPTIONS":
         return target, None
     match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or method == "CONNECT":  # which asks for a tunnel: bytes behind it are no request
+    if match is None or method == "CONNECT":  # it opens a tunnel, and no request follows
         raise BadRequest(400, "the target of the request is malformed")
     return match[1] or "/", match[2]
 
 
-@lru_cache(maxsize=128)  # strangers choose what is in it, up to 8 KiB each
+@lru_cache(maxsize=128)  # small, because clients choose the names, of up to 8 KiB each
 def _environ_key(name: str) -> str | None:
-    """The WSGI key of a header; None for a name with an underscore, which would pass for one with a hyphen."""
+    """Returns the WSGI key of a header; None for a name with an underscore, which would equal one with a hyphen."""
     if "_" in name:
         return None
     key = name.upper().replace("-", "_")
@@ -164,7 +163,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
         value = value.strip(" \t")
         if key not in environ:
             environ[key] = value
-        elif key in _SINGLE:
+        elif key in _SINGLETONS:
             raise BadRequest(400, f"the header {name} stands twice")
         else:
             environ[key] += f"{'; ' if key == 'HTTP_COOKIE' else ','}{value}"

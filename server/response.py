@@ -1,4 +1,4 @@
-"""The one way out: every response, the server's own errors included, is written here."""
+"""Writes every HTTP response, the server's own errors included."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,12 +10,14 @@ from wsgi_apps.base import error_reply, send
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# The server says these itself. They concern the connection, which an app knows nothing of.
-_OWN_HEADERS = {"connection", "date", "keep-alive", "server", "transfer-encoding", "upgrade", "x-content-type-options"}
+# The server sets these itself, or never sends them. They concern the connection, which an app does not know.
+_SERVER_HEADERS = {
+    "connection", "date", "keep-alive", "server", "transfer-encoding", "upgrade", "x-content-type-options",
+}  # fmt: skip
 
 
 class Response:
-    """A response under way. `start` is the start_response of WSGI; the access log reads the rest."""
+    """A response under way. `start` is the start_response of WSGI; gunicorn's access log reads the other attributes."""
 
     __slots__ = ("_written", "headers", "sent", "status")
 
@@ -23,7 +25,7 @@ class Response:
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.sent = 0  # bytes of the body
-        self._written: list[bytes] = []
+        self._written: list[bytes] = []  # by the `write` of WSGI, which comes before the parts
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
         if self.status and exc_info is None:
@@ -32,21 +34,25 @@ class Response:
         return self._written.append
 
     def encode(self, parts: Iterable[bytes], *, omit_body: bool, keep_alive: bool) -> bytes:
-        """The whole response. Raises ValueError for one that a client would read differently from how it was meant."""
+        """Returns the whole response as bytes.
+
+        Raises ValueError when the app did not call start_response, for a line end in a header, and for a Content-Length
+        that differs from the body: a client would read another response than the app meant.
+        """
         body = b"".join([*self._written, *parts])
         if not self.status:
             raise ValueError("the app did not call start_response")
-        has_none = self.status[:3] in ("204", "304")  # whatever the app gives
-        has_body = not (omit_body or has_none)
+        is_bodyless = self.status[:3] in ("204", "304")  # a body from the app is dropped
+        has_body = not (omit_body or is_bodyless)
         length = None
         lines = [f"HTTP/1.1 {self.status}\r\n"]
         for name, value in self.headers:
             field = name.lower()
             if field == "content-length":
                 length = value
-            if field not in _OWN_HEADERS:
+            if field not in _SERVER_HEADERS:
                 lines.append(f"{name}: {value}\r\n")
-        if length is None and not has_none and (has_body or body):
+        if length is None and not is_bodyless and (has_body or body):
             length = str(len(body))
             lines.append(f"Content-Length: {length}\r\n")
         text = "".join(lines)
@@ -62,7 +68,7 @@ class Response:
 
 
 def encode_error(status: int, message: str, *, omit_body: bool = False) -> bytes:
-    """The response to a request that no app has answered, in the form that the store's errors have."""
+    """Returns the response to a request that no app has answered: an error in the store's JSON form."""
     response = Response()
     body = send(error_reply(status, message), {"REQUEST_METHOD": "GET"}, response.start)
     return response.encode(body, omit_body=omit_body, keep_alive=False)
@@ -70,7 +76,7 @@ def encode_error(status: int, message: str, *, omit_body: bool = False) -> bytes
 
 @lru_cache(maxsize=2)
 def _server_fields(time_s: int, keep_alive: bool) -> bytes:
-    """The fields that the server adds to every response, and the empty line. They are the same for a second."""
+    """Returns the headers that the server adds, and the empty line. They are the same for a whole second."""
     connection = "keep-alive" if keep_alive else "close"
     date = formatdate(time_s, usegmt=True)
     fields = f"Server: gunicorn\r\nDate: {date}\r\nConnection: {connection}\r\nX-Content-Type-Options: nosniff\r\n\r\n"

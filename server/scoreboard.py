@@ -1,19 +1,26 @@
-"""The number of connections of each worker of a tier, for all of its workers to see.
+"""Balances the connections of a tier over its workers.
 
-Workers take connections from one queue. Without a look at each other, the one that is awake takes all that come at
-once, in one start of five, and half of the machine idles from then on.
+All workers of a tier accept from one queue. Without a scoreboard, the worker that is awake accepts all connections that
+come at once, in one start of five, and half of the machine idles from then on.
 """
 
+import math
 import mmap
+import time
 from functools import cache
 
-# Workers of one tier that are looked at. Beyond, some share a slot, and connections are spread less evenly.
+# With more workers than slots, some share a slot, and connections are balanced less evenly.
 SLOTS = 64
+# A worker leaves a new connection to the others for so long. The worker with fewer connections may be busy.
+ACCEPT_BACKOFF_S = 0.001
 
 
 class Scoreboard:
-    """A slot for each worker. Make it before the fork: the memory is shared by the process that makes it and its
-    children. A slot is 0 when nobody has it, else one more than the connections of its worker."""
+    """The number of connections of each worker, in memory that the workers share.
+
+    Make it before the fork: only the process that makes it and its children share the memory. The slot of a worker
+    holds its connections plus one; a free slot holds 0.
+    """
 
     def __init__(self) -> None:
         self._slots = memoryview(mmap.mmap(-1, SLOTS * 4)).cast("i")
@@ -29,7 +36,27 @@ class Scoreboard:
         return any(0 < slot <= connections for slot in self._slots)
 
 
+class AcceptBackoff:
+    """Delays the accept of a worker while another worker of the tier has fewer connections."""
+
+    def __init__(self, scoreboard: Scoreboard) -> None:
+        self._scoreboard = scoreboard
+        self._until = -math.inf  # not 0: the monotonic clock may begin at 0
+
+    def is_on(self, connections: int) -> bool:
+        """Whether a worker with so many connections leaves the next one to the others.
+
+        The event loop asks again at once: the listener stays ready until one worker accepts.
+        """
+        if not self._scoreboard.has_fewer_than(connections):
+            return False
+        now = time.monotonic()
+        if now > self._until + ACCEPT_BACKOFF_S:  # the last back-off was for another connection
+            self._until = now + ACCEPT_BACKOFF_S
+        return now < self._until
+
+
 @cache
 def scoreboard_of_this_tier() -> Scoreboard:
-    """The one that a master and its workers share."""
+    """Returns the scoreboard that the master process and its workers share."""
     return Scoreboard()

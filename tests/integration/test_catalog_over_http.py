@@ -1,4 +1,4 @@
-"""One tier, the catalog, over real HTTP: what gunicorn does before, around and instead of the app."""
+"""The catalog tier over real HTTP: every reply is JSON, and a refused request buys nothing."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 
 def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the reply to raw bytes, read until the server closes or the body is complete."""
+    """Sends raw bytes. Returns status, headers and body of the reply."""
     with socket.create_connection(("127.0.0.1", tiers.ports["catalog"]), timeout=60) as connection:
         connection.sendall(request)
         stream = connection.makefile("rb")
@@ -41,8 +41,8 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
     ("request_bytes", "status"),
     [
         (b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n", 200),
-        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 200),  # neither length nor coding: no body
-        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} ", 200),  # asks for nothing
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n", 200),  # neither Content-Length nor Transfer-Encoding: no body
+        (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} ", 200),  # an empty JSON object
         (b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 400),
         (b"POST /Tux/1?hold=10m HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         (b"POST /Tux/1? HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Type: a/b\r\n\r\n", 200),
@@ -65,7 +65,7 @@ def exchange(tiers: Tiers, request: bytes) -> tuple[int, dict[str, str], bytes]:
     ],
     ids=lambda value: value[:60] if isinstance(value, bytes) else str(value),
 )
-def test_every_reply_is_json_in_the_stores_form(catalog: Tiers, request_bytes: bytes, status: int) -> None:
+def test_every_reply_is_json_and_every_error_has_one_form(catalog: Tiers, request_bytes: bytes, status: int) -> None:
     given, headers, body = exchange(catalog, request_bytes)
     assert (given, headers["content-type"]) == (status, "application/json")
     assert headers["x-content-type-options"] == "nosniff"
@@ -78,7 +78,7 @@ def test_every_reply_is_json_in_the_stores_form(catalog: Tiers, request_bytes: b
         assert reply["error"]["message"]
 
 
-def test_a_refused_request_buys_nothing_and_the_tier_goes_on(catalog: Tiers) -> None:
+def test_a_refused_request_buys_nothing_and_the_tier_still_answers(catalog: Tiers) -> None:
     url = catalog.url("catalog")
     before = requests.get(url + "/products/Bird", timeout=60).json()["data"]["quantity"]
     for request in (
@@ -107,18 +107,18 @@ def test_connections_are_kept_alive(catalog: Tiers) -> None:
             assert response.headers["Connection"] == "keep-alive"
 
 
-def test_several_workers_sell_a_key_once(catalog: Tiers) -> None:
-    # gunicorn starts them one after the other.
+def test_two_workers_sell_an_idempotency_key_once(catalog: Tiers) -> None:
+    # gunicorn starts the workers one after the other.
     wait_until("there are two workers", lambda: len(catalog.workers("catalog")) >= 2)
     before = requests.get(catalog.url("catalog") + "/products/Whale", timeout=60).json()["data"]["quantity"]
-    for _ in range(20):  # a new connection each: some for either worker
+    for _ in range(20):  # each over a new connection, so that both workers get some
         response = requests.post(catalog.url("catalog") + "/Whale/1", headers={"Idempotency-Key": "once"}, timeout=60)
         assert response.json() == {"message": "order has been placed"}
     after = requests.get(catalog.url("catalog") + "/products/Whale", timeout=60).json()["data"]["quantity"]
     assert after == before - 1
 
 
-def test_a_request_has_one_response_whatever_its_body_turns_out_to_be(catalog: Tiers) -> None:
+def test_a_malformed_chunked_body_gets_one_response(catalog: Tiers) -> None:
     with socket.create_connection(("127.0.0.1", catalog.ports["catalog"]), timeout=60) as connection:
         connection.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n")
         replies = b""
@@ -128,8 +128,8 @@ def test_a_request_has_one_response_whatever_its_body_turns_out_to_be(catalog: T
     assert replies.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_body_that_does_not_come_is_given_up(catalog: Tiers) -> None:
-    """Eight such clients would otherwise hold the threads of both workers for ever."""
+def test_a_body_that_does_not_come_is_answered_with_408(catalog: Tiers) -> None:
+    """Otherwise eight such clients would hold the threads of both workers for ever."""
     with ExitStack() as stack:
         slow = [
             stack.enter_context(socket.create_connection(("127.0.0.1", catalog.ports["catalog"]), timeout=60))

@@ -1,4 +1,4 @@
-"""The tiers behind, as HttpCatalog and HttpOrders read them: a reply is a value, the same error, or no answer."""
+"""HttpCatalog and HttpOrders turn each reply into a value, a domain error, or Unavailable."""
 
 import pytest
 from werkzeug.wrappers import Request, Response
@@ -8,10 +8,9 @@ from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
 from tests.support.stub_server import says, tier
+from tests.support.tier_calls import BUY, PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.wire import MAX_PAGE_BYTES
-
-BUY = Buy("k", "a b&\u00fc", 2)
 
 
 def test_a_sale_is_read() -> None:
@@ -58,7 +57,7 @@ def test_a_sale_is_read() -> None:
         (503, {"error": {"code": 503, "message": "the store is busy, try again"}}),
     ],
 )
-def test_what_is_not_definite_is_unavailable(status: int, body: object) -> None:
+def test_an_answer_that_is_not_definite_is_unavailable(status: int, body: object) -> None:
     with tier(says(status, body), deadline_s=1.0) as client, pytest.raises(Unavailable):
         HttpCatalog(client).sell([BUY])
 
@@ -77,7 +76,7 @@ def test_html_is_unavailable() -> None:
         (400, {"error": {"code": 400, "message": "the quantity is below 1"}}, Invalid("the quantity is below 1")),
     ],
 )
-def test_a_no_is_the_same_no_on_this_side(status: int, body: object, error: StoreError) -> None:
+def test_an_error_of_the_tier_is_raised_as_the_same_error(status: int, body: object, error: StoreError) -> None:
     with tier(says(status, body)) as client:
         with pytest.raises(type(error)) as caught:
             HttpOrders(client).order(1)
@@ -91,9 +90,6 @@ def test_an_order_and_a_product_are_read() -> None:
         assert HttpOrders(client).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
 
 
-PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux"}'
-
-
 def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:
     with tier(lambda _request: Response(body, status, content_type=content_type)) as client:
         return HttpCatalog(client).products(q="\u00fc", after="", limit=1)
@@ -101,7 +97,7 @@ def page_through(status: int, body: bytes, content_type: str = "application/json
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
 @pytest.mark.parametrize("page", [PAGE, b'{"data": [], "next": null}', b'{"data": [nobody decodes this}'])
-def test_a_page_passes_through_as_it_is(page: bytes, end: bytes) -> None:
+def test_a_page_is_passed_on_unchanged(page: bytes, end: bytes) -> None:
     assert page_through(200, page + end) == page
 
 
@@ -118,12 +114,12 @@ def test_a_page_passes_through_as_it_is(page: bytes, end: bytes) -> None:
         (PAGE + b" " * MAX_PAGE_BYTES + b"}", "application/json"),
     ],
 )
-def test_what_another_program_says_is_not_passed_on_as_a_page(body: bytes, content_type: str) -> None:
+def test_a_reply_of_another_program_is_not_passed_on_as_a_page(body: bytes, content_type: str) -> None:
     with pytest.raises(Unavailable):
         page_through(200, body, content_type)
 
 
-def test_a_no_to_a_page_is_the_same_no_on_this_side() -> None:
+def test_an_error_instead_of_a_page_is_raised_as_the_same_error() -> None:
     with pytest.raises(Invalid, match=r"^limit is too much$"):
         page_through(400, b'{"error": {"code": 400, "message": "limit is too much"}}')
     with pytest.raises(Unavailable):
@@ -131,12 +127,12 @@ def test_a_no_to_a_page_is_the_same_no_on_this_side() -> None:
 
 
 @pytest.mark.parametrize("bad", [None, "7", -1, {}, [], [404, "not found", None], [503, "busy", None]])
-def test_one_answer_that_is_none_leaves_the_others_theirs(bad: object) -> None:
+def test_a_malformed_answer_in_a_batch_leaves_the_other_answers_valid(bad: object) -> None:
     with tier(says(200, {"data": [2599, bad]})) as client:
         assert HttpCatalog(client).sell([BUY, BUY]) == [Sold(2599), Unavailable()]
     with tier(says(200, {"data": [7, bad]})) as client:
         assert HttpOrders(client).place_all([BUY, BUY]) == [7, Unavailable()]
-    if bad is not None:  # which is the answer that there is no such product
+    if bad is not None:  # null is the answer for an unknown product
         with tier(says(200, {"data": [["Tux", 2599, 3], bad]})) as client:
             assert HttpCatalog(client).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]
 
@@ -150,7 +146,7 @@ def test_one_answer_that_is_none_leaves_the_others_theirs(bad: object) -> None:
         (400, "more than 16 sales in a call"),
     ],
 )
-def test_a_no_to_a_whole_call_is_a_no_to_none_of_its_buys(status: int, message: str) -> None:
+def test_an_error_for_a_whole_batch_refuses_none_of_its_buys(status: int, message: str) -> None:
     with tier(says(status, {"error": {"code": status, "message": message}})) as client:
         with pytest.raises(Unavailable):
             HttpCatalog(client).sell([BUY])
@@ -158,7 +154,7 @@ def test_a_no_to_a_whole_call_is_a_no_to_none_of_its_buys(status: int, message: 
             HttpOrders(client).place_all([BUY])
 
 
-def test_the_answers_to_many_are_read() -> None:
+def test_the_answers_of_a_batch_are_read() -> None:
     with tier(says(200, {"data": [["Tux", 2599, 3], None]})) as client:
         found = HttpCatalog(client).lookup(["Tux", "Nix", "Tux"])
         assert found == [Product("Tux", 2599, 3), ProductNotFound(), Product("Tux", 2599, 3)]
@@ -166,13 +162,13 @@ def test_the_answers_to_many_are_read() -> None:
         assert HttpOrders(client).place_all([BUY, BUY]) == [7, OutOfStock()]
 
 
-def test_a_price_that_no_product_can_have_takes_their_answers_from_no_others(orders: OrderStore) -> None:
+def test_an_impossible_price_in_a_batch_leaves_the_other_answers_valid(orders: OrderStore) -> None:
     with tier(says(200, {"data": [2599, 2**63]})) as client:
         placed = Checkout(orders, HttpCatalog(client)).place_all([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
     assert placed == [0, Unavailable()]
 
 
 @pytest.mark.parametrize("row", [["Nix", -1, 3], ["Nix", 100_000_000_001, 3], ["Nix", 2599, -3], ["Nix", 2599, 2**63]])
-def test_a_product_that_no_catalog_can_have_is_no_answer(row: list[object]) -> None:
+def test_an_impossible_product_in_a_batch_is_unavailable(row: list[object]) -> None:
     with tier(says(200, {"data": [["Tux", 2599, 3], row]})) as client:
         assert HttpCatalog(client).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]

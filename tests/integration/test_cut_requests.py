@@ -1,7 +1,7 @@
-"""Requests that reach a tier in pieces, behind empty lines, with others behind them: each gets its own answer.
+"""A request that reaches a tier in pieces leaves the next requests of its connection their own answers.
 
-tests/unit/server/http/test_cuts.py tries every cut at the parser. This file sends, over a socket, the cuts that once
-found a fault.
+tests/unit/server/test_reader.py tries every cut on the parser. This file sends, over a socket, the cuts that once found
+a fault.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.support.tiers import Tiers, products_file
 
 NAMES = ("Bird", "Tux", "Whale")
 BIRD, TUX, WHALE = (b"GET /products/%s HTTP/1.1\r\nHost: a\r\n\r\n" % name.encode() for name in NAMES)
-# So long the second piece waits for the tier to read the first. When it does not, the test finds less, and fails not.
+# The pause between two pieces, for the tier to read the first alone. On a slow machine the tests find less, and pass.
 PAUSE_S = 0.005
 SMALL = [hostile for hostile in CORPUS if len(hostile.request) < 1_000 and 408 not in hostile.statuses]
 
@@ -33,7 +33,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 
 def ask(tiers: Tiers, *pieces: bytes) -> Iterator[tuple[int, str | None]]:
-    """The status of each reply, and the product that it is about, until the tier closes."""
+    """Sends the pieces. Yields the status and the product of each reply, until the tier closes the connection."""
     with socket.create_connection(("127.0.0.1", tiers.ports["catalog"]), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
@@ -54,8 +54,8 @@ def first(count: int, replies: Iterator[tuple[int, str | None]]) -> list[tuple[i
 
 
 @pytest.mark.parametrize("empty_lines", range(4))
-def test_each_request_gets_its_own_answer_wherever_the_first_was_cut(catalog: Tiers, empty_lines: int) -> None:
-    """Asked for Whale, told Whale."""
+def test_each_request_gets_its_own_answer_wherever_the_first_is_cut(catalog: Tiers, empty_lines: int) -> None:
+    """The answer about Whale goes to the request for Whale."""
     request = b"\r\n" * empty_lines + BIRD
     for cut in range(1, len(request)):
         replies = ask(catalog, request[:cut], request[cut:] + TUX, WHALE)
@@ -63,7 +63,7 @@ def test_each_request_gets_its_own_answer_wherever_the_first_was_cut(catalog: Ti
 
 
 @pytest.mark.parametrize("hostile", SMALL, ids=lambda hostile: hostile.name)
-def test_a_hostile_request_in_two_pieces_is_refused_or_answered_and_the_next_one_told_apart(
+def test_a_hostile_request_in_two_pieces_leaves_the_next_request_its_own_answer(
     catalog: Tiers, hostile: Hostile
 ) -> None:
     for cut in (len(hostile.request) // 2, max(0, len(hostile.request) - 2)):
@@ -74,5 +74,5 @@ def test_a_hostile_request_in_two_pieces_is_refused_or_answered_and_the_next_one
         assert replies[1:] in ([], [(200, "Whale")])
 
 
-def test_the_corpus_has_many_that_are_small() -> None:
+def test_the_corpus_has_more_than_100_small_requests() -> None:
     assert len(SMALL) > 100

@@ -1,4 +1,4 @@
-"""Every hostile request at every tier of a store that is whole: refused, answered or left, and nothing is bought."""
+"""Sends every hostile request to every tier: each is refused, answered or dropped, and none changes the books."""
 
 import json
 import re
@@ -16,20 +16,20 @@ from tests.support.books import Books
 from tests.support.hostile_requests import CORPUS, SMUGGLED, Hostile
 from tests.support.tiers import NAMES, Tiers, running
 
-ANSWERS_WITHIN_S = 45.0
+ANSWER_TIMEOUT_S = 45.0
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back until the tier closed, or `stuck`, when it neither answered nor closed in time."""
+    """The reply. `stuck`: the tier neither completed it nor closed the connection in time."""
 
     reply: bytes
     stuck: bool
 
 
 @dataclass(frozen=True)
-class Siege:
-    """A store that has been sent the whole corpus, at all tiers at once."""
+class Attack:
+    """A running store that has received the whole corpus, on all tiers at once."""
 
     tiers: Tiers
     before: Books
@@ -37,22 +37,23 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    with running(tmp_path_factory.mktemp("siege") / "data") as tiers, ThreadPoolExecutor(64) as pool:
+def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    with running(tmp_path_factory.mktemp("attack") / "data") as tiers, ThreadPoolExecutor(64) as pool:
         before = Books.read(tiers.data_dir)
         sent = {
             (tier, hostile.name): pool.submit(send, tiers.ports[tier], hostile.request)
             for tier in NAMES
+            # first those that time out, so that their timeouts run at the same time
             for hostile in sorted(CORPUS, key=lambda hostile: 408 in hostile.statuses, reverse=True)
         }
-        yield Siege(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
+        yield Attack(tiers, before, {case: outcome.result() for case, outcome in sent.items()})
 
 
 def send(port: int, request: bytes) -> Outcome:
-    """Send all of it, and say no more; read until the tier closes, or its first reply is whole."""
-    deadline = time.monotonic() + ANSWERS_WITHIN_S
+    """Sends a request. Reads until the first reply is complete, or the tier closes the connection."""
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
     reply = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=ANSWERS_WITHIN_S) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_TIMEOUT_S) as connection:
         try:
             connection.sendall(request)
             while not is_whole(reply):
@@ -63,12 +64,12 @@ def send(port: int, request: bytes) -> Outcome:
         except TimeoutError:
             return Outcome(reply, stuck=True)
         except (ConnectionResetError, BrokenPipeError):
-            pass  # it has closed, before it had read what we sent
+            pass  # the tier closed the connection before it read the whole request
     return Outcome(reply, stuck=False)
 
 
 def is_whole(reply: bytes) -> bool:
-    """Whether the first response is here."""
+    """Whether the first response is complete."""
     head, _, content = reply.partition(b"\r\n\r\n")
     return b"\r\n\r\n" in reply and len(content) >= length_of(head)
 
@@ -78,18 +79,18 @@ def length_of(head: bytes) -> int:
     return int(length)
 
 
-def test_the_corpus_is_large_and_each_case_has_a_name() -> None:
+def test_the_corpus_is_large_and_its_names_are_unique() -> None:
     assert len(CORPUS) >= 60
     assert len({hostile.name for hostile in CORPUS}) == len(CORPUS)
 
 
 @pytest.mark.parametrize("tier", NAMES)
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_a_hostile_request_is_answered_in_the_stores_form_or_left(siege: Siege, hostile: Hostile, tier: str) -> None:
-    outcome = siege.outcomes[tier, hostile.name]
-    assert not outcome.stuck, f"neither an answer nor an end within {ANSWERS_WITHIN_S} s: {outcome.reply!r}"
+def test_a_hostile_request_is_answered_with_json_or_dropped(attack: Attack, hostile: Hostile, tier: str) -> None:
+    outcome = attack.outcomes[tier, hostile.name]
+    assert not outcome.stuck, f"neither answered nor closed within {ANSWER_TIMEOUT_S} s: {outcome.reply!r}"
     if not outcome.reply:
-        assert None in hostile.statuses, "it was left without a word"
+        assert None in hostile.statuses, "the connection was closed without a reply"
         return
     head, _, content = outcome.reply.partition(b"\r\n\r\n")
     status = int(head.split()[1])
@@ -101,20 +102,20 @@ def test_a_hostile_request_is_answered_in_the_stores_form_or_left(siege: Siege, 
         assert (reply["error"]["code"], type(reply["error"]["message"])) == (status, str)
 
 
-def test_no_hostile_request_changed_anything(siege: Siege) -> None:
-    after = Books.read(siege.tiers.data_dir)
-    assert after == siege.before
+def test_no_hostile_request_changed_anything(attack: Attack) -> None:
+    after = Books.read(attack.tiers.data_dir)
+    assert after == attack.before
 
 
-def test_every_tier_goes_on(siege: Siege) -> None:
-    url = siege.tiers.url
+def test_every_tier_still_answers(attack: Attack) -> None:
+    url = attack.tiers.url
     assert requests.get(url("front_end") + "/products/Tux", timeout=10).json()["data"]["quantity"] == 80
     assert requests.get(url("catalog") + "/products/Tux", timeout=10).status_code == 200
     assert requests.post(url("front_end") + "/Whale/1", timeout=10).json() == {"data": {"order_number": "0"}}
     assert requests.get(url("order") + "/orders/0", timeout=10).json()["data"]["name"] == "Whale"
-    log = siege.tiers.log.read_text()
+    log = attack.tiers.log.read_text()
     assert "Traceback" not in log
-    assert not re.search("request [0-9a-f]{32}", log), "a mistake of ours is told so"
+    assert not re.search("request [0-9a-f]{32}", log), "the tier has logged an internal error"
 
 
 @pytest.mark.parametrize("tier", NAMES)
@@ -128,32 +129,32 @@ def test_every_tier_goes_on(siege: Siege) -> None:
     ],
     ids=["a bad header", "bare line feeds", "chunks", "too large a body"],
 )
-def test_nothing_behind_a_request_that_is_refused_is_answered(siege: Siege, tier: str, bad: bytes) -> None:
-    """Where it would begin, nobody knows."""
-    before = Books.read(siege.tiers.data_dir)
-    with socket.create_connection(("127.0.0.1", siege.tiers.ports[tier]), timeout=10) as connection:
+def test_a_request_after_a_refused_one_is_not_answered(attack: Attack, tier: str, bad: bytes) -> None:
+    """The start of a request after a malformed one is unknown."""
+    before = Books.read(attack.tiers.data_dir)
+    with socket.create_connection(("127.0.0.1", attack.tiers.ports[tier]), timeout=10) as connection:
         connection.sendall(bad + SMUGGLED)
         reply = b""
         while received := connection.recv(65536):
             reply += received
     assert reply.startswith(b"HTTP/1.1 4")
     assert reply.count(b"HTTP/1.1 ") == 1
-    assert Books.read(siege.tiers.data_dir) == before
+    assert Books.read(attack.tiers.data_dir) == before
 
 
-def test_a_head_with_a_bare_line_feed_is_refused_at_once(siege: Siege) -> None:
+def test_a_head_with_a_bare_line_feed_is_refused_at_once(attack: Attack) -> None:
     for request in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\n"):
         for tier in NAMES:
-            reply = send(siege.tiers.ports[tier], request).reply
-            assert reply.startswith(b"HTTP/1.1 400 "), "and not 408, as one that does not come"
+            reply = send(attack.tiers.ports[tier], request).reply
+            assert reply.startswith(b"HTTP/1.1 400 "), "408, after the timeout, would be late"
 
 
-def test_a_key_that_stands_twice_buys_nothing(siege: Siege, tmp_path: Path) -> None:
-    """gunicorn joins the two to one that nobody has sent."""
-    before = Books.read(siege.tiers.data_dir)
+def test_two_idempotency_keys_in_a_request_buy_nothing(attack: Attack, tmp_path: Path) -> None:
+    """gunicorn would join the two to a key that the client has not sent."""
+    before = Books.read(attack.tiers.data_dir)
     keys = b"Idempotency-Key: k\r\nIdempotency-Key: k\r\n"
     for tier, path in (("front_end", b"/Tux/1"), ("order", b"/products/Tux/1"), ("catalog", b"/Tux/1")):
-        reply = send(siege.tiers.ports[tier], b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + keys + b"\r\n").reply
+        reply = send(attack.tiers.ports[tier], b"POST " + path + b" HTTP/1.1\r\nHost: a\r\n" + keys + b"\r\n").reply
         assert reply.startswith(b"HTTP/1.1 400 ")
         assert b"the Idempotency-Key stands twice" in reply
-    assert Books.read(siege.tiers.data_dir) == before
+    assert Books.read(attack.tiers.data_dir) == before

@@ -1,4 +1,4 @@
-"""The memory of a connection whose client has had its answer."""
+"""A connection frees the memory of its last answer."""
 
 import gc
 import threading
@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from server.connection import State
-from tests.integration.test_server import GET, Server, wait_for
+from tests.support.server_in_thread import GET, ServerInThread, wait_for_states
 from wsgi_apps.reply import Deferred, Reply
 
 
-class Pages(Server):
-    """Its answers are large, and come later. `alive` are those still in memory."""
+class Pages(ServerInThread):
+    """A server with large answers, each completed by another thread. `alive` refers to the bodies of all answers."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -29,7 +29,7 @@ class Pages(Server):
             pass
 
         def answer() -> None:
-            time.sleep(0.01)  # it is waited for, as a page is
+            time.sleep(0.01)  # the event loop waits for it, as for a page
             body = Body([b"x" * 300_000])
             self.alive.append(weakref.ref(body))
             future.set_result(body)
@@ -55,25 +55,25 @@ def pages() -> Iterator[Pages]:
 
 
 def read_page(connection: Any) -> None:
-    got = b""
-    while len(got.partition(b"\r\n\r\n")[2]) < 300_000:
+    reply = b""
+    while len(reply.partition(b"\r\n\r\n")[2]) < 300_000:
         data = connection.recv(65536)
         assert data
-        got += data
+        reply += data
 
 
-def test_an_idle_connection_keeps_nothing_of_the_last_answer(pages: Pages) -> None:
-    """A client with 1,000 of them, each of which has had a page, would keep 300 MB of a worker for 75 s, and longer."""
+def test_an_idle_connection_keeps_no_memory_of_the_last_answer(pages: Pages) -> None:
+    """Otherwise a client with 1,000 connections and a page on each would keep 300 MB of a worker for 75 s or longer."""
     with pages.connect() as connection:
         connection.sendall(GET % b"page")
         read_page(connection)
-        wait_for(pages, State.IDLE)
+        wait_for_states(pages, State.IDLE)
         gc.collect()
         assert pages.in_memory() == 0
 
 
-def test_what_a_closed_connection_has_had_goes_without_the_garbage_collector(pages: Pages) -> None:
-    """It comes late, for it counts objects and not bytes: 25,000 more of them for each full collection of a tier."""
+def test_a_closed_connection_frees_its_answer_without_the_garbage_collector(pages: Pages) -> None:
+    """The collector comes late: it counts objects, not bytes, and a tier makes 25,000 between two full collections."""
     gc.collect()
     gc.disable()
     try:
@@ -81,7 +81,7 @@ def test_what_a_closed_connection_has_had_goes_without_the_garbage_collector(pag
             with pages.connect() as connection:
                 connection.sendall(GET % b"page")
                 read_page(connection)
-            wait_for(pages)
+            wait_for_states(pages)
         assert pages.in_memory() <= 1
     finally:
         gc.enable()

@@ -1,4 +1,4 @@
-"""Buys in doubt that the catalog tier refuses to read, such as those of an older release with other rules for names."""
+"""Buys in doubt that the catalog refuses to read, such as those of an older release with other rules for names."""
 
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -26,7 +26,7 @@ UNREADABLE = Buy("unreadable", "a\nb", 1)
 
 @pytest.fixture
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
-    """One whose catalog is behind HTTP."""
+    """A checkout whose catalog is reached over HTTP."""
     app = CatalogApp(catalog)
 
     def answer(request: Request) -> Response:
@@ -39,7 +39,7 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
         yield Checkout(orders, HttpCatalog(client))
 
 
-def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(
+def test_an_unreadable_buy_in_doubt_stays_and_all_others_are_settled(
     checkout: Checkout, orders: OrderStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(30)]
@@ -52,7 +52,9 @@ def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(
     assert {key for _, key, _, _ in Books.read(tmp_path).orders} == {buy.key for buy in buys}
 
 
-def test_it_keeps_no_other_buy_of_its_batch_from_its_answer(checkout: Checkout, orders: OrderStore) -> None:
+def test_an_unreadable_buy_leaves_the_other_buys_of_its_batch_their_answers(
+    checkout: Checkout, orders: OrderStore
+) -> None:
     answers = checkout.place_all([Buy("a", "Tux", 1), UNREADABLE, Buy("b", "Nix", 1)], timeout_s=10.0)
     assert answers[0] == 0
     assert [type(answer).__name__ for answer in answers[1:]] == ["Unavailable", "ProductNotFound"]

@@ -1,10 +1,11 @@
-"""The connections that the client of a tier keeps for its next calls."""
+"""The client of a tier keeps its connections for later calls."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
+from tests.support.tier_calls import PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
@@ -20,16 +22,16 @@ PATIENCE_S = 60.0
 
 
 class Orders(ThreadingHTTPServer):
-    """Shows any order, over connections that it keeps. It holds each reply to `held` back when half of it is told."""
+    """An order tier that knows every order. It stops in the middle of each reply to the path `held`, until `go_on`."""
 
     daemon_threads = True
 
     def __init__(self, held: str = "") -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.held = held
-        self.asked: list[str] = []
+        self.paths: list[str] = []
         self.connections: set[Any] = set()
-        self.half_way, self.go_on = threading.Event(), threading.Event()
+        self.is_half_sent, self.go_on = threading.Event(), threading.Event()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -37,7 +39,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Orders
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.path)
+        self.server.paths.append(self.path)
         self.server.connections.add(self.client_address)
         order = {"order_number": self.path.rpartition("/")[2], "name": "Tux", "quantity": 2, "price": 1, "time": "now"}
         body = json.dumps({"data": order}).encode()
@@ -46,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:9])
         if self.path == self.server.held:
-            self.server.half_way.set()
+            self.server.is_half_sent.set()
             self.server.go_on.wait(PATIENCE_S)
         self.wfile.write(body[9:])
 
@@ -55,8 +57,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def asked(server: Orders) -> Iterator[TierClient]:
-    """A client of this server."""
+def client_of(server: Orders) -> Iterator[TierClient]:
+    """Runs the server and yields a client of it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     client = TierClient("order tier", Address("127.0.0.1", server.server_port), deadline_s=PATIENCE_S)
@@ -70,40 +72,40 @@ def asked(server: Orders) -> Iterator[TierClient]:
         server.server_close()
 
 
-def test_calls_one_after_the_other_share_a_connection() -> None:
+def test_successive_calls_share_a_connection() -> None:
     server = Orders()
-    with asked(server) as client:
+    with client_of(server) as client:
         assert [HttpOrders(client).order(number).number for number in range(5)] == list(range(5))
     assert len(server.connections) == 1
 
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long the client waited before it asked again, each time that it had to. It does not wait."""
+    """Collects the pauses of the client between two tries, which take no time here."""
     pauses: list[float] = []
     monkeypatch.setattr("wsgi_apps.tier_client.time.sleep", pauses.append)
     return pauses
 
 
-def test_a_connection_is_nobody_elses_before_its_reply_is_read(pauses: list[float]) -> None:
-    """Else the next call would get the rest of this one's reply."""
+def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]) -> None:
+    """Otherwise the next call would read the rest of this reply."""
     server = Orders(held="/orders/1")
-    with asked(server) as client, ThreadPoolExecutor(1) as pool:
+    with client_of(server) as client, ThreadPoolExecutor(1) as pool:
         first = pool.submit(HttpOrders(client).order, 1)
         try:
-            assert server.half_way.wait(PATIENCE_S)
+            assert server.is_half_sent.wait(PATIENCE_S)
             assert HttpOrders(client).order(2).number == 2
         finally:
             server.go_on.set()
         assert first.result().number == 1
         assert HttpOrders(client).order(3).number == 3
-    assert server.asked == ["/orders/1", "/orders/2", "/orders/3"]
+    assert server.paths == ["/orders/1", "/orders/2", "/orders/3"]
     assert len(server.connections) == 2
-    assert pauses == [], "nobody had to ask twice"
+    assert pauses == [], "a call was repeated"
 
 
-def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tier that was restarted has ended all of them, and each would cost a try."""
+def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restarted tier has closed all kept connections, and each would cost a try."""
     tried: list[bool] = []
     take = TierClient._connection
 
@@ -112,9 +114,9 @@ def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.
         tried.append(is_kept)
         return connection, is_kept
 
-    with asked(Orders()) as client:
+    with client_of(Orders()) as client:
         for number in range(3):
-            idle, client._idle = client._idle, []  # so that each call takes a new one
+            idle, client._idle = client._idle, []  # each call opens a new connection
             HttpOrders(client).order(number)
             client._idle += idle
         assert len(client._idle) == 3
@@ -127,10 +129,33 @@ def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
-def test_another_number_of_answers_than_of_questions_answers_none(
-    monkeypatch: pytest.MonkeyPatch, answers: int
-) -> None:
+def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
     client = TierClient("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
+
+
+def test_a_dead_kept_connection_is_replaced_at_once_even_for_a_page() -> None:
+    """A tier may close a kept connection at any time. The client notices that only at the next use."""
+    requests: list[bytes] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    requests.append(connection.recv(65536))
+                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
+
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=serve, args=(server,))
+    thread.start()
+    with closing(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as client:
+        for _ in range(5):
+            assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    assert len(requests) == 5, "a request was repeated"

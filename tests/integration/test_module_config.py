@@ -1,11 +1,11 @@
-"""gunicorn's other way to name a settings file."""
+"""gunicorn accepts a settings file by its module name, too."""
 
 from pathlib import Path
 
 from tests.support.tiers import Tiers
 
 
-def test_a_tier_starts_from_a_module_too(tmp_path: Path) -> None:
+def test_a_tier_starts_with_its_settings_named_as_a_module(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", {"catalog": "python:conf.catalog"})
     try:
         tiers.start("catalog")

@@ -1,4 +1,4 @@
-"""Tiers whose output nobody takes, and strangers who would fill it."""
+"""A tier serves with its output closed, full or unread, and strangers cannot fill its log."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from conf.health import is_healthy
 from tests.support.tiers import NAMES, ROOT, Tiers, children
 from tests.support.waiting import wait_until
 
-# Each is a kind of its own, and some would be colours or lines of their own.
+# Malformed requests of different kinds. Some try to add colours or lines to the log.
 MALFORMED = (
     b"GET / HTTP/1.1\r\nHost: a\r\nX\x1b[31m " + b"y" * 7000 + b": z\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nX\nINJECTED: y\r\n\r\n",
@@ -29,14 +29,14 @@ MALFORMED = (
     "GET /\u2028INJECTED\u202e HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
 )
-OUR_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^\]]*\] \[\d+\] \[[A-Z]+\] .*")
+LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[^\]]*\] \[\d+\] \[[A-Z]+\] .*")
 
 
 @contextmanager
 def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **settings: str) -> Iterator[Tiers]:
-    """One tier whose output a shell redirects; else it goes into a pipe that nobody reads."""
+    """Runs one tier under a shell. Output that the shell does not redirect goes to a pipe that is not read."""
     tiers = Tiers(tmp_path / "data", **settings)
-    nobody, pipe = os.pipe()
+    unread, pipe = os.pipe()
     command = f'{prefix} "$0" -m gunicorn -c conf/{tier}.py {redirect}'
     process = subprocess.Popen(
         ["sh", "-c", command, sys.executable],
@@ -54,8 +54,14 @@ def started(tier: str, tmp_path: Path, redirect: str = "", prefix: str = "", **s
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        os.close(nobody)
+        os.close(unread)
         os.close(pipe)
+
+
+def master_of(tier: str) -> int:
+    """Returns the master process of a tier that was started with `exec`: without it, the child would be the shell."""
+    [master] = [pid for pid in children(os.getpid()) if f"conf/{tier}.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    return master
 
 
 def send(tiers: Tiers, tier: str, request: bytes) -> bytes:
@@ -65,16 +71,16 @@ def send(tiers: Tiers, tier: str, request: bytes) -> bytes:
 
 
 def fill_access_log(tiers: Tiers, tier: str) -> None:
-    """Ask for more lines than a pipe and the queue take; each request is answered."""
+    """Causes more lines than the pipe and the queue of the log hold. Each request must be answered."""
     request = b"GET /nothing HTTP/1.1\r\nHost: a\r\nUser-Agent: " + b"x" * 100 + b"\r\n\r\n"
     with socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=20) as connection:
         for _ in range(20):
             connection.sendall(request * 100)
-            got = b""
-            while got.count(b"HTTP/1.1 404") < 100:
+            replies = b""
+            while replies.count(b"HTTP/1.1 404") < 100:
                 received = connection.recv(65536)
                 assert received
-                got += received
+                replies += received
 
 
 @pytest.mark.parametrize(
@@ -84,14 +90,14 @@ def fill_access_log(tiers: Tiers, tier: str) -> None:
         *((tier, end) for tier in NAMES for end in (">&- 2>&- <&-", "> /dev/full 2>&1")),
     ],
 )
-def test_a_tier_serves_whatever_becomes_of_its_output(tmp_path: Path, tier: str, redirect: str) -> None:
+def test_a_tier_serves_with_its_output_closed_or_full(tmp_path: Path, tier: str, redirect: str) -> None:
     with started(tier, tmp_path, redirect) as tiers:
         assert send(tiers, tier, MALFORMED[0]) == b"HTTP/1.1 400"
         assert requests.get(f"{tiers.url(tier)}/health", timeout=10).status_code == 200
 
 
 @pytest.mark.parametrize("settings", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}])
-def test_a_tier_serves_whatever_its_output_is_encoded_in(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_a_tier_serves_with_an_output_that_is_not_utf_8(tmp_path: Path, settings: dict[str, str]) -> None:
     products = tmp_path / "Bär.txt"
     products.touch()
     with started("catalog", tmp_path, f"> {tmp_path}/log 2>&1", PRODUCTS=str(products), **settings) as tiers:
@@ -100,8 +106,8 @@ def test_a_tier_serves_whatever_its_output_is_encoded_in(tmp_path: Path, setting
 
 
 @pytest.mark.parametrize("tier", ["catalog", "front_end"])
-def test_malformed_requests_do_not_hold_up_a_tier_whose_log_nobody_reads(tmp_path: Path, tier: str) -> None:
-    """The access log has a line for each, beside the limited one: more than the pipe and the queue take."""
+def test_malformed_requests_do_not_block_a_tier_whose_log_is_not_read(tmp_path: Path, tier: str) -> None:
+    """The access log, unlike the error log, has a line for each: more than the pipe and the queue hold."""
     options = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
     with started(tier, tmp_path, **options) as tiers:
         fill_access_log(tiers, tier)
@@ -110,7 +116,7 @@ def test_malformed_requests_do_not_hold_up_a_tier_whose_log_nobody_reads(tmp_pat
         assert requests.get(f"{tiers.url(tier)}/health", timeout=10).status_code == 200
 
 
-def test_a_log_file_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_log_fifo_that_is_not_read_does_not_block_a_tier(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     options = {"GUNICORN_CMD_ARGS": f"--access-logfile {tmp_path}/fifo"}
@@ -121,65 +127,65 @@ def test_a_log_file_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
         os.close(reader)
 
 
-def test_a_log_file_is_written_and_opened_anew(tmp_path: Path) -> None:
+def test_a_renamed_log_file_is_reopened_after_sigusr1(tmp_path: Path) -> None:
     log, renamed = tmp_path / "error.log", tmp_path / "renamed.log"
     with started("catalog", tmp_path, prefix="exec", GUNICORN_CMD_ARGS=f"--error-logfile {log}") as tiers:
         send(tiers, "catalog", MALFORMED[0])
-        wait_until("it is written", lambda: b"a header is malformed" in log.read_bytes())
+        wait_until("the first line is written", lambda: b"a header is malformed" in log.read_bytes())
         log.rename(renamed)
-        [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
+        master = master_of("catalog")
         os.kill(master, signal.SIGUSR1)
-        wait_until("all open it anew", lambda: log.exists() and not writers(renamed, [master, *children(master)]))
+        wait_until(
+            "all processes have reopened it", lambda: log.exists() and not writers(renamed, [master, *children(master)])
+        )
         send(tiers, "catalog", MALFORMED[3])
-        wait_until("it is written", lambda: b"the request line is malformed" in log.read_bytes())
+        wait_until("the second line is written", lambda: b"the request line is malformed" in log.read_bytes())
 
 
 def writers(file: Path, pids: list[int]) -> list[int]:
-    """Those of the processes that have the file open."""
+    """Returns the processes that have the file open."""
     found = []
     for pid in pids:
         for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # it is closed meanwhile
+            with suppress(FileNotFoundError):  # it was closed meanwhile
                 found += [pid] * (os.readlink(link) == str(file))
     return found
 
 
-def test_a_tier_whose_log_nobody_reads_still_ends(tmp_path: Path) -> None:
+def test_a_tier_whose_log_is_not_read_still_stops(tmp_path: Path) -> None:
     options = {"GUNICORN_CMD_ARGS": "--access-logfile -"}
     with started("catalog", tmp_path, prefix="exec", **options) as tiers:
         fill_access_log(tiers, "catalog")
-        # exec, so that the shell's child of this process is the master itself
-        [master] = [pid for pid in children(os.getpid()) if "conf/catalog.py" in command_of(pid)]
+        master = master_of("catalog")
         os.kill(master, signal.SIGTERM)
-        wait_until("it ends", lambda: os.waitid(os.P_PID, master, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
+        wait_until(
+            "the master has ended",
+            lambda: os.waitid(os.P_PID, master, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None,
+        )
 
 
-def command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
-
-
-def test_what_strangers_cause_in_the_log_is_little_short_and_one_line_each(tmp_path: Path) -> None:
+def test_malformed_requests_cause_few_short_single_lines_of_log(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data")
     try:
         tiers.start("catalog")
         before = tiers.log.stat().st_size
-        begun = time.monotonic()
+        start = time.monotonic()
         sent = 0
         for number in range(400):
             sent += len(MALFORMED[number % len(MALFORMED)])
             send(tiers, "catalog", MALFORMED[number % len(MALFORMED)])
-        took_s = time.monotonic() - begun
-        wait_until("the number is told", lambda: "left out" in tiers.log.read_text())
+        took_s = time.monotonic() - start
+        wait_until("the number of dropped lines is logged", lambda: "left out" in tiers.log.read_text())
     finally:
         tiers.stop()
     log = tiers.log.read_bytes()[before:]
     lines = log.decode().removesuffix("\n").split("\n")
-    assert [line for line in lines if not (OUR_LINE.fullmatch(line) and line.isprintable())] == []
+    assert [line for line in lines if not (LOG_LINE.fullmatch(line) and line.isprintable())] == []
     assert max(map(len, lines)) < 400
-    told = [line for line in lines if "left out" in line]
-    assert len(lines) - len(told) <= 5 + took_s + 2
-    counts = [int(re.findall(r"\] (\d+) more lines", line)[0]) for line in told]
-    assert sum(counts) + len(lines) - len(told) == 400, "each was written or counted"
+    counting_lines = [line for line in lines if "left out" in line]
+    assert len(lines) - len(counting_lines) <= 5 + took_s + 2
+    counts = [int(re.findall(r"\] (\d+) more lines", line)[0]) for line in counting_lines]
+    assert sum(counts) + len(lines) - len(counting_lines) == 400, "a line was neither written nor counted"
     assert len(log) < sent / 10
 
 
@@ -191,22 +197,24 @@ def ignores_hangups(pid: int) -> bool:
 @pytest.mark.parametrize("worker", ["store", "gthread"])
 def test_a_tier_under_nohup_outlives_its_terminal(tmp_path: Path, worker: str) -> None:
     with started("front_end", tmp_path, prefix="exec nohup", WORKER=worker) as tiers:
-        [master] = [pid for pid in children(os.getpid()) if "conf/front_end.py" in command_of(pid)]
+        master = master_of("front_end")
         wait_until("both workers have started", lambda: len(children(master)) == 2)
         workers = children(master)
-        wait_until("they go on as the master does", lambda: all(ignores_hangups(worker) for worker in workers))
-        os.killpg(master, signal.SIGHUP)  # as the kernel does when the terminal goes
-        os.kill(master, signal.SIGTTIN)  # which comes behind, and is heard
+        wait_until("they ignore SIGHUP as the master does", lambda: all(ignores_hangups(worker) for worker in workers))
+        os.killpg(master, signal.SIGHUP)  # as the kernel does when the terminal closes
+        os.kill(master, signal.SIGTTIN)  # its effect shows that SIGHUP has been handled
         wait_until("there is one more worker", lambda: len(children(master)) > 2)
-        assert children(master)[:2] == workers, "neither ended nor replaced"
+        assert children(master)[:2] == workers, "a worker has ended or was replaced"
         assert requests.get(f"{tiers.url('front_end')}/health", timeout=10).status_code == 200
 
 
-def test_a_tier_that_does_not_ignore_a_hangup_reloads(tmp_path: Path) -> None:
+def test_a_tier_that_does_not_ignore_sighup_reloads(tmp_path: Path) -> None:
     with started("front_end", tmp_path, prefix="exec") as tiers:
-        [master] = [pid for pid in children(os.getpid()) if "conf/front_end.py" in command_of(pid)]
+        master = master_of("front_end")
         wait_until("both workers have started", lambda: len(children(master)) == 2)
         workers = set(children(master))
         os.kill(master, signal.SIGHUP)
-        wait_until("both are replaced", lambda: len(children(master)) == 2 and not workers & set(children(master)))
+        wait_until(
+            "both workers are replaced", lambda: len(children(master)) == 2 and not workers & set(children(master))
+        )
         assert requests.get(f"{tiers.url('front_end')}/health", timeout=10).status_code == 200

@@ -1,112 +1,25 @@
-"""The server, by what it says to requests over a socket. It runs in this process, with an app of the tests."""
+"""The server over a socket, with an app of the tests, in the process of the tests."""
 
-import os
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from gunicorn.config import Config
-from gunicorn.glogging import Logger
-from gunicorn.sock import create_sockets
 
 from server.connection import State
 from server.scoreboard import scoreboard_of_this_tier
-from server.worker import REQUEST_TIMEOUT_S, StoreWorker
+from server.worker import REQUEST_TIMEOUT_S
+from tests.support.server_in_thread import GET, ServerInThread, read_all, running_server, wait_for_states
 from tests.support.waiting import wait_until
-from wsgi_apps.reply import Deferred, Reply
-
-
-class Server:
-    """A worker that serves in a thread; `called` are the requests that its app has seen."""
-
-    def __init__(self, **settings: Any) -> None:
-        config = Config()
-        for name, value in {"bind": "127.0.0.1:0", "graceful_timeout": 5, **settings}.items():
-            config.set(name, value)
-        log = Logger(config)
-        self.sockets = create_sockets(config, log)
-        self.address = self.sockets[0].getsockname()
-        self.called: list[str] = []
-        self.held: Future[None] = Future()  # what the app waits for at /held
-        self.worker = StoreWorker(1, os.getppid(), self.sockets, None, 30, config, log)
-        self.worker.PIPE = list(os.pipe())
-        for end in self.worker.PIPE:
-            os.set_blocking(end, False)
-        self.worker.wsgi = self._app
-        self.thread = threading.Thread(target=self.worker.run, daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        self.worker.alive = False
-        os.write(self.worker.PIPE[1], b"\0")
-        self.thread.join(timeout=30)
-        assert not self.thread.is_alive()
-        scoreboard_of_this_tier().clear(self.worker.age)
-        self.worker.tmp.close()
-        for handler in [*self.worker.log.access_log.handlers]:
-            self.worker.log.access_log.removeHandler(handler)
-            handler.close()
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=20)
-
-    def ask(self, data: bytes) -> bytes:
-        """All that comes back, up to the end of the connection, which the client half closes."""
-        with self.connect() as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            return read_all(connection)
-
-    def states(self) -> list[State]:
-        return sorted(
-            (connection.state for connection in list(self.worker._connections)), key=lambda state: state.value
-        )
-
-    def unsent(self) -> int:
-        return sum(len(connection.outbox) for connection in list(self.worker._connections))
-
-    def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
-        path = environ["PATH_INFO"]
-        self.called.append(path)
-
-        def respond() -> list[bytes]:
-            body = f"{path} {environ['wsgi.input'].read().decode()}".encode()
-            if path == "/large":
-                body *= 2_000_000
-            start_response("200 OK", [("Content-Length", str(len(body)))])
-            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
-
-        if path == "/held":
-            return Deferred(self.held, Reply).respond_with(lambda _wait: respond())
-        return respond()
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    if not server.held.done():
-        server.held.set_result(None)
-    server.stop()
-
-
-def read_all(connection: socket.socket) -> bytes:
-    got = b""
-    while data := connection.recv(65536):
-        got += data
-    return got
-
-
-def wait_for(server: Server, *states: State) -> None:
-    wait_until(f"the connections are {states}", lambda: server.states() == list(states))
-
-
-GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
+def server() -> Iterator[ServerInThread]:
+    with running_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -125,40 +38,40 @@ GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
         (b"HEAD / HTTP/1.1\nHost: a\n\n", 400),
     ],
 )
-def test_a_request_that_is_refused_before_the_app_is_told_so_and_a_head_without_a_body(
-    server: Server, request_bytes: bytes, status: int
+def test_a_refused_request_is_answered_with_an_error_and_a_head_with_no_body(
+    server: ServerInThread, request_bytes: bytes, status: int
 ) -> None:
     get = server.ask(request_bytes.replace(b"HEAD", b"GET"))
     head = server.ask(request_bytes)
-    for got in (get, head):
-        assert int(got.split()[1]) == status
-        assert b"\r\nDate: " in got
-        assert b"\r\nConnection: close\r\n" in got
+    for reply in (get, head):
+        assert int(reply.split()[1]) == status
+        assert b"\r\nDate: " in reply
+        assert b"\r\nConnection: close\r\n" in reply
     assert get.partition(b"\r\n\r\n")[2].startswith(b'{"error"')
     if b" " in request_bytes[:5]:
         assert head.endswith(b"\r\n\r\n"), head
     assert server.called == []
 
 
-def test_an_error_behind_a_head_has_a_body(server: Server) -> None:
+def test_an_error_after_a_head_request_has_a_body(server: ServerInThread) -> None:
     for error in (b"GET / HTTP/1.1\nHost: a\n\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000):
-        got = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
-        assert got.count(b"HTTP/1.1 ") == 2
-        assert b'{"error"' in got
+        reply = server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n" + error)
+        assert reply.count(b"HTTP/1.1 ") == 2
+        assert b'{"error"' in reply
 
 
-def test_a_later_minor_version_is_answered_as_the_one_that_is_spoken(server: Server) -> None:
+def test_a_higher_minor_version_is_answered_with_http_1_1(server: ServerInThread) -> None:
     assert server.ask(b"GET /new HTTP/1.2\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("length", [70_000, 10**17])
-def test_nobody_is_told_to_send_a_body_that_is_too_large(server: Server, length: int) -> None:
-    got = server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length)
-    assert got.startswith(b"HTTP/1.1 413 ")
-    assert b" 100 " not in got
+def test_100_continue_is_not_sent_for_a_body_that_is_too_large(server: ServerInThread, length: int) -> None:
+    reply = server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % length)
+    assert reply.startswith(b"HTTP/1.1 413 ")
+    assert b" 100 " not in reply
 
 
-def test_who_holds_a_body_back_is_told_once_to_send_it(server: Server) -> None:
+def test_100_continue_is_sent_once(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(b"POST /b HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\nContent-Length: 4\r\n\r\n")
         assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -171,103 +84,92 @@ def test_who_holds_a_body_back_is_told_once_to_send_it(server: Server) -> None:
     assert server.ask(at_once).startswith(b"HTTP/1.1 200 ")
 
 
-def test_half_a_body_never_reaches_the_app(server: Server) -> None:
-    got = server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod")
-    assert got.startswith(b"HTTP/1.1 400 ")
-    assert b"shorter than its Content-Length" in got
+def test_a_request_with_half_a_body_never_reaches_the_app(server: ServerInThread) -> None:
+    reply = server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod")
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"shorter than its Content-Length" in reply
     assert server.called == []
 
 
-def test_the_next_request_waits_until_the_last_is_answered(server: Server) -> None:
+def test_a_pipelined_request_waits_until_the_one_before_is_answered(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(GET % b"held" + GET % b"next")
-        wait_for(server, State.ANSWERING)
+        wait_for_states(server, State.ANSWERING)
         time.sleep(0.05)
         assert server.called == ["/held"]
         server.held.set_result(None)
         connection.shutdown(socket.SHUT_WR)
-        got = read_all(connection)
+        reply = read_all(connection)
     assert server.called == ["/held", "/next"]
-    assert got.index(b"/held ") < got.index(b"/next ")
+    assert reply.index(b"/held ") < reply.index(b"/next ")
 
 
-def test_a_request_behind_one_that_closes_is_not_served(server: Server) -> None:
-    got = server.ask(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n" + GET % b"more")
-    assert got.count(b"HTTP/1.1 ") == 1
+def test_a_request_after_connection_close_is_not_served(server: ServerInThread) -> None:
+    reply = server.ask(b"GET /last HTTP/1.1\r\nHost: a\r\nConnection: TE, close\r\n\r\n" + GET % b"more")
+    assert reply.count(b"HTTP/1.1 ") == 1
     assert server.called == ["/last"]
 
 
-def test_an_answer_for_a_client_that_has_gone_harms_nobody(server: Server) -> None:
+def test_an_answer_for_a_client_that_has_hung_up_is_dropped(server: ServerInThread) -> None:
     connection = server.connect()
     connection.sendall(GET % b"held")
-    wait_for(server, State.ANSWERING)
+    wait_for_states(server, State.ANSWERING)
     connection.close()
     server.held.set_result(None)
-    wait_for(server)
+    wait_for_states(server)
     assert server.ask(GET % b"on").endswith(b"/on ")
 
 
-def test_a_connection_is_idle_reads_answers_and_is_idle_again(server: Server) -> None:
+def test_a_connection_passes_through_its_states(server: ServerInThread) -> None:
     with server.connect() as connection:
-        wait_for(server, State.IDLE)
+        wait_for_states(server, State.IDLE)
         connection.sendall(b"\r\n")
         time.sleep(0.05)
         assert server.states() == [State.IDLE], "an empty line is no request"
         connection.sendall(b"GET /he")
-        wait_for(server, State.READING)
+        wait_for_states(server, State.READING)
         connection.sendall(b"ld HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_for(server, State.ANSWERING)
+        wait_for_states(server, State.ANSWERING)
         server.held.set_result(None)
-        wait_for(server, State.IDLE)
+        wait_for_states(server, State.IDLE)
         connection.sendall(b"nonsense\r\n\r\n")
-        wait_for(server, State.LINGERING)
-    wait_for(server)
+        wait_for_states(server, State.LINGERING)
+    wait_for_states(server)
 
 
-def test_the_access_log_tells_of_each_answer(tmp_path: Any) -> None:
+def test_the_access_log_has_a_line_for_each_response(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
-    server = Server(accesslog=str(log), access_log_format='%(m)s %(U)s %(s)s %(b)s "%(f)s" %({host}i)s')
-    try:
+    log_format = '%(m)s %(U)s %(s)s %(b)s "%(f)s" %({host}i)s'
+    with running_server(accesslog=str(log), access_log_format=log_format) as server:
         server.ask(b"POST /b HTTP/1.1\r\nHost: a\r\nReferer: r\r\nContent-Length: 4\r\n\r\nbody")
         server.ask(b"HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n")
-    finally:
-        server.held.set_result(None)
-        server.stop()
     assert log.read_text() == 'POST /b 200 7 "r" a\nHEAD /h 200 0 "-" a\n'
 
 
-def test_the_hooks_of_the_settings_see_each_request() -> None:
+def test_the_request_hooks_of_the_settings_are_called() -> None:
     seen: list[tuple[str, object]] = []
-    server = Server(
+    with running_server(
         pre_request=lambda _worker, request: seen.append(("before", request.environ["PATH_INFO"])),
         post_request=lambda _worker, _request, environ, response: seen.append((environ["PATH_INFO"], response.status)),
-    )
-    try:
+    ) as server:
         server.ask(GET % b"a")
-    finally:
-        server.held.set_result(None)
-        server.stop()
     assert seen == [("before", "/a"), ("/a", "200 OK")]
 
 
-def test_a_server_without_keep_alive_says_that_it_closes() -> None:
-    server = Server(keepalive=0)
-    try:
+def test_a_server_without_keep_alive_sends_connection_close() -> None:
+    with running_server(keepalive=0) as server:
         assert b"\r\nConnection: close\r\n" in server.ask(GET % b"a")
-    finally:
-        server.held.set_result(None)
-        server.stop()
 
 
-def test_who_has_taken_nothing_for_longest_is_left_when_too_much_waits_for_slow_clients(
-    server: Server, monkeypatch: pytest.MonkeyPatch
+def test_the_slowest_client_is_dropped_when_unsent_responses_use_too_much_memory(
+    server: ServerInThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.worker.MAX_UNSENT_BYTES", 20_000_000)  # of up to three times 14 MB
+    monkeypatch.setattr("server.worker.MAX_UNSENT_BYTES", 20_000_000)  # three responses have 42 MB
     with server.connect() as first, server.connect() as second, server.connect() as third:
         for number, slow in enumerate((first, second, third), start=1):
             slow.sendall(GET % b"large")
-            wait_until("it is slow", lambda: server.called.count("/large") == number)  # noqa: B023
-        wait_until("what waits is less", lambda: server.unsent() <= 20_000_000)
+            wait_until("the app has the request", lambda: server.called.count("/large") == number)  # noqa: B023
+        wait_until("the unsent bytes are below the limit", lambda: server.unsent() <= 20_000_000)
         with suppress(ConnectionError):
             assert len(read_all(first)) < 14_000_000
         assert server.ask(GET % b"on").endswith(b"/on ")
@@ -275,10 +177,10 @@ def test_who_has_taken_nothing_for_longest_is_left_when_too_much_waits_for_slow_
         assert len(read_all(third)) > 14_000_000
 
 
-def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: Server) -> None:
+def test_a_stopping_server_answers_requests_under_way_and_sends_connection_close(server: ServerInThread) -> None:
     with server.connect() as connection:
         connection.sendall(GET % b"held")
-        wait_for(server, State.ANSWERING)
+        wait_for_states(server, State.ANSWERING)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         time.sleep(0.05)
@@ -287,31 +189,34 @@ def test_a_stopping_server_answers_what_it_has_and_says_that_it_closes(server: S
         stopping.join()
 
 
-def test_line_ends_do_not_give_a_client_more_time(server: Server) -> None:
-    """A new client has 5 s for its first request. Half an empty line, then the other half, and it has 75, again and
-    again; and as the one that has been idle for the shortest time it is the last to make room for others."""
+def test_line_ends_before_a_request_do_not_extend_its_timeout(server: ServerInThread) -> None:
+    """An empty line in two halves must not make a new client an idle one.
+
+    A new client has 5 s for its first request, an idle one 75 s. The client that is idle for the shortest time is also
+    the last to be evicted.
+    """
     with server.connect() as connection:
-        wait_for(server, State.IDLE)
+        wait_for_states(server, State.IDLE)
         [kept] = server.worker._connections
-        begun = time.monotonic()
+        start = time.monotonic()
         connection.sendall(b"\r")
         time.sleep(0.05)
         connection.sendall(b"\n")
         time.sleep(0.05)
         assert server.states() == [State.IDLE]
         assert kept.deadline is not None
-        assert kept.deadline - begun <= REQUEST_TIMEOUT_S + 1.0
+        assert kept.deadline - start <= REQUEST_TIMEOUT_S + 1.0
 
 
-def test_nobody_leaves_connections_to_a_worker_that_takes_no_more(server: Server) -> None:
-    """Up to graceful_timeout long, its neighbours leave each new connection to it for 1 ms, and turn at full speed."""
+def test_no_worker_backs_off_for_one_that_is_stopping(server: ServerInThread) -> None:
+    """Otherwise, for up to graceful_timeout, the others would leave it each new connection for 1 ms in a busy loop."""
     with server.connect() as connection:
         connection.sendall(GET % b"held")
-        wait_for(server, State.ANSWERING)
+        wait_for_states(server, State.ANSWERING)
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         time.sleep(0.3)
-        waits_for_it = scoreboard_of_this_tier().has_fewer_than(5)
+        others_back_off = scoreboard_of_this_tier().has_fewer_than(5)
         server.held.set_result(None)
         stopping.join()
-    assert not waits_for_it
+    assert not others_back_off

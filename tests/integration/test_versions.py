@@ -1,4 +1,4 @@
-"""Two releases of the tiers that meet during an upgrade, in the wrong order: the one that asks is newer."""
+"""An upgrade in the wrong order: the calling tier is newer than the called one."""
 
 import logging
 from collections.abc import Iterator
@@ -29,8 +29,8 @@ BUY = Buy("k", "Tux", 1)
 
 
 @contextmanager
-def reached(name: str, app: App) -> Iterator[TierClient]:
-    """A client of this app."""
+def served(name: str, app: App) -> Iterator[TierClient]:
+    """Serves the app, and yields a client of it."""
 
     def answer(request: Request) -> Response:
         return Response.from_app(app, request.environ, buffered=True)
@@ -41,7 +41,7 @@ def reached(name: str, app: App) -> Iterator[TierClient]:
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Callers of the next release, until `undo`; the apps that have been made are of this one."""
+    """Patches that make callers newer, until `undo`. Apps made before are of this release."""
     with monkeypatch.context() as patch:
         yield patch
 
@@ -51,14 +51,14 @@ def ask_for_the_next_version(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(wire, call.upper(), f"/v{wire.VERSION + 1}/{call}")
 
 
-def test_an_order_tier_that_is_newer_than_its_catalog_leaves_buys_in_doubt_until_that_is_upgraded(
+def test_a_newer_order_tier_leaves_buys_in_doubt_until_the_catalog_is_upgraded(
     catalog: CatalogStore,
     orders: OrderStore,
     tmp_path: Path,
     newer: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with reached("catalog", CatalogApp(catalog)) as client, caplog.at_level(logging.ERROR):
+    with served("catalog", CatalogApp(catalog)) as client, caplog.at_level(logging.ERROR):
         checkout = Checkout(orders, HttpCatalog(client))
         ask_for_the_next_version(newer)
         for _ in range(2):
@@ -79,16 +79,16 @@ def test_an_order_tier_that_is_newer_than_its_catalog_leaves_buys_in_doubt_until
         ]
 
 
-def test_a_front_end_that_is_newer_than_the_tiers_behind_says_that_they_do_not_answer(
+def test_a_newer_front_end_answers_503_until_the_tiers_behind_are_upgraded(
     catalog: CatalogStore, checkout: Checkout, newer: pytest.MonkeyPatch
 ) -> None:
     with ExitStack() as stack:
-        tiers = [stack.enter_context(reached("catalog", CatalogApp(catalog)))]
-        tiers.append(stack.enter_context(reached("order tier", OrderApp(checkout))))
+        tiers = [stack.enter_context(served("catalog", CatalogApp(catalog)))]
+        tiers.append(stack.enter_context(served("order tier", OrderApp(checkout))))
         shop = Client(FrontEndApp(HttpCatalog(tiers[0]), HttpOrders(tiers[1])))
         ask_for_the_next_version(newer)
         for response in (shop.get("/products/Tux"), shop.post("/Tux/1", headers={"Idempotency-Key": "k"})):
             assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
-        assert shop.get("/products").status_code == 200, "what shoppers ask has no version"
+        assert shop.get("/products").status_code == 200, "the paths of shoppers have no version"
         newer.undo()
         assert shop.post("/Tux/1", headers={"Idempotency-Key": "k"}).json == {"data": {"order_number": "0"}}

@@ -13,7 +13,7 @@ PATIENT = {"wsgi_apps__front_end__DEADLINE_S": 60.0, "wsgi_apps__order__DEADLINE
 def gunicorn_files(folder: Path, **constants: float) -> dict[str, str]:
     """gunicorn's settings file of each tier, in which these constants of our modules are changed.
 
-    A constant is named by its module and itself, with two underscores for a dot: server__worker__ACCEPT_BACKOFF_S=60.0
+    A constant is named by its module and itself, with two underscores for a dot: server__worker__REQUEST_TIMEOUT_S=60.0
     """
     files = {}
     for tier in TIERS:

@@ -7,7 +7,7 @@ MUTANTS = (
         "all front-end workers on one core",
         "half of the machine idles",
         "server/cores.py",
-        "return taken.count(core), last, core",
+        "return taken.count(core), newest, core",
         "return 0, 0, core",
     ),
     Mutant(
@@ -34,15 +34,15 @@ MUTANTS = (
     Mutant(
         "a connection is left to others for ever",
         "where the worker with fewer is stuck, nobody is served",
-        "server/worker.py",
-        "if now > self._backs_off_until + ACCEPT_BACKOFF_S:",
-        "if now > self._backs_off_until:",
+        "server/scoreboard.py",
+        "if now > self._until + ACCEPT_BACKOFF_S:",
+        "if now > self._until:",
     ),
     Mutant(
         "the loop turns away before it can be woken again",
         "an answer that comes at the wrong moment waits for the next one",
         "server/worker.py",
-        "        self._wake_sent = False  # first: whoever comes from now on tells again\n"
+        "        self._wake_sent = False  # before the queue is read: a later answer must wake the event loop again\n"
         "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n",
         "        while self._answered:\n            self._guard(self._respond, self._answered.popleft())\n"
         "        self._wake_sent = False\n",
@@ -93,7 +93,7 @@ MUTANTS = (
         "the last of two equal headers counts",
         "a proxy and the store disagree about the host, or about where a body ends",
         "server/request.py",
-        "elif key in _SINGLE:",
+        "elif key in _SINGLETONS:",
         "elif key in ():",
     ),
     Mutant(

@@ -1,6 +1,6 @@
-"""The undocumented parts of gunicorn that server/gunicorn_worker.py needs.
+"""The undocumented parts of gunicorn that server/gunicorn_worker.py uses.
 
-When one of these fails with a newer gunicorn, read that file first, and then what it says of the part in question.
+When a newer gunicorn fails one of these tests, read that file first: it lists the parts and their meaning.
 """
 
 import inspect
@@ -39,30 +39,30 @@ def worker(config: Config) -> Iterator[GunicornWorker]:
     worker.tmp.close()
 
 
-def test_the_master_makes_a_worker_from_these_seven(worker: GunicornWorker) -> None:
+def test_the_master_makes_a_worker_from_seven_arguments(worker: GunicornWorker) -> None:
     assert (worker.age, worker.ppid, worker.sockets, worker.nr, worker.alive) == (7, os.getpid(), [], 0, True)
     assert worker.max_requests == 2
 
 
-def test_what_is_needed_of_a_worker_is_there() -> None:
+def test_gunicorns_worker_has_the_attributes_that_ours_uses() -> None:
     for method in ("notify", "init_process", "run"):
         assert callable(getattr(Worker, method)), f"gunicorn {gunicorn.__version__} has no Worker.{method}"
     assert hasattr(Worker, "PIPE"), f"gunicorn {gunicorn.__version__} has no Worker.PIPE"
 
 
-def test_the_access_log_takes_the_four_that_it_is_given(config: Config) -> None:
+def test_the_access_log_takes_four_arguments(config: Config) -> None:
     assert list(inspect.signature(Logger.access).parameters) == ["self", "resp", "req", "environ", "request_time"]
-    assert Logger(config).access(None, None, {}, None) is None, "off by default, and then it looks at nothing"
+    assert Logger(config).access(None, None, {}, None) is None, "it is off by default, and then ignores its arguments"
 
 
-def test_a_worker_stops_behind_its_last_request(worker: GunicornWorker) -> None:
+def test_a_worker_stops_after_max_requests(worker: GunicornWorker) -> None:
     worker.count_request()
     assert worker.alive
     worker.count_request()
     assert not worker.alive
 
 
-def test_only_a_hook_of_the_settings_own_is_called(worker: GunicornWorker, config: Config) -> None:
+def test_a_hook_is_none_unless_the_settings_define_it(worker: GunicornWorker, config: Config) -> None:
     assert worker.hook("pre_request") is None
     assert worker.hook("post_request") is None
     seen: list[object] = []
@@ -73,7 +73,7 @@ def test_only_a_hook_of_the_settings_own_is_called(worker: GunicornWorker, confi
     assert seen == ["request"]
 
 
-def test_an_orphan_knows_it(worker: GunicornWorker) -> None:
+def test_a_worker_whose_master_has_ended_is_an_orphan(worker: GunicornWorker) -> None:
     worker.ppid = os.getppid()
     assert not worker.is_orphan()
     worker.ppid = 1 if os.getppid() != 1 else 2
@@ -94,7 +94,7 @@ class Probe(GunicornWorker):
         assert self.wsgi == "the app"
         assert not os.get_blocking(self.PIPE[0]) and not os.get_blocking(self.PIPE[1])
         os.kill(os.getpid(), signal.SIGTERM)
-        assert select.select([self.PIPE[0]], [], [], 10)[0], "the signal is seen by whoever waits for the pipe"
+        assert select.select([self.PIPE[0]], [], [], 10)[0], "a signal writes to the pipe"
         assert not self.alive
         print("stops")
 
@@ -103,21 +103,21 @@ Probe(1, os.getppid(), [], App(), 30, config, Logger(config)).init_process()
 """
 
 
-def test_a_new_process_ends_in_run_with_its_app_and_hears_of_signals_by_its_pipe() -> None:
+def test_init_process_loads_the_app_and_ends_in_run_and_each_signal_writes_to_the_pipe() -> None:
     done = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "stops\n"), done.stderr
 
 
-def test_gunicorns_listeners_do_not_block_and_close() -> None:
+def test_gunicorns_listeners_do_not_block_and_can_be_closed() -> None:
     from gunicorn.sock import create_sockets
 
     config = Config()
     config.set("bind", "127.0.0.1:0")
     [listener] = create_sockets(config, Logger(config))
     with socket.create_connection(listener.getsockname()):
-        coming = select.poll()  # select() takes no descriptor above 1,023
-        coming.register(listener, select.POLLIN)
-        assert coming.poll(10_000)
+        poll = select.poll()  # select() takes no descriptor above 1,023
+        poll.register(listener, select.POLLIN)
+        assert poll.poll(10_000)
         accepted, _ = listener.accept()
         accepted.close()
         with pytest.raises(BlockingIOError):

@@ -1,1 +1,1 @@
-"""How requests are read, held by the tests, the parsers and the findings of others."""
+"""Compares how the server reads requests with other parsers and with their test cases."""

@@ -1,4 +1,4 @@
-"""The form of a fact that others' tests state: bytes, and what their parser makes of them."""
+"""A test case of another parser: input bytes, and how that parser reads them."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,31 @@ from tests.unit.server.http.reading import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`theirs`: each request that they read, as method, target and body; `refuses`: whether they refuse what follows.
+    """An input and the expected outcome.
 
-    Ours reads and refuses the same, unless `ours` says how many requests it reads, and by which status it refuses the
-    next (None: it waits for the rest, or the connection ends), and `why`.
+    `reads`: the requests that the other parser reads, as method, target and body.
+    `refuses`: whether the other parser refuses the bytes after these requests.
+    `difference`: None where our server does the same. Else the number of requests that it reads, and the status with
+    which it refuses the next one; the status is None where it waits for more bytes, or the connection ends.
+    `reason`: of the difference.
     """
 
     name: str
     data: bytes
-    theirs: tuple[tuple[str, str, bytes], ...]
+    reads: tuple[tuple[str, str, bytes], ...]
     refuses: bool
-    ours: tuple[int, int | None] | None = None
-    why: str = ""
+    difference: tuple[int, int | None] | None = None
+    reason: str = ""
 
     def agrees(self, outcome: Outcome) -> bool:
-        """Whether ours read it as they do."""
+        """Whether our server does the same as the other parser."""
         requests = tuple((request.method, request.target, request.body) for request in outcome.requests)
-        return (requests, outcome.refused is not None) == (self.theirs, self.refuses)
+        return (requests, outcome.refused is not None) == (self.reads, self.refuses)
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether ours read it as the fact says."""
-        if self.ours is None:
+        """Whether our server does what the case expects."""
+        if self.difference is None:
             return self.agrees(outcome)
         requests = tuple((request.method, request.target, request.body) for request in outcome.requests)
-        same = all(one == other for one, other in zip(requests, self.theirs, strict=False))
-        return same and (len(requests), outcome.refused) == self.ours
+        same = all(one == other for one, other in zip(requests, self.reads, strict=False))
+        return same and (len(requests), outcome.refused) == self.difference

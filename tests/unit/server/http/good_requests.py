@@ -1,11 +1,11 @@
-"""Requests that clients send: browsers, curl, benchmarks, proxies, our own tiers, and what else RFC 9112 allows."""
+"""Valid requests: those of browsers, curl, benchmarks, proxies and our own tiers, and others that RFC 9112 allows."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A request, and what must be read of it."""
+    """A request, and how it must be read."""
 
     name: str
     request: bytes
@@ -33,7 +33,7 @@ BROWSER = _get(
     b"Sec-Fetch-Site: none",
     b"Priority: u=0, i",
 )
-BODY = b'{"sales": []}\r\n\r\nGET / HTTP/1.1\r\n'  # it looks like the end of a head and the begin of a request
+BODY = b'{"sales": []}\r\n\r\nGET / HTTP/1.1\r\n'  # it contains the end of a head and the beginning of a request
 GOOD = [
     Good("no header but Host", _get(b"Host: a"), BIRD),
     Good("a browser", BROWSER, BIRD),
@@ -41,12 +41,12 @@ GOOD = [
     Good("an empty Host", _get(b"Host:"), BIRD),
     Good("a Host in brackets", _get(b"Host: [::1]:6060"), BIRD),
     Good("HTTP/1.0", _get(version=b"1.0"), BIRD, keep_alive=False),
-    Good("HTTP/1.0 that goes on", _get(b"Connection: Keep-Alive", version=b"1.0"), BIRD),
+    Good("HTTP/1.0 with keep-alive", _get(b"Connection: Keep-Alive", version=b"1.0"), BIRD),
     Good("HTTP/1.2", _get(b"Host: a", version=b"1.2"), BIRD),
-    Good("the last of its connection", _get(b"Host: a", b"Connection: close"), BIRD, keep_alive=False),
-    Good("the last, in a list", _get(b"Host: a", b"Connection: TE, close"), BIRD, keep_alive=False),
-    Good("the last, in a second line", _get(b"Host: a", b"Connection: TE", b"Connection: close"), BIRD, b"", False),
-    Good("no blank behind a colon", _get(b"Host:a", b"Accept:*/*"), BIRD),
+    Good("a Connection with close", _get(b"Host: a", b"Connection: close"), BIRD, keep_alive=False),
+    Good("close in a list of options", _get(b"Host: a", b"Connection: TE, close"), BIRD, keep_alive=False),
+    Good("close in a second Connection", _get(b"Host: a", b"Connection: TE", b"Connection: close"), BIRD, b"", False),
+    Good("no blank after a colon", _get(b"Host:a", b"Accept:*/*"), BIRD),
     Good("blanks and tabs around a value", _get(b"Host: \t a \t", b"Accept: \t"), BIRD),
     Good("a value in Latin-1", _get(b"Host: a", b"X-Name: caf\xe9"), BIRD),
     Good("an absolute target", _get(b"Host: a", target=b"http://a/products/Bird"), "http://a/products/Bird"),
@@ -55,7 +55,7 @@ GOOD = [
     Good("a buy", b"POST /Bird/1 HTTP/1.1\r\nHost: a\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n", "/Bird/1"),
     Good("a body", b"POST /sales HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY, "/sales", BODY),
     Good(
-        "a body that is announced",
+        "a body after Expect",
         b"POST /sales HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n\r\n\r\n",
         "/sales",
         b"\r\n\r\n",

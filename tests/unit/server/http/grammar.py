@@ -1,4 +1,4 @@
-"""Streams of requests: valid ones, and such as have odd parts and were tampered with."""
+"""Generates streams of requests: valid ones, and ones with odd parts and random damage."""
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
@@ -73,7 +73,10 @@ EMPTY_LINES = [b"", b"", b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n"]
 
 
 class Dice:
-    """Puts streams together; `number_below` throws. An odd part comes now and then, unless `odds` is 0."""
+    """Generates streams from random numbers. One part in `odds` is an odd one; none is where `odds` is 0.
+
+    `number_below(n)` returns a random number from 0 to n - 1.
+    """
 
     def __init__(self, number_below: Callable[[int], int], odds: int) -> None:
         self._number_below = number_below
@@ -115,8 +118,8 @@ class Dice:
     def _line(self, name: bytes, value: bytes) -> bytes:
         return name + b":" + self.one(PADS) + value + self.one(PADS) + self.one([b"\r\n"], ODD_LINE_ENDS)
 
-    def tampered(self, data: bytes) -> bytes:
-        """The stream spliced, torn, doubled or cut, in up to three places."""
+    def damaged(self, data: bytes) -> bytes:
+        """Returns the stream with up to three insertions, replacements, deletions, repetitions or cuts."""
         for _ in range(self.one([0, 1, 1, 2, 3])):
             start = self._number_below(len(data) + 1)
             end = min(len(data), start + self.one([0, 1, 1, 2, 7, 30]))
@@ -130,20 +133,20 @@ class Dice:
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """One to three requests with odd parts in them, tampered with."""
+    """A Hypothesis strategy: one to three requests with odd parts and random damage."""
     dice = Dice(lambda below: draw(st.integers(0, below - 1)), odds=25)
-    return dice.tampered(dice.stream())
+    return dice.damaged(dice.stream())
 
 
 def valid_streams(seed: int, count: int) -> Iterator[bytes]:
-    """One to three valid requests each time."""
+    """Yields streams of one to three valid requests."""
     dice = Dice(Random(seed).randrange, odds=0)
     for _ in range(count):
         yield dice.stream()
 
 
 def odd_streams(seed: int, count: int) -> Iterator[bytes]:
-    """As `streams`, a hundred times as fast, but a failure does not shrink."""
+    """Yields streams like `streams`, a hundred times as fast; Hypothesis does not shrink their failures."""
     dice = Dice(Random(seed).randrange, odds=25)
     for _ in range(count):
-        yield dice.tampered(dice.stream())
+        yield dice.damaged(dice.stream())

@@ -1,11 +1,10 @@
-"""Facts from gunicorn's own tests: each input, and whether it is accepted.
+"""Test cases of gunicorn's own tests: each input, and how gunicorn reads it.
 
-Source: github.com/benoitc/gunicorn, tests/requests, commit 65ac1a3 of 2026-08-22, MIT licence. A setting of gunicorn
-that a case is about stands behind its name.
+Source: github.com/benoitc/gunicorn, tests/requests, commit 65ac1a3 of 2026-08-22, MIT licence. The name of a case ends
+with the settings of gunicorn that it needs.
 
-A fact is the bytes, the requests that theirs reads of them, and whether it refuses what follows. Where HTTP/1.1 wants a
-Host and their case has none, `Host: a` was added at the end of the head: the case is about something else. Long runs of
-letters became as many x.
+Each case was changed in two ways only. Where HTTP/1.1 requires a Host and the case has none, `Host: a` was added at the
+end of the head. Long runs of letters became as many x.
 """
 
 # ruff: noqa: E501
@@ -13,20 +12,20 @@ letters became as many x.
 
 from tests.unit.server.http.case import Case
 
-CHUNKS = "no body comes in chunks: 411"
-CODINGS = "a coding that does not tell where the body ends is refused"
+CHUNKS = "a chunked body is refused with 411"
+CODINGS = "a coding after which the end of the body is unknown is refused"
 BOTH = "a Transfer-Encoding beside a Content-Length is refused whatever it says"
 FRAGMENT = "a target has no fragment (RFC 9112, 3.2)"
 CONNECT = "the store is no proxy: the authority form is refused"
 FOLDED = "a folded line is refused (RFC 9112, 5.2)"
 BLANK = "a blank before the colon is refused (RFC 9112, 5.1)"
 METHOD = "methods are 1 to 20 upper-case letters"
-LATER = "ours refuses it when its head ends"
-PROXY = "the PROXY protocol is not spoken"
+LATER = "our server refuses it at the end of its head"
+PROXY = "the PROXY protocol is not supported"
 LONG_LINE = "the limit of a request line is 4,094 bytes"
 LONG_HEADER = "the limit of a header is 8,190 bytes"
-LIMIT = "their limit in this case is lower than ours, which cannot be set"
-SHORT = "ours waits for the whole body"
+LIMIT = "the limit of the case is lower than ours, which is fixed"
+SHORT = "our server waits for the whole body"
 USER = "a user in an authority is refused (RFC 9110, 4.2.4)"
 ASCII = "a target is ASCII (RFC 3986, 2)"
 

@@ -1,11 +1,10 @@
-"""Facts from llhttp's own tests: each input, and whether it is accepted. llhttp is the parser of Node and, as httptools, of uvicorn.
+"""Test cases of llhttp's own tests: each input, and how llhttp reads it.
 
-Source: github.com/nodejs/llhttp, test/request, version 9.4.2, commit 01e105a of 2026-06-18, MIT licence. A mode of llhttp
-that a case is about stands behind its name.
+llhttp is the parser of Node and, as httptools, of uvicorn. Source: github.com/nodejs/llhttp, test/request, version 9.4.2,
+commit 01e105a of 2026-06-18, MIT licence. The name of a case ends with the mode of llhttp that it needs.
 
-A fact is the bytes, the requests that theirs reads of them, and whether it refuses what follows. Where HTTP/1.1 wants a
-Host and their case has none, `Host: a` was added at the end of the head: the case is about something else. Long runs of
-letters became as many x.
+Each case was changed in two ways only. Where HTTP/1.1 requires a Host and the case has none, `Host: a` was added at the
+end of the head. Long runs of letters became as many x.
 """
 
 # ruff: noqa: E501
@@ -13,8 +12,8 @@ letters became as many x.
 
 from tests.unit.server.http.case import Case
 
-CHUNKS = "no body comes in chunks: 411"
-CODINGS = "a list of codings, or one that does not tell where the body ends, is refused"
+CHUNKS = "a chunked body is refused with 411"
+CODINGS = "a list of codings, and a coding after which the end of the body is unknown, are refused"
 BOTH = "a Transfer-Encoding beside a Content-Length is refused whatever it says"
 FRAGMENT = "a target has no fragment (RFC 9112, 3.2)"
 CONNECT = "the store is no proxy: the authority form is refused"
@@ -22,9 +21,9 @@ FOLDED = "a folded line is refused (RFC 9112, 5.2)"
 BLANK = "a blank before the colon is refused (RFC 9112, 5.1)"
 CONTROL = "a control character in a value is refused (RFC 9110, 5.5)"
 METHOD = "methods are 1 to 20 upper-case letters"
-VERSION = "neither HTTP/0.9, nor another version or protocol than HTTP/1"
-LATER = "ours refuses it when its head ends"
-BARE = "each line ends with CRLF"
+VERSION = "HTTP/0.9 and protocols other than HTTP/1 are refused"
+LATER = "our server refuses it at the end of its head"
+BARE = "a line that does not end with CRLF is refused"
 USER = "a user in an authority is refused (RFC 9110, 4.2.4)"
 
 CASES = [

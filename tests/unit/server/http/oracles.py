@@ -1,6 +1,6 @@
-"""Two parsers of others, asked what one request is: h11, and gunicorn's in Python.
+"""Two other parsers behind one interface: h11, and gunicorn's parser in Python.
 
-Each is asked for one request at a time, from the first byte that belongs to it, and says where the next one begins.
+Each call reads one request from its first byte, and returns the bytes after it.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from gunicorn.http.unreader import IterUnreader
 
 from server.request import MAX_FIELDS, MAX_HEAD_BYTES
 
-STRANGER = ("192.0.2.1", 50_000)  # gunicorn believes forwarding headers of this machine
+STRANGER = ("192.0.2.1", 50_000)  # not this machine, whose forwarding headers gunicorn trusts
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A whole request as an oracle reads it. `headers` are as they came, by name in lower case."""
+    """A whole request, as a parser reads it. `headers` are in their order, with names in lower case."""
 
     method: str
     target: str
@@ -37,7 +37,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """There is no whole request yet."""
+    """The parser needs more bytes for a whole request."""
 
 
 Verdict = Taken | Refused | Waits
@@ -45,7 +45,7 @@ Verdict = Taken | Refused | Waits
 
 def ask_h11(data: bytes) -> Verdict:
     if not data:
-        return Waits()  # to h11 it would be the end of the connection
+        return Waits()  # h11 takes no bytes for the end of the connection
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     body = bytearray()
     try:

@@ -1,4 +1,4 @@
-"""The requests of a connection, read as the server reads them: in pieces, until one is refused or it ends."""
+"""Reads the requests of a connection as the server does: in pieces, until one is refused or closes the connection."""
 
 import io
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from server.reader import RequestReader
 from server.request import BadRequest
 
 BASE_ENVIRON = {"SCRIPT_NAME": "", "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO()}
-# It follows another request on its connection, and must be told apart from it.
+# The next request on the connection of a request under test.
 WHALE = b"GET /products/Whale HTTP/1.1\r\nHost: whale\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A request that was read. `headers` are the environ's, without the prefix HTTP_."""
+    """A request as the server reads it. `headers` come from its environ, without the prefix HTTP_."""
 
     method: str
     target: str
@@ -27,7 +27,10 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All requests that were read, and the status of the next one's refusal. None: the connection waits or ends."""
+    """The requests that were read, and the status that refuses the next one.
+
+    The status is None where the connection waits for more bytes, or ends.
+    """
 
     requests: tuple[Read, ...]
     refused: int | None

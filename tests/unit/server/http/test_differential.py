@@ -1,6 +1,7 @@
-"""Ours beside two parsers of others: no request is read that both refuse, and what is read is read in the same way.
+"""Compares the server's parser with two others on generated streams of requests.
 
-Where ours reads a request, each of the two has read the same, or has refused it for a reason that is named here.
+Whenever our parser reads a request, at least one of the others reads the same request, and none reads another one. A
+parser that refuses the request does so for a reason in LAXITIES.
 CI tries the same streams each time; `pytest tests/unit/server/http --hypothesis-profile=long` looks for new ones.
 """
 
@@ -25,7 +26,7 @@ SEED = 0 if settings.default.derandomize else SystemRandom().getrandbits(32)
 
 @dataclass(frozen=True, slots=True)
 class Laxity:
-    """Why ours reads a request that an oracle refuses."""
+    """A reason for which our parser reads a request that another one refuses."""
 
     oracle: str
     refusal: str
@@ -34,7 +35,7 @@ class Laxity:
 
 
 ORACLES = {"h11": ask_h11, "gunicorn": ask_gunicorn}
-# Beside these, ours skips all empty lines before a request: see without_empty_lines.
+# One more laxity: our parser skips all empty lines before a request (without_empty_lines).
 LAXITIES = [
     Laxity(
         "gunicorn",
@@ -51,24 +52,24 @@ LAXITIES = [
     Laxity(
         "gunicorn",
         r"InvalidRequestLine: .*'[A-Z]+ (?i:https?)://\[[0-9A-Fa-f:.v]+\](?::[0-9]*)?(?:[/?]\S*)? HTTP/1.[0-9]'",
-        "whether a Host in brackets is an address is judged by the gates (wsgi_apps/origin.py), as of any Host",
+        "wsgi_apps/origin.py judges whether a Host in brackets is an address",
         b"GET http://[1::2::3]/ HTTP/1.1\r\nHost: a\r\n\r\n",
     ),
 ]
 
 
 def check(stream: bytes) -> Outcome:
-    """Compares all that ours reads of a stream with what the two read."""
+    """Compares each request that our parser reads of a stream with the verdicts of the others."""
     ours = read(stream)
     rest = without_empty_lines(stream)
     for request in ours.requests:
         verdicts = {oracle: ask(rest) for oracle, ask in ORACLES.items()}
         taken = [verdict for verdict in verdicts.values() if isinstance(verdict, Taken)]
-        assert taken, f"ours has read what both do not: {request}, {verdicts}"
+        assert taken, f"our parser reads what both others do not: {request}, {verdicts}"
         for oracle, verdict in verdicts.items():
             if isinstance(verdict, Taken):
                 wanted = as_ours(verdict)
-                if not says_whether_it_goes_on(oracle, verdict):
+                if not keep_alive_is_comparable(oracle, verdict):
                     wanted = replace(wanted, keep_alive=request.keep_alive)
                 assert request == wanted, oracle
             else:
@@ -77,12 +78,12 @@ def check(stream: bytes) -> Outcome:
     if ours.waits:
         for ask in ORACLES.values():
             verdict = ask(rest)
-            assert not isinstance(verdict, Taken), f"ours has missed the end of a request: {verdict}"
+            assert not isinstance(verdict, Taken), f"our parser has missed the end of a request: {verdict}"
     return ours
 
 
 def without_empty_lines(stream: bytes) -> bytes:
-    """Ours skips all empty lines before a request; gunicorn skips one, and h11 none (RFC 9112, 2.2: at least one)."""
+    """Our parser skips all empty lines before a request, gunicorn one, and h11 none (RFC 9112, 2.2: at least one)."""
     while stream.startswith(b"\r\n"):
         stream = stream[2:]
     return stream
@@ -95,12 +96,12 @@ def is_known_laxity(oracle: str, verdict: Verdict) -> bool:
 
 
 def as_ours(taken: Taken) -> Read:
-    """An oracle's request in our form."""
+    """Converts the request of another parser to our form."""
     absolute = re.fullmatch(r"(?i:https?)://([^/?#]*)(.*)", taken.target)
     path, _, query = (absolute[2] if absolute else taken.target).partition("?")
     values: dict[str, list[str]] = defaultdict(list)
     for name, value in taken.headers:
-        if "_" not in name:  # the environ would take it for the same name with a hyphen
+        if "_" not in name:  # our parser drops it: in the environ it would equal the name with a hyphen
             values[name.upper().replace("-", "_")].append(value)
     headers = {name: ("; " if name == "COOKIE" else ",").join(all_values) for name, all_values in values.items()}
     return Read(
@@ -114,13 +115,16 @@ def as_ours(taken: Taken) -> Read:
     )
 
 
-def says_whether_it_goes_on(oracle: str, taken: Taken) -> bool:
-    """Whether its word counts: h11 ends each connection of HTTP/1.0, and gunicorn reads one option in one line."""
+def keep_alive_is_comparable(oracle: str, taken: Taken) -> bool:
+    """Whether `keep_alive` means the same to the other parser.
+
+    h11 closes every connection of HTTP/1.0, and gunicorn reads only one option of Connection.
+    """
     options = [value for name, value in taken.headers if name == "connection"]
     return taken.version != "1.0" if oracle == "h11" else len(options) < 2 and "," not in "".join(options)
 
 
-def test_valid_requests_are_read_as_others_read_them() -> None:
+def test_valid_requests_are_read_as_other_parsers_read_them() -> None:
     for stream in valid_streams(SEED, count=10 * EXAMPLES):
         outcome = check(stream + WHALE)
         assert outcome.refused is None, stream
@@ -129,30 +133,30 @@ def test_valid_requests_are_read_as_others_read_them() -> None:
 
 @given(streams())
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_no_request_is_read_that_others_refuse_or_read_in_another_way(stream: bytes) -> None:
+def test_no_odd_request_is_read_against_the_other_parsers(stream: bytes) -> None:
     check(stream)
     check(stream + WHALE)
 
 
-def test_nor_is_one_of_many_more() -> None:
-    """Without Hypothesis, which takes a hundred times as long for one."""
+def test_no_odd_request_of_many_more_is_read_against_the_other_parsers() -> None:
+    """Without Hypothesis, which takes a hundred times as long for each stream."""
     reads = sum(len(check(stream + WHALE).requests) for stream in odd_streams(SEED + 1, count=30 * EXAMPLES))
-    assert reads > 10 * EXAMPLES, "the odd parts are so many that nothing is compared"
+    assert reads > 10 * EXAMPLES, "so many parts are odd that hardly any request is read and compared"
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_a_hostile_request_is_not_read_in_two_ways(hostile: Hostile) -> None:
+def test_no_hostile_request_is_read_against_the_other_parsers(hostile: Hostile) -> None:
     check(hostile.request)
     check(hostile.request + WHALE)
 
 
 @pytest.mark.parametrize("laxity", LAXITIES, ids=lambda laxity: laxity.reason)
-def test_each_laxity_is_one(laxity: Laxity) -> None:
+def test_each_laxity_has_an_example(laxity: Laxity) -> None:
     assert is_known_laxity(laxity.oracle, ORACLES[laxity.oracle](laxity.example))
     assert len(read(laxity.example).requests) == 1
 
 
-def test_ours_skips_more_empty_lines_than_others() -> None:
+def test_our_parser_skips_more_empty_lines_than_the_others() -> None:
     request = b"\r\n\r\n" + WHALE
     assert read(request).targets == ("/products/Whale",)
     assert all(isinstance(ask(request), Refused) for ask in ORACLES.values())

@@ -1,7 +1,7 @@
-"""A request is the same wherever it was cut on its way, whatever empty lines come first, and whatever comes behind it.
+"""A request is read in the same way wherever its bytes are cut, with empty lines before it and requests after it.
 
-The kind of fault that this looks for is a stale offset: the end of a head is missed, and on a pipelined connection each
-later answer belongs to the request before.
+The tests look for a stale offset: the reader misses the end of a head, and on a pipelined connection each later answer
+belongs to the request before.
 """
 
 import os
@@ -14,16 +14,16 @@ from tests.unit.server.http.good_requests import GOOD, Good
 from tests.unit.server.http.reading import WHALE, Outcome, read, read_all
 
 EMPTY_LINES = [b"\r\n" * count for count in range(4)]
-# Behind the first bytes of a large request, and but for those around a limit, one cut is like its neighbours.
+# Every cut is tried in so many first bytes of a request, around the limits and at the end; elsewhere only some are.
 # EVERY_CUT=1 tries them all, in about ten minutes.
 CLOSE_BYTES = 300 if "EVERY_CUT" not in os.environ else 2_000_000
 LIMITS_BYTES = (4_094, 8_190, 32 * 1024, 64 * 1024)
 STRIDE_BYTES = 1_999
-LARGEST_BYTES = 70_000  # what comes behind the largest head or body is never looked at
+LARGEST_BYTES = 70_000  # more than the largest head and the largest body, where reading stops
 
 
 def cuts_of(request: bytes) -> Iterator[int]:
-    """Where to cut it: before each byte, and at the end."""
+    """Yields the positions to cut at, from 0 to the size of the request."""
     size = len(request)
     yield from range(min(size, CLOSE_BYTES) + 1)
     if size > CLOSE_BYTES:
@@ -41,8 +41,8 @@ def byte_by_byte(data: bytes) -> Outcome:
 
 
 @pytest.mark.parametrize("good", GOOD, ids=lambda good: good.name)
-def test_a_good_request_and_the_next_are_told_apart_wherever_they_are_cut(good: Good) -> None:
-    """Asked for Whale, told Whale."""
+def test_a_good_request_and_the_next_are_read_apart_wherever_they_are_cut(good: Good) -> None:
+    """The answer about Whale goes to the request for Whale."""
     for empty_lines in EMPTY_LINES:
         data = empty_lines + good.request + empty_lines + WHALE
         outcomes = [in_two(data, cut) for cut in range(len(data) + 1)] + [byte_by_byte(data)]
@@ -53,8 +53,8 @@ def test_a_good_request_and_the_next_are_told_apart_wherever_they_are_cut(good: 
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_a_hostile_request_is_no_other_for_being_cut(hostile: Hostile) -> None:
-    """Nor is the one behind it, where one is taken at all."""
+def test_a_hostile_request_has_the_same_outcome_wherever_it_is_cut(hostile: Hostile) -> None:
+    """This holds for the request after it, too, if that is read at all."""
     request = hostile.request[:LARGEST_BYTES]
     whole = read(request + WHALE)
     for empty_lines in EMPTY_LINES:
@@ -68,7 +68,7 @@ def test_a_hostile_request_is_no_other_for_being_cut(hostile: Hostile) -> None:
 @pytest.mark.parametrize(
     "hostile", [hostile for hostile in CORPUS if 408 not in hostile.statuses], ids=lambda hostile: hostile.name
 )
-def test_a_hostile_request_is_refused_or_the_next_one_gets_its_own_answer(hostile: Hostile) -> None:
+def test_a_hostile_request_is_refused_or_the_next_one_is_read_apart(hostile: Hostile) -> None:
     outcome = read(hostile.request + WHALE)
     if outcome.refused is None:
         assert outcome.targets[-1] == "/products/Whale"
@@ -78,15 +78,15 @@ def test_a_hostile_request_is_refused_or_the_next_one_gets_its_own_answer(hostil
 
 
 @pytest.mark.parametrize("first_piece_ends", range(1, 6))
-def test_the_end_of_a_head_behind_two_empty_lines_is_not_missed(first_piece_ends: int) -> None:
-    """The fault as it was found: three requests on one connection, the first cut before its last CRLF."""
+def test_the_end_of_a_head_after_two_empty_lines_is_not_missed(first_piece_ends: int) -> None:
+    """The fault as found: three requests on one connection, the first cut before its last CRLF."""
     bird = b"\r\n\r\nGET /products/Bird HTTP/1.1\r\nHost: a\r\n\r\n"
     tux = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
     pieces = [bird[:-first_piece_ends], bird[-first_piece_ends:] + tux, WHALE]
     assert read_all(pieces).targets == ("/products/Bird", "/products/Tux", "/products/Whale")
 
 
-def test_each_of_many_pipelined_requests_is_read_once_however_they_are_cut() -> None:
+def test_each_pipelined_request_is_read_once_wherever_they_are_cut() -> None:
     wanted = [good for good in GOOD if good.keep_alive]
     data = b"\r\n".join(good.request for good in wanted) + WHALE
     targets = (*(good.target for good in wanted), "/products/Whale")

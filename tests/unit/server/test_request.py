@@ -1,4 +1,4 @@
-"""Single rules of RFC 9110 and RFC 9112 that others' parsers leave to the server, or that were once not kept."""
+"""Rules of RFC 9110 and RFC 9112 for heads: those that other parsers leave to the server, and those once broken."""
 
 import pytest
 
@@ -38,18 +38,18 @@ def status_of(*lines: str, begin: str = "GET / HTTP/1.1") -> int | None:
     ids=repr,
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.2"])
-def test_close_ends_the_connection_wherever_it_stands(lines: list[str], version: str) -> None:
+def test_the_option_close_ends_the_connection_anywhere_in_its_headers(lines: list[str], version: str) -> None:
     assert not read_one("Host: a", *lines, begin=f"GET / HTTP/{version}").keep_alive
 
 
 @pytest.mark.parametrize("value", ["", "TE", "closed", '"close"', "close;x", "close keep-alive", "x-close", "upgrade"])
-def test_what_is_not_the_option_close_does_not_end_it(value: str) -> None:
+def test_an_option_that_only_resembles_close_keeps_the_connection(value: str) -> None:
     assert read_one("Host: a", f"Connection: {value}").keep_alive
     assert read_one("Host: a", "X-Connection: close", "Proxy-Connection: close").keep_alive
 
 
 @pytest.mark.parametrize("lines", [["TE, Keep-Alive"], ["TE", "keep-alive"], ["keep-alive"], ["keep-alive,"]], ids=repr)
-def test_a_connection_of_http_1_0_goes_on_when_it_is_asked_to(lines: list[str]) -> None:
+def test_http_1_0_keeps_the_connection_only_with_keep_alive(lines: list[str]) -> None:
     connection = [f"Connection: {value}" for value in lines]
     assert read_one(*connection, begin="GET / HTTP/1.0").keep_alive
     assert not read_one(begin="GET / HTTP/1.0").keep_alive
@@ -58,7 +58,7 @@ def test_a_connection_of_http_1_0_goes_on_when_it_is_asked_to(lines: list[str]) 
 @pytest.mark.parametrize(
     "host", ["", "a", "a:80", "a:", "[::1]", "[::1]:6060", "127.0.0.1", "A-b_c.example.", "%41", "x.y~"]
 )
-def test_a_host_is_a_name_or_an_address_with_or_without_a_port(host: str) -> None:
+def test_a_host_is_a_name_or_an_address_with_an_optional_port(host: str) -> None:
     assert read_one(f"Host: {host}").headers["HOST"] == host
 
 
@@ -84,12 +84,12 @@ def test_a_host_is_a_name_or_an_address_with_or_without_a_port(host: str) -> Non
         "[g]",
     ],
 )
-def test_a_host_that_is_none_is_refused(host: str) -> None:
+def test_a_malformed_host_is_refused(host: str) -> None:
     assert status_of(f"Host: {host}") == 400
     assert status_of(f"Host: {host}", begin="GET / HTTP/1.0") == 400
 
 
-def test_a_host_stands_once_and_only_http_1_0_does_without() -> None:
+def test_one_host_is_required_except_in_http_1_0() -> None:
     assert status_of() == 400
     assert status_of("Host_: a", "X-Host: a") == 400
     assert status_of(begin="GET / HTTP/1.2") == 400
@@ -107,8 +107,8 @@ def test_a_host_stands_once_and_only_http_1_0_does_without() -> None:
         ("https://[::1]:80", "/", ""),
     ],
 )
-def test_the_path_and_the_query_of_an_absolute_target_count(target: str, path: str, query: str) -> None:
-    """Not its authority: the gates judge the Host that a browser sends. It must be there, and be one."""
+def test_an_absolute_target_gives_its_path_and_its_query(target: str, path: str, query: str) -> None:
+    """Its authority is ignored: wsgi_apps/origin.py judges the Host header. That must be there, and be valid."""
     one = read_one("Host: a", begin=f"GET {target} HTTP/1.1")
     assert (one.headers["HOST"], one.path, one.query) == ("a", path, query)
     assert status_of(begin=f"GET {target} HTTP/1.1") == 400
@@ -130,18 +130,18 @@ def test_the_path_and_the_query_of_an_absolute_target_count(target: str, path: s
         "http:b",
     ],
 )
-def test_an_absolute_target_without_a_host_that_is_one_is_refused(target: str) -> None:
+def test_an_absolute_target_with_a_malformed_host_is_refused(target: str) -> None:
     assert status_of("Host: a", begin=f"GET {target} HTTP/1.1") == 400
 
 
 @pytest.mark.parametrize("target", ["a:80", "/", "http://a/", "*"])
-def test_connect_is_refused_for_what_follows_it_is_no_request(target: str) -> None:
+def test_connect_is_refused(target: str) -> None:
     assert status_of("Host: a", begin=f"CONNECT {target} HTTP/1.1") == 400
 
 
 @pytest.mark.parametrize("minor", range(2, 10))
 def test_a_higher_minor_version_is_read_as_http_1_1(minor: int) -> None:
-    """RFC 9110, 2.5: it is the highest that this server knows."""
+    """RFC 9110, 2.5: a server answers with the highest minor version that it knows."""
     one = read_one("Host: a", "Content-Length: 0", begin=f"GET / HTTP/1.{minor}")
     assert one.keep_alive
     assert status_of("Host: a", "Transfer-Encoding: chunked", begin=f"GET / HTTP/1.{minor}") == 411
@@ -171,15 +171,15 @@ def test_a_higher_minor_version_is_read_as_http_1_1(minor: int) -> None:
     ],
     ids=repr,
 )
-def test_the_headers_that_say_where_a_body_ends(lines: list[str], status: int | None) -> None:
+def test_headers_that_frame_the_body_are_accepted_or_refused(lines: list[str], status: int | None) -> None:
     assert status_of("Host: a", *lines) == status
 
 
-def test_two_expectations_are_refused_whatever_they_are() -> None:
+def test_two_expectations_are_refused() -> None:
     assert status_of("Host: a", "Expect: 100-continue", "Expect: 100-continue") in (400, 417)
 
 
-def test_http_1_0_knows_neither_codings_nor_expectations() -> None:
+def test_http_1_0_has_neither_codings_nor_expectations() -> None:
     assert status_of("Transfer-Encoding: chunked", begin="POST / HTTP/1.0") == 400
     assert status_of("Expect: foo", begin="POST / HTTP/1.0") is None
 
@@ -198,14 +198,14 @@ def test_the_limits_are_exact() -> None:
     assert status_of("Host: a", *[f"X: {value}"] * 3, f"Y: {rest}") is None
     assert status_of("Host: a", *[f"X: {value}"] * 3, f"Y: {rest}x") == 431
     for endless in (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 6_000, b"G" * 40_000, b"GET /" + b"x" * 40_000):
-        assert read(endless).refused in (414, 431), "and not only when it ends"
+        assert read(endless).refused in (414, 431), "it must be refused before its end"
 
 
-def test_a_header_with_an_underscore_is_not_one_with_a_hyphen() -> None:
+def test_a_header_with_an_underscore_is_not_taken_for_one_with_a_hyphen() -> None:
     one = read_one("Host: a", "Content_Length: 5", "X_A: 1", "X-A: 2", "Transfer_Encoding: chunked")
     assert one.headers == {"HOST": "a", "X_A": "2"}
 
 
-def test_headers_of_one_name_are_one_list_in_their_order() -> None:
+def test_repeated_headers_are_joined_in_their_order() -> None:
     one = read_one("Host: a", "Accept: b", "X: y", "accept: a", "Cookie: a=1", "Cookie: b=2")
     assert (one.headers["ACCEPT"], one.headers["COOKIE"]) == ("b,a", "a=1; b=2")
