@@ -99,6 +99,11 @@ class Tier:
         return f"{TIERS[self.name].prefix}_BIND"
 
     @property
+    def hosts_variable(self) -> str:
+        """The setting that lists more names of it."""
+        return f"{TIERS[self.name].prefix}_HOSTS"
+
+    @property
     def is_on_loopback(self) -> bool:
         """Whether only this machine reaches it."""
         return self.bind.is_loopback

@@ -17,7 +17,6 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from conf.settings import TIERS, Tier
 from wsgi_apps.base import error_reply, send
 from wsgi_apps.reply import Reply
 
@@ -72,27 +71,15 @@ class Hosts:
         return Host.FOREIGN if address.is_unspecified else Host.OURS
 
 
-def allowed_hosts(tier: Tier) -> Hosts:
-    """The names of a tier: where it listens, where others reach it, and what its _HOSTS setting lists.
-
-    Without that setting names without a dot are let in; so is every name by a front end that other machines reach.
-    """
-    names = {tier.bind.host, tier.address.host, *tier.hosts}
-    if tier.hosts:
-        return Hosts(names, others=Host.FOREIGN)
-    is_public = tier.name == "front_end" and not tier.is_on_loopback
-    return Hosts(names, others=Host.OURS if is_public else Host.LOCAL)
-
-
 class _Gate:
     """The same app, for those whom a subclass lets through. The others get a refusal in the store's form."""
 
     refuses = ""
 
-    def __init__(self, app: "WSGIApplication", tier: Tier) -> None:
+    def __init__(self, app: "WSGIApplication", hosts: Hosts, hosts_setting: str) -> None:
         self._app = app
-        self._hosts = allowed_hosts(tier)
-        self._setting = f"{TIERS[tier.name].prefix}_HOSTS"
+        self._hosts = hosts
+        self._hosts_setting = hosts_setting
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         refusal = self._of_host(environ)
@@ -115,7 +102,7 @@ class _Gate:
             return None
         if host is Host.MALFORMED:
             return error_reply(400, "the Host is no host")
-        return error_reply(403, f"the Host is not a name of this tier; {self._setting} lists more names")
+        return error_reply(403, f"the Host is not a name of this tier; {self._hosts_setting} lists more names")
 
 
 class TierOriginMiddleware(_Gate):

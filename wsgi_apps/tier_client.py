@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from db import outages
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
@@ -69,19 +67,26 @@ class TierClient:
     """
 
     def __init__(
-        self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None, tells_log: bool = True
+        self,
+        name: str,
+        host: str,
+        port: int,
+        *,
+        deadline_s: float,
+        authorization: str | None = None,
+        tells_log: bool = True,
     ) -> None:
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
-        self._address = address
+        self._host, self._port = host, port
         self._deadline_s = deadline_s
         # Of every request. The zone of an IPv6 address is a name of this machine's alone.
-        self._own_lines = [f"Host: {Address(address.host.partition('%')[0], address.port)}"]
-        self._own_lines += [f"Authorization: {secrets.authorization}"] if secrets else []
+        self._own_lines = [f"Host: {_authority(host.partition('%')[0], port)}"]
+        self._own_lines += [f"Authorization: {authorization}"] if authorization else []
         self._refused: str | None = None  # the path that the tier does not know, or "" when it accepts none of ours
         self._idle: list[TierConnection] = []
         self._budget = RetryBudget()
-        self._where = f"the {name} at {address}"
+        self._where = f"the {name} at {_authority(host, port)}"
         self._lost: str | None = None  # what the log was told when it did not answer
         self._tells_log = tells_log
 
@@ -113,7 +118,7 @@ class TierClient:
                 break
             # Half of the time at most for one try: a connection that died in silence must not take it all.
             timeout_s = min(remaining_s, self._deadline_s / 2) if retry else remaining_s
-            answer = self._ask(method, path, headers, body, timeout_s, decode)
+            answer = self.ask_once(method, path, headers, body, timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
                     self._require_acceptance(path, answer)
@@ -127,7 +132,7 @@ class TierClient:
 
     def require_ready(self, timeout_s: float) -> None:
         """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
-        answer = self._ask("GET", "/ready", {}, None, timeout_s, decode_json)
+        answer = self.ask_once("GET", "/ready", {}, None, timeout_s, decode_json)
         if isinstance(answer, NoAnswer):
             raise Unavailable("does not answer")
         if not answer.is_definite:
@@ -186,10 +191,10 @@ class TierClient:
         if self._refused in ("", path):
             self._refused = None
 
-    def _ask(
+    def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
-        """One try.
+        """One try, without retries. Another HTTP client overrides this method (bench/peers/transports.py).
 
         A kept connection may have died since. Then the try is made on a new one, at once.
         """
@@ -203,7 +208,7 @@ class TierClient:
             self.close()  # the others are as old as this one, and as dead when the tier has restarted
             remaining_s = deadline - time.monotonic()
             if is_kept and remaining_s > 0 and not isinstance(error, TimeoutError):
-                return self._ask(method, path, headers, body, remaining_s, decode)
+                return self.ask_once(method, path, headers, body, remaining_s, decode)
             self._tell_lost(_why(error))
             return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:
@@ -234,7 +239,12 @@ class TierClient:
         try:
             return self._idle.pop(), True
         except IndexError:
-            return TierConnection(self._address.host, self._address.port), False
+            return TierConnection(self._host, self._port), False
+
+
+def _authority(host: str, port: int) -> str:
+    """The host and port as a URL and a Host header have them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _why(error: OSError) -> str:

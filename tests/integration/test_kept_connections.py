@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
 from wsgi_apps.clients import HttpCatalog, HttpOrders
@@ -59,7 +58,7 @@ def asked(server: Orders) -> Iterator[TierClient]:
     """A client of this server."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = TierClient("order tier", Address("127.0.0.1", server.server_port), deadline_s=PATIENCE_S)
+    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=PATIENCE_S)
     try:
         yield client
     finally:
@@ -130,7 +129,7 @@ def test_after_one_dead_connection_none_of_its_age_is_tried(monkeypatch: pytest.
 def test_another_number_of_answers_than_of_questions_answers_none(
     monkeypatch: pytest.MonkeyPatch, answers: int
 ) -> None:
-    client = TierClient("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
+    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=PATIENCE_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])

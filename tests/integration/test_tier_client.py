@@ -14,13 +14,12 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Sold
 from tests.integration.test_clients import BUY, PAGE
 from tests.support.stub_server import patient, says, tier
 from tests.support.tiers import free_port
+from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.retries import LONGEST_RETRY_AFTER_S
@@ -30,7 +29,7 @@ from wsgi_apps.tier_client import TierClient
 @contextmanager
 def absent() -> Iterator[TierClient]:
     """A client of a tier that is away."""
-    with closing(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=30.0)) as client:
+    with closing(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=30.0)) as client:
         yield client
 
 
@@ -76,7 +75,7 @@ def test_the_deadline_is_kept(case: str) -> None:
             finally:
                 released.set()
     else:
-        waited = ask(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
+        waited = ask(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=1.0))
     assert 0.9 < waited < 60.0, "who is silent is so for two minutes"
 
 
@@ -146,7 +145,7 @@ def test_a_tier_that_takes_connections_and_says_nothing_is_asked_ten_times_at_mo
         thread = threading.Thread(target=cut, args=(server,))
         thread.start()
         with suppress(Unavailable):
-            ask(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), what)
+            ask(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=6.0), what)
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert 3 <= len(connections) <= 10
@@ -206,7 +205,7 @@ def test_a_dead_kept_connection_is_replaced_at_once_for_a_page_too() -> None:
     server = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve, args=(server,))
     thread.start()
-    with closing(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as client:
+    with closing(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=20.0)) as client:
         for _ in range(5):
             assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
     server.shutdown(socket.SHUT_RDWR)
@@ -226,7 +225,7 @@ def test_a_tier_is_told_of_when_it_is_lost_and_when_it_is_found(caplog: pytest.L
     port = free_port()
     answer = Request.application(says(200, {"data": [None]}))
     with (
-        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=0.5)) as client,
+        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=0.5)) as client,
         caplog.at_level(logging.INFO),
     ):
         for _ in range(3):
@@ -367,7 +366,7 @@ def test_a_tier_that_trickles_does_not_outlast_the_deadline(slow: str) -> None:
     server.settimeout(20)
     thread = threading.Thread(target=trickle, args=(server,))
     thread.start()
-    client = TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=1.0)
+    client = TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=1.0)
     try:
         begun = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
@@ -391,21 +390,21 @@ def test_a_response_that_ends_its_connection_is_read_whole() -> None:
             assert HttpCatalog(client).lookup(names) == [ProductNotFound()] * 240
 
 
-SECRETS = Secrets(("new-" * 8, "old-" * 8))
+AUTHORIZATION = encode_authorization("secret-" * 5)
 
 
-def test_the_first_secret_is_sent() -> None:
+def test_each_call_carries_the_authorization_of_the_client() -> None:
     seen: list[str | None] = []
 
     def answer(request: Request) -> Response:
         seen.append(request.headers.get("Authorization"))
         return says(200, {"data": [None]})(request)
 
-    with tier(answer, secrets=SECRETS) as client:
+    with tier(answer, authorization=AUTHORIZATION) as client:
         HttpCatalog(client).lookup(["Tux"])
     with tier(answer) as client:
         HttpCatalog(client).lookup(["Tux"])
-    assert seen == [f"Bearer {'new-' * 8}", None]
+    assert seen == [f"Bearer {'secret-' * 5}", None]
 
 
 @pytest.mark.parametrize(
@@ -427,7 +426,7 @@ def test_a_tier_that_does_not_accept_us_is_unavailable_at_once_and_the_log_says_
         )
 
     why = f"the catalog does not accept this tier: {question}"
-    with tier(answer, secrets=SECRETS) as client, caplog.at_level(logging.INFO):
+    with tier(answer, authorization=AUTHORIZATION) as client, caplog.at_level(logging.INFO):
         for told in (1, 1, 1):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
                 HttpCatalog(client).lookup(["Tux"])

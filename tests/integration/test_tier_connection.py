@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from db import outages
 from db.order import OrderStore
 from domain.checkout import MAX_BATCH, Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, Buy
+from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_HEAD_BYTES, ReplyRefused, TierConnection, TierReply
@@ -109,7 +108,7 @@ def received(connection: socket.socket) -> bytes:
 def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[Script, TierClient]]:
     with closing(Script(*replies)) as script:
         options = {"deadline_s": PATIENCE_S} | options
-        with closing(TierClient("catalog", Address("127.0.0.1", script.port), **options)) as client:
+        with closing(TierClient("catalog", "127.0.0.1", script.port, **options)) as client:
             yield script, client
 
 
@@ -336,7 +335,7 @@ def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_request_has_the_few_lines_that_a_tier_needs() -> None:
     sold = reply(length(YES), JSON, body=YES)
-    with scripted(sold, secrets=Secrets(("s" * 32,))) as (script, client):
+    with scripted(sold, authorization=encode_authorization("s" * 32)) as (script, client):
         HttpCatalog(client).sell([BUY])
     body = b'[["k", "Tux", 1]]'
     assert script.requests == [
@@ -364,7 +363,7 @@ def test_an_ipv6_address_is_asked_for_in_brackets_and_without_its_zone(
     sold = reply(length(YES), JSON, body=YES)
     with (
         closing(Script(sold)) as script,
-        closing(TierClient("catalog", Address(host, script.port), deadline_s=60)) as client,
+        closing(TierClient("catalog", host, script.port, deadline_s=60)) as client,
     ):
         HttpCatalog(client).sell([BUY])
     assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), script.port) in script.requests[0]

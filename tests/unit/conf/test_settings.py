@@ -167,3 +167,16 @@ def test_the_worker_is_the_stores_own_or_gunicorns_threaded_one() -> None:
     for misspelt in ("Gthread", "gthreads", "sync", " store"):
         with pytest.raises(SettingsError, match=f"^WORKER='{misspelt}' is not one of: store, gthread$"):
             load({"WORKER": misspelt})
+
+
+@pytest.mark.parametrize("variable", ["CATALOG_HOSTS", "ORDER_HOSTS", "FRONT_HOSTS"])
+@pytest.mark.parametrize("value", ["a b", "shop.example:80", "http://shop.example", "*", "a,,b", ",", "[::1]", "10086"])
+def test_an_invalid_host_name_stops_the_start(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}=.* is not a host's name, without a port"):
+        load({variable: value})
+
+
+def test_a_misspelt_list_of_host_names_is_named() -> None:
+    with pytest.raises(SettingsError, match="FRONT_HOST is not a setting; did you mean FRONT_HOSTS"):
+        load({"FRONT_HOST": "shop.example"})
+    assert load({"FRONT_HOSTS": ""}).front_end.hosts == frozenset()

@@ -11,14 +11,13 @@ import apsw
 import pytest
 from werkzeug.test import Client
 
-from conf.secret import Secrets
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from tests.support.waiting import wait_until
 from wsgi_apps import ready
-from wsgi_apps.bearer_auth import guarded
+from wsgi_apps.bearer_auth import BearerAuthMiddleware
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
@@ -109,7 +108,7 @@ def test_whoever_asks_does_not_wait_in_the_thread_that_serves_all(catalog: Catal
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_whoever_watches_over_a_tier_needs_no_secret(checkout: Checkout, path: str) -> None:
-    client = Client(guarded(OrderApp(checkout), Secrets(("s" * 32,))))
+    client = Client(BearerAuthMiddleware(OrderApp(checkout), ["s" * 32]))
     assert client.get(path).status_code == 200
     assert client.get(f"{path}/x").status_code == 401
 
