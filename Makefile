@@ -29,9 +29,10 @@ test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short 
 test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
-lint: .venv/dev ## ruff: rules and format
+lint: .venv/dev ## ruff: rules and format; import-linter: the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: .venv/bench ## mypy --strict, of the benchmarks too
 	$(BIN)/mypy
