@@ -18,8 +18,9 @@ from conf.listeners import addresses_of, require_able_worker, require_own_listen
 from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load, load_or_exit, refuse_to_start
 from conf.upgrade import is_watched, require_same_schema
+from conf.worker_settings import keep_for_workers
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 from server.request import MAX_FIELD_BYTES, MAX_FIELDS, MAX_REQUEST_LINE_BYTES
@@ -28,13 +29,15 @@ from server.scoreboard import scoreboard_of_this_tier
 write_in_background()
 log_to_stderr()
 settings = load_or_exit()
+keep_for_workers(settings)
 hangups_are_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 loaded: dict[Path, Mark | None] = {}  # by this master, before its first worker
 _log = logging.getLogger(__name__)
 
 # By default one thread for all connections, see docs/architecture.md.
 worker_class = settings.worker_class
-threads = REQUEST_THREADS
+if worker_class == "gthread":
+    threads = REQUEST_THREADS
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
 # All gunicorns of one user would share one control socket.
@@ -103,9 +106,9 @@ def raise_fd_limit() -> None:
     The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
     is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
-    threads = max(tier.threads for tier in settings.tiers)
+    waiting_threads = max(tier.threads for tier in settings.tiers)
     # A database is three files, a tier behind is a connection.
-    needed = worker_connections + 4 * (threads + REQUEST_THREADS) + 128
+    needed = worker_connections + 4 * (waiting_threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
@@ -138,6 +141,8 @@ def take_over(server: Any, tier: Tier) -> None:
 def check_reload(server: Any, tier: Tier) -> None:
     """For gunicorn's on_reload: the same, and say so if the code on the disk is another one by now."""
     take_over(server, tier)
+    with suppress(SettingsError):  # each worker then warns, and uses the secret that was kept
+        keep_for_workers(load())
     if changed := changed_since(loaded):
         ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
         _log.warning(

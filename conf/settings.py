@@ -19,21 +19,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The prefix of a tier's variables, and what holds where none of them is set."""
+    """The prefix of a tier's variables, and their defaults."""
 
     prefix: str
     port: int
     workers: int
-    threads: int
+    threads: int  # 0: the tier has no such setting
 
 
-# One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
-# the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
-# for what does not travel together: in the front end single orders, in the catalog direct decrements, which wait for
-# one write lock. Pages of products have threads of their own. The order tier needs none.
+# A tier with a database has one worker: a second one brings no second writer, it only waits for the write lock. The
+# front end has no database, and its second worker uses the second core. The threads wait for calls that are not
+# batched: in the front end for single orders, in the catalog for direct decrements, which wait for one write lock.
+# Pages of products have threads of their own. The order tier batches all calls that wait.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
-    "order": Defaults("ORDER", port=10010, workers=1, threads=1),
+    "order": Defaults("ORDER", port=10010, workers=1, threads=0),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
 }
 
@@ -44,8 +44,8 @@ REFUSED_PER_S = 10
 # The values of WORKER, and gunicorn's name for each.
 WORKER_CLASSES = {"store": "server.worker.StoreWorker", "gthread": "gthread"}
 
-# Of a worker of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request
-# until it is answered, so a worker has no more buys in a batch than these. The store's own worker has none of them.
+# The threads of a worker of gunicorn's gthread. Each is busy with its request until the response is sent, so a batch
+# has no more buys than a worker has threads. The store's own worker serves all requests in one thread.
 REQUEST_THREADS = 32
 
 _HELP = """\
@@ -61,8 +61,8 @@ Settings (environment variables)
                               default: names without a dot
   FRONT_HOSTS                 likewise, and FRONT                     default: names without a dot on loopback, else any
   CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
-  ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
-  FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
+  ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
+  FRONT_WORKERS, _THREADS     likewise, and waiting threads           default: {front_end.workers}, {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
   TIER_SECRET                 what catalog and order want to hear from other tiers, the same for all three;
@@ -217,14 +217,19 @@ def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Cal
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
+    known = ["BIND", "HOSTS", "WORKERS"]
+    if default.threads:
+        known.append("THREADS")
+    elif f"{prefix}_THREADS" in environ:
+        raise SettingsError(f"{prefix}_THREADS is not a setting: the {name} tier has no threads that wait; unset it")
+    _refuse_misspelt(prefix, known, environ)
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
-        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
         hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     reach = environ.get(prefix)

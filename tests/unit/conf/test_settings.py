@@ -54,7 +54,7 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("CATALOG_BIND", "127.0.0.1:0"),
         ("CATALOG_WORKERS", "0"),
         ("CATALOG_WORKERS", "two"),
-        ("ORDER_THREADS", "-1"),
+        ("CATALOG_THREADS", "-1"),
         ("FRONT_THREADS", "\u0661"),
     ],
 )
@@ -73,6 +73,13 @@ def test_an_impossible_probability_is_named_to_the_client_and_is_nothing_to_the_
 def test_a_misspelt_name_is_named() -> None:
     with pytest.raises(SettingsError, match="CATALOG_WORKER is not a setting; did you mean CATALOG_WORKERS"):
         load({"CATALOG_WORKER": "2"})
+
+
+def test_the_order_tier_has_no_threads_to_set() -> None:
+    """A variable without effect must not be ignored in silence."""
+    with pytest.raises(SettingsError, match=r"^ORDER_THREADS is not a setting: the order tier has no threads"):
+        load({"ORDER_THREADS": "4"})
+    assert load({}).order.threads == 0
 
 
 def test_variables_of_others_are_none_of_our_business() -> None:
