@@ -163,8 +163,8 @@ MUTANTS = (
         "after a dead connection the others of its age are kept",
         "a tier that was restarted costs a try for each of them",
         "wsgi_apps/tier_client.py",
-        "            self.close()  # the others are as old",
-        "            pass  # the others are as old",
+        "            self.close()  # the other kept connections",
+        "            pass  # the other kept connections",
     ),
     Mutant(
         "more answers than questions are taken",

@@ -17,7 +17,7 @@ def test_a_file_has_one_value_a_line(tmp_path: Path) -> None:
     assert load({}).secrets is None
 
 
-def test_a_byte_order_mark_is_no_part_of_a_secret(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(f"\ufeff{NEW}\r\n{OLD}\r\n".encode())
     assert load({"TIER_SECRET_FILE": str(file)}).secrets == Secrets((NEW, OLD))
@@ -46,7 +46,7 @@ def test_a_bad_secret_is_named_by_its_problem_and_never_shown(tmp_path: Path, te
         assert not any(word in str(caught.value) for word in (NEW, OLD, "s3cret", "xxx", "\u00e9"))
 
 
-def test_two_places_for_a_secret_are_one_too_many() -> None:
+def test_a_secret_must_not_have_two_sources() -> None:
     with pytest.raises(SettingsError, match="TIER_SECRET and TIER_SECRET_FILE are both set"):
         load({"TIER_SECRET": NEW, "TIER_SECRET_FILE": "/dev/null"})
 
@@ -64,12 +64,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
 
 
 @pytest.mark.parametrize("variable", ["TIER_SECRETS", "TIER_SECRET_FIL", "TRUST_NETWORKS", "REFUSED_PER_SEC"])
-def test_a_misspelt_name_is_named(variable: str) -> None:
+def test_a_misspelt_setting_is_named(variable: str) -> None:
     with pytest.raises(SettingsError, match=f"{variable} is not a setting; did you mean"):
         load({variable: NEW})
 
 
-def test_the_settings_can_be_shown() -> None:
+def test_no_repr_shows_a_secret() -> None:
     settings = load({"TIER_SECRET": f"{NEW},{OLD}"})
     assert NEW not in repr(settings) and OLD not in repr(settings)
     assert NEW not in str(parse_secrets(NEW))
@@ -97,6 +97,6 @@ def test_a_tier_that_strangers_reach_needs_a_secret_or_a_closed_network(host: st
 
 
 @pytest.mark.parametrize("value", ["yes", "2", "true"])
-def test_a_closed_network_is_said_with_1(value: str) -> None:
+def test_trust_network_is_0_or_1(value: str) -> None:
     with pytest.raises(SettingsError, match=r"TRUST_NETWORK='.*' is neither 0 nor 1"):
         load({"TRUST_NETWORK": value})

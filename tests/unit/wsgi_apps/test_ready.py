@@ -65,7 +65,7 @@ def test_however_many_ask_a_part_is_tried_once_a_second(monkeypatch: pytest.Monk
     monkeypatch.setattr(ready, "HOLDS_S", 60.0)
     readiness = Readiness({"catalog": lambda: tried.append(time.monotonic())}, timeout_s=5.0)
     with ThreadPoolExecutor(16) as pool:
-        looks = [pool.submit(lambda: readiness.look().result(10)) for _ in range(500)]
+        looks = [pool.submit(lambda: readiness.check().result(10)) for _ in range(500)]
         assert [look.result(10) for look in looks] == [{}] * 500
     assert len(tried) == 1
 
@@ -74,7 +74,7 @@ def test_an_answer_does_not_hold_for_ever(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ready, "HOLDS_S", 0.0)
     states: Iterator[Callable[[], None]] = iter([works, is_away, works])
     readiness = Readiness({"catalog": lambda: next(states)()}, timeout_s=5.0)
-    assert [readiness.look().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
+    assert [readiness.check().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
 
 
 def test_a_part_that_hangs_is_away_in_time_and_is_not_tried_again_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,11 +88,11 @@ def test_a_part_that_hangs_is_away_in_time_and_is_not_tried_again_meanwhile(monk
     readiness = Readiness({"catalog.db": hangs, "order tier": works}, timeout_s=0.1)
     try:
         for _ in range(3):
-            assert readiness.look().result(10) == {"catalog.db": "does not answer"}
+            assert readiness.check().result(10) == {"catalog.db": "does not answer"}
         assert len(tried) == 1
     finally:
         released.set()
-    wait_until("it is back", lambda: readiness.look().result(10) == {}, timeout_s=10)
+    wait_until("it is back", lambda: readiness.check().result(10) == {}, timeout_s=10)
 
 
 def test_whoever_asks_does_not_wait_in_the_thread_that_serves_all(catalog: CatalogStore, checkout: Checkout) -> None:

@@ -31,7 +31,7 @@ def test_in_six_seconds_a_tier_without_an_answer_is_asked_ten_times_at_most() ->
 
 
 def test_whoever_restarts_is_not_missed_for_long() -> None:
-    assert max(backoff_s(retry, nobody_listens=True) for retry in range(20)) <= 0.5
+    assert max(backoff_s(retry, is_refused=True) for retry in range(20)) <= 0.5
 
 
 def test_without_calls_a_budget_has_a_burst_and_then_a_floor() -> None:
