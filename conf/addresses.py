@@ -83,11 +83,11 @@ def reached_at(listening: Address) -> tuple[Address, ...]:
     if not is_every(listening.host):
         return (listening,)
     families = [listening.family] if listening.family == socket.AF_INET else [socket.AF_INET, socket.AF_INET6]
-    own = [host for family in families if (host := _own_host(family)) is not None]
+    own = [host for family in families if (host := own_host(family)) is not None]
     return tuple(Address(host, listening.port) for host in own or ["127.0.0.1"])
 
 
-def _own_host(family: socket.AddressFamily) -> str | None:
+def own_host(family: socket.AddressFamily) -> str | None:
     """Returns this machine's address on the network. It sends nothing."""
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((_UNASSIGNED[family], 9))

@@ -20,19 +20,19 @@ from conf.output_thread import Stream, Writer
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
-# Of a message of gunicorn, which may quote a stranger: the head of a request has up to 32 KiB.
+# gunicorn's messages may quote a stranger: the head of a request has up to 32 KiB.
 GUNICORN_MAX_CHARACTERS = 200
-# Of a message of the store, which may name files.
+# The store's messages may name files.
 STORE_MAX_CHARACTERS = 1000
-# Of a traceback: its last lines say the most.
+# The last lines of a traceback say the most, so the first ones are left out.
 MAX_TRACEBACK_LINES = 60
 
-# Of each kind, in the long run: a stranger thus writes less than 100 MB a day.
+# The rate for each kind, in the long run: a stranger thus writes less than 100 MB a day.
 LINES_PER_S = 1.0
-# Of each kind, after a calm time. Strangers cause the lines of gunicorn, so their burst is shorter.
+# The burst of each kind, after a calm time. Strangers cause the lines of gunicorn, so their burst is shorter.
 GUNICORN_BURST_LINES = 5
 STORE_BURST_LINES = 20
-# From the first line that is left out to the line with their number.
+# The delay from the first line that is left out to the line with their number.
 TELL_AFTER_S = 1.0
 
 

@@ -80,7 +80,7 @@ class TierClient:
         self._no_answer = f"the {name} does not answer, try again"
         self._host, self._port = host, port
         self._deadline_s = deadline_s
-        # Of every request. The zone of an IPv6 address (after the %) has a meaning on this machine only.
+        # Header lines of every request. The zone of an IPv6 address (after the %) is known to this machine only.
         self._own_lines = [f"Host: {_authority(host.partition('%')[0], port)}"]
         self._own_lines += [f"Authorization: {authorization}"] if authorization else []
         self._refused: str | None = None  # a path that the tier does not know, or "" when it rejects every call

@@ -12,7 +12,7 @@ from conf.addresses import Address, is_every, reached_at
 def own(monkeypatch: pytest.MonkeyPatch) -> dict[socket.AddressFamily, str]:
     """The addresses of the machine by family, which a test may change."""
     own = {socket.AF_INET: "198.51.100.7", socket.AF_INET6: "2001:db8:1::7"}
-    monkeypatch.setattr(addresses, "_own_host", own.get)
+    monkeypatch.setattr(addresses, "own_host", own.get)
     return own
 
 

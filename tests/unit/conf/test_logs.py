@@ -46,12 +46,17 @@ def test_lines_of_a_kind_are_limited_and_counted(
         clock.now = float(second)
         for number in range(100):
             logger.warning("no request: %d", number)
-        wait_until("the rest is told", lambda: written.getvalue().count("left out") > second)  # noqa: B023
+        left_out = 95 + 99 * second
+        wait_until("the others are counted", lambda: sum(counts(written)) == left_out)  # noqa: B023
     lines = written.getvalue().splitlines()
-    told = [line for line in lines if "left out" in line]
-    assert len(lines) - len(told) == 5 + 1 + 1
-    assert sum(int(line.split()[0]) for line in told) == 300 - 7
-    assert told[-1].endswith("more lines like this one were left out: no request: 99")
+    assert len(lines) - len(counts(written)) == 5 + 1 + 1
+    assert sum(counts(written)) == 300 - 7
+    assert lines[-1].endswith("more lines like this one were left out: no request: 99")
+
+
+def counts(written: io.StringIO) -> list[int]:
+    """The numbers of lines that were left out. A busy machine may count those of one flood in two lines."""
+    return [int(line.split()[0]) for line in written.getvalue().splitlines() if "left out" in line]
 
 
 def test_one_kind_does_not_silence_another(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:

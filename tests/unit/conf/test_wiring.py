@@ -90,7 +90,7 @@ def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest
 
 
 def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They know nothing of each other, and all of them write into the same log."""
+    """The workers know nothing of each other, and all of them write into the same log."""
     given: list[float] = []
     monkeypatch.setattr("conf.wiring.Allowance", lambda per_s, *_, **__: given.append(per_s))
     monkeypatch.setenv("REFUSED_PER_S", "12")
