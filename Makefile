@@ -29,9 +29,10 @@ test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short 
 test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
-lint: .venv/dev ## ruff: rules and format; the schemas of GitHub's files
+lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schemas of GitHub's files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml

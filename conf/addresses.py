@@ -1,4 +1,4 @@
-"""Addresses: how they are written, and where a tier is reached that listens on every one of its machine."""
+"""Parses the addresses of tiers, and finds the addresses of a tier that listens on all interfaces."""
 
 import ipaddress
 import re
@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-# Labels of letters, digits, - and _, with dots between them; a number alone is a port that lost its host.
+# Labels of letters, digits, - and _, with dots between them. A number alone is rejected: it is a port without a host.
 _HOST = (
     r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
 )
@@ -15,13 +15,13 @@ _ADDRESS = re.compile(
 )
 HTTPS_PORT = 443
 
-# Addresses that nobody has (RFC 5737, RFC 3849). The system says by which of its own it would go there.
-_ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+# Addresses for documentation (RFC 5737, RFC 3849), which no machine has. A route to them shows our own address.
+_UNASSIGNED = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A place to listen on or to reach."""
+    """A host and port to listen on or to connect to."""
 
     host: str
     port: int
@@ -37,7 +37,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what listens there is reached by this machine alone."""
+        """Whether only this machine can connect to it."""
         if self.host.lower() == "localhost":
             return True
         try:
@@ -48,12 +48,12 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address as shoppers write it. http has no port of its own here: each tier has another default."""
+        """The address as shoppers write it. It shows the port of http, for each tier has another default."""
         return f"{self.scheme}://{self}".removesuffix(":443" if self.scheme == "https" else "")
 
 
 def parse_address(text: str, default_port: int, *, https: bool) -> Address:
-    """host, host:port, [IPv6]:port or a URL, of https where that may be. Raises ValueError, which shows the text."""
+    """Parses host, host:port, [IPv6]:port or a URL, with `https` one of https too. Raises ValueError with the text."""
     match = _ADDRESS.fullmatch(text)
     scheme = (match["scheme"] or "http").lower() if match else "http"
     if scheme == "https" and not https:
@@ -66,12 +66,12 @@ def parse_address(text: str, default_port: int, *, https: bool) -> Address:
 
 
 def is_host_name(text: str) -> bool:
-    """Whether this is the name of a host, without a port."""
+    """Whether the text is a host name without a port."""
     return re.fullmatch(_HOST, text) is not None
 
 
 def is_every(host: str) -> bool:
-    """Whether to listen there is to listen on every address: 0.0.0.0, or :: which takes IPv4 as well."""
+    """Whether the host stands for all interfaces: 0.0.0.0, or ::, which accepts IPv4 as well."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -79,18 +79,18 @@ def is_every(host: str) -> bool:
 
 
 def reached_at(listening: Address) -> tuple[Address, ...]:
-    """The addresses that others can use. Where the machine has none but its own loopback, that is one of them."""
+    """Returns the addresses that others can connect to; loopback when the machine has no other."""
     if not is_every(listening.host):
         return (listening,)
     families = [listening.family] if listening.family == socket.AF_INET else [socket.AF_INET, socket.AF_INET6]
-    own = [host for family in families if (host := _own_host(family)) is not None]
+    own = [host for family in families if (host := own_host(family)) is not None]
     return tuple(Address(host, listening.port) for host in own or ["127.0.0.1"])
 
 
-def _own_host(family: socket.AddressFamily) -> str | None:
-    """This machine's address towards others. Nothing is sent for it."""
+def own_host(family: socket.AddressFamily) -> str | None:
+    """Returns this machine's address on the network. It sends nothing."""
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.connect((_ELSEWHERE[family], 9))
+        probe.connect((_UNASSIGNED[family], 9))
         host: str = probe.getsockname()[0]
         return host
     return None

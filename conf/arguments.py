@@ -1,4 +1,4 @@
-"""Parts of a command line that the programs share."""
+"""Parts of a command line that the programs of owner and shopper share."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class WrongUsage(Exception):
-    """A command line that its parser does not take; the message says why."""
+    """The parser rejects the command line; the message says why."""
 
     def __init__(self, parser: "Parser", message: str) -> None:
         super().__init__(message)
@@ -24,11 +24,11 @@ class WrongUsage(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that tells of wrong usage as JSON too, on stdout, where --json was given."""
+    """An ArgumentParser that reports wrong usage as JSON, too, on stdout, when --json was given."""
 
     @contextmanager
     def wrong_usage_told(self, arguments: list[str]) -> Iterator[None]:
-        """End the program with exit code 2 when the block, which parses these arguments, finds them wrong."""
+        """Ends the program with exit code 2 when the block, which parses these arguments, rejects them."""
         try:
             yield
         except WrongUsage as wrong:
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """The parser for argparse, which wants its own error to show a message."""
+    """Returns the same parser for argparse, which shows only the messages of its own error."""
 
     def parse_argument(text: str) -> T:
         try:
@@ -53,7 +53,7 @@ def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def folder(text: str) -> Path:
-    """A folder on the command line, for argparse."""
+    """Parses a folder on the command line, for argparse."""
     try:
         return parse_folder(text)
     except ValueError as error:
@@ -61,9 +61,9 @@ def folder(text: str) -> Path:
 
 
 def as_typed(text: str) -> str:
-    """The text as a terminal sent it. Raises Invalid when it is not UTF-8.
+    """Returns the text as a terminal sent it. Raises Invalid when it is not UTF-8.
 
-    Python reads arguments and input in the encoding of the locale, which need not be that of the terminal.
+    Python decodes arguments and input by the encoding of the locale, which may differ from that of the terminal.
     """
     if not any("\udc80" <= character <= "\udcff" for character in text):
         return text

@@ -4,16 +4,16 @@ from typing import Any
 
 from conf.common import *
 from conf.common import bind_of, check_reload, on_ready, settings
-from wsgi_apps.catalog import prepare
+from conf.wiring import prepare_catalog
 
-wsgi_app = "wsgi_apps.catalog:create_app()"
+wsgi_app = "conf.wiring:create_catalog_app()"
 proc_name = "toystore catalog"
 bind = bind_of(settings.catalog)
 workers = settings.catalog.workers
 
 
 def when_ready(server: Any) -> None:
-    on_ready(server, settings.catalog, prepare)
+    on_ready(server, settings.catalog, prepare_catalog)
 
 
 def on_reload(server: Any) -> None:

@@ -1,4 +1,4 @@
-"""gunicorn's settings for all three tiers. Each tier's file imports all of them and then names its tier."""
+"""gunicorn's settings and hooks for all three tiers. The file of each tier imports them and adds its own."""
 
 import importlib
 import logging
@@ -18,8 +18,9 @@ from conf.listeners import addresses_of, require_able_worker, require_own_listen
 from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load_or_exit, refuse_to_start
+from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load, load_or_exit, refuse_to_start
 from conf.upgrade import is_watched, require_same_schema
+from conf.worker_settings import keep_for_workers
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
 from server.request import MAX_FIELD_BYTES, MAX_FIELDS, MAX_REQUEST_LINE_BYTES
@@ -28,32 +29,34 @@ from server.scoreboard import scoreboard_of_this_tier
 write_in_background()
 log_to_stderr()
 settings = load_or_exit()
+keep_for_workers(settings)
 hangups_are_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-loaded: dict[Path, Mark | None] = {}  # by this master, before its first worker
+loaded: dict[Path, Mark | None] = {}  # the files that this master has loaded before its first worker
 _log = logging.getLogger(__name__)
 
-# By default one thread for all connections, see docs/architecture.md.
+# By default a worker serves all connections in one thread, see docs/architecture.md.
 worker_class = settings.worker_class
-threads = REQUEST_THREADS
+if worker_class == "gthread":
+    threads = REQUEST_THREADS
 # Each worker builds its own app and opens its own connections: a SQLite connection must not cross a fork.
 preload_app = False
-# All gunicorns of one user would share one control socket.
+# Otherwise all gunicorns of one user would share one control socket.
 control_socket_disable = True
 
-# Of one worker. When there are more, the one that has been idle longest makes room.
+# Per worker. When they are all in use, the worker closes the connection that has been idle longest.
 worker_connections = 1000
 
-# Longer than the pause between two requests of a shopper, or of the tier before.
+# In seconds: longer than the pause between two requests of a shopper, or of the tier in front.
 keepalive = 75
-# A stopping tier finishes what it has begun; supervisord and compose wait a little longer than this.
+# In seconds: a tier that stops finishes its requests. supervisord and compose wait a little longer than this.
 graceful_timeout = 10
 
-# For gunicorn's own workers; the store's own has the same limits.
+# For gunicorn's own workers. The store's own worker has the same limits.
 limit_request_line = MAX_REQUEST_LINE_BYTES
 limit_request_fields = MAX_FIELDS
 limit_request_field_size = MAX_FIELD_BYTES
 
-# Nothing that a shopper sends may change what the path means, or the scheme; to look for it costs time, too.
+# No header of a shopper may change the path or the scheme. To look for such headers costs time, too.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 
@@ -69,25 +72,25 @@ def on_starting(server: Any) -> None:
 
 
 def pre_exec(_server: Any) -> None:
-    """For gunicorn, in the process that a SIGUSR2 makes the master's successor: end it where it would be in the way."""
+    """Ends the successor that a SIGUSR2 has started when a supervisor watches this tier."""
     if is_watched(os.getppid()):
         _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
         sys.exit(0)
 
 
 def post_worker_init(_worker: Any) -> None:
-    """Ignores in the worker the hangups that the master ignores: gunicorn's worker class resets its signals."""
+    """Ignores SIGHUP in the worker when the master ignores it: gunicorn's worker class resets its signals."""
     if hangups_are_ignored:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def child_exit(_server: Any, worker: Any) -> None:
-    """It has ended, by itself or by force: its neighbours need not count on it. A foreign worker was never counted."""
+    """Removes a worker that has ended from the scoreboard. Only the store's own workers are on it."""
     scoreboard_of_this_tier().clear(worker.age)
 
 
 def bind_of(tier: Tier) -> str:
-    """gunicorn's `bind`. A host that is not this machine ends the start at once; gunicorn would try it five times."""
+    """Returns gunicorn's `bind`. Ends the start when the host is not this machine: gunicorn would try five times."""
     family = tier.bind.family
     try:
         with socket.socket(family) as probe:
@@ -98,14 +101,14 @@ def bind_of(tier: Tier) -> str:
 
 
 def raise_fd_limit() -> None:
-    """Let each worker open as many files as it may need, for its connections and its threads.
+    """Raises the limit of open files to what a worker needs for its connections and its threads.
 
-    The usual limit of 1,024 is little more than the connections. It may be raised as far as the hard one; where that
-    is too low as well, or the system refuses, a worker has fewer connections (see StoreWorker._accept).
+    The usual soft limit of 1,024 is little more than the connections. Where the hard limit is too low as well, or the
+    system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
-    threads = max(tier.threads for tier in settings.tiers)
-    # A database is three files, a tier behind is a connection.
-    needed = worker_connections + 4 * (threads + REQUEST_THREADS) + 128
+    waiting_threads = max(tier.threads for tier in settings.tiers)
+    # Each thread needs four at most: a database has three files, and a call to a tier has one connection.
+    needed = worker_connections + 4 * (waiting_threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         needed = min(needed, hard)
@@ -118,9 +121,9 @@ raise_fd_limit()
 
 
 def take_over(server: Any, tier: Tier) -> None:
-    """Hold gunicorn's own options and sockets against our settings, before a worker.
+    """Checks gunicorn's own options and sockets against our settings, before the first worker.
 
-    A tier that strangers could reach and that would obey them ends here, with one line and exit code 2.
+    Ends the tier with one line and exit code 2 when strangers could reach it and it would obey them.
     """
     try:
         require_own_listeners(server, settings, tier)
@@ -136,8 +139,10 @@ def take_over(server: Any, tier: Tier) -> None:
 
 
 def check_reload(server: Any, tier: Tier) -> None:
-    """For gunicorn's on_reload: the same, and say so if the code on the disk is another one by now."""
+    """For gunicorn's on_reload: checks the options again, and warns when the code on the disk has changed."""
     take_over(server, tier)
+    with suppress(SettingsError):  # each worker then warns, and uses the secret that was kept
+        keep_for_workers(load())
     if changed := changed_since(loaded):
         ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
         _log.warning(
@@ -150,14 +155,14 @@ def check_reload(server: Any, tier: Tier) -> None:
 
 
 def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
-    """For gunicorn's when_ready: prepare the state, then print the address that the tier serves.
+    """For gunicorn's when_ready: prepares the state, then prints the address that the tier serves.
 
-    when_ready and not on_starting, because only here is the port ours: a start that fails on a busy port must not
-    have touched the state. What must not be served ends the start with one line and exit code 2, a
-    trouble that may pass with exit code 1, behind which supervisord tries again.
+    At on_starting the port would not be ours yet, and a start that fails on a busy port must not touch the state. A
+    state that must not be served ends the start with one line and exit code 2; an error that may pass ends it with exit
+    code 1, and supervisord then tries again.
     """
     take_over(server, tier)
-    importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # all that its workers need, see conf/loaded.py
+    importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # the code that its workers need, see conf/loaded.py
     loaded.update(mark_loaded())
     try:
         if is_successor(server):
@@ -170,6 +175,6 @@ def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     places: list[str] = []
     for place in addresses_of(server):
         places += [address.url for address in reached_at(place)] if isinstance(place, Address) else [place]
-    # In one piece, for three tiers may write to the same terminal at once: print would write the end of the line apart.
+    # In one write, for three tiers may share a terminal: print would write the end of the line by itself.
     sys.stdout.write(f"{tier.name} serves {', '.join(places)}\n")
     sys.stdout.flush()

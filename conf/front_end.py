@@ -6,7 +6,7 @@ from conf.common import *
 from conf.common import bind_of, check_reload, on_ready, settings
 from server.cores import choose_core, pin
 
-wsgi_app = "wsgi_apps.front_end:create_app()"
+wsgi_app = "conf.wiring:create_front_end_app()"
 proc_name = "toystore front_end"
 bind = bind_of(settings.front_end)
 workers = settings.front_end.workers

@@ -1,6 +1,6 @@
-"""All that the store asks of gunicorn's master beyond gunicorn's documentation.
+"""The parts of gunicorn's master that the store uses and that gunicorn does not document.
 
-tests/unit/conf/test_gunicorn_master.py holds each piece of it against the gunicorn that is installed.
+tests/unit/conf/test_gunicorn_master.py checks each of them against the installed gunicorn.
 """
 
 import logging
@@ -16,43 +16,43 @@ _log = logging.getLogger(__name__)
 
 
 def sockets_of(server: Any) -> list[socket.socket]:
-    """The sockets on which a gunicorn listens, its own and those that it has inherited."""
+    """Returns the sockets on which a gunicorn listens: its own and those that it has inherited."""
     return [listener.sock for listener in server.LISTENERS]
 
 
 def is_successor(server: Any) -> bool:
-    """Whether a master that still runs has started this one, by a SIGUSR2."""
+    """Whether another master, which may still run, has started this one at a SIGUSR2."""
     return bool(server.master_pid)
 
 
 def leave_hangups_ignored(server: Any) -> None:
-    """A tier that is started with SIGHUP ignored, as nohup does, must outlive its terminal. gunicorn would reload."""
+    """Keeps SIGHUP ignored where it was at the start: under nohup a tier must outlive its terminal, and not reload."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         server.SIGNALS = [number for number in server.SIGNALS if number != signal.SIGHUP]
 
 
 def start_successors_alike(server: Any) -> None:
-    """At a SIGUSR2, run the command that has started this process.
+    """Makes a SIGUSR2 run the command that has started this process.
 
-    gunicorn would run sys.argv, in which Python puts the path of the module's file in the place of `-m gunicorn`. Run
-    so, gunicorn finds its own files where Python's `http` should be, and its new master ends at once.
+    gunicorn would run sys.argv, in which Python replaces `-m gunicorn` by the path of the module's file. gunicorn then
+    imports its own `http` in the place of Python's, and the new master ends at once.
     """
     server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
 
 
 def reload_as_loaded(server: Any) -> None:
-    """At a SIGHUP, take the settings file as this process has read it.
+    """Makes a SIGHUP use the settings file as this process has read it.
 
-    gunicorn would read the file again, but not what the file imports: a newer file and older modules may not fit
-    together, and gunicorn ends when they do not.
+    gunicorn would read the file again, but not the modules that it imports. A newer file may not fit to older modules,
+    and gunicorn would end.
     """
     module = sys.modules.get("__config__")
-    if module is not None:  # else the settings are a module (python:conf.catalog), which Python keeps as it is
+    if module is not None:  # otherwise the settings are a module (python:conf.catalog), which Python does not reload
         server.app.get_config_from_filename = lambda _filename: vars(module)
 
 
 def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
-    """Take settings on which promises rest from `ours`, whatever gunicorn's own options say, and tell the log."""
+    """Replaces gunicorn's own options by `ours`, on which promises rest, and logs each that it replaces."""
     for name, value in ours.items():
         setting = server.cfg.settings[name]
         given = setting.get()
@@ -63,5 +63,5 @@ def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
 
 
 def bases_of_worker(server: Any) -> set[str]:
-    """The modules of the worker class and of all that it is derived from."""
+    """Returns the modules of the worker class and of its base classes."""
     return {base.__module__ for base in server.worker_class.__mro__}

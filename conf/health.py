@@ -1,7 +1,7 @@
-"""Whether a tier of this machine answers: `python -m conf.health catalog` exits with 0 or 1. Made for healthchecks.
+"""Checks a tier of this machine, for container health checks: `python -m conf.health catalog` exits with 0 or 1.
 
-`--ready` asks whether it can do its work: it may live and not be ready, while a tier behind it or its disk is away. To
-restart it then would not help.
+With `--ready` it asks for /ready. A tier that lives is not ready while its disk or a tier behind it is away; to restart
+it then would not help.
 """
 
 import http.client
@@ -12,7 +12,7 @@ from conf.addresses import Address
 from conf.output import open_streams, visible
 from conf.settings import TIERS, SettingsError, load_only, refuse_to_start
 
-# Longer than a tier takes to tell that a part of it is away.
+# Longer than a tier takes to answer that it is not ready.
 TIMEOUT_S = 2.5
 
 
@@ -22,7 +22,7 @@ def is_healthy(address: Address) -> bool:
 
 
 def trouble(address: Address, path: str) -> str | None:
-    """Why the tier at this address does not answer GET `path` with 200 in time; None if it does."""
+    """Returns why the tier at this address does not answer GET `path` with 200 in time; None if it does."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -30,7 +30,7 @@ def trouble(address: Address, path: str) -> str | None:
         if response.status == 200:
             return None
         return str(json.loads(response.read())["error"]["message"])
-    except (OSError, http.client.HTTPException, UnicodeError):  # the last for a name that is none
+    except (OSError, http.client.HTTPException, UnicodeError):  # UnicodeError: the host name is invalid
         return "does not answer"
     except (ValueError, LookupError, TypeError):
         return "answers, but not as a tier of this store"

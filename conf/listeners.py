@@ -1,7 +1,7 @@
-"""Judges what gunicorn really does for a tier, after the bind and before the first worker.
+"""Checks the sockets and the worker class of a tier, after gunicorn's bind and before the first worker.
 
-A variable of ours says where a tier listens, but gunicorn's own options (-b, GUNICORN_CMD_ARGS) and sockets that were
-inherited from systemd or a former master come after it, so only the sockets themselves are believed.
+gunicorn's own options (-b, GUNICORN_CMD_ARGS) and sockets inherited from systemd or a former master override our
+setting of the address. So the checks look at the sockets themselves.
 """
 
 import logging
@@ -12,21 +12,21 @@ from conf.addresses import Address
 from conf.gunicorn_master import bases_of_worker, sockets_of
 from conf.settings import Settings, SettingsError, Tier, require_private_or_secret_at
 
-# Workers with one loop for all requests, by the modules of their classes.
+# The modules of gunicorn's worker classes that have one event loop for all requests.
 LOOPS = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}
 
 _log = logging.getLogger(__name__)
 
 
 def addresses_of(server: Any) -> list[Address | str]:
-    """The places where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
+    """Returns where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
     return [_address_of(sock) for sock in sockets_of(server)]
 
 
 def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
-    """Raises SettingsError when strangers reach a tier that would obey them, or a promise would not hold for it.
+    """Raises SettingsError when strangers could reach a tier that would obey them, or when a promise would not hold.
 
-    A Unix socket is no more open than loopback: both are for the users of this machine.
+    A Unix socket is as private as loopback: both are for the users of this machine.
     """
     if server.cfg.reuse_port:
         raise SettingsError(f"{tier.name}: gunicorn's reuse_port is refused: another program could have the port, too")
@@ -40,9 +40,9 @@ def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
 
 
 def require_able_worker(server: Any, tier: Tier) -> None:
-    """Raises SettingsError for a worker class that cannot serve this tier; tells the log of one that is not our own.
+    """Raises SettingsError for a worker class that cannot serve this tier; warns of one that is not the store's own.
 
-    No promise rests on the worker: what two workers or two threads must not do at once, SQLite keeps apart.
+    No promise rests on the worker: SQLite's locks isolate two workers, or two threads.
     """
     name, bases = server.cfg.worker_class_str, bases_of_worker(server)
     if "server.worker" in bases:

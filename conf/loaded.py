@@ -1,25 +1,25 @@
-"""The files of the code that this process has loaded, and which of them have changed since.
+"""Finds out which files of the loaded code have changed on the disk since.
 
-A process whose code has changed on the disk must not load more of it: half of it would be old and half of it new. So
-a tier's master loads all that its workers need, and workers that it starts later have the same code.
+A process must not load more code after a change: half of it would be old and half of it new. So a tier's master loads
+all code that its workers need, and workers that it starts later have the same code.
 """
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# Of a file: when it was changed, in nanoseconds, and its size.
+# The state of a file: when it was changed, in nanoseconds, and its size in bytes.
 Mark = tuple[int, int]
 
 
 def mark_loaded() -> Mapping[Path, Mark | None]:
-    """The files of all modules that are loaded, with what tells later whether they are as they were."""
+    """Returns the files of all loaded modules, each with its state."""
     files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     return {path: _mark(path) for path in (Path(file) for file in files if file)}
 
 
 def changed_since(marks: Mapping[Path, Mark | None]) -> list[Path]:
-    """Those that have changed or gone."""
+    """Returns the files that have changed or gone."""
     return sorted(path for path, mark in marks.items() if _mark(path) != mark)
 
 

@@ -1,6 +1,6 @@
-"""The log of a tier: short lines, not too many of a kind, with nothing in them that a terminal would obey.
+"""Keeps a tier's log short and harmless: bounded lines, a bounded rate for each kind, escaped control characters.
 
-Strangers cause lines, by requests that are none, and choose what stands in them.
+Strangers cause lines by malformed requests, and choose their words.
 """
 
 import atexit
@@ -20,24 +20,24 @@ from conf.output_thread import Stream, Writer
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
-# Of a message of gunicorn, which repeats a stranger's words: the head of a request has up to 32 KiB.
+# gunicorn's messages may quote a stranger: the head of a request has up to 32 KiB.
 GUNICORN_MAX_CHARACTERS = 200
-# Of one of the store's own, which may name files.
+# The store's messages may name files.
 STORE_MAX_CHARACTERS = 1000
-# Of a traceback; its last lines say the most.
+# The last lines of a traceback say the most, so the first ones are left out.
 MAX_TRACEBACK_LINES = 60
 
-# Of one kind, in the long run. So a stranger writes less than 100 MB a day.
+# The rate for each kind, in the long run: a stranger thus writes less than 100 MB a day.
 LINES_PER_S = 1.0
-# Of one kind, after a calm time: of those that gunicorn writes, for strangers cause them, and of the store's own.
+# The burst of each kind, after a calm time. Strangers cause the lines of gunicorn, so their burst is shorter.
 GUNICORN_BURST_LINES = 5
 STORE_BURST_LINES = 20
-# After a line was left out, with all others of its kind until then.
+# The delay from the first line that is left out to the line with their number.
 TELL_AFTER_S = 1.0
 
 
 class LineFormatter(logging.Formatter):
-    """Makes one short line of a message, and of each line of a traceback."""
+    """Formats a message, and each line of a traceback, as one short line."""
 
     def __init__(self, fmt: str, datefmt: str | None, max_characters: int) -> None:
         super().__init__(fmt, datefmt)
@@ -57,16 +57,16 @@ class LineFormatter(logging.Formatter):
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket of one kind of line; the number of lines that were left out since the last count, and the last."""
+    """The token bucket of one kind of line, with the lines that were left out since they were last counted."""
 
     lines: float
     filled_at: float
-    last: logging.LogRecord
+    last: logging.LogRecord  # the last one that was left out
     left_out: int = 0
     is_counted_soon: bool = False
 
     def take(self, now: float, burst_lines: int) -> bool:
-        """Whether one more line may be written; then it is counted as written."""
+        """Takes a token for one more line. Returns False when there is none."""
         self.lines = min(burst_lines, self.lines + (now - self.filled_at) * LINES_PER_S)
         self.filled_at = now
         if self.lines < 1:
@@ -76,7 +76,7 @@ class Bucket:
 
 
 class FloodFilter(logging.Filter):
-    """Leaves lines out when too many of a kind come, and tells their number. A kind is a place in the code."""
+    """Leaves out lines that come too fast, and logs their number. Lines of one place in the code are of one kind."""
 
     def __init__(self, burst_lines: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class FloodFilter(logging.Filter):
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        # Reentrant: a signal handler may log while its own thread does.
+        # Reentrant: a signal handler may log while its thread holds the lock.
         self._lock = threading.RLock()
         self._buckets: dict[tuple[str, int], Bucket] = {}
 
@@ -116,7 +116,7 @@ class FloodFilter(logging.Filter):
         return True
 
     def tell_all(self) -> None:
-        """Log how many lines were left out, of each kind, since this was last told."""
+        """Logs how many lines of each kind were left out since the last call."""
         with self._lock:
             told = [(bucket.left_out, bucket.last) for bucket in self._buckets.values() if bucket.left_out]
             for bucket in self._buckets.values():
@@ -136,7 +136,7 @@ _store_filter = FloodFilter(STORE_BURST_LINES)
 
 
 class LogFile(logging.FileHandler):
-    """A log in a file. It may be a pipe, or on a disk that has gone: whoever logs waits for neither."""
+    """A log file, written in a thread: a pipe that nobody reads, or a disk that has gone, blocks no one who logs."""
 
     def _open(self) -> Any:
         file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -146,14 +146,14 @@ class LogFile(logging.FileHandler):
         return stream
 
     def close(self) -> None:
-        """Close the file; gunicorn opens it anew at a USR1, which tells that it was renamed."""
+        """Closes the file. gunicorn opens it again at a SIGUSR1, after it was renamed."""
         if self.stream is not None:
             super().close()
             self._writer.close()
 
 
 class TierLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger, with lines of our form. The access log, which the owner asks for, has a line a request."""
+    """gunicorn's logger with the store's formatter and filter. The access log, which is optional, is not filtered."""
 
     def _set_handler(self, log: Any, output: Any, fmt: Any, stream: Any = None) -> None:
         max_characters = GUNICORN_MAX_CHARACTERS if log is self.error_log else STORE_MAX_CHARACTERS
@@ -173,13 +173,13 @@ class TierLogger(Logger):  # type: ignore[misc]
 
 
 def _tell_at_exit(flood_filter: FloodFilter) -> None:
-    """Have it tell its last counts. What is registered last comes first: before the streams are drained."""
+    """Logs the last counts at the exit. atexit calls the last function first: before the streams are drained."""
     atexit.unregister(flood_filter.tell_all)
     atexit.register(flood_filter.tell_all)
 
 
 def log_to_stderr() -> None:
-    """Let this process's loggers write to sys.stderr as it is now, from INFO on."""
+    """Makes this process's loggers write to the current sys.stderr, from level INFO."""
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter(FORMAT, None, STORE_MAX_CHARACTERS))
     handler.addFilter(_store_filter)

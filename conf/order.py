@@ -5,17 +5,16 @@ from typing import Any
 from conf import common
 from conf.common import *
 from conf.common import bind_of, check_reload, on_ready, settings
-from conf.settings import load
-from wsgi_apps.order import prepare, start_recovery
+from conf.wiring import OrderTier, prepare_order
 
-wsgi_app = "wsgi_apps.order:create_app()"
+wsgi_app = "conf.wiring:create_order_app()"
 proc_name = "toystore order"
 bind = bind_of(settings.order)
 workers = settings.order.workers
 
 
 def when_ready(server: Any) -> None:
-    on_ready(server, settings.order, prepare)
+    on_ready(server, settings.order, prepare_order)
 
 
 def on_reload(server: Any) -> None:
@@ -24,4 +23,5 @@ def on_reload(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]
     common.post_worker_init(worker)
-    start_recovery(load())  # as its app has loaded them: a reload may find another TIER_SECRET_FILE
+    if isinstance(worker.wsgi, OrderTier):  # gunicorn's --reload serves another app when ours fails to load
+        worker.wsgi.recovery.start()

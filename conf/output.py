@@ -1,7 +1,7 @@
-"""The standard streams of a program, and text of others as it may be printed there.
+"""Makes the standard streams of a program safe to print to, and foreign text safe to print.
 
-A report that cannot be delivered is not a failure of the work: what is closed, full, without a reader or not UTF-8
-raises nothing while a program works. The loss is kept, and the program asks for it at its end.
+Output that cannot be delivered is not a failure of the work: a stream that is closed, full, without a reader or not
+UTF-8 raises nothing while a program works. `lost_output` and `exit_code` report the loss at the end.
 """
 
 import errno
@@ -14,7 +14,7 @@ import sys
 import unicodedata
 from typing import Any, TextIO
 
-# Python's names for how to write what an encoding lacks, and how to read what is none.
+# Python's error handlers: for characters that the encoding lacks, and for bytes that are not of the encoding.
 _WRITE_ERRORS, _READ_ERRORS = "backslashreplace", "surrogateescape"
 
 # Joiners and tags are parts of words and emoji, and do nothing to a terminal.
@@ -24,7 +24,7 @@ _NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
 
 
 class _Delivery(io.RawIOBase):
-    """A file descriptor that takes all that is written. `lost` is why some of it was not delivered."""
+    """A file descriptor that accepts every write. `lost` is the error by which some of it was not delivered."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -50,24 +50,25 @@ class _Delivery(io.RawIOBase):
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of it, for as long as the reader lets this wait. Raises OSError: a full disk, a reader who has gone."""
+    """Writes all of the data, and waits for a slow reader. Raises OSError: a full disk, a reader who has gone."""
     rest = memoryview(data)
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
-        except BlockingIOError:  # another program has made the terminal or the pipe non-blocking, for all who have it
-            room = select.poll()  # select() takes no descriptor above 1,023, of which a worker may have more
+        except BlockingIOError:  # another program that shares the terminal or pipe has made it non-blocking
+            room = select.poll()  # select() accepts no descriptor above 1,023, and a worker may have more
             room.register(descriptor, select.POLLOUT)
             room.poll()
 
 
 def open_streams() -> None:
-    """Make sys.stdin, sys.stdout and sys.stderr such that reading and printing raise no OSError or UnicodeError."""
+    """Replaces sys.stdin, sys.stdout and sys.stderr by streams that raise no OSError or UnicodeError."""
     for descriptor, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
         except OSError:
-            # Else the next file to be opened, a database say, would be the standard output. The lowest number is free.
+            # Otherwise the next file to be opened, such as a database, would be the standard output. open() takes the
+            # lowest free number, which is this one.
             os.open(os.devnull, mode)
     sys.stdin = _readable(sys.stdin)
     sys.stdout, sys.stderr = _deliverable(sys.stdout, 1), _deliverable(sys.stderr, 2)
@@ -89,17 +90,17 @@ def _deliverable(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
 
 
 def lost_output() -> OSError | None:
-    """The error that kept some of stdout from being delivered; None when all was, and without `open_streams`."""
+    """Returns the error by which some of stdout was not delivered; None if there is none, or without `open_streams`."""
     sys.stdout.flush()
     delivery = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return delivery.lost if isinstance(delivery, _Delivery) else None
 
 
 def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
-    """The exit code of a program whose work came to `work`; that its report was lost is told on stderr.
+    """Returns the exit code of a program whose work ended with the code `work`, and reports a lost report on stderr.
 
-    `of_a_lost_report` is the code where the report is all of the work, None where the work was done without it. A
-    reader who goes has seen enough, and is told nothing of a report that is all of the work.
+    `of_a_lost_report` is the code of a program whose report is all of its work, None for other programs. A reader who
+    closes the pipe has seen enough, so a program whose report is all of its work then says nothing.
     """
     lost = lost_output()
     if lost is None:
@@ -114,7 +115,7 @@ def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
 
 
 def visible(text: str) -> str:
-    """The text with each character escaped that would speak to a terminal, turn the line around, or not be seen."""
+    """Escapes each character that would control a terminal, change the direction of the line, or be invisible."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -128,21 +129,21 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str, max_characters: int = 200) -> str:
-    """The text, cut to a length, as `visible` shows it."""
+    """Returns the text, cut to a length and escaped by `visible`."""
     if len(text) > max_characters:
         text = f"{text[:max_characters]}... ({len(text)} characters)"
     return visible(text)
 
 
 def print_failure(speaker: str, why: str, *, as_json: bool) -> None:
-    """Tell people in a line on stderr, and scripts as JSON on stdout as well."""
+    """Prints a failure on stderr for people, and with `as_json` on stdout for scripts."""
     if as_json:
         print_json({"error": why})
     print(f"{speaker}: {visible(why)}", file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
-    """Print the value as JSON that is valid in any encoding, and in which nothing speaks to a terminal."""
+    """Prints the value as JSON that is valid in the stream's encoding, without characters that control a terminal."""
     text = json.dumps(value, ensure_ascii=not _is_utf_8(sys.stdout), indent=2)
     print(_NOT_PLAIN.sub(lambda match: match[0] if visible(match[0]) == match[0] else _json_escape(match[0]), text))
 

@@ -1,7 +1,7 @@
-"""Standard output and error that never make a program wait, and never fail it.
+"""Standard output and error that never block a program, and never fail it.
 
-Nobody may read them: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file. So a
-thread writes, and what it cannot write in time is dropped and counted.
+They may have no reader: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file. So
+a thread writes the output, and drops and counts the lines that it cannot write in time.
 """
 
 import atexit
@@ -15,19 +15,19 @@ from queue import SimpleQueue
 
 from conf.output import open_streams, write_all
 
-# The thread and its queue come from their modules by name: gunicorn's gevent worker puts its own there, of which all
-# share one loop, and a thread that waited for a terminal would hold up all requests.
+# start_new_thread and SimpleQueue are imported by name, before gunicorn's gevent worker replaces those of the modules:
+# its threads share one event loop, and a thread that waited for a terminal would block all requests.
 
-# Beyond, what is printed is dropped. Of a tier's usual lines this is about 100 kB.
+# Chunks in the queue; further ones are dropped. A tier's usual lines take about 100 kB of memory then.
 MAX_WAITING = 1000
-# At the end of the process, for what is not written yet.
+# At the end of the process.
 FLUSH_TIMEOUT_S = 1.0
 
 
 class Writer:
-    """Writes to an open file, in a thread that starts with the first bytes.
+    """Writes to an open file in a thread, which starts with the first bytes.
 
-    It is safe to use it in a signal handler, and on both sides of a fork.
+    It may be used in a signal handler, and on both sides of a fork.
     """
 
     def __init__(self, file: int) -> None:
@@ -36,16 +36,16 @@ class Writer:
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        """Begin anew. After a fork the thread is the parent's, and so is what it has not written."""
+        """Starts with an empty queue and no thread. After a fork both remain in the parent."""
         self._chunks: SimpleQueue[bytes | None] = SimpleQueue()
-        # Reentrant: a signal handler may print while its own thread does.
+        # Reentrant: a signal handler may print while its thread holds the lock.
         self._changed = threading.Condition(threading.RLock())
         self._waiting = 0
         self._lost_lines = 0
         self._runs = False
 
     def put(self, chunk: bytes) -> None:
-        """Have this written. It never waits; when too much is waiting, the chunk is dropped and counted."""
+        """Queues a chunk without waiting. When the queue is full, it drops the chunk and counts its lines."""
         with self._changed:
             if self._waiting >= MAX_WAITING:
                 self._lost_lines += chunk.count(b"\n")
@@ -58,12 +58,12 @@ class Writer:
                     self._runs = True
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until all is written, but not for longer than this."""
+        """Waits until all is written, for at most `timeout_s`."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting, timeout_s)
 
     def close(self) -> None:
-        """Close the file once all is written, in the background. Nothing may be put any more."""
+        """Closes the file in the background, once all is written. Call `put` no more."""
         with self._changed:
             if self._runs:
                 self._chunks.put(None)
@@ -86,7 +86,7 @@ class Writer:
         os.close(self._file)
 
     def _write(self, chunk: bytes) -> bool:
-        """Whether it is written. It waits for as long as the reader lets it wait."""
+        """Writes a chunk, and waits for a slow reader. Returns False when it cannot be written."""
         try:
             write_all(self._file, chunk)
         except OSError:
@@ -95,9 +95,9 @@ class Writer:
 
 
 class Stream(io.TextIOBase):
-    """A text stream over a writer, in the place of sys.stdout or sys.stderr. Lines leave in one piece.
+    """A text stream over a Writer, for sys.stdout or sys.stderr. It writes each line in one piece.
 
-    A character that the encoding does not have is written as an escape.
+    A character that the encoding lacks is written as an escape.
     """
 
     def __init__(self, writer: Writer, file: int, encoding: str) -> None:
@@ -125,16 +125,16 @@ class Stream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Let the writer have what this thread has begun to write. It does not wait for the writer."""
+        """Queues the line that this thread has begun, without waiting until it is written."""
         begun, self._begun.line = getattr(self._begun, "line", ""), ""
         self._put(begun)
 
     def pass_along(self, chunk: bytes) -> None:
-        """Write bytes as they are."""
+        """Queues bytes as they are."""
         self._writer.put(chunk)
 
     def drain(self) -> None:
-        """Wait until all is written, but not for long."""
+        """Waits until all is written, for at most FLUSH_TIMEOUT_S."""
         self.flush()
         self._writer.flush(FLUSH_TIMEOUT_S)
 
@@ -144,11 +144,11 @@ class Stream(io.TextIOBase):
 
 
 def write_in_background() -> Stream:
-    """Put such streams in the place of this process's standard output and error. Returns that of the output."""
+    """Replaces this process's standard output and error by such streams. Returns the stream of the output."""
     open_streams()
     writer = Writer(1)
     sys.stdout = output = Stream(writer, 1, sys.stdout.encoding)
-    # On one terminal, or in one file, the lines of both keep their order.
+    # When both are the same terminal or file, one writer keeps their lines in order.
     sys.stderr = Stream(writer if os.path.sameopenfile(1, 2) else Writer(2), 2, sys.stderr.encoding)
     atexit.register(sys.stderr.drain)
     atexit.register(output.drain)

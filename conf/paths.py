@@ -1,11 +1,11 @@
-"""Paths as people write them."""
+"""Parses paths as people write them."""
 
 import os
 from pathlib import Path
 
 
 def parse_path(text: str) -> Path:
-    """A path, of which a `~` in front is a home, as in a shell. Raises ValueError."""
+    """Parses a path and expands a `~` at its start, as a shell does. Raises ValueError."""
     if "\0" in text:
         raise ValueError("has a NUL")
     path = os.path.expanduser(text)
@@ -15,7 +15,7 @@ def parse_path(text: str) -> Path:
 
 
 def parse_folder(text: str) -> Path:
-    """The path of a folder with databases. Raises ValueError when SQLite, which wants UTF-8, would open another one."""
+    """Parses the path of a folder with databases. Raises ValueError when it is not UTF-8, which SQLite needs."""
     path = parse_path(text)
     try:
         opened = os.fsencode(path).decode("utf-8")

@@ -1,4 +1,4 @@
-"""Finds the process that listens on a port of this machine, as far as Linux tells."""
+"""Finds the process that listens on a port of this machine, by Linux's /proc."""
 
 import os
 import socket
@@ -12,9 +12,9 @@ _LISTENING = "0A"
 
 
 def holder_of(address: Address) -> str | None:
-    """The process that keeps others from listening here, as "process 4711 (nc -l 6060)"; None when it is not known.
+    """Returns the process that has the port, as "process 4711 (nc -l 6060)"; None when it is not known.
 
-    Of a master and its workers it is the master. Only root sees the processes of other users.
+    Where a master and its workers have it, it returns the master. Only root sees the processes of other users.
     """
     sockets = {f"socket:[{inode}]" for inode in _listeners(address)}
     holders = [pid for pid in _processes() if sockets & _files(pid)] if sockets else []
@@ -26,7 +26,7 @@ def holder_of(address: Address) -> str | None:
 
 
 def _listeners(address: Address) -> list[str]:
-    """The inodes of the sockets that listen on the port, at an address that is in the way of ours."""
+    """Returns the inodes of the sockets that listen on the port at an address that conflicts with ours."""
     try:
         ours = {found[4][0] for found in socket.getaddrinfo(address.host, address.port)}
     except OSError:
@@ -45,7 +45,7 @@ def _listeners(address: Address) -> list[str]:
 
 
 def _ip(digits: str) -> str:
-    """The address of /proc/net/tcp, which writes each four bytes as a number of this machine."""
+    """Parses an address of /proc/net/tcp, which has each four bytes as a number in this machine's byte order."""
     words = [int(digits[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(digits), 8)]
     return socket.inet_ntop(socket.AF_INET6 if len(words) > 1 else socket.AF_INET, b"".join(words))
 

@@ -1,7 +1,7 @@
-"""`make run`: the three tiers under supervisord, and a box that says what to try once all of them answer.
+"""`make run`: runs the three tiers under supervisord, and prints a banner once all of them answer.
 
-This process only looks after the start: it refuses busy ports, waits for the tiers, and passes their lines and the
-end of the run along. Keeping the tiers alive is supervisord's work.
+This process refuses busy ports, waits for the tiers, forwards their output, and ends them at a signal. supervisord
+keeps the tiers alive.
 """
 
 import argparse
@@ -44,15 +44,15 @@ from conf.settings import (
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
 READY_WITHIN_S = 60.0
-# A store whose `make run` was killed ends by itself in about a second, as do the workers of a tier that was killed.
+# After a kill of `make run`, or of a tier's master, the orphaned processes end by themselves in about a second.
 PORT_FREE_WITHIN_S = 3.0
 
-# The exit code of a tier that refuses to start; it has said why.
+# The exit code of a tier that refuses to start. The tier has printed the reason.
 REFUSED = 2
 
 
 class StartFailed(Exception):
-    """The store did not come up. The message says why; it is empty when a tier has said it already."""
+    """The store did not start. The message says why; it is empty when a tier has printed the reason."""
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -60,9 +60,9 @@ class StartFailed(Exception):
 
 
 def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> int:
-    """Run the store until a signal ends it; the exit code. `configuration` is supervisord's file.
+    """Runs the store until a signal ends it, and returns the exit code. `configuration` is supervisord's file.
 
-    Any of `arguments` (there is only --help) ends the program instead.
+    The only one of the `arguments` is --help, which prints the help and ends the program.
     """
     output = write_in_background()
     _parser().parse_args(arguments)
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
         settings = load_or_exit()
         require_private_or_secret(settings, settings.catalog, settings.order)
         require_free_ports(settings)
-        # A Unix socket's path is at most about 100 bytes long.
+        # The path of a Unix socket may have about 100 bytes.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
             return _run(settings, configuration, run_dir, output)
@@ -95,10 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) -> int:
-    """Start the tiers and wait for the end of the run. Raises StartFailed; then nothing is left running."""
+    """Starts the tiers and waits for the end of the run. Raises StartFailed, and then leaves no process running."""
     stopping = Stopping()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Who starts this with SIGHUP ignored, as nohup does, wants it to outlive the terminal.
+        # Under nohup SIGHUP is ignored: the store must outlive its terminal.
         if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
             signal.signal(number, stopping.ask)
     run = _supervisord(configuration, run_dir)
@@ -124,7 +124,7 @@ def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) 
 
 
 class Stopping:
-    """Whether a signal asked for the end. A plain flag: an Event's lock may be held by the handler's own thread."""
+    """Whether a signal asked for the end. A plain flag: a handler may interrupt a thread that holds an Event's lock."""
 
     asked = False
 
@@ -133,7 +133,7 @@ class Stopping:
 
 
 def require_free_ports(settings: Settings) -> None:
-    """Raises StartFailed when a tier cannot listen on its address, or two of them would on the same."""
+    """Raises StartFailed when a tier cannot listen on its address, or two tiers have the same address."""
     for one, other in itertools.combinations(settings.tiers, 2):
         if one.bind == other.bind:
             variables = f"{one.bind_variable} and {other.bind_variable}"
@@ -158,20 +158,20 @@ def _listen(tier: Tier) -> socket.socket:
 
 
 def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
-    """supervisord, which ends when this process does. What it, and the tiers, print comes by its standard output."""
-    # At once, for by a TERM it would stop the tiers one after the other. They end with it by themselves.
+    """Starts supervisord, which ends when this process ends. Its standard output has that of the tiers, too."""
+    # By SIGKILL: at a SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
     command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
     command += ["--configuration", str(configuration)]
     if os.getuid() == 0:
-        command += ["--user", "root"]  # without being told that root is meant, supervisord warns of it
+        command += ["--user", "root"]  # otherwise supervisord warns that it runs as root
     return subprocess.Popen(
         command,
         cwd=ROOT,
         env=_environment(run_dir),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,  # else a terminal that takes nothing would hold it up
-        process_group=0,  # a hangup of the terminal would make it restart the tiers, also under nohup
+        stderr=subprocess.STDOUT,  # otherwise a terminal after Ctrl-S would block it
+        process_group=0,  # a SIGHUP of the terminal would make it restart the tiers, also under nohup
     )
 
 
@@ -180,7 +180,7 @@ def _environment(run_dir: str) -> dict[str, str]:
 
 
 def _pass_along(run: "subprocess.Popen[bytes]", serving: set[str], output: Stream) -> None:
-    """Print what the tiers print, and note which of them serve."""
+    """Prints the output of the tiers, and adds each tier that serves to `serving`."""
     assert run.stdout is not None
     for line in run.stdout:
         name, verb, *_ = [*line.split(), b"", b""]
@@ -190,9 +190,9 @@ def _pass_along(run: "subprocess.Popen[bytes]", serving: set[str], output: Strea
 
 
 def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadline: float) -> list[Tier]:
-    """Those that do not answer yet. Raises StartFailed when one ended instead, or it takes too long.
+    """Returns the tiers that do not answer yet. Raises StartFailed when one has ended, or at the deadline.
 
-    A tier must have said itself that it serves: at its address another store could answer.
+    A tier must have printed that it serves: another store could answer at its address.
     """
     _raise_if_one_ended(run_dir)
     waiting = [tier for tier in waiting if tier.name not in serving or not is_healthy(tier.here)]
@@ -203,7 +203,7 @@ def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadli
 
 
 def _raise_if_one_ended(run_dir: str) -> None:
-    """Raises StartFailed, with the tier's own exit code when it has refused to start."""
+    """Raises StartFailed when a tier has ended, with the tier's exit code when it has refused to start."""
     transport = SupervisorTransport(serverurl=f"unix://{run_dir}/supervisor.sock")
     try:
         with xmlrpc.client.ServerProxy("http://localhost", transport=transport) as supervisord:
@@ -217,7 +217,7 @@ def _raise_if_one_ended(run_dir: str) -> None:
 
 
 def _elsewhere(tier: Tier) -> list[str]:
-    """The addresses that other machines can use, of a tier that listens on every one of this machine."""
+    """Returns the addresses that other machines can connect to, of a tier that listens on all interfaces."""
     return [address.url for address in reached_at(tier.bind)] if is_every(tier.bind.host) else []
 
 

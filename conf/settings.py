@@ -1,4 +1,4 @@
-"""The settings, and the only reader of the environment. `python -m conf.settings` shows them."""
+"""Reads and checks the settings: the only reader of the environment. `python -m conf.settings` shows them."""
 
 import difflib
 import os
@@ -19,33 +19,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The prefix of a tier's variables, and what holds where none of them is set."""
+    """The prefix of a tier's variables, and their defaults."""
 
     prefix: str
     port: int
     workers: int
-    threads: int
+    threads: int  # 0: the tier has no such setting
 
 
-# One worker for each tier that owns a database: a second one brings no second writer, it only adds waiting for
-# the write lock. The front end owns none, and a second worker uses the second core. The threads are those that wait
-# for what does not travel together: in the front end single orders, in the catalog direct decrements, which wait for
-# one write lock. Pages of products have threads of their own. The order tier needs none.
+# A tier with a database has one worker: a second one brings no second writer, it only waits for the write lock. The
+# front end has no database, and its second worker uses the second core. The threads wait for calls that are not
+# batched: in the front end for single orders, in the catalog for direct decrements, which wait for one write lock.
+# Pages of products have threads of their own. The order tier batches all calls that wait.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
-    "order": Defaults("ORDER", port=10010, workers=1, threads=1),
+    "order": Defaults("ORDER", port=10010, workers=1, threads=0),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
 }
 
-# Each is a row in two files, of 1 kB in all at most, by the limits of name and key: less than 1 GB a day, by somebody
-# who means harm and never stops.
+# A refused buy takes a row in two files, 1 kB at most by the limits of name and key. So an attacker who never stops
+# fills less than 1 GB a day.
 REFUSED_PER_S = 10
 
 # The values of WORKER, and gunicorn's name for each.
 WORKER_CLASSES = {"store": "server.worker.StoreWorker", "gthread": "gthread"}
 
-# Of a worker of gunicorn's gthread, and of its sync, which is gthread where there are threads. Each keeps a request
-# until it is answered, so a worker has no more buys in a batch than these. The store's own worker has none of them.
+# The threads of a worker of gunicorn's gthread. Each is busy with its request until the response is sent, so a batch
+# has no more buys than a worker has threads. The store's own worker serves all requests in one thread.
 REQUEST_THREADS = 32
 
 _HELP = """\
@@ -56,62 +56,69 @@ Settings (environment variables)
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
-  CATALOG_HOSTS, ORDER_HOSTS  names by which the tier may be asked (the Host of a request), with commas between them,
-                              beside localhost, addresses, and the hosts in CATALOG, ORDER and _BIND
+  CATALOG_HOSTS, ORDER_HOSTS  further host names that the tier accepts (the Host of a request), with commas between
+                              them, beside localhost, IP addresses, and the hosts in CATALOG, ORDER and _BIND
                               default: names without a dot
-  FRONT_HOSTS                 likewise, and FRONT                     default: names without a dot on loopback, else any
-  CATALOG_WORKERS, _THREADS   gunicorn's workers, waiting threads     default: {catalog.workers}, {catalog.threads}
-  ORDER_WORKERS, _THREADS     likewise                                default: {order.workers}, {order.threads}
-  FRONT_WORKERS, _THREADS     likewise                                default: {front_end.workers}, {front_end.threads}
+  FRONT_HOSTS                 likewise, beside FRONT and FRONT_BIND   default: names without a dot on loopback, else any
+  CATALOG_WORKERS             gunicorn's workers                      default: {catalog.workers}
+  CATALOG_THREADS             threads that wait for direct decrements default: {catalog.threads}
+  ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
+  FRONT_WORKERS               gunicorn's workers                      default: {front_end.workers}
+  FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
-  TIER_SECRET                 what catalog and order want to hear from other tiers, the same for all three;
+  TIER_SECRET                 secret of the tiers, the same for all three: catalog and order answer to no one without;
                               new,old while one replaces the other    default: none
-  TIER_SECRET_FILE            a file that has it, instead             default: none
+  TIER_SECRET_FILE            file of the secret, instead             default: none
   TRUST_NETWORK               1: without a secret, catalog and order may listen beyond loopback
-  REFUSED_PER_S               refused buys written down a second, in the long run; beyond, they are not taken
+  REFUSED_PER_S               refused buys that are recorded per second, in the long run; further ones get a 429
                                                                       default: {refused_per_s}
-  WORKER                      store, or gthread: gunicorn's own threaded worker, slower, as a way out
+  WORKER                      store, or gthread: gunicorn's own threaded worker, slower, as a fallback
                                                                       default: store
   p                           client, mode 1: probability of a buy    default: asked for
 
-A host without a port means the tier's default port, and https://host port 443. A ~ in front of a path is a home."""
+A host without a port means the tier's default port, and https://host port 443. A ~ at the start of a path is a home."""
 
 
 class SettingsError(ValueError):
-    """A setting cannot be what the environment says; the message names it."""
+    """A setting is invalid; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """How one tier runs (`bind`, `workers`, `threads`) and where the others find it (`address`)."""
+    """The settings of one tier: how it runs, and at which `address` the others reach it."""
 
     name: str
     bind: Address
     address: Address
     workers: int
     threads: int
-    hosts: frozenset[str]  # names by which it may be asked beside those of `bind` and `address`, in lower case
+    hosts: frozenset[str]  # further accepted host names, beside those of `bind` and `address`, in lower case
 
     @property
     def bind_variable(self) -> str:
-        """The setting that says where it listens."""
+        """The name of the setting of `bind`."""
         return f"{TIERS[self.name].prefix}_BIND"
 
     @property
+    def hosts_variable(self) -> str:
+        """The name of the setting of `hosts`."""
+        return f"{TIERS[self.name].prefix}_HOSTS"
+
+    @property
     def is_on_loopback(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether only this machine can connect to it."""
         return self.bind.is_loopback
 
     @property
     def here(self) -> Address:
-        """Where the tier is reached on its own machine: one that listens on every address, on the loopback one."""
+        """The address at which its own machine reaches it: loopback, when it listens on all interfaces."""
         return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind.host, self.bind.host), self.bind.port)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that can be set, checked."""
+    """All settings, checked."""
 
     catalog: Tier
     order: Tier
@@ -125,12 +132,12 @@ class Settings:
 
     @property
     def tiers(self) -> tuple[Tier, Tier, Tier]:
-        """The tiers behind first. They may be started in any order."""
+        """All tiers, those behind first. They may be started in any order."""
         return self.catalog, self.order, self.front_end
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in `environ`. Raises SettingsError."""
+    """Returns the settings in `environ`. Raises SettingsError."""
     catalog, order, front_end = (_tier(name, environ) for name in TIERS)
     for prefix, known in (("TIER", ["SECRET", "SECRET_FILE"]), ("TRUST", ["NETWORK"]), ("REFUSED", ["PER_S"])):
         _refuse_misspelt(prefix, known, environ)
@@ -148,15 +155,15 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings, of which only these are looked at and the others have their defaults. Raises SettingsError.
+    """Returns these settings of `environ`, and the defaults of all others. Raises SettingsError.
 
-    For a program that needs few of them: a wrong one that it does not need must not break it.
+    A program that needs few settings must not fail on another one.
     """
     return load({variable: environ[variable] for variable in variables if variable in environ})
 
 
 def load_or_exit() -> Settings:
-    """The settings. A bad one ends the program with one line and exit code 2."""
+    """Returns the settings. Ends the program with one line and exit code 2 when one is invalid."""
     try:
         return load()
     except SettingsError as error:
@@ -164,19 +171,19 @@ def load_or_exit() -> Settings:
 
 
 def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
-    """End this program with one line. Exit code 2 is for what no later try can mend."""
+    """Ends this program with one line. Exit code 2 says that a later try would fail as well."""
     print(f"toy store: {why}", file=sys.stderr, flush=True)
     sys.exit(exit_code)
 
 
 def require_private_or_secret(settings: Settings, *behind: Tier) -> None:
-    """Raises SettingsError when others than the tiers could ask one of these, which do whatever they are asked."""
+    """Raises SettingsError when strangers could reach one of the tiers `behind`, which obey every request."""
     for tier in behind:
         require_private_or_secret_at(settings, tier, tier.bind)
 
 
 def require_private_or_secret_at(settings: Settings, tier: Tier, address: Address) -> None:
-    """Raises SettingsError when others than the tiers could ask this tier behind at an address where it listens."""
+    """Raises SettingsError when strangers could reach a tier behind at this address, where it listens."""
     if not (address.is_loopback or settings.secrets or settings.trust_network):
         cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
         raise SettingsError(
@@ -186,12 +193,12 @@ def require_private_or_secret_at(settings: Settings, tier: Tier, address: Addres
 
 
 def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
-    """The client's `p`; None when it is not set. Raises SettingsError."""
+    """Returns the client's `p`; None when it is not set. Raises SettingsError."""
     return parse_probability(environ["p"]) if environ.get("p") else None
 
 
 def parse_probability(text: str) -> float:
-    """A probability from 0 to 1. Raises SettingsError."""
+    """Parses a probability from 0 to 1. Raises SettingsError."""
     try:
         probability = float(text)
     except ValueError:
@@ -212,20 +219,25 @@ def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Cal
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    _refuse_misspelt(prefix, ["BIND", "HOSTS", "WORKERS", "THREADS"], environ)
+    known = ["BIND", "HOSTS", "WORKERS"]
+    if default.threads:
+        known.append("THREADS")
+    elif f"{prefix}_THREADS" in environ:
+        raise SettingsError(f"{prefix}_THREADS is not a setting: the {name} tier has no threads that wait; unset it")
+    _refuse_misspelt(prefix, known, environ)
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
         address=bind,
         workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
-        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512),
+        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
         hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     reach = environ.get(prefix)
     if not reach:
         return replace(tier, address=tier.here)
-    # Before the front end there may be a TLS proxy; the tiers reach each other without one.
+    # A TLS proxy may be in front of the front end. The tiers reach each other by http.
     return replace(tier, address=_address(prefix, reach, port, https=name == "front_end"))
 
 
@@ -245,7 +257,7 @@ def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def _secrets(environ: Mapping[str, str]) -> Secrets | None:
-    """An empty one is an error: whoever sets it means to be protected."""
+    """Returns the secrets, None when there are none. An empty one is an error: whoever sets it wants protection."""
     text, file = environ.get("TIER_SECRET"), environ.get("TIER_SECRET_FILE")
     if text is not None and file is not None:
         raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
@@ -265,7 +277,7 @@ def _secrets(environ: Mapping[str, str]) -> Secrets | None:
 def _read_secret(file: str) -> str:
     try:
         return parse_path(file).read_text("utf-8")
-    except UnicodeDecodeError:  # it would show some of the secret
+    except UnicodeDecodeError:  # its own message would show some of the secret
         why = "it is not text"
     except OSError as error:
         why = str(error.strerror)
@@ -275,7 +287,7 @@ def _read_secret(file: str) -> str:
 
 
 def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
-    """CATALOG_WORKER would be ignored in silence. Others' variables, such as CATALOG_PORT, do not look like ours."""
+    """Raises SettingsError for a variable such as CATALOG_WORKER. One like CATALOG_PORT is of another program."""
     for variable in environ:
         suffix = variable.removeprefix(f"{prefix}_")
         if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
@@ -297,7 +309,7 @@ def _switch(variable: str, environ: Mapping[str, str]) -> bool:
 
 
 def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -> str:
-    """One of the choices, of which the first is the default."""
+    """Returns one of the choices. The first is the default."""
     text = environ.get(variable) or choices[0]
     if text not in choices:
         raise SettingsError(f"{variable}={text!r} is not one of: {', '.join(choices)}")
@@ -305,7 +317,7 @@ def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -
 
 
 def describe() -> str:
-    """The settings with their meaning and default, for `make help`."""
+    """Returns the settings with their meaning and default, for `make help`."""
     return _HELP.format(**TIERS, refused_per_s=REFUSED_PER_S)
 
 

@@ -1,4 +1,4 @@
-"""Where a master may have a successor: at a SIGUSR2 gunicorn starts the command again, on the same sockets."""
+"""Decides whether a SIGUSR2 may start a successor: gunicorn then starts the command again, on the same sockets."""
 
 import os
 
@@ -11,15 +11,15 @@ FILES = {"catalog": CATALOG, "order": LOG}
 
 
 def is_watched(master: int) -> bool:
-    """Whether this master is supervisord's (see conf/with_parent.py), or the first process of a container.
+    """Whether supervisord has started this master (see conf/with_parent.py), or it is the first process of a container.
 
-    Who watches over it would start another one, on the same port, as soon as it makes way for its successor.
+    When such a master ends in favour of its successor, its supervisor starts another one on the same port.
     """
     return master == 1 or os.environ.get("PARENT_PID") == str(master)
 
 
 def require_same_schema(settings: Settings, tier: Tier) -> None:
-    """Raises StartRefused where this code would migrate a database with which the master before still works."""
+    """Raises StartRefused when this code would migrate a database that the former master still uses."""
     file = FILES.get(tier.name)
     if file is None or not (path := settings.data_dir / file.name).exists():
         return

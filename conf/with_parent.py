@@ -1,7 +1,9 @@
-"""Runs a module that ends when its parent does: python -m conf.with_parent PARENT SIGNAL MODULE [ARGUMENT...]
+"""Runs a module, and ends it when its parent process ends.
 
-A tier whose supervisord was killed would serve on with nobody to look after it, and keep its port from the next one. So
-would a supervisord whose `make run` was killed.
+    python -m conf.with_parent PARENT SIGNAL MODULE [ARGUMENT...]
+
+Otherwise a tier whose supervisord was killed would go on without a supervisor and keep its port, as would a supervisord
+whose `make run` was killed.
 """
 
 import os
@@ -16,17 +18,17 @@ CHECK_INTERVAL_S = 0.2
 
 
 def end_with(parent: int, number: signal.Signals) -> None:
-    """Send this process the signal once its parent is another one: then it is an orphan."""
+    """Waits until this process is an orphan, which has another parent, and then sends it the signal."""
     while os.getppid() == parent:
         time.sleep(CHECK_INTERVAL_S)
     os.kill(os.getpid(), number)
 
 
 def main(parent: int, number: signal.Signals, module: str, arguments: list[str]) -> None:
-    """Run the module as `python -m` does. The parent is named, for it may have ended already."""
-    with suppress(RuntimeError):  # the system gives no thread: it is better to run without
+    """Runs the module as `python -m` does. `parent` is a parameter, for the parent may have ended already."""
+    with suppress(RuntimeError):  # the system has no thread left: the module runs without the check
         threading.Thread(target=end_with, args=(parent, number), name="parent", daemon=True).start()
-    os.environ["PARENT_PID"] = str(os.getpid())  # for supervisord, which names itself to the tiers so
+    os.environ["PARENT_PID"] = str(os.getpid())  # see conf/supervisord.conf and conf/upgrade.py
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

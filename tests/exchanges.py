@@ -16,6 +16,7 @@ import requests
 
 from conf.output import exit_code, open_streams
 from conf.settings import Settings, load_or_exit
+from wsgi_apps.bearer_auth import encode_authorization
 
 TIMEOUT_S = 10.0
 
@@ -79,7 +80,9 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.urls = {tier.name: tier.address.url for tier in settings.tiers}
-        self._behind = {"Authorization": settings.secrets.authorization} if settings.secrets else {}
+        self._behind: dict[str, str] = {}
+        if settings.secrets is not None:
+            self._behind["Authorization"] = encode_authorization(settings.secrets.values[0])
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy stands between
 

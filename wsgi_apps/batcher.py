@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from domain.errors import StoreError, Unavailable
 
 Q = TypeVar("Q")
+Q_contra = TypeVar("Q_contra", contravariant=True)
 A = TypeVar("A")
 
 # Questions in the queue of one Batcher. Beyond, a call is refused at once.
@@ -40,6 +41,27 @@ class _Caller(Generic[Q, A]):
     def fail(self, error: Exception) -> None:
         # Each caller of a failed batch gets a copy of its own, because raising an error changes its traceback.
         self.answers.set_exception(copy.copy(error))
+
+
+class Asker(Protocol[Q_contra, A]):
+    """Answers questions by calls, joined or not."""
+
+    def ask(self, questions: Sequence[Q_contra]) -> "Future[Sequence[A]]":
+        """The answers to come. Raises Unavailable at once when too many wait already."""
+
+
+class BatcherFactory(Protocol):
+    """The constructor of Batcher. Apps take it as a parameter: a benchmark passes one that joins no calls."""
+
+    def __call__(
+        self,
+        call: Callable[[Sequence[Q], float], Sequence[A]],
+        *,
+        max_batch_size: int,
+        timeout_s: float,
+        linger_s: float = 0.0,
+        max_in_flight: int = 1,
+    ) -> Asker[Q, A]: ...
 
 
 class Batcher(Generic[Q, A]):

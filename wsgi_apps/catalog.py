@@ -1,30 +1,17 @@
 """The catalog tier: keeps the products and their stock, and sells pieces."""
 
-import logging
-from typing import TYPE_CHECKING
-
 from werkzeug.exceptions import NotFound
 
-from conf.settings import Settings, load
 from db.catalog import CatalogStore
-from db.pairing import CATALOG_NAME, require_whole
-from db.products_file import read_products
 from domain.errors import Refused, StoreError
 from domain.values import parse_name
 from wsgi_apps import queries, wire
 from wsgi_apps.base import App, Request, Rule
-from wsgi_apps.bearer_auth import guarded
-from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
-
 # Shorter than the order tier's, which waits for this one.
 READY_TIMEOUT_S = 1.25
-
-_log = logging.getLogger(__name__)
 
 # A page reads many rows, and a search may read all names. One page at a time leaves the other cores to buys; measured,
 # see bench/RESULTS.md. A request that finds a queue full is refused at once.
@@ -94,34 +81,3 @@ class CatalogApp(App):
 def not_found(_request: Request, version: int) -> Reply:
     """Answers a call of a version that this tier does not know."""
     raise NotFound(f"version {version}")
-
-
-def create_app() -> "WSGIApplication":
-    """The tier as gunicorn serves it."""
-    settings = load()
-    app = CatalogApp(_store(settings), settings.catalog.threads)
-    return TierOriginMiddleware(guarded(app, settings.secrets), settings.catalog)
-
-
-def prepare(settings: Settings) -> None:
-    """Before the first worker: schema, and the first products. Raises StartRefused."""
-    if warning := require_whole(settings.data_dir, CATALOG_NAME):
-        _log.warning("%s", warning)
-    store = _store(settings)
-    store.migrate()
-    try:
-        if store.is_empty():
-            products = read_products(settings.products)
-            if not products:  # on purpose, where the owner adds them all by hand
-                _log.warning(
-                    "%s (PRODUCTS) has no product, so the shop is empty: python -m admin add adds some",
-                    settings.products,
-                )
-            store.load(products)
-    finally:
-        store.close()
-
-
-def _store(settings: Settings) -> CatalogStore:
-    folder = settings.data_dir
-    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_whole(folder, CATALOG_NAME))

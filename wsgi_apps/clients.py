@@ -1,4 +1,4 @@
-"""The tiers behind, as seen from the one before: the same methods as the stores, over HTTP."""
+"""HTTP clients of the catalog and of the order tier, with the same methods as the stores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,28 +16,28 @@ from wsgi_apps.tier_client import TierClient, decode_json
 
 T = TypeVar("T")
 
-# What the readers in wire.py raise for it.
+# The errors of the decoders in wire.py for a reply that is not in the contract.
 _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
 
 class HttpCatalog:
-    """The catalog tier. It is asked again while it does not answer, if `retry`; a page is asked for once."""
+    """A client of the catalog tier. With `retry` it repeats calls that get no answer, except those for a page."""
 
     def __init__(self, client: TierClient, *, retry: bool = True) -> None:
         self._client = client
         self._retry = retry
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
-        """The product of each name, in their order; Unavailable where there is no answer.
+        """Returns the product of each name, in their order; Unavailable where there is no answer.
 
-        Raises Unavailable when there is none at all.
+        Raises Unavailable when no name has an answer.
         """
         distinct = list(dict.fromkeys(names))
         found = dict(zip(distinct, answer_each(self._lookup, distinct, MAX_NAMES, timeout_s), strict=True))
         return [found[name] for name in names]
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
-        """A page of products, see Catalog.products. Raises Unavailable."""
+        """Returns a page of products, see Catalog.products. Raises Unavailable."""
         query = urlencode({"q": q, "after": after, "limit": limit})
         return _decode(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
@@ -52,10 +52,10 @@ class HttpCatalog:
     def sell(
         self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[Sale | Unavailable]:
-        """Take each buy from the stock, once for its key; one answer for each, Unavailable where it is not definite.
+        """Takes each buy from the stock, once for its key. Returns an answer for each, Unavailable if not definite.
 
-        Raises Unavailable when none is, and AnotherStore when the order `log` is not this catalog's, which says nothing
-        about them at the right one.
+        Raises Unavailable when no answer is definite, and AnotherStore when the order `log` is of another store: its
+        own catalog may have sold these buys.
         """
         answer = self._ask(wire.SALES, wire.encode_buys(buys), timeout_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
@@ -74,20 +74,20 @@ class HttpCatalog:
 
 
 class HttpOrders:
-    """The order tier."""
+    """A client of the order tier."""
 
     def __init__(self, client: TierClient) -> None:
         self._client = client
 
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
-        """Buy, once for each key: the order's number, or the no in its place, Unavailable where there is no answer.
+        """Buys once for each key. Returns the number or the refusal of each, Unavailable where there is no answer.
 
-        Raises Unavailable when there is none at all.
+        Raises Unavailable when no buy has an answer.
         """
         return answer_each(self._place_all, buys, MAX_BATCH, timeout_s)
 
     def order(self, number: int, key: str | None = None) -> Order:
-        """Raises OrderNotFound, Unavailable."""
+        """Returns an order, see Orders.order. Raises OrderNotFound, Unavailable."""
         headers = None if key is None else {"Idempotency-Key": key}
         answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
         return _decode(answer, lambda body: wire.decode_order(body["data"]))
@@ -98,7 +98,7 @@ class HttpOrders:
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
-    """A page is left as it is; any other reply is decoded."""
+    """Decodes a reply, except for a page, whose bytes it returns as they are."""
     if status != 200:
         return decode_json(status, content_type, body)
     if content_type != "application/json":
@@ -107,10 +107,10 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
 
 
 def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int) -> list[T | Unavailable]:
-    """The answer to each of `count` questions, in their order; Unavailable for each that is not in the contract.
+    """Returns the answer to each of `count` questions, in their order; Unavailable for one that is not in the contract.
 
-    Raises Unavailable for any other reply, and when no answer is in the contract. A no to the whole call is a no to
-    none of its questions.
+    Raises Unavailable for any other reply, and when no answer is in the contract. An error reply to the whole call
+    answers none of its questions.
     """
     try:
         values: list[Any] = _decode(answer, lambda body: list(body["data"]))
@@ -130,9 +130,9 @@ def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int
 
 
 def _decode(answer: tuple[int, Any], decode: Callable[[Any], T]) -> T:
-    """The value in a reply. Raises the StoreError that it stands for, and Unavailable when it is not in the contract.
+    """Returns the value in a reply. Raises the StoreError in an error reply, and Unavailable outside of the contract.
 
-    Only what the contract calls definite may reach the order log; all else leaves a buy in doubt.
+    Only a definite answer may reach the order log. Any other leaves a buy in doubt.
     """
     status, body = answer
     try:

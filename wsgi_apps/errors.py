@@ -1,4 +1,4 @@
-"""One table from domain error to HTTP status. Apps read it one way, clients of a tier the other."""
+"""The table from domain error to HTTP status. Apps encode errors by it, and clients of a tier decode them."""
 
 from typing import Any
 
@@ -25,22 +25,22 @@ STATUS: dict[type[StoreError], int] = {
     Unavailable: 503,
 }
 
-# Three errors share 404, so there the documented message, which is part of the contract, tells which one it is.
+# Three errors share 404. Their documented messages, which are part of the contract, tell them apart.
 _ERRORS: dict[tuple[int, str], type[StoreError]] = {(status, kind.message): kind for kind, status in STATUS.items()}
 
 
 def status_of(error: StoreError) -> int:
-    """The HTTP status that stands for this error."""
+    """Returns the HTTP status of this error."""
     return STATUS[type(error)]
 
 
 def encode_error(status: int, message: str) -> dict[str, Any]:
-    """The form of every error that has no documented form of its own."""
+    """Returns the JSON of an error; a few have another form, which is documented."""
     return {"error": {"code": status, "message": message}}
 
 
 def decode_error(status: int, message: str) -> StoreError | None:
-    """The error that another tier meant; None for an answer that is not in the contract."""
+    """Returns the error in a reply of another tier; None for a reply that is not in the contract."""
     if status == STATUS[Invalid]:
         return Invalid(message)
     kind = _ERRORS.get((status, message))

@@ -1,25 +1,17 @@
 """The front end: the tier that shoppers see. It keeps no state; it sends queries and buys on in batches."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from conf.settings import load
 from domain.errors import OrderNotFound
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.protocols import Catalog, Found, Orders, Placed
 from domain.values import Buy, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
-from wsgi_apps.batcher import Batcher, single_result
-from wsgi_apps.clients import HttpCatalog, HttpOrders
-from wsgi_apps.origin import ShopOriginMiddleware
+from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
-from wsgi_apps.tier_client import TierClient
 from wsgi_apps.wire import encode_order_number, encode_product
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -37,11 +29,19 @@ READY_TIMEOUT_S = 2.0
 class FrontEndApp(App):
     """Serves queries, buys and orders to shoppers. `threads` threads wait for the order tier to find single orders."""
 
-    def __init__(self, catalog: Catalog, orders: Orders, threads: int = 8, readiness: Readiness | None = None) -> None:
-        self._lookups: Batcher[str, Found] = Batcher(
+    def __init__(
+        self,
+        catalog: Catalog,
+        orders: Orders,
+        threads: int = 8,
+        readiness: Readiness | None = None,
+        *,
+        batcher: BatcherFactory = Batcher,
+    ) -> None:
+        self._lookups: Asker[str, Found] = batcher(
             catalog.lookup, max_batch_size=MAX_NAMES, timeout_s=DEADLINE_S, linger_s=LINGER_S
         )
-        self._buys: Batcher[Buy, Placed] = Batcher(
+        self._buys: Asker[Buy, Placed] = batcher(
             orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, linger_s=LINGER_S
         )
         self._catalog = catalog
@@ -73,19 +73,3 @@ class FrontEndApp(App):
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
         placed = self._buys.ask([request.buy(name, quantity)])
         return Deferred(placed, lambda answers: Reply(encode_order_number(single_result(answers))))
-
-
-def create_app() -> "WSGIApplication":
-    """The tier as gunicorn serves it."""
-    settings = load()
-    catalog = TierClient("catalog", settings.catalog.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
-    orders = TierClient("order tier", settings.order.address, deadline_s=DEADLINE_S, secrets=settings.secrets)
-    readiness = Readiness(
-        {
-            "catalog": lambda: catalog.require_ready(READY_TIMEOUT_S),
-            "order tier": lambda: orders.require_ready(READY_TIMEOUT_S),
-        },
-        READY_TIMEOUT_S,
-    )
-    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), settings.front_end.threads, readiness)
-    return ShopOriginMiddleware(app, settings.front_end)

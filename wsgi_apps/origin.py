@@ -1,13 +1,14 @@
-"""Refuses pages of other sites, which must not use the store through their visitors' browsers.
+"""Rejects requests of pages of other sites, which must not use the store by their visitors' browsers (CSRF).
 
-Loopback and a closed network keep out other machines, not the browser of a machine within: a page of any site can make
-it send a request there. The browser marks what it sends, and no page can take all marks away:
+Loopback and a closed network keep out other machines, but not the browser of a machine inside: a page of any site can
+make it send requests. A browser adds headers, and no page can remove all of them:
 
-- `Host` is the name that was asked. A site whose own name leads to this machine (DNS rebinding) has its own name there.
-- `Origin` and `Referer` name the page that asks, `Sec-Fetch-Site` says how near to the store it is, `Sec-Purpose` that
-  nobody has asked yet. To an address that is not loopback an <img> sends none of them, but still its `User-Agent`.
+- `Host` has the name in the URL. A site whose own name resolves to this machine (DNS rebinding) has its name there.
+- `Origin` and `Referer` name the page. `Sec-Fetch-Site` says whether the page is of the same site. `Sec-Purpose` says
+  that the browser fetches in advance. To an address that is not loopback an <img> sends none of them, but still its
+  `User-Agent`.
 
-`Sec-Fetch-Mode` and `Accept-Language` are no marks: programs on Node.js send them, too.
+`Sec-Fetch-Mode` and `Accept-Language` prove nothing: programs on Node.js send them, too.
 """
 
 import ipaddress
@@ -17,15 +18,14 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from conf.settings import TIERS, Tier
 from wsgi_apps.base import error_reply, send
 from wsgi_apps.reply import Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Each stands for a page, or a browser that fetches in advance. A user who types an address sends none of them.
-_PAGE_MARKS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_PURPOSE")
+# A page sends at least one of them, or a browser that fetches in advance. A user who types an address sends none.
+_PAGE_HEADERS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_PURPOSE")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -33,21 +33,21 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?:
 
 
 class Host(Enum):
-    """A tier's verdict on a Host header."""
+    """The judgement of a Host header."""
 
     MALFORMED = auto()
     FOREIGN = auto()
-    LOCAL = auto()  # a name that the setting could list and does not, but that no stranger can have registered
+    LOCAL = auto()  # a name without a dot, which no stranger can register in the DNS
     OURS = auto()
 
 
 class Hosts:
-    """The names by which a tier may be asked: those given, and those of loopback.
+    """The host names that a tier accepts: those given, those of loopback, and IP addresses.
 
-    An address is one of them: what a browser asks by an address goes to that address, so no page has it for its name.
-    All but 0.0.0.0 and [::], by which pages reach loopback without that their browser knows it.
+    IP addresses are safe, for DNS rebinding needs a name. The exceptions are 0.0.0.0 and [::]: by them a page reaches
+    loopback past the checks of its browser.
 
-    `others` is what any other name counts as. LOCAL is for names without a dot only, such as those of containers.
+    `others` is the judgement of all other names. LOCAL applies to names without a dot, such as those of containers.
     """
 
     def __init__(self, names: Iterable[str], others: Host) -> None:
@@ -72,70 +72,58 @@ class Hosts:
         return Host.FOREIGN if address.is_unspecified else Host.OURS
 
 
-def allowed_hosts(tier: Tier) -> Hosts:
-    """The names of a tier: where it listens, where others reach it, and what its _HOSTS setting lists.
+class _OriginMiddleware:
+    """Passes on the requests that a subclass accepts, and answers 403 to the others."""
 
-    Without that setting names without a dot are let in; so is every name by a front end that other machines reach.
-    """
-    names = {tier.bind.host, tier.address.host, *tier.hosts}
-    if tier.hosts:
-        return Hosts(names, others=Host.FOREIGN)
-    is_public = tier.name == "front_end" and not tier.is_on_loopback
-    return Hosts(names, others=Host.OURS if is_public else Host.LOCAL)
+    message = ""
 
-
-class _Gate:
-    """The same app, for those whom a subclass lets through. The others get a refusal in the store's form."""
-
-    refuses = ""
-
-    def __init__(self, app: "WSGIApplication", tier: Tier) -> None:
+    def __init__(self, app: "WSGIApplication", hosts: Hosts, hosts_setting: str) -> None:
         self._app = app
-        self._hosts = allowed_hosts(tier)
-        self._setting = f"{TIERS[tier.name].prefix}_HOSTS"
+        self._hosts = hosts
+        self._hosts_setting = hosts_setting
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        refusal = self._of_host(environ)
+        refusal = self._reject_host(environ)
         if refusal is None and self.is_foreign(environ):
-            refusal = error_reply(403, self.refuses)
+            refusal = error_reply(403, self.message)
         if refusal is None:
             return self._app(environ, start_response)
         return send(refusal, environ, start_response)
 
     def is_foreign(self, environ: "WSGIEnvironment") -> bool:
-        """Whether a page asks that has no business here."""
+        """Whether the request is of a page that must not make it."""
         raise NotImplementedError
 
-    def _of_host(self, environ: "WSGIEnvironment") -> Reply | None:
+    def _reject_host(self, environ: "WSGIEnvironment") -> Reply | None:
         header = environ.get("HTTP_HOST")
         if not header:
-            return None  # every browser sends one
+            return None  # not a browser: each sends one
         host = self._hosts.judge(header)
         if host is Host.OURS or (host is Host.LOCAL and not _is_browser(environ)):
             return None
         if host is Host.MALFORMED:
             return error_reply(400, "the Host is no host")
-        return error_reply(403, f"the Host is not a name of this tier; {self._setting} lists more names")
+        return error_reply(403, f"the Host is not a name of this tier; {self._hosts_setting} lists more names")
 
 
-class TierOriginMiddleware(_Gate):
-    """For a tier behind: no page may ask it anything. A user may look, who types the address."""
+class TierOriginMiddleware(_OriginMiddleware):
+    """For a tier behind the front end: rejects each request of a page. A user may type an address of it."""
 
-    refuses = "this tier answers to no page in a browser"
+    message = "this tier answers to no page in a browser"
 
     def is_foreign(self, environ: "WSGIEnvironment") -> bool:
         if environ.get("HTTP_SEC_FETCH_SITE") == "none":
-            return any(mark in environ for mark in _PAGE_MARKS)
+            return any(header in environ for header in _PAGE_HEADERS)
         return _is_browser(environ)
 
 
-class ShopOriginMiddleware(_Gate):
-    """For the front end: all may look, but only its own pages, and programs, may buy.
+class ShopOriginMiddleware(_OriginMiddleware):
+    """For the front end: every page may read, but only its own pages, and programs, may buy.
 
-    Another port of the same host is another site: who serves it is not known.
+    Another port of the same host counts as another site: anybody may serve it.
     """
 
-    refuses = "a page of another site must not buy; a proxy in front has to pass the Host on"
+    message = "a page of another site must not buy; a proxy in front has to pass the Host on"
 
     def is_foreign(self, environ: "WSGIEnvironment") -> bool:
         if environ["REQUEST_METHOD"] in _SAFE_METHODS:
@@ -145,18 +133,18 @@ class ShopOriginMiddleware(_Gate):
             return True
         page = environ.get("HTTP_ORIGIN")
         if page is None and site is None:
-            page = environ.get("HTTP_REFERER")  # of a browser from before the two
+            page = environ.get("HTTP_REFERER")  # of an old browser, which sends neither of the two
         return page is not None and not _is_of(page, environ.get("HTTP_HOST", ""))
 
 
 def _is_browser(environ: "WSGIEnvironment") -> bool:
     if environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/") or "HTTP_SEC_FETCH_SITE" in environ:
         return True
-    return any(mark in environ for mark in _PAGE_MARKS)
+    return any(header in environ for header in _PAGE_HEADERS)
 
 
 def _is_of(page: str, host: str) -> bool:
-    """Whether the URL or origin of a page has the host, port included, that was asked. "null" has none."""
+    """Whether the URL or origin of a page has this host, port included. The origin "null" has none."""
     scheme, _, rest = page.lower().partition("://")
     authority = rest.partition("/")[0]
     port = _DEFAULT_PORTS.get(scheme)

@@ -1,4 +1,4 @@
-"""The questions that two tiers answer alike: the front end asks the tier behind it, that tier its store."""
+"""Endpoints that a tier and the front end share: the front end asks that tier, and the tier asks its store."""
 
 from domain.errors import Invalid, OrderNotFound
 from domain.protocols import Catalog, Orders
@@ -12,7 +12,7 @@ MAX_LIMIT = 1000
 
 
 def products(catalog: Catalog, request: Request) -> Reply:
-    """A page of products."""
+    """Answers with a page of products. Raises Invalid."""
     given = request.parameters("q", "limit", "after")
     q, after = (parse_name(given[name]) if given.get(name) else "" for name in ("q", "after"))
     limit = parse_whole_number(given.get("limit", str(DEFAULT_LIMIT)))
@@ -22,7 +22,7 @@ def products(catalog: Catalog, request: Request) -> Reply:
 
 
 def order(orders: Orders, number: str, key: str | None) -> Reply:
-    """One order by its number; with a key, only the order of that key."""
+    """Answers with the order of this number and, if it is not None, of this key. Raises OrderNotFound."""
     parsed = parse_whole_number(number)
     if parsed is None:
         raise OrderNotFound

@@ -1,4 +1,4 @@
-"""Decides when another tier is asked again: pauses that grow, a budget, and the tier's own Retry-After."""
+"""Decides when a call to another tier is retried: exponential backoff, a retry budget, and Retry-After."""
 
 import email.utils
 import random
@@ -9,33 +9,33 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 _FIRST_PAUSE_S = 0.04
-# A call of 6 s asks a tier that gives no answer ten times at most.
+# With it, a call of 6 s has at most ten tries at a tier that gives no answer.
 _LONGEST_PAUSE_S = 2.5
-# Nobody listens: a try costs nobody anything, and a tier that restarts is soon back.
-_LONGEST_PAUSE_BEFORE_NOBODY_S = 0.5
+# The connection is refused: a retry costs next to nothing, and a tier that restarts is soon back.
+_LONGEST_PAUSE_WHEN_REFUSED_S = 0.5
 
-# In one call, without a Retry-After. The tier is there and overloaded: more of the same would not help it.
+# In one call: replies 502, 503 or 504 without a Retry-After. The tier is overloaded, and further retries add to it.
 MAX_TIMES_TOLD_LATER = 4
 
-# No tier of this store asks to be left alone for longer; a proxy between them may, and be mistaken.
+# No tier of this store says more. A proxy between them may, by mistake.
 LONGEST_RETRY_AFTER_S = 600
 
 
-def backoff_s(retry: int, *, nobody_listens: bool = False) -> float:
-    """Seconds to wait before the retry of this number, from 0: exponential back-off.
+def backoff_s(retry: int, *, is_refused: bool = False) -> float:
+    """Returns the seconds to wait before this retry, which are numbered from 0: exponential backoff.
 
-    A random part keeps the callers of a tier that comes back from coming all at once.
+    A random part (jitter) spreads the callers of a tier that comes back.
     """
-    longest_s = _LONGEST_PAUSE_BEFORE_NOBODY_S if nobody_listens else _LONGEST_PAUSE_S
+    longest_s = _LONGEST_PAUSE_WHEN_REFUSED_S if is_refused else _LONGEST_PAUSE_S
     return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), longest_s) * random.uniform(0.5, 1.0)
 
 
 class RetryBudget:
-    """A token bucket, as Finagle and gRPC have it: the retries at a tier are a small share of the calls to it.
+    """Limits the retries at a tier to a small share of the calls to it: a token bucket, as in Finagle and gRPC.
 
-    Each call puts `share` of a token in and each retry takes one out. `floor_per_s` come by themselves each second,
-    for a tier with few calls restarts, too. So a tier in trouble gets little more than its usual calls, however many
-    callers would try again.
+    Each call adds `share` of a token, and each retry takes one token. `floor_per_s` tokens are added each second, for a
+    tier with few calls restarts, too. Thus an overloaded tier gets little more than its usual calls, however many
+    callers would retry.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class RetryBudget:
         self._mutex = threading.Lock()
 
     def deposit(self) -> None:
-        """A call is made."""
+        """Adds the share of one call."""
         with self._mutex:
             self._tokens = min(self._most, self._tokens + self._share)
 
     def withdraw(self, timeout_s: float) -> float | None:
-        """Take the token of a retry: the seconds until it is there. None, and none taken, when it comes too late."""
+        """Takes one token for a retry, and returns the seconds until it is there; None when that is too late."""
         with self._mutex:
             now = self._clock()
             self._tokens = min(self._most, self._tokens + (now - self._at) * self._floor_per_s)
@@ -73,16 +73,16 @@ class RetryBudget:
 
 
 def parse_retry_after(text: str | None) -> int | None:
-    """The seconds that a Retry-After header says, as a number or as a date; None when it says nothing."""
+    """Returns the seconds of a Retry-After header, which has a number or a date; None when it has neither."""
     if text is None:
         return None
     text = text.strip()
     if re.fullmatch(r"[0-9]+", text):
-        # Its length first: Python turns no more than some thousand digits into a number.
+        # Cut before it is parsed: int() accepts some thousand digits at most.
         return min(int(text[:9]), LONGEST_RETRY_AFTER_S)
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except (ValueError, OverflowError):  # the second for a day or a year of many digits
+    except (ValueError, OverflowError):  # OverflowError: a day or a year of many digits
         return None
     remaining_s = (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
     return max(0, min(int(remaining_s) + 1, LONGEST_RETRY_AFTER_S))

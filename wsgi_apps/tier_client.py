@@ -1,4 +1,4 @@
-"""Another tier, over HTTP: kept-alive connections, and a deadline for each call."""
+"""The HTTP client of a tier: keeps connections, holds a deadline for each call, and retries within it."""
 
 import json
 import logging
@@ -9,21 +9,19 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from db import outages
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
 from wsgi_apps.tier_connection import TierConnection
 
-# From status, Content-Type and body to the meaning. Raises ValueError when they mean nothing.
+# Decodes status, Content-Type and body. Raises ValueError for a reply that is no answer to the question.
 Decode = Callable[[int, str | None, bytes], Any]
-# By which a tier says that it does not accept another one, and where its operator looks.
-_REFUSALS = {
+# The log line for each status by which a tier rejects another one: it says which setting to look at.
+_REJECTIONS = {
     401: "does not accept this tier: is TIER_SECRET the same for both?",
     403: "does not accept this tier: is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
 }
-# Of a path, where a 404 that is an answer to a question names what was not found.
+# The message of a 404 for an unknown path. A 404 that answers a question has another one.
 _UNKNOWN = "not found"
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -31,13 +29,13 @@ _log = logging.getLogger(__name__)
 
 
 def decode_json(_status: int, _content_type: str | None, body: bytes) -> Any:
-    """The JSON value in the body. Raises ValueError."""
+    """Decodes a reply of JSON. Raises ValueError."""
     return json.loads(body)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A tier's answer to one try. `body` is None where it is no JSON."""
+    """A tier's answer to one try. `body` is None when it could not be decoded."""
 
     status: int
     body: Any
@@ -45,44 +43,51 @@ class Answer:
 
     @property
     def is_definite(self) -> bool:
-        """Whether it is an answer to the question."""
+        """Whether it answers the question."""
         return self.status < 500 and self.body is not None
 
     @property
     def says_later(self) -> bool:
-        """Whether the tier, or a proxy before it, cannot serve now, whatever it is asked."""
+        """Whether the tier, or a proxy in front of it, cannot serve any request now."""
         return self.status in (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Stands in the place of an answer to a try that got none."""
+    """The result of a try without an answer."""
 
-    nobody_listens: bool = False
+    is_refused: bool = False  # the connection: no process listens
 
 
 class TierClient:
-    """Another tier: kept-alive connections, and a deadline for each call, within which it is asked again.
+    """Calls a tier over kept connections, and retries within the deadline of the call.
 
-    Asking again is safe for every call of this store: a query changes nothing and a buy carries its key. It is done
-    with growing pauses and within a budget (retries.py), and not before the time that a Retry-After says.
+    A retry is safe for every call of this store: a query changes nothing, and a buy has its idempotency key. Retries
+    come with exponential backoff, within a budget (retries.py), and not before the time in a Retry-After.
     """
 
     def __init__(
-        self, name: str, address: Address, *, deadline_s: float, secrets: Secrets | None = None, tells_log: bool = True
+        self,
+        name: str,
+        host: str,
+        port: int,
+        *,
+        deadline_s: float,
+        authorization: str | None = None,
+        tells_log: bool = True,
     ) -> None:
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
-        self._address = address
+        self._host, self._port = host, port
         self._deadline_s = deadline_s
-        # Of every request. The zone of an IPv6 address is a name of this machine's alone.
-        self._own_lines = [f"Host: {Address(address.host.partition('%')[0], address.port)}"]
-        self._own_lines += [f"Authorization: {secrets.authorization}"] if secrets else []
-        self._refused: str | None = None  # the path that the tier does not know, or "" when it accepts none of ours
+        # Header lines of every request. The zone of an IPv6 address (after the %) is known to this machine only.
+        self._own_lines = [f"Host: {_authority(host.partition('%')[0], port)}"]
+        self._own_lines += [f"Authorization: {authorization}"] if authorization else []
+        self._refused: str | None = None  # a path that the tier does not know, or "" when it rejects every call
         self._idle: list[TierConnection] = []
         self._budget = RetryBudget()
-        self._where = f"the {name} at {address}"
-        self._lost: str | None = None  # what the log was told when it did not answer
+        self._where = f"the {name} at {_authority(host, port)}"
+        self._lost: str | None = None  # the log line of the outage, while it lasts
         self._tells_log = tells_log
 
     def call(
@@ -96,11 +101,11 @@ class TierClient:
         decode: Decode = decode_json,
         retry: bool = True,
     ) -> tuple[int, Any]:
-        """Status below 500 and the reply, decoded. Raises Unavailable at the deadline, or `timeout_s` if sooner.
+        """Returns the status, which is below 500, and the decoded reply. Raises Unavailable.
 
-        It raises sooner where asking again would not help: not `retry`; the tier does not know our secret, or the path;
-        it wants to be left alone for longer than the deadline, or says so once too often; its answer is none to the
-        question, for which `decode` raises ValueError. The `body` is JSON.
+        It raises at the deadline, or after `timeout_s` if that is sooner. It raises at once where a retry would not
+        help: without `retry`; when the tier does not know our secret, or the path; when its Retry-After is beyond the
+        deadline, or it has said 502, 503 or 504 too often; when `decode` raises ValueError. The `body` is JSON.
         """
         headers = headers or {}
         deadline = time.monotonic() + (self._deadline_s if timeout_s is None else min(self._deadline_s, timeout_s))
@@ -111,9 +116,9 @@ class TierClient:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 break
-            # Half of the time at most for one try: a connection that died in silence must not take it all.
+            # One try has half of the deadline at most: a connection that died in silence must not take all of it.
             timeout_s = min(remaining_s, self._deadline_s / 2) if retry else remaining_s
-            answer = self._ask(method, path, headers, body, timeout_s, decode)
+            answer = self.ask_once(method, path, headers, body, timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
                     self._require_acceptance(path, answer)
@@ -126,15 +131,15 @@ class TierClient:
         raise self._unavailable(answer)
 
     def require_ready(self, timeout_s: float) -> None:
-        """Ask once whether the tier is ready. Raises Unavailable, which tells why it is not."""
-        answer = self._ask("GET", "/ready", {}, None, timeout_s, decode_json)
+        """Asks once whether the tier is ready. Raises Unavailable with the reason."""
+        answer = self.ask_once("GET", "/ready", {}, None, timeout_s, decode_json)
         if isinstance(answer, NoAnswer):
             raise Unavailable("does not answer")
         if not answer.is_definite:
             raise Unavailable(_message(answer))
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Closes the idle connections."""
         while True:
             try:
                 connection = self._idle.pop()
@@ -143,39 +148,40 @@ class TierClient:
             connection.close()
 
     def _pause(self, answer: Answer | NoAnswer, retry_number: int, deadline: float) -> bool:
-        """Wait before the tier is asked again; False if it is not to be."""
+        """Waits before a retry. Returns False when there must not be one."""
         remaining_s = deadline - time.monotonic()
-        pause_s = backoff_s(retry_number, nobody_listens=isinstance(answer, NoAnswer) and answer.nobody_listens)
+        pause_s = backoff_s(retry_number, is_refused=isinstance(answer, NoAnswer) and answer.is_refused)
         if isinstance(answer, Answer) and answer.retry_after_s is not None:
             pause_s = max(pause_s, answer.retry_after_s)
             if pause_s >= remaining_s:
                 return False
         token_s = self._budget.withdraw(timeout_s=max(0.0, remaining_s))
         if token_s is None:
-            token_s = remaining_s  # the deadline is the caller's, who may have others to ask for again then
+            token_s = remaining_s  # fail at the deadline: a batcher then repeats the call for those with time left
         time.sleep(max(0.0, min(max(pause_s, token_s), remaining_s)))
         return True
 
     def _unavailable(self, answer: Answer | NoAnswer) -> Unavailable:
-        """The error for a call that came to nothing, by its last answer."""
+        """Returns the error of a call that failed, by its last answer."""
         if isinstance(answer, NoAnswer):
             return Unavailable(self._no_answer, retry_after_s=1)
         retry_after_s = max(1, answer.retry_after_s or 1) if answer.says_later else None
         return Unavailable(self._no_answer, retry_after_s)
 
     def _tell_lost(self, why: str) -> None:
-        """One line, whatever else is tried and fails until the tier is found again."""
+        """Logs that the tier is lost, once until it answers again."""
         self._lost = self._lost or f"{self._where} does not answer: {why}"
         if self._tells_log:
             outages.begins(self._where, self._lost)
 
     def _tell_found(self) -> None:
+        """Logs that the tier answers again."""
         self._lost = None
         outages.ends(self._where, f"{self._where} answers again")
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
-        """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""
-        subject, why = "", _REFUSALS.get(answer.status)
+        """Raises Unavailable when the tier rejects this one, or the path, and logs when that begins."""
+        subject, why = "", _REJECTIONS.get(answer.status)
         if answer.status == 404 and _message(answer) == _UNKNOWN:
             subject, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
         if why is not None:
@@ -186,12 +192,12 @@ class TierClient:
         if self._refused in ("", path):
             self._refused = None
 
-    def _ask(
+    def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
-        """One try.
+        """One try, without retries. Another HTTP client overrides this method (bench/peers/transports.py).
 
-        A kept connection may have died since. Then the try is made on a new one, at once.
+        A kept connection may have died meanwhile. Then the try is repeated on a new one, at once.
         """
         request = self._encode(method, path, headers, body)
         connection, is_kept = self._connection()
@@ -200,12 +206,12 @@ class TierClient:
             reply = connection.exchange(request, deadline)
         except OSError as error:
             connection.close()
-            self.close()  # the others are as old as this one, and as dead when the tier has restarted
+            self.close()  # the other kept connections are dead as well when the tier has restarted
             remaining_s = deadline - time.monotonic()
             if is_kept and remaining_s > 0 and not isinstance(error, TimeoutError):
-                return self._ask(method, path, headers, body, remaining_s, decode)
+                return self.ask_once(method, path, headers, body, remaining_s, decode)
             self._tell_lost(_why(error))
-            return NoAnswer(nobody_listens=isinstance(error, ConnectionRefusedError))
+            return NoAnswer(is_refused=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:
             self._tell_found()
         if reply.closes:
@@ -220,7 +226,7 @@ class TierClient:
         return Answer(reply.status, meaning, parse_retry_after(retry_after))
 
     def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        """The request. Raises ValueError for a header that could end its line, and be another one behind it."""
+        """Encodes a request. Raises ValueError for a control character, by which a header could inject another one."""
         lines = [f"{method} {path} HTTP/1.1", *self._own_lines]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body is not None:
@@ -230,11 +236,16 @@ class TierClient:
         return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
     def _connection(self) -> tuple[TierConnection, bool]:
-        """A kept connection, or a new one; and whether it is kept. list.pop is atomic: no two threads get the same."""
+        """Returns a connection, and whether it is a kept one. list.pop is atomic: no two threads get the same."""
         try:
             return self._idle.pop(), True
         except IndexError:
-            return TierConnection(self._address.host, self._address.port), False
+            return TierConnection(self._host, self._port), False
+
+
+def _authority(host: str, port: int) -> str:
+    """Returns host and port in the form of a URL and of a Host header."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _why(error: OSError) -> str:

@@ -1,7 +1,7 @@
-"""A kept connection to another tier: one request and its reply at a time, each by a deadline.
+"""A kept HTTP/1.1 connection to a tier: one request and its reply at a time, each by a deadline.
 
-It reads what our own tiers send, and what a plain proxy between them makes of it. All else it refuses. http.client
-understands more, and takes 26 of the 73 µs of a call for it.
+It parses the replies of our own tiers, also behind a plain proxy, and rejects all others. http.client parses more, and
+takes 26 of the 73 µs of a call for it.
 """
 
 import re
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-# A tier's own heads take some 200 bytes; a proxy adds its lines.
+# The heads of a tier have some 200 bytes, and a proxy adds lines.
 MAX_HEAD_BYTES = 16 * 1024
-# More than the largest page, and than the answers to the most questions in one call.
+# More than the largest page, and more than the largest answer to a batch.
 MAX_BODY_BYTES = 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
 
-# Status line and header lines as RFC 9112 has them, but for folded lines. In 1.0, as wsgiref has it, a length says as
-# well where the reply ends; a version that comes after 1.1 may say it otherwise.
+# Status line and header lines by RFC 9112, without folded lines. In HTTP/1.0, which wsgiref speaks, Content-Length ends
+# the reply as well. A version after 1.1 may have other rules.
 _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
@@ -28,12 +28,12 @@ _LENGTH = re.compile(r"[0-9]{1,7}")
 
 
 class ReplyRefused(ConnectionError):
-    """Something else than a reply that is surely whole. It answers nothing, and the connection is of no more use."""
+    """A reply that is malformed, or not surely complete. It answers nothing, and its connection must be closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TierReply:
-    """A reply. The names of its headers are in lower case."""
+    """A complete reply. The names of its headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -42,7 +42,7 @@ class TierReply:
 
 
 class TierConnection:
-    """Opens with its first request. Whoever gets an error from it closes it."""
+    """A connection that opens at its first request. Close it after an error."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -50,14 +50,14 @@ class TierConnection:
         self.sock: socket.socket | None = None
 
     def exchange(self, request: bytes, deadline: float) -> TierReply:
-        """Send a request and read its reply by the deadline (monotonic clock). Raises OSError.
+        """Sends a request and reads its reply by the deadline (monotonic clock). Raises OSError.
 
-        The request goes in one piece, for in two, head and body, it would wake the tier up twice.
+        Pass the request in one piece: head and body in two pieces would wake the tier up twice.
         """
         if self.sock is None:
             self.sock = self._connect(deadline)
             self._poll.register(self.sock, select.POLLIN)
-        elif self._poll.poll(0):  # whatever is there was there before the question, so it is no answer to it
+        elif self._poll.poll(0):  # bytes that came before the request are no answer to it
             raise ReplyRefused("it has ended a kept connection, or sent more than was asked")
         self.sock.settimeout(_remaining_s(deadline))
         self.sock.sendall(request)
@@ -68,9 +68,9 @@ class TierConnection:
             self.sock.close()
 
     def _connect(self, deadline: float) -> socket.socket:
-        """To the first of the host's addresses that answers; each has its share of the time that is left.
+        """Connects to the first address of the host that answers. Each has its share of the time that is left.
 
-        Finding the addresses takes as long as the system's resolver takes.
+        The deadline does not limit the system's resolver.
         """
         addresses = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         for share, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
@@ -85,7 +85,7 @@ class TierConnection:
                 if share == 1:
                     raise
                 continue
-            with suppress(OSError):  # it is faster with it, and works without
+            with suppress(OSError):  # it is faster with TCP_NODELAY, and works without
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         raise OSError("the host has no address")
@@ -109,7 +109,7 @@ class TierConnection:
 
 
 def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
-    """Minor version, status and headers; the values of one that stands twice become a list."""
+    """Parses minor version, status and headers. It joins the values of a repeated header by commas."""
     match = _HEAD.fullmatch(head)
     if match is None:
         raise ReplyRefused("its reply is not HTTP/1.1")
@@ -123,8 +123,11 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
 
 
 def _length(status: int, headers: Mapping[str, str]) -> int:
-    """The bytes of the body. Raises ReplyRefused unless one Content-Length says it, and nothing else could."""
-    if status < 200 or status in (204, 304):  # they have no body whatever their length says, and nobody asks for them
+    """Returns the length of the body in bytes. Raises ReplyRefused unless a single Content-Length says it."""
+    if status < 200 or status in (
+        204,
+        304,
+    ):  # they have no body, whatever their length says, and no request of ours gets one
         raise ReplyRefused(f"it answers {status}, to which it was not asked")
     if "transfer-encoding" in headers:
         raise ReplyRefused("its reply is chunked")
@@ -137,8 +140,8 @@ def _length(status: int, headers: Mapping[str, str]) -> int:
 
 
 def _received(sock: socket.socket, deadline: float) -> bytes:
-    """The next bytes. Raises ReplyRefused at the end of the connection."""
-    # Set anew each time: the socket's own timeout would begin again with each byte that trickles in.
+    """Receives the next bytes. Raises ReplyRefused at the end of the connection."""
+    # Set before each recv: the timeout of a socket starts again with each byte that trickles in.
     sock.settimeout(_remaining_s(deadline))
     data = sock.recv(_RECEIVE_BYTES)
     if not data:
@@ -147,7 +150,7 @@ def _received(sock: socket.socket, deadline: float) -> bytes:
 
 
 def _remaining_s(deadline: float) -> float:
-    """Raises TimeoutError when nothing is left. For a socket, a timeout of 0 would mean never to wait."""
+    """Returns the time that is left. Raises TimeoutError at 0, a timeout that makes a socket non-blocking."""
     remaining_s = deadline - time.monotonic()
     if remaining_s <= 0:
         raise TimeoutError

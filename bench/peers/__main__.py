@@ -20,7 +20,7 @@ from bench.peers.pocketbase import PocketBase
 from bench.peers.report import markdown
 from bench.peers.results import Description, Results, write_json
 from bench.peers.store import Store
-from bench.peers.store_variants import over, under_gevent, unjoined
+from bench.peers.store_variants import over, unbatched, under_gevent
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
@@ -28,7 +28,7 @@ from bench.program import RESULTS, say
 from tests.support.tiers import ROOT
 
 PEERS: tuple[Callable[[], System], ...] = (
-    *(Limit, limit_under_store_worker, Store, under_gevent, unjoined),
+    *(Limit, limit_under_store_worker, Store, under_gevent, unbatched),
     *(PocketBase, FlaskOne, FlaskThree),
 )
 # Started only when asked for by name.

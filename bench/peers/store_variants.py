@@ -1,4 +1,4 @@
-"""The store with a part of it exchanged: what that part brings."""
+"""Variants of the store in which one part is replaced: the difference is what that part brings."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.support.tiers import NAMES
 
 
 class StoreVariant(Store):
-    """The store with some tiers started otherwise: by other options of gunicorn, such as another app or file."""
+    """The store, some tiers of which have further options of gunicorn, such as another app."""
 
     durability = "as the store"
 
@@ -42,11 +42,11 @@ class StoreVariant(Store):
         super().stop()
 
 
-def unjoined() -> StoreVariant:
+def unbatched() -> StoreVariant:
     return StoreVariant(
         "store-unjoined",
         "this store, each call by itself",
-        {"order": ["bench.peers.apart:create_order()"], "front_end": ["bench.peers.apart:create_front_end()"]},
+        {tier: [f"bench.peers.unbatched:create_{tier}()"] for tier in ("order", "front_end")},
     )
 
 

@@ -1,6 +1,7 @@
-"""The calls between the tiers on other HTTP clients than the sockets of `wsgi_apps.tier_client.TierClient`.
+"""The calls between the tiers by other HTTP clients than the sockets of `wsgi_apps.tier_client.TierClient`.
 
-They do not retry, and know no TIER_SECRET: the store that is measured has none.
+They do not repeat a request whose kept connection has ended, and they send no TIER_SECRET: the store that is measured
+has none.
 """
 
 from collections.abc import Mapping
@@ -9,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
-from conf.addresses import Address
-from wsgi_apps import front_end, order
+from conf.wiring import create_front_end_app, create_order_app
 from wsgi_apps.tier_client import Answer, Decode, NoAnswer, TierClient
 
 if TYPE_CHECKING:
@@ -20,19 +20,20 @@ _JSON = {"Content-Type": "application/json"}
 
 
 class OnHttpClient(TierClient):
-    """On http.client, its connections kept as `TierClient` keeps its own."""
+    """Calls by http.client, and keeps its connections as `TierClient` keeps its own."""
 
-    def __init__(self, name: str, address: Address, **options: Any) -> None:
-        super().__init__(name, address, **options)
+    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
+        super().__init__(name, host, port, **options)
+        self._place = host, port
         self._kept: list[HTTPConnection] = []
 
-    def _ask(
+    def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         try:
             connection = self._kept.pop()
         except IndexError:
-            connection = HTTPConnection(self._address.host, self._address.port, timeout=timeout_s)
+            connection = HTTPConnection(*self._place, timeout=timeout_s)
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout_s)
@@ -48,13 +49,13 @@ class OnHttpClient(TierClient):
 
 
 class OnUrllib3(TierClient):
-    """On urllib3's pool of connections to one host, without its retries."""
+    """Calls by urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, address: Address, **options: Any) -> None:
-        super().__init__(name, address, **options)
-        self._pool = urllib3.HTTPConnectionPool(address.host, address.port, maxsize=64)
+    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
+        super().__init__(name, host, port, **options)
+        self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=64)
 
-    def _ask(
+    def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
         headers = {**headers, **(_JSON if body is not None else {})}
@@ -71,13 +72,10 @@ CLIENTS: Mapping[str, type[TierClient]] = {"http.client": OnHttpClient, "urllib3
 
 
 def create_front_end(library: str) -> "WSGIApplication":
-    """The front end as gunicorn serves it, its calls over a library."""
-    # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["TierClient"] = CLIENTS[library]
-    return front_end.create_app()
+    """Returns the front end as gunicorn serves it, with calls by this library."""
+    return create_front_end_app(tier_client=CLIENTS[library])
 
 
 def create_order(library: str) -> "WSGIApplication":
-    """The order tier, likewise."""
-    vars(order)["TierClient"] = CLIENTS[library]
-    return order.create_app()
+    """Returns the order tier as gunicorn serves it, with calls by this library."""
+    return create_order_app(tier_client=CLIENTS[library])

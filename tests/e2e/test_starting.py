@@ -221,7 +221,7 @@ def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
     ).stdout
     config = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     config = {name.strip(): value.strip() for name, value in config.items()}
-    assert config["wsgi_app"] == f"wsgi_apps.{tier}:create_app()"
+    assert config["wsgi_app"] == f"conf.wiring:create_{tier}_app()"
     assert config["worker_class"] == "server.worker.StoreWorker"
     assert config["worker_connections"] == "1000"
     assert config["preload_app"] == "False"

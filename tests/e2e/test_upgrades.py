@@ -203,6 +203,37 @@ def test_a_reload_reads_the_secret_again_for_requests_and_for_buys_in_doubt(rele
         assert requests.post(tiers.url("front_end") + "/Ticket/1", timeout=10).status_code == 200
 
 
+@pytest.mark.parametrize("is_missing", [False, True], ids=["empty", "missing"])
+def test_an_empty_or_missing_secret_file_does_not_end_a_tier(
+    release: Release, tmp_path: Path, is_missing: bool
+) -> None:
+    """At a reload and at the end of a worker: its successor uses the secret that the master has read last."""
+    secret, (old, new) = tmp_path / "secret", ("old-secret" * 4, "new-secret" * 4)
+    secret.write_text(old)
+    with running(release, tmp_path / "data", "order", TIER_SECRET_FILE=str(secret)) as tiers:
+        secret.write_text(new)
+        reload(tiers, "order")
+        secret.write_text("")
+        if is_missing:
+            secret.unlink()
+        reload(tiers, "order")
+        assert_knows(tiers, new, old)
+        [worker] = tiers.workers("order")
+        os.kill(worker, signal.SIGKILL)
+        wait_until("its worker is another", lambda: worker not in tiers.workers("order"))
+        tiers.wait_until_it_answers("order")
+        assert_knows(tiers, new, old)
+        lines = [line for line in tiers.log.read_text().splitlines() if "TIER_SECRET_FILE" in line]
+        told = "; this worker uses the secret that its master has read before"
+        assert [line.endswith(told) for line in lines] == [True, True]
+
+
+def assert_knows(tiers: Tiers, secret: str, former_secret: str) -> None:
+    for text, status in ((secret, 404), (former_secret, 401)):
+        reply = requests.get(tiers.url("order") + "/orders/0", headers={"Authorization": f"Bearer {text}"}, timeout=10)
+        assert reply.status_code == status
+
+
 def reload(tiers: Tiers, name: str) -> None:
     before = tiers.workers(name)
     os.kill(tiers.master(name), signal.SIGHUP)

@@ -21,8 +21,8 @@ SHOPPERS = 64
 
 GTHREAD = {name: {"WORKER": "gthread"} for name in NAMES}
 # gunicorn makes gthread of sync where there are threads.
-THREADED_SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync"} for name in NAMES}
-SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync --threads 1"} for name in NAMES}
+THREADED_SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync --threads 32"} for name in NAMES}
+SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync"} for name in NAMES}
 GEVENT = {"front_end": {"GUNICORN_CMD_ARGS": "-k gevent"}}
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
@@ -34,7 +33,7 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
 
     with (
         stub_server(answer) as port,
-        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=10.0)) as client,
+        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=10.0)) as client,
     ):
         yield Checkout(orders, HttpCatalog(client))
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from conf.addresses import Address
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.tier_calls import PAGE
@@ -61,7 +60,7 @@ def client_of(server: Orders) -> Iterator[TierClient]:
     """Runs the server and yields a client of it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = TierClient("order tier", Address("127.0.0.1", server.server_port), deadline_s=PATIENCE_S)
+    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=PATIENCE_S)
     try:
         yield client
     finally:
@@ -130,7 +129,7 @@ def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pyt
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
-    client = TierClient("catalog", Address("127.0.0.1", 1), deadline_s=PATIENCE_S)
+    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=PATIENCE_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
@@ -152,7 +151,7 @@ def test_a_dead_kept_connection_is_replaced_at_once_even_for_a_page() -> None:
     server = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve, args=(server,))
     thread.start()
-    with closing(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=20.0)) as client:
+    with closing(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=20.0)) as client:
         for _ in range(5):
             assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
     server.shutdown(socket.SHUT_RDWR)

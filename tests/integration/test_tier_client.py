@@ -12,13 +12,12 @@ import pytest
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Sold
 from tests.support.stub_server import patient, says, tier
 from tests.support.tier_calls import BUY, PAGE, CountedAnswer, absent_tier, call
 from tests.support.tiers import free_port
+from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
@@ -53,7 +52,7 @@ def test_a_call_of_a_silent_or_absent_tier_ends_at_the_deadline(case: str) -> No
             finally:
                 released.set()
     else:
-        took_s = waited_s(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=1.0))
+        took_s = waited_s(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=1.0))
     assert 0.9 < took_s < 60.0, "the tier is silent for two minutes"
 
 
@@ -61,7 +60,7 @@ def test_the_log_has_a_line_when_a_tier_is_lost_and_one_when_it_answers_again(ca
     port = free_port()
     answer = Request.application(says(200, {"data": [None]}))
     with (
-        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=0.5)) as client,
+        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=0.5)) as client,
         caplog.at_level(logging.INFO),
     ):
         for _ in range(3):
@@ -202,7 +201,7 @@ def test_a_call_of_a_tier_that_trickles_ends_at_the_deadline(slow: str) -> None:
     server.settimeout(20)
     thread = threading.Thread(target=trickle, args=(server,))
     thread.start()
-    client = TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=1.0)
+    client = TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=1.0)
     try:
         start = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):
@@ -226,21 +225,21 @@ def test_a_reply_with_connection_close_is_read_whole() -> None:
             assert HttpCatalog(client).lookup(names) == [ProductNotFound()] * 240
 
 
-SECRETS = Secrets(("new-" * 8, "old-" * 8))
+AUTHORIZATION = encode_authorization("secret-" * 5)
 
 
-def test_the_first_secret_is_sent() -> None:
+def test_each_call_carries_the_authorization_of_the_client() -> None:
     seen: list[str | None] = []
 
     def answer(request: Request) -> Response:
         seen.append(request.headers.get("Authorization"))
         return says(200, {"data": [None]})(request)
 
-    with tier(answer, secrets=SECRETS) as client:
+    with tier(answer, authorization=AUTHORIZATION) as client:
         HttpCatalog(client).lookup(["Tux"])
     with tier(answer) as client:
         HttpCatalog(client).lookup(["Tux"])
-    assert seen == [f"Bearer {'new-' * 8}", None]
+    assert seen == [f"Bearer {'secret-' * 5}", None]
 
 
 @pytest.mark.parametrize(
@@ -262,7 +261,7 @@ def test_a_tier_that_does_not_accept_the_client_is_unavailable_and_the_log_says_
         )
 
     line = f"the catalog does not accept this tier: {question}"
-    with tier(answer, secrets=SECRETS) as client, caplog.at_level(logging.INFO):
+    with tier(answer, authorization=AUTHORIZATION) as client, caplog.at_level(logging.INFO):
         for _ in range(3):
             with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
                 HttpCatalog(client).lookup(["Tux"])

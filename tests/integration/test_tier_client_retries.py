@@ -10,7 +10,6 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
 from domain.errors import Unavailable
 from tests.support.stub_server import patient, says, tier
 from tests.support.tier_calls import BUY, CountedAnswer, absent_tier, call
@@ -69,7 +68,7 @@ def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(kind: str
         thread = threading.Thread(target=cut, args=(server,))
         thread.start()
         with suppress(Unavailable):
-            call(TierClient("catalog", Address("127.0.0.1", server.getsockname()[1]), deadline_s=6.0), kind)
+            call(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=6.0), kind)
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert 3 <= len(connections) <= 10

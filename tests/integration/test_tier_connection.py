@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from db import outages
 from db.order import OrderStore
 from domain.checkout import Checkout
@@ -18,6 +16,7 @@ from domain.errors import OutOfStock, Unavailable
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, Buy
 from tests.support.scripted_tier import OUT_OF_STOCK, PATIENCE_S, SOLD, Answer, ScriptedTier, length, reply, scripted
+from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_HEAD_BYTES, ReplyRefused, TierConnection, TierReply
@@ -257,7 +256,7 @@ def test_a_request_is_sent_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_request_has_only_the_headers_that_a_tier_needs() -> None:
     sold = reply(length(SOLD), JSON, body=SOLD)
-    with scripted(sold, secrets=Secrets(("s" * 32,))) as (tier, client):
+    with scripted(sold, authorization=encode_authorization("s" * 32)) as (tier, client):
         HttpCatalog(client).sell([BUY])
     body = b'[["k", "Tux", 1]]'
     assert tier.requests == [
@@ -285,7 +284,7 @@ def test_the_host_of_an_ipv6_address_is_in_brackets_and_without_its_zone(
     sold = reply(length(SOLD), JSON, body=SOLD)
     with (
         closing(ScriptedTier(sold)) as tier,
-        closing(TierClient("catalog", Address(host, tier.port), deadline_s=60)) as client,
+        closing(TierClient("catalog", host, tier.port, deadline_s=60)) as client,
     ):
         HttpCatalog(client).sell([BUY])
     assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), tier.port) in tier.requests[0]

@@ -9,7 +9,6 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
@@ -35,7 +34,7 @@ def served(name: str, app: App) -> Iterator[TierClient]:
     def answer(request: Request) -> Response:
         return Response.from_app(app, request.environ, buffered=True)
 
-    with stub_server(answer) as port, closing(TierClient(name, Address("127.0.0.1", port), deadline_s=60.0)) as client:
+    with stub_server(answer) as port, closing(TierClient(name, "127.0.0.1", port, deadline_s=60.0)) as client:
         yield client
 
 

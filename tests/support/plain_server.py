@@ -3,7 +3,6 @@
 A validator stands between the two and raises where one of them does not hold PEP 3333.
 """
 
-import importlib
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,14 @@ from wsgiref.validate import validator
 
 import waitress
 
-from conf.settings import Tier, load
+from conf.settings import Settings, Tier, load
+from conf.wiring import (
+    create_catalog_app,
+    create_front_end_app,
+    create_order_app,
+    prepare_catalog,
+    prepare_order,
+)
 
 
 def serve_by_waitress(app: Any, tier: Tier) -> None:
@@ -25,14 +31,19 @@ def serve_by_wsgiref(app: Any, tier: Tier) -> None:
 
 
 SERVERS: dict[str, Callable[[Any, Tier], None]] = {"waitress": serve_by_waitress, "wsgiref": serve_by_wsgiref}
+# By the name of a tier: its WSGI app, and the preparation of its state.
+TIERS: dict[str, tuple[Callable[[], Any], Callable[[Settings], None]]] = {
+    "catalog": (create_catalog_app, prepare_catalog),
+    "order": (create_order_app, prepare_order),
+    "front_end": (create_front_end_app, lambda _settings: None),
+}
 
 
 def main(server: str, name: str) -> None:
     settings = load()
-    module = importlib.import_module(f"wsgi_apps.{name}")
-    if name != "front_end":
-        module.prepare(settings)
-    SERVERS[server](validator(module.create_app()), getattr(settings, name))
+    create_app, prepare = TIERS[name]
+    prepare(settings)
+    SERVERS[server](validator(create_app()), getattr(settings, name))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from conf.addresses import Address
 from wsgi_apps.tier_client import TierClient
 
 PATIENCE_S = 60.0
@@ -97,5 +96,5 @@ def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[ScriptedTier, T
     """Runs a tier with these replies, and yields it and a client of it."""
     with closing(ScriptedTier(*replies)) as script:
         options = {"deadline_s": PATIENCE_S} | options
-        with closing(TierClient("catalog", Address("127.0.0.1", script.port), **options)) as client:
+        with closing(TierClient("catalog", "127.0.0.1", script.port, **options)) as client:
             yield script, client

@@ -9,8 +9,6 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
-from conf.secret import Secrets
 from wsgi_apps.tier_client import TierClient
 
 
@@ -49,13 +47,13 @@ def stub_server(answer: Callable[[Request], Response], certificate: Path | None 
 def tier(
     answer: Callable[[Request], Response],
     *,
-    secrets: Secrets | None = None,
+    authorization: str | None = None,
     host: str = "127.0.0.1",
     deadline_s: float = 60.0,
 ) -> Iterator[TierClient]:
     """A client in front of a server that answers so. Its deadline is one that a busy machine keeps."""
     with stub_server(answer) as port:
-        client = TierClient("catalog", Address(host, port), deadline_s=deadline_s, secrets=secrets)
+        client = TierClient("catalog", host, port, deadline_s=deadline_s, authorization=authorization)
         try:
             yield client
         finally:
@@ -67,7 +65,7 @@ def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> 
     """The same with another deadline."""
     with (
         stub_server(answer) as port,
-        closing(TierClient("catalog", Address("127.0.0.1", port), deadline_s=deadline_s)) as client,
+        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=deadline_s)) as client,
     ):
         yield client
 

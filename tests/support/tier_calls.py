@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 
 from werkzeug.wrappers import Request, Response
 
-from conf.addresses import Address
 from domain.values import Buy
 from tests.support.stub_server import says
 from tests.support.tiers import free_port
@@ -20,7 +19,7 @@ PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux
 @contextmanager
 def absent_tier() -> Iterator[TierClient]:
     """A client of a tier that is not running."""
-    with closing(TierClient("catalog", Address("127.0.0.1", free_port()), deadline_s=30.0)) as client:
+    with closing(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=30.0)) as client:
         yield client
 
 

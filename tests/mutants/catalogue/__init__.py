@@ -1,8 +1,8 @@
 """Small, believable defects: what a tired engineer could have written. Each is a change of a few words in one file."""
 
-from tests.mutants.catalogue import db, domain, server, wsgi_apps
+from tests.mutants.catalogue import conf, db, domain, server, wsgi_apps
 from tests.mutants.catalogue.mutant import Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS = domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + server.MUTANTS
+MUTANTS = domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + server.MUTANTS + conf.MUTANTS

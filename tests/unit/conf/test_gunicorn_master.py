@@ -32,7 +32,7 @@ LOOK = f"gunicorn {gunicorn.__version__}: look at %s, and at %s in conf/gunicorn
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """gunicorn's master, before it has started, with the settings file of no tier."""
+    """gunicorn's master before its start, without a settings file of a tier."""
     monkeypatch.setattr(sys, "argv", ["gunicorn", "-c", "/dev/null", "no.such:app"])
     monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it, and after the test it is as it was
     config = ModuleType("__config__")
@@ -43,14 +43,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     return Arbiter(application)
 
 
-def test_its_listeners_have_their_sockets(server: Any) -> None:
+def test_the_master_has_its_listening_sockets(server: Any) -> None:
     assert server.LISTENERS == [], LOOK % ("Arbiter.LISTENERS", "sockets_of")
     source = inspect.getsource(Arbiter.start)
     assert "self.LISTENERS = sock.create_sockets" in source, LOOK % ("Arbiter.start", "sockets_of")
     assert source.index("self.LISTENERS =") < source.index("when_ready"), LOOK % ("Arbiter.start", "sockets_of")
 
 
-def test_it_listens_to_no_signal_that_is_not_in_its_list(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_master_handles_only_the_signals_in_its_list(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
     monkeypatch.setattr(signal, "signal", lambda number, _handler: heard.append(number))
     monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
@@ -64,7 +64,7 @@ def test_it_listens_to_no_signal_that_is_not_in_its_list(server: Any, monkeypatc
     assert signal.SIGHUP in Arbiter.SIGNALS, "the list of all masters is as it was"
 
 
-def test_its_successor_is_the_same_command(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_successor_runs_the_same_command(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[Any] = []
     monkeypatch.setattr(os, "fork", lambda: 0)
     monkeypatch.setattr(os, "chdir", lambda _folder: None)
@@ -81,7 +81,7 @@ def test_its_successor_is_the_same_command(server: Any, monkeypatch: pytest.Monk
     assert environment["GUNICORN_PID"] == str(os.getpid()), LOOK % ("Arbiter.reexec", "is_successor")
 
 
-def test_a_successor_is_known_until_the_master_before_has_gone(server: Any) -> None:
+def test_a_master_is_a_successor_until_the_former_master_has_ended(server: Any) -> None:
     assert not gunicorn_master.is_successor(server)
     source = inspect.getsource(Arbiter.start)
     assert "self.master_pid = int(os.environ.get('GUNICORN_PID'))" in source, LOOK % ("Arbiter.start", "is_successor")
@@ -89,7 +89,7 @@ def test_a_successor_is_known_until_the_master_before_has_gone(server: Any) -> N
     assert gunicorn_master.is_successor(server)
 
 
-def test_its_settings_file_can_stay_as_it_was_loaded(server: Any) -> None:
+def test_a_reload_keeps_the_settings_file_as_loaded(server: Any) -> None:
     gunicorn_master.reload_as_loaded(server)
     assert server.cfg.workers == 1
     server.app.reload()
@@ -99,7 +99,7 @@ def test_its_settings_file_can_stay_as_it_was_loaded(server: Any) -> None:
     assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_as_loaded")
 
 
-def test_its_settings_can_be_put_back(server: Any) -> None:
+def test_settings_can_be_replaced_in_the_master(server: Any) -> None:
     tier = load({}).front_end
     gunicorn_master.put_back(server, tier, {"workers": 5, "forwarded_allow_ips": ""})
     assert (server.cfg.workers, server.num_workers) == (5, 5), LOOK % ("Arbiter.num_workers", "put_back")
@@ -107,12 +107,12 @@ def test_its_settings_can_be_put_back(server: Any) -> None:
 
 
 @pytest.mark.parametrize("worker", [SyncWorker, ThreadWorker])
-def test_its_workers_without_a_loop_are_known(server: Any, worker: type[Worker]) -> None:
+def test_workers_without_an_event_loop_are_recognized(server: Any, worker: type[Worker]) -> None:
     server.worker_class = worker
     assert not LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (worker.__module__, "bases_of_worker")
 
 
-def test_its_workers_with_a_loop_are_known(server: Any) -> None:
+def test_workers_with_an_event_loop_are_recognized(server: Any) -> None:
     server.worker_class = AsyncWorker
     assert LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (
         "gunicorn.workers.base_async",
@@ -125,7 +125,7 @@ def test_its_workers_with_a_loop_are_known(server: Any) -> None:
     )
 
 
-def test_a_worker_that_is_derived_from_another_is_judged_alike(server: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_derived_worker_is_treated_as_its_base_class(server: Any, caplog: pytest.LogCaptureFixture) -> None:
     class Derived(ThreadWorker):  # type: ignore[misc]
         pass
 
@@ -135,7 +135,7 @@ def test_a_worker_that_is_derived_from_another_is_judged_alike(server: Any, capl
     assert caplog.messages == ["catalog: its worker is gunicorn's Derived and not the store's own: it is slower"]
 
 
-def test_its_logger_has_one_way_to_set_a_handler() -> None:
+def test_the_logger_sets_each_handler_by_one_method() -> None:
     look = f"gunicorn {gunicorn.__version__}: look at gunicorn.glogging, and at TierLogger in conf/logs.py"
     assert list(inspect.signature(Logger._set_handler).parameters) == ["self", "log", "output", "fmt", "stream"], look
     assert inspect.getsource(Logger.setup).count("self._set_handler(") == 2, look

@@ -1,4 +1,4 @@
-"""Where a tier listens is what its sockets say, whatever a variable or an option says."""
+"""The checks of a tier's sockets: they look at the sockets, and not at a setting or an option."""
 
 import socket
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SECRET = "secret--" * 4
 
 
 class Master:
-    """As much of gunicorn's master as the judge looks at."""
+    """The part of gunicorn's master that the checks read."""
 
     def __init__(self) -> None:
         self.cfg = SimpleNamespace(reuse_port=False, is_ssl=False)
@@ -46,17 +46,17 @@ BEYOND = ["0.0.0.0", "::", "::ffff:0.0.0.0"]
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_a_tier_behind_that_listens_on_loopback_alone_needs_no_secret(master: Master, tier: str) -> None:
+def test_a_tier_behind_that_listens_only_on_loopback_needs_no_secret(master: Master, tier: str) -> None:
     for host in LOOPBACK:
         master.listen_on(host)
-    # What a variable says does not count.
+    # The setting of the address does not count.
     settings = load({"CATALOG_BIND": "0.0.0.0:1", "ORDER_BIND": "0.0.0.0:1"})
     require_own_listeners(master, settings, getattr(settings, tier))
 
 
 @pytest.mark.parametrize("host", BEYOND)
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_one_listener_beyond_loopback_is_enough_to_need_one(master: Master, tier: str, host: str) -> None:
+def test_one_listener_beyond_loopback_needs_a_secret(master: Master, tier: str, host: str) -> None:
     master.listen_on("127.0.0.1").listen_on(host)
     settings = load({})
     with pytest.raises(SettingsError, match=f"^{tier}: gunicorn's bind: at .* set TIER_SECRET, or TRUST_NETWORK=1"):
@@ -66,13 +66,13 @@ def test_one_listener_beyond_loopback_is_enough_to_need_one(master: Master, tier
         require_own_listeners(master, settings, getattr(settings, tier))
 
 
-def test_a_front_end_listens_wherever_it_is_told_to(master: Master) -> None:
+def test_a_front_end_may_listen_anywhere(master: Master) -> None:
     for host in BEYOND:
         master.listen_on(host)
     require_own_listeners(master, load({}), load({}).front_end)
 
 
-def test_a_unix_socket_is_no_more_open_than_loopback(master: Master, tmp_path: Path) -> None:
+def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
     path = str(tmp_path / "catalog.sock")
     master.listen(socket.AF_UNIX, path).listen(socket.AF_UNIX, "\0" + path).listen_on("127.0.0.1")
     require_own_listeners(master, load({}), load({}).catalog)
@@ -83,7 +83,7 @@ def test_a_unix_socket_is_no_more_open_than_loopback(master: Master, tmp_path: P
 
 @pytest.mark.parametrize(("option", "word"), [("reuse_port", "reuse_port"), ("is_ssl", "certfile")])
 @pytest.mark.parametrize("tier", ["catalog", "order", "front_end"])
-def test_what_no_tier_can_do_is_refused(master: Master, tier: str, option: str, word: str) -> None:
+def test_an_option_that_no_tier_can_have_is_refused(master: Master, tier: str, option: str, word: str) -> None:
     setattr(master.cfg, option, True)
     settings = load({"TIER_SECRET": SECRET})
     with pytest.raises(SettingsError, match=f"^{tier}: gunicorn's {word} is refused"):

@@ -1,4 +1,4 @@
-"""What strangers cause in the log is little, short, and harmless to a terminal."""
+"""The log of a tier: few lines of a kind, short, and harmless to a terminal."""
 
 import io
 import logging
@@ -23,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock, io.StringIO]]:
-    """A logger that passes five lines of a kind at once, its clock, and what it wrote."""
+    """A logger with bursts of five lines of a kind, its clock, and its output."""
     monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 3600.0)
     logger, clock, written = logging.getLogger("tests.flood"), Clock(), io.StringIO()
     flood_filter = FloodFilter(5, clock)
@@ -37,7 +37,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock
     logger.removeHandler(handler)
 
 
-def test_lines_of_a_kind_are_limited_and_their_number_is_told(
+def test_lines_of_a_kind_are_limited_and_counted(
     log: tuple[logging.Logger, Clock, io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 0.05)
@@ -46,12 +46,17 @@ def test_lines_of_a_kind_are_limited_and_their_number_is_told(
         clock.now = float(second)
         for number in range(100):
             logger.warning("no request: %d", number)
-        wait_until("the rest is told", lambda: written.getvalue().count("left out") > second)  # noqa: B023
+        left_out = 95 + 99 * second
+        wait_until("the others are counted", lambda: sum(counts(written)) == left_out)  # noqa: B023
     lines = written.getvalue().splitlines()
-    told = [line for line in lines if "left out" in line]
-    assert len(lines) - len(told) == 5 + 1 + 1
-    assert sum(int(line.split()[0]) for line in told) == 300 - 7
-    assert told[-1].endswith("more lines like this one were left out: no request: 99")
+    assert len(lines) - len(counts(written)) == 5 + 1 + 1
+    assert sum(counts(written)) == 300 - 7
+    assert lines[-1].endswith("more lines like this one were left out: no request: 99")
+
+
+def counts(written: io.StringIO) -> list[int]:
+    """The numbers of lines that were left out. A busy machine may count those of one flood in two lines."""
+    return [int(line.split()[0]) for line in written.getvalue().splitlines() if "left out" in line]
 
 
 def test_one_kind_does_not_silence_another(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:
@@ -62,7 +67,7 @@ def test_one_kind_does_not_silence_another(log: tuple[logging.Logger, Clock, io.
     assert written.getvalue().splitlines() == ["a flood"] * 5 + ["the disk is full"]
 
 
-def test_a_traceback_is_short_and_visible(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:
+def test_a_traceback_is_short_and_escaped(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:
     logger, _, written = log
 
     def fail(depth: int) -> None:
@@ -82,12 +87,12 @@ def test_a_traceback_is_short_and_visible(log: tuple[logging.Logger, Clock, io.S
     assert "ValueError: \\x1b[31mxxx" in written.getvalue()
 
 
-def test_a_message_cannot_begin_a_line() -> None:
+def test_a_message_cannot_start_a_new_line() -> None:
     record = logging.LogRecord("x", logging.WARNING, "x.py", 1, "%s", ("a\n[2026-01-01] [1] [ERROR] forged\r",), None)
     assert len(LineFormatter(FORMAT, None, 200).format(record).splitlines()) == 1
 
 
-def test_the_last_count_is_told_at_the_end_of_the_process() -> None:
+def test_the_last_count_is_logged_at_the_end_of_the_process() -> None:
     program = (
         "from conf.output_thread import write_in_background; write_in_background(); import conf.logs, logging; "
         "conf.logs.log_to_stderr(); [logging.warning('x') for _ in range(100)]"

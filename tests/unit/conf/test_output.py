@@ -1,4 +1,4 @@
-"""The standard streams of the programs: whatever they are, printing raises nothing, and a loss is known."""
+"""The standard streams of the programs: printing never raises an error, and a loss is reported."""
 
 import fcntl
 import json
@@ -18,7 +18,7 @@ SAY_LOSS = "; lost = lost_output(); sys.stderr.write(type(lost).__name__)"
 
 
 def run(code: str, redirections: str = "", before: str = "", **variables: str) -> "subprocess.CompletedProcess[bytes]":
-    """Run Python code behind open_streams(), by a shell that redirects its streams."""
+    """Runs Python code after open_streams(), by a shell that redirects its streams."""
     command = f'{before} "$0" -c "$1" {redirections}'
     return subprocess.run(
         ["sh", "-c", command, sys.executable, PRELUDE + code],
@@ -41,7 +41,7 @@ def run(code: str, redirections: str = "", before: str = "", **variables: str) -
         ("1</dev/null", b"OSError"),
     ],
 )
-def test_printing_never_fails_and_a_loss_is_known(redirections: str, lost: bytes) -> None:
+def test_printing_never_fails_and_a_loss_is_reported(redirections: str, lost: bytes) -> None:
     ended = run("print('x' * 100_000)" + SAY_LOSS, redirections)
     assert (ended.returncode, ended.stderr) == (0, lost)
 
@@ -62,15 +62,15 @@ def test_an_error_that_nobody_can_read_changes_no_exit_code(redirections: str) -
     assert run("print('x', file=sys.stderr); sys.exit(7)", redirections).returncode == 7
 
 
-def test_no_file_gets_the_number_of_a_stream_that_was_closed(tmp_path: Path) -> None:
-    """Else what is printed would stand in a database."""
+def test_no_file_gets_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:
+    """Otherwise the output could go into a database."""
     file = tmp_path / "file"
     code = f"file = open({str(file)!r}, 'w'); print('printed'); sys.stdout.flush(); sys.exit(file.fileno() > 2)"
     assert run(code, "<&- >&- 2>&-").returncode == 1
     assert file.read_bytes() == b""
 
 
-def test_a_stdin_that_is_closed_is_at_its_end() -> None:
+def test_a_closed_stdin_is_empty() -> None:
     assert run("sys.exit(7 if sys.stdin.read() == '' else 0)", "<&-").returncode == 7
 
 
@@ -83,7 +83,7 @@ def test_a_stdin_that_is_not_utf_8_can_be_read() -> None:
     ("encoding", "printed"),
     [("ascii", b"B\\xe4r \\u2713\n"), ("latin-1", b"B\xe4r \\u2713\n"), ("utf-8", "B\u00e4r \u2713\n".encode())],
 )
-def test_what_an_encoding_lacks_is_escaped(encoding: str, printed: bytes) -> None:
+def test_a_character_that_the_encoding_lacks_is_escaped(encoding: str, printed: bytes) -> None:
     ended = run("print('B\\u00e4r \\u2713')", PYTHONIOENCODING=encoding)
     assert (ended.stdout, ended.stderr) == (printed, b"")
 
@@ -94,7 +94,7 @@ def test_json_is_valid_in_every_encoding(encoding: str) -> None:
     assert json.loads(ended.stdout.decode(encoding)) == {"name": "B\u00e4r \u2713 \udce4"}
 
 
-def test_a_pipe_that_is_full_for_now_is_waited_for() -> None:
+def test_printing_waits_for_a_full_non_blocking_pipe() -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
     code = PRELUDE + "print('x' * 1_000_000)" + SAY_LOSS
@@ -129,7 +129,7 @@ def test_a_pipe_that_is_full_for_now_is_waited_for() -> None:
     ],
     ids=ascii,
 )
-def test_text_of_others_does_nothing_to_a_terminal(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_text_cannot_control_a_terminal(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert visible(text) == shown
     print_json([text])
     printed = capsys.readouterr().out
@@ -137,7 +137,7 @@ def test_text_of_others_does_nothing_to_a_terminal(text: str, shown: str, capsys
     assert all(visible(line) == line for line in printed.splitlines())
 
 
-def test_a_line_is_short_and_visible() -> None:
+def test_a_line_is_short_and_escaped() -> None:
     assert one_line("\x1b[31mred\nnext\u202e") == "\\x1b[31mred\\x0anext\\u202e"
     assert one_line("Bär") == "Bär"
     assert one_line("x" * 201) == "x" * 200 + "... (201 characters)"

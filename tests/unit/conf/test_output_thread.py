@@ -1,4 +1,4 @@
-"""Output that nobody takes: it neither holds up nor fails whoever prints."""
+"""Output that cannot be delivered: it neither blocks nor fails the program."""
 
 import fcntl
 import os
@@ -41,14 +41,14 @@ def read_until(file: int, end: bytes) -> bytes:
 
 
 def fill(writer: Writer) -> int:
-    """Print more than the pipe and the queue take. How many lines that were."""
+    """Prints more lines than the pipe and the queue hold, and returns their number."""
     count = 65536 // len(LINE) + MAX_WAITING + 500
     for _ in range(count):
         writer.put(LINE)
     return count
 
 
-def test_lines_are_written_in_their_order(pipe: tuple[int, int]) -> None:
+def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
     read, write = pipe
     writer = Writer(write)
     for number in range(100):
@@ -58,7 +58,7 @@ def test_lines_are_written_in_their_order(pipe: tuple[int, int]) -> None:
 
 @pytest.fixture
 def high_pipe(pipe: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """A pipe whose end for writing has a number that select() does not take."""
+    """A pipe whose writing end has a descriptor that select() does not accept."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4_096), hard))
     read, write = pipe
@@ -69,7 +69,7 @@ def high_pipe(pipe: tuple[int, int]) -> Iterator[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("blocking", [True, False], ids=["a pipe", "a non-blocking pipe"])
-def test_what_nobody_reads_is_dropped_and_counted(high_pipe: tuple[int, int], blocking: bool) -> None:
+def test_lines_that_nobody_reads_are_dropped_and_counted(high_pipe: tuple[int, int], blocking: bool) -> None:
     read, write = high_pipe
     os.set_blocking(write, blocking)
     writer = Writer(write)
@@ -93,7 +93,7 @@ def test_what_nobody_reads_is_dropped_and_counted(high_pipe: tuple[int, int], bl
     assert sum(int(line.split()[5]) for line in told) + lines.count(LINE.strip()) == count
 
 
-def test_what_a_full_disk_does_not_take_is_counted_once_it_has_room(tmp_path: Path) -> None:
+def test_lines_lost_to_a_full_disk_are_counted_once_it_has_room(tmp_path: Path) -> None:
     file = os.open("/dev/full", os.O_WRONLY)
     room = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
     try:
@@ -123,7 +123,7 @@ def test_a_reader_who_has_gone_is_no_failure(pipe: tuple[int, int]) -> None:
     writer.flush(30)
 
 
-def test_a_signal_handler_may_print_while_its_thread_does(pipe: tuple[int, int]) -> None:
+def test_a_signal_handler_may_print_while_its_thread_prints(pipe: tuple[int, int]) -> None:
     read, write = pipe
     writer = Writer(write)
     before = signal.signal(signal.SIGALRM, lambda *_: writer.put(b"handler\n"))
@@ -139,7 +139,7 @@ def test_a_signal_handler_may_print_while_its_thread_does(pipe: tuple[int, int])
     assert b"handler\n" in os.read(read, 65536)
 
 
-def test_a_line_leaves_in_one_piece_whoever_else_prints(pipe: tuple[int, int]) -> None:
+def test_lines_of_several_threads_are_not_mixed(pipe: tuple[int, int]) -> None:
     read, write = pipe
     stream = Stream(Writer(write), write, "utf-8")
 
@@ -157,7 +157,7 @@ def test_a_line_leaves_in_one_piece_whoever_else_prints(pipe: tuple[int, int]) -
     assert sorted(lines) == sorted([b"one one"] * 100 + [b"other other"] * 100 + [b"end"])
 
 
-def test_a_character_that_the_encoding_does_not_have_is_an_escape(pipe: tuple[int, int]) -> None:
+def test_a_character_that_the_encoding_lacks_is_escaped(pipe: tuple[int, int]) -> None:
     read, write = pipe
     print("Bär \udce4", file=Stream(Writer(write), write, "ascii"))
     assert read_until(read, b"\n") == b"B\\xe4r \\udce4\n"
@@ -175,7 +175,7 @@ def run(program: str, redirect: str = "") -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_what_was_printed_is_written_at_the_end() -> None:
+def test_all_output_is_written_before_the_exit() -> None:
     ended = run("print('one'); print('half', end=''); print('error', file=sys.stderr); sys.exit(3)")
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "one\nhalf", "error\n")
 
@@ -191,18 +191,18 @@ def test_both_sides_of_a_fork_write_their_lines_once() -> None:
 
 
 @pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&- <&-", "> /dev/full", "2> /dev/full", "> /dev/full 2>&1"])
-def test_output_that_cannot_be_written_ends_as_meant(redirect: str) -> None:
+def test_output_that_cannot_be_written_changes_no_exit_code(redirect: str) -> None:
     ended = run("print('x'); print('y', file=sys.stderr); sys.stdout.flush(); sys.exit(3)", redirect)
     assert ended.returncode == 3
     assert "Traceback" not in ended.stderr
 
 
-def test_a_closed_standard_file_is_not_given_to_the_next_that_is_opened() -> None:
+def test_no_file_gets_the_descriptor_of_a_closed_stream() -> None:
     ended = run("sys.exit(os.open('/dev/null', os.O_RDONLY))", "<&- >&- 2>&-")
     assert ended.returncode > 2
 
 
-def test_the_end_does_not_wait_for_a_reader_who_sleeps(pipe: tuple[int, int]) -> None:
+def test_the_exit_does_not_wait_for_a_reader_who_sleeps(pipe: tuple[int, int]) -> None:
     _, write = pipe
     program = PROGRAM + "[print('x' * 100) for _ in range(5000)]"
     ended = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=write, stderr=write)

@@ -1,4 +1,4 @@
-"""Whoever has a port is named."""
+"""The search for the process that listens on a port."""
 
 import os
 import re
@@ -17,7 +17,7 @@ LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "::1", "::"])
-def test_the_holder_of_a_port_is_named(host: str) -> None:
+def test_the_process_that_has_a_port_is_found(host: str) -> None:
     with socket.create_server((host, 0), family=Address(host, 1).family) as server:
         port = server.getsockname()[1]
         holder = holder_of(Address(host, port))
@@ -25,7 +25,7 @@ def test_the_holder_of_a_port_is_named(host: str) -> None:
     assert re.fullmatch(rf"process {os.getpid()} \(.*python.*\)", holder)
 
 
-def test_of_a_master_and_its_workers_the_master_is_named() -> None:
+def test_a_master_is_found_and_not_its_workers() -> None:
     program = f"{LISTEN}; import os; os.fork(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True) as master:
         try:
@@ -39,7 +39,7 @@ def test_of_a_master_and_its_workers_the_master_is_named() -> None:
             os.killpg(master.pid, 9)
 
 
-def test_a_port_of_another_address_is_not_in_the_way() -> None:
+def test_the_port_of_another_address_is_free() -> None:
     with socket.create_server(("127.0.0.2", 0)) as server:
         port = server.getsockname()[1]
         assert holder_of(Address("127.0.0.1", port)) is None

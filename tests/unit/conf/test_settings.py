@@ -1,3 +1,5 @@
+"""The settings: their defaults, their forms, and the errors that name an invalid one."""
+
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
         ("10.0.0.1", Address("10.0.0.1", 10086)),
     ],
 )
-def test_a_tier_is_reached_at_a_host_a_port_or_a_url(text: str, address: Address) -> None:
+def test_an_address_is_a_host_a_port_or_a_url(text: str, address: Address) -> None:
     assert load({"CATALOG": text}).catalog.address == address
 
 
@@ -33,7 +35,7 @@ def test_a_tier_is_reached_at_a_host_a_port_or_a_url(text: str, address: Address
     ("bind", "reached_at"),
     [("0.0.0.0:7", "127.0.0.1:7"), ("[::]:7", "[::1]:7"), ("10.0.0.1:7", "10.0.0.1:7"), ("10.0.0.1", "10.0.0.1:10010")],
 )
-def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
+def test_the_default_address_is_where_the_tier_listens(bind: str, reached_at: str) -> None:
     assert str(load({"ORDER_BIND": bind}).order.address) == reached_at
 
 
@@ -54,28 +56,35 @@ def test_a_tier_is_reached_where_it_listens(bind: str, reached_at: str) -> None:
         ("CATALOG_BIND", "127.0.0.1:0"),
         ("CATALOG_WORKERS", "0"),
         ("CATALOG_WORKERS", "two"),
-        ("ORDER_THREADS", "-1"),
+        ("CATALOG_THREADS", "-1"),
         ("FRONT_THREADS", "\u0661"),
     ],
 )
-def test_an_impossible_value_is_named(variable: str, value: str) -> None:
+def test_an_invalid_value_is_named(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable}="):
         load({variable: value})
 
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "often"])
-def test_an_impossible_probability_is_named_to_the_client_and_is_nothing_to_the_tiers(value: str) -> None:
+def test_an_invalid_probability_stops_the_client_and_not_the_tiers(value: str) -> None:
     load({"p": value})
     with pytest.raises(SettingsError, match=r"^p="):
         buy_probability({"p": value})
 
 
-def test_a_misspelt_name_is_named() -> None:
+def test_a_misspelt_setting_is_named() -> None:
     with pytest.raises(SettingsError, match="CATALOG_WORKER is not a setting; did you mean CATALOG_WORKERS"):
         load({"CATALOG_WORKER": "2"})
 
 
-def test_variables_of_others_are_none_of_our_business() -> None:
+def test_the_order_tier_has_no_threads_to_set() -> None:
+    """A variable without effect must not be ignored in silence."""
+    with pytest.raises(SettingsError, match=r"^ORDER_THREADS is not a setting: the order tier has no threads"):
+        load({"ORDER_THREADS": "4"})
+    assert load({}).order.threads == 0
+
+
+def test_variables_of_other_programs_are_ignored() -> None:
     load({"CATALOG_PORT": "tcp://10.0.0.1:80", "ORDER_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"})
 
 
@@ -96,7 +105,7 @@ def test_every_setting_is_described() -> None:
         assert f"  {variable}" in text
 
 
-def test_the_front_ends_prefix_is_short() -> None:
+def test_the_prefix_of_the_front_end_is_front() -> None:
     with pytest.raises(SettingsError, match="FRONT_END_BIND is not a setting; did you mean FRONT_BIND"):
         load({"FRONT_END_BIND": "127.0.0.1:1"})
 
@@ -127,14 +136,14 @@ def test_only_the_shops_address_may_be_https(variable: str) -> None:
 @pytest.mark.parametrize(
     "text", ["https://shop/toys", "https://http://shop", "https://", "https://shop:0", "ftp://shop"]
 )
-def test_an_impossible_address_of_the_shop_is_named(text: str) -> None:
+def test_an_invalid_address_of_the_shop_is_named(text: str) -> None:
     with pytest.raises(
         SettingsError, match=r"^FRONT='.*' is not a host, host:port or http://host:port or https://host$"
     ):
         load({"FRONT": text})
 
 
-def test_a_path_may_begin_with_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_may_start_with_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "secret").write_text("s" * 32)
     settings = load({"DATA_DIR": "~/x", "PRODUCTS": "~/toys.txt", "TIER_SECRET_FILE": "~/secret"})
@@ -146,14 +155,14 @@ def test_a_path_may_begin_with_a_home(tmp_path: Path, monkeypatch: pytest.Monkey
             load({variable: "~nobody-known/x"})
 
 
-def test_databases_are_where_sqlite_can_open_them() -> None:
+def test_the_folder_of_the_databases_must_be_utf_8() -> None:
     with pytest.raises(SettingsError, match=r"^DATA_DIR='b\\udce4r' is not UTF-8"):
         load({"DATA_DIR": "b\udce4r"})
     assert str(load({"DATA_DIR": "b\u00e4r"}).data_dir) == "b\u00e4r"
     load({"PRODUCTS": "b\udce4r"})  # Python opens that one
 
 
-def test_a_program_that_needs_few_settings_looks_at_no_other() -> None:
+def test_load_only_ignores_all_other_settings() -> None:
     environ = {"DATA_DIR": "there", "CATALOG_BIND": ":", "REFUSED_PER_S": "few", "FRONT": "shop"}
     assert load_only("DATA_DIR", environ=environ) == load({"DATA_DIR": "there"})
     with pytest.raises(SettingsError, match=r"^CATALOG_BIND="):
@@ -167,3 +176,16 @@ def test_the_worker_is_the_stores_own_or_gunicorns_threaded_one() -> None:
     for misspelt in ("Gthread", "gthreads", "sync", " store"):
         with pytest.raises(SettingsError, match=f"^WORKER='{misspelt}' is not one of: store, gthread$"):
             load({"WORKER": misspelt})
+
+
+@pytest.mark.parametrize("variable", ["CATALOG_HOSTS", "ORDER_HOSTS", "FRONT_HOSTS"])
+@pytest.mark.parametrize("value", ["a b", "shop.example:80", "http://shop.example", "*", "a,,b", ",", "[::1]", "10086"])
+def test_an_invalid_host_name_stops_the_start(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}=.* is not a host's name, without a port"):
+        load({variable: value})
+
+
+def test_a_misspelt_list_of_host_names_is_named() -> None:
+    with pytest.raises(SettingsError, match="FRONT_HOST is not a setting; did you mean FRONT_HOSTS"):
+        load({"FRONT_HOST": "shop.example"})
+    assert load({"FRONT_HOSTS": ""}).front_end.hosts == frozenset()

@@ -1,4 +1,4 @@
-"""SIGUSR2 and SIGHUP, as far as no tier is needed."""
+"""The decisions behind SIGUSR2 and SIGHUP, without a running tier."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_a_supervisor_watches_its_child_and_a_container_its_first_process(monkey
     assert (is_watched(7), is_watched(8)) == (True, False)
 
 
-def test_only_a_database_of_an_older_schema_is_in_the_way(tmp_path: Path) -> None:
+def test_only_a_database_of_an_older_schema_stops_a_successor(tmp_path: Path) -> None:
     settings = load({"DATA_DIR": str(tmp_path)})
     for tier in settings.tiers:
         require_same_schema(settings, tier)  # there is none yet
@@ -35,7 +35,7 @@ def test_only_a_database_of_an_older_schema_is_in_the_way(tmp_path: Path) -> Non
     assert CATALOG.newest > 2
 
 
-def test_a_file_that_was_written_or_has_gone_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_written_or_deleted_file_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = ("same", "longer", "gone", "back")
     for name in names:
         (tmp_path / name).write_text("1")

@@ -19,7 +19,6 @@ from domain.values import Buy, Product
 from tests.support.books import Books
 from tests.support.steps import begin
 from tests.unit.domain.test_allowance import Clock
-from wsgi_apps import order
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.recovery import OVERDUE_S, Recovery
@@ -393,13 +392,3 @@ def test_each_in_a_batch_is_told_its_own_wait_by_way_of_both_tiers(exhausted: Li
     assert [retry_after_s for _status, _message, retry_after_s in data] == [100, 200, 300]
     placed = [decode_placed(value) for value in data]
     assert [one.retry_after_s for one in placed if isinstance(one, TooManyRefusals)] == [100, 200, 300]
-
-
-def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """They know nothing of each other, and all of them write into the same log."""
-    given: list[float] = []
-    monkeypatch.setattr("wsgi_apps.order.Allowance", lambda per_s, *_, **__: given.append(per_s))
-    for variable, value in (("REFUSED_PER_S", "12"), ("ORDER_WORKERS", "4"), ("DATA_DIR", str(tmp_path))):
-        monkeypatch.setenv(variable, value)
-    order.create_app()
-    assert given == [3.0]

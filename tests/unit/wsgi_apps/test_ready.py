@@ -11,14 +11,13 @@ import apsw
 import pytest
 from werkzeug.test import Client
 
-from conf.secret import Secrets
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from tests.support.waiting import wait_until
 from wsgi_apps import ready
-from wsgi_apps.bearer_auth import guarded
+from wsgi_apps.bearer_auth import BearerAuthMiddleware
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
@@ -66,7 +65,7 @@ def test_500_requests_at_once_check_a_part_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ready, "HOLDS_S", 60.0)
     readiness = Readiness({"catalog": lambda: tried.append(time.monotonic())}, timeout_s=5.0)
     with ThreadPoolExecutor(16) as pool:
-        looks = [pool.submit(lambda: readiness.look().result(10)) for _ in range(500)]
+        looks = [pool.submit(lambda: readiness.check().result(10)) for _ in range(500)]
         assert [look.result(10) for look in looks] == [{}] * 500
     assert len(tried) == 1
 
@@ -75,7 +74,7 @@ def test_a_result_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ready, "HOLDS_S", 0.0)
     states: Iterator[Callable[[], None]] = iter([works, is_away, works])
     readiness = Readiness({"catalog": lambda: next(states)()}, timeout_s=5.0)
-    assert [readiness.look().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
+    assert [readiness.check().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
 
 
 def test_a_part_that_hangs_fails_in_time_and_is_not_checked_twice_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,11 +88,11 @@ def test_a_part_that_hangs_fails_in_time_and_is_not_checked_twice_at_once(monkey
     readiness = Readiness({"catalog.db": hangs, "order tier": works}, timeout_s=0.1)
     try:
         for _ in range(3):
-            assert readiness.look().result(10) == {"catalog.db": "does not answer"}
+            assert readiness.check().result(10) == {"catalog.db": "does not answer"}
         assert len(tried) == 1
     finally:
         released.set()
-    wait_until("the part works again", lambda: readiness.look().result(10) == {}, timeout_s=10)
+    wait_until("the part works again", lambda: readiness.check().result(10) == {}, timeout_s=10)
 
 
 def test_a_readiness_check_does_not_block_its_caller(catalog: CatalogStore, checkout: Checkout) -> None:
@@ -109,7 +108,7 @@ def test_a_readiness_check_does_not_block_its_caller(catalog: CatalogStore, chec
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_health_and_ready_need_no_secret(checkout: Checkout, path: str) -> None:
-    client = Client(guarded(OrderApp(checkout), Secrets(("s" * 32,))))
+    client = Client(BearerAuthMiddleware(OrderApp(checkout), ["s" * 32]))
     assert client.get(path).status_code == 200
     assert client.get(f"{path}/x").status_code == 401
 

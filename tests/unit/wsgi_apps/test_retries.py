@@ -31,7 +31,7 @@ def test_a_tier_that_does_not_answer_is_called_at_most_ten_times_in_6_s() -> Non
 
 
 def test_a_tier_that_restarts_is_called_within_half_a_second() -> None:
-    assert max(backoff_s(retry, nobody_listens=True) for retry in range(20)) <= 0.5
+    assert max(backoff_s(retry, is_refused=True) for retry in range(20)) <= 0.5
 
 
 def test_a_budget_without_calls_has_a_burst_and_then_a_floor() -> None:

@@ -1,12 +1,12 @@
-"""Calls that do not travel together: what takes the place of wsgi_apps/batcher.py in the unjoined store."""
+"""The front end and the order tier without batches, for the system store-unjoined: each call is made by itself."""
 
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from conf.wiring import create_front_end_app, create_order_app
 from domain.errors import Unavailable
-from wsgi_apps import front_end, order
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -14,22 +14,28 @@ if TYPE_CHECKING:
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# As many calls under way as a worker of the store had threads before calls travelled together.
+# A worker of the store had as many threads, and so as many calls in flight, before it had batches.
 THREADS = 64
 
 
-class Apart(Generic[Q, A]):
-    """Has the interface of `Batcher`, and makes each call by itself, in one of `THREADS` threads."""
+class Unbatched(Generic[Q, A]):
+    """Has the interface of `Batcher`, and makes each call by itself in one of `THREADS` threads."""
 
     def __init__(
-        self, call: Callable[[Sequence[Q], float], Sequence[A]], *, timeout_s: float, **_batching: float
+        self,
+        call: Callable[[Sequence[Q], float], Sequence[A]],
+        *,
+        max_batch_size: int,
+        timeout_s: float,
+        linger_s: float = 0.0,
+        max_in_flight: int = 1,
     ) -> None:
         self._call = call
         self._timeout_s = timeout_s
         self._pool = ThreadPoolExecutor(THREADS)
 
     def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
-        """The answers to come, or Unavailable when there is no thread for them in time."""
+        """Returns the answers to come; they are Unavailable when no thread is free in time."""
         return self._pool.submit(self._answer, questions, time.monotonic() + self._timeout_s)
 
     def _answer(self, questions: Sequence[Q], deadline: float) -> Sequence[A]:
@@ -40,13 +46,10 @@ class Apart(Generic[Q, A]):
 
 
 def create_front_end() -> "WSGIApplication":
-    """The front end as gunicorn serves it, unjoined."""
-    # By way of vars: the module has the name for itself, and mypy would have it stay so.
-    vars(front_end)["Batcher"] = Apart
-    return front_end.create_app()
+    """Returns the front end as gunicorn serves it, without batches."""
+    return create_front_end_app(batcher=Unbatched)
 
 
 def create_order() -> "WSGIApplication":
-    """The order tier as gunicorn serves it, unjoined."""
-    vars(order)["Batcher"] = Apart
-    return order.create_app()
+    """Returns the order tier as gunicorn serves it, without batches."""
+    return create_order_app(batcher=Unbatched)

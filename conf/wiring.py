@@ -1,0 +1,171 @@
+"""Builds each tier from the settings: the WSGI app that gunicorn serves, with its stores, clients and middlewares.
+
+`prepare_catalog` and `prepare_order` run in the master process before the first worker; all else runs in a worker.
+"""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from conf.settings import Settings, Tier
+from conf.worker_settings import load_in_worker
+from db.catalog import CatalogStore
+from db.order import OrderStore
+from db.pairing import CATALOG_NAME, LOG_NAME, require_whole
+from db.products_file import read_products
+from domain.checkout import Checkout
+from domain.errors import Unavailable
+from domain.refusals import Allowance
+from wsgi_apps import front_end, order
+from wsgi_apps.batcher import Batcher, BatcherFactory
+from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
+from wsgi_apps.catalog import CatalogApp
+from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.order import OrderApp
+from wsgi_apps.origin import Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
+from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
+from wsgi_apps.ready import Readiness
+from wsgi_apps.recovery import MAX_INTENTS, Recovery
+from wsgi_apps.tier_client import TierClient
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_log = logging.getLogger(__name__)
+
+
+def create_catalog_app() -> "WSGIApplication":
+    """The catalog tier as gunicorn serves it."""
+    settings = load_in_worker()
+    return _private(CatalogApp(_catalog_store(settings), settings.catalog.threads), settings, settings.catalog)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTier:
+    """The order tier's WSGI app, and the thread that settles buys in doubt: each worker starts its own."""
+
+    app: "WSGIApplication"
+    recovery: Recovery
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+
+def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierClient] = TierClient) -> OrderTier:
+    """The order tier as gunicorn serves it. Benchmarks pass a batcher or a client of their own."""
+    settings = load_in_worker()
+    store = _order_store(settings)
+    client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
+    # Each worker has its share of what may be refused, for they know nothing of each other. Requests and recovery of
+    # one worker have it in common, as they have the store and the client.
+    allowance = Allowance(settings.refused_per_s / settings.order.workers)
+    catalog = PairedCatalog(store, HttpCatalog(client))
+
+    def require_catalog() -> None:
+        client.require_ready(order.READY_TIMEOUT_S)
+        catalog.require()
+
+    parts = {"order.db": store.require_writable, "catalog": require_catalog}
+    readiness = Readiness(parts, order.READY_TIMEOUT_S)
+    app = OrderApp(PairedCheckout(store, catalog, allowance), readiness, batcher=batcher)
+    # The recovery needs no retries: it repeats its calls in its next sweep.
+    recovery = Recovery(PairedCheckout(store, PairedCatalog(store, HttpCatalog(client, retry=False)), allowance))
+    return OrderTier(_private(app, settings, settings.order), recovery)
+
+
+def create_front_end_app(
+    batcher: BatcherFactory = Batcher, tier_client: type[TierClient] = TierClient
+) -> "WSGIApplication":
+    """The front end as gunicorn serves it. Benchmarks pass a batcher or a client of their own."""
+    settings = load_in_worker()
+    catalog = _client(tier_client, "catalog", settings.catalog, settings, front_end.DEADLINE_S)
+    orders = _client(tier_client, "order tier", settings.order, settings, front_end.DEADLINE_S)
+    parts = {
+        "catalog": lambda: catalog.require_ready(front_end.READY_TIMEOUT_S),
+        "order tier": lambda: orders.require_ready(front_end.READY_TIMEOUT_S),
+    }
+    readiness = Readiness(parts, front_end.READY_TIMEOUT_S)
+    tier = settings.front_end
+    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), tier.threads, readiness, batcher=batcher)
+    return ShopOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
+
+
+def prepare_catalog(settings: Settings) -> None:
+    """Migrates the catalog's database and loads the first products. Raises StartRefused."""
+    if warning := require_whole(settings.data_dir, CATALOG_NAME):
+        _log.warning("%s", warning)
+    store = _catalog_store(settings)
+    store.migrate()
+    try:
+        if store.is_empty():
+            products = read_products(settings.products)
+            if not products:  # on purpose, where the owner adds them all by hand
+                _log.warning(
+                    "%s (PRODUCTS) has no product, so the shop is empty: python -m admin add adds some",
+                    settings.products,
+                )
+            store.load(products)
+    finally:
+        store.close()
+
+
+def prepare_order(settings: Settings) -> None:
+    """Migrates the order log and settles the buys that the last run left in doubt. Raises StartRefused."""
+    if warning := require_whole(settings.data_dir, LOG_NAME):
+        _log.warning("%s", warning)
+    store = _order_store(settings)
+    client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, tells_log=False)
+    store.migrate()
+    try:
+        catalog = PairedCatalog(store, HttpCatalog(client))
+        with suppress(Unavailable):  # the catalog may start a moment later; a worker meets it then
+            catalog.meet(MEETS_WITHIN_S)
+        checkout = Checkout(store, catalog)
+        checkout.settle(checkout.intents(MAX_INTENTS))
+    except Unavailable:
+        _log.info("the catalog does not answer yet, or is not ours; buys wait for it")
+    finally:
+        # The workers are forked from here: they must inherit neither connection.
+        store.close()
+        client.close()
+
+
+def allowed_hosts(tier: Tier) -> Hosts:
+    """The host names of a tier: those of its bind and its address, and those that its _HOSTS setting lists.
+
+    Without that setting a tier accepts names without a dot, and a front end that other machines reach accepts any.
+    """
+    names = {tier.bind.host, tier.address.host, *tier.hosts}
+    if tier.hosts:
+        return Hosts(names, others=Host.FOREIGN)
+    is_public = tier.name == "front_end" and not tier.is_on_loopback
+    return Hosts(names, others=Host.OURS if is_public else Host.LOCAL)
+
+
+def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApplication":
+    """The app of a tier behind the front end, for the store's own tiers. Without TIER_SECRET anyone may call it."""
+    if settings.secrets is not None:
+        app = BearerAuthMiddleware(app, settings.secrets.values)
+    return TierOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
+
+
+def _catalog_store(settings: Settings) -> CatalogStore:
+    folder = settings.data_dir
+    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_whole(folder, CATALOG_NAME))
+
+
+def _order_store(settings: Settings) -> OrderStore:
+    folder = settings.data_dir
+    return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
+
+
+def _client(
+    kind: type[TierClient], name: str, tier: Tier, settings: Settings, deadline_s: float, *, tells_log: bool = True
+) -> TierClient:
+    """A client of a tier. It connects at its first call."""
+    authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
+    host, port = tier.address.host, tier.address.port
+    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, tells_log=tells_log)

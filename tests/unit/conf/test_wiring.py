@@ -1,0 +1,108 @@
+"""The apps as gunicorn serves them: which middlewares, secrets and limits each tier gets from the settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
+from wsgi_apps.base import App
+from wsgi_apps.tier_client import TierClient
+
+NEW, OLD = "new-" * 8, "old-" * 8
+APPS: list[Callable[[], Any]] = [create_catalog_app, create_order_app, create_front_end_app]
+
+
+class RecordingClient(TierClient):
+    """A client that keeps the options of all that were made."""
+
+    options: list[dict[str, Any]]
+
+    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
+        super().__init__(name, host, port, **options)
+        self.options.append({"name": name, "host": host, "port": port, **options})
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    for tier in ("CATALOG", "ORDER", "FRONT"):
+        for variable in (tier, f"{tier}_BIND", f"{tier}_HOSTS"):
+            monkeypatch.delenv(variable, raising=False)
+    for variable in ("TIER_SECRET", "TIER_SECRET_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.parametrize("create_app", APPS)
+def test_each_tier_rejects_a_foreign_host(create_app: Callable[[], Any]) -> None:
+    app = create_app()
+    assert not isinstance(app, App)
+    response = Client(app).get("/health", headers={"Host": "rebound.evil.example"})
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(("create_app", "variable"), list(zip(APPS, ["CATALOG", "ORDER", "FRONT"], strict=True)))
+def test_a_rejected_host_is_told_the_setting_of_its_tier(create_app: Callable[[], Any], variable: str) -> None:
+    response = Client(create_app()).get("/health", headers={"Host": "rebound.evil.example"})
+    assert response.json is not None
+    assert f"; {variable}_HOSTS lists more names" in response.json["error"]["message"]
+
+
+@pytest.mark.parametrize(("create_app", "status"), list(zip(APPS, [401, 401, 404], strict=True)))
+def test_with_a_secret_only_the_tiers_behind_need_authorization(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], status: int
+) -> None:
+    monkeypatch.setenv("TIER_SECRET", f"{NEW},{OLD}")
+    client = Client(create_app())
+    assert client.get("/nowhere").status_code == status
+    for secret in (NEW, OLD):
+        assert client.get("/nowhere", headers={"Authorization": f"Bearer {secret}"}).status_code == 404
+
+
+@pytest.mark.parametrize("create_app", APPS)
+def test_without_a_secret_no_tier_needs_authorization(create_app: Callable[[], Any]) -> None:
+    assert Client(create_app()).get("/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("create_app", "names"),
+    [(create_order_app, ["catalog"]), (create_front_end_app, ["catalog", "order tier"])],
+)
+def test_a_tier_sends_the_first_secret_to_the_tiers_behind_it(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[..., Any], names: list[str]
+) -> None:
+    RecordingClient.options = []
+    create_app(tier_client=RecordingClient)
+    monkeypatch.setenv("TIER_SECRET", f"{NEW},{OLD}")
+    create_app(tier_client=RecordingClient)
+    made = [(options["name"], options["authorization"]) for options in RecordingClient.options]
+    assert made == [(name, None) for name in names] + [(name, f"Bearer {NEW}") for name in names]
+
+
+def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG", "[::1]:7")
+    monkeypatch.setenv("ORDER", "orders:8")
+    RecordingClient.options = []
+    create_front_end_app(tier_client=RecordingClient)
+    assert [(options["host"], options["port"]) for options in RecordingClient.options] == [("::1", 7), ("orders", 8)]
+
+
+def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers know nothing of each other, and all of them write into the same log."""
+    given: list[float] = []
+    monkeypatch.setattr("conf.wiring.Allowance", lambda per_s, *_, **__: given.append(per_s))
+    monkeypatch.setenv("REFUSED_PER_S", "12")
+    monkeypatch.setenv("ORDER_WORKERS", "4")
+    create_order_app()
+    assert given == [3.0]
+
+
+def test_requests_and_recovery_of_an_order_worker_share_one_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("conf.wiring.PairedCheckout", lambda *parts: made.append(parts))
+    monkeypatch.setattr("conf.wiring.OrderApp", lambda *_, **__: None)
+    create_order_app()
+    (store, _, allowance), (recovery_store, _, recovery_allowance) = made
+    assert recovery_allowance is allowance and recovery_store is store
