@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from domain.token_bucket import TokenBucket
+
 _FIRST_PAUSE_S = 0.04
 # A call of 6 s asks a tier that gives no answer ten times at most.
 _LONGEST_PAUSE_S = 2.5
@@ -31,11 +33,11 @@ def backoff_s(retry: int, *, nobody_listens: bool = False) -> float:
 
 
 class RetryBudget:
-    """A token bucket, as Finagle and gRPC have it: the retries at a tier are a small share of the calls to it.
+    """A token bucket, as in Finagle and gRPC, that keeps the retries at a tier to a small share of the calls to it.
 
-    Each call puts `share` of a token in and each retry takes one out. `floor_per_s` come by themselves each second,
-    for a tier with few calls restarts, too. So a tier in trouble gets little more than its usual calls, however many
-    callers would try again.
+    Each call puts `share` of a token in and each retry takes one out. `floor_per_s` tokens come by themselves each
+    second, for a tier with few calls restarts, too. A tier in trouble gets little more than its usual calls, however
+    many callers would try again.
     """
 
     def __init__(
@@ -47,28 +49,21 @@ class RetryBudget:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._share = share
-        self._floor_per_s = floor_per_s
-        self._most = most
-        self._clock = clock
-        self._tokens = most
-        self._at = clock()
+        self._bucket = TokenBucket(floor_per_s, most, clock)
         self._mutex = threading.Lock()
 
     def deposit(self) -> None:
-        """A call is made."""
+        """Counts a call."""
         with self._mutex:
-            self._tokens = min(self._most, self._tokens + self._share)
+            self._bucket.put(self._share)
 
     def withdraw(self, timeout_s: float) -> float | None:
-        """Take the token of a retry: the seconds until it is there. None, and none taken, when it comes too late."""
+        """Takes the token of a retry. Returns the seconds until it comes; None, and takes none, if that is too late."""
         with self._mutex:
-            now = self._clock()
-            self._tokens = min(self._most, self._tokens + (now - self._at) * self._floor_per_s)
-            self._at = now
-            wait_s = max(0.0, 1.0 - self._tokens) / self._floor_per_s
+            wait_s = self._bucket.wait_s()
             if wait_s > timeout_s:
                 return None
-            self._tokens -= 1.0
+            self._bucket.take()
             return wait_s
 
 
