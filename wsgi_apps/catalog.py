@@ -9,10 +9,12 @@ from conf.settings import Settings, load
 from db.catalog import CatalogStore
 from db.pairing import CATALOG_NAME, require_whole
 from db.products_file import read_products
-from domain.errors import Refused, StoreError
+from domain.errors import Refused
+from domain.protocols import Catalog
 from domain.values import parse_name
 from wsgi_apps import queries, wire
 from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.batcher import single_result
 from wsgi_apps.bearer_auth import guarded
 from wsgi_apps.origin import TierOriginMiddleware
 from wsgi_apps.ready import Readiness
@@ -40,7 +42,7 @@ DECREMENTS_IN_LINE = 64
 class CatalogApp(App):
     """Answers queries and takes pieces out of the stock. `threads` wait for the disk with direct decrements."""
 
-    def __init__(self, catalog: CatalogStore, threads: int = 4) -> None:
+    def __init__(self, catalog: Catalog, threads: int = 4, readiness: Readiness | None = None) -> None:
         self._catalog = catalog
         # The order tier must not queue behind direct decrements, nor either of them behind pages.
         sellers, pool = BoundedPool(SALE_THREADS, SALES_IN_LINE), BoundedPool(threads, DECREMENTS_IN_LINE)
@@ -55,11 +57,10 @@ class CatalogApp(App):
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=in_thread(self.decrement, pool)),
         ]
-        readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
-        super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
+        super().__init__(rules, probe=lambda: catalog.lookup(["any"]), readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
-        return Reply({"data": wire.encode_product(self._catalog.product(parse_name(name)))})
+        return Reply({"data": wire.encode_product(single_result(self._catalog.lookup([parse_name(name)])))})
 
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
@@ -82,11 +83,10 @@ class CatalogApp(App):
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
         """A direct decrement: pieces leave the stock without an order. The replies are documented."""
-        [sale] = self._catalog.sell([request.buy(name, quantity)], reason="decrement")
-        if isinstance(sale, Refused):
-            return Reply({"message": sale.message}, status=404)
-        if isinstance(sale, StoreError):
-            raise sale
+        try:
+            self._catalog.decrement(request.buy(name, quantity))
+        except Refused as refused:
+            return Reply({"message": refused.message}, status=404)
         return Reply({"message": "order has been placed"})
 
 
@@ -97,7 +97,9 @@ def not_found(_request: Request, version: int) -> Reply:
 def create_app() -> "WSGIApplication":
     """The tier as gunicorn serves it."""
     settings = load()
-    app = CatalogApp(_store(settings), settings.catalog.threads)
+    store = _store(settings)
+    readiness = Readiness({"catalog.db": store.require_writable}, READY_TIMEOUT_S)
+    app = CatalogApp(store, settings.catalog.threads, readiness)
     return TierOriginMiddleware(guarded(app, settings.secrets), settings.catalog)
 
 

@@ -11,9 +11,10 @@ from conf.settings import Settings, load
 from db.order import OrderStore
 from db.pairing import LOG_NAME, require_whole
 from domain.checkout import MAX_BATCH, Checkout
-from domain.errors import Refused, Unavailable
-from domain.protocols import Placed
-from domain.refusals import Allowance
+from domain.errors import OrderNotFound, Refused, Unavailable
+from domain.limited_checkout import LimitedCheckout
+from domain.protocols import Orders, Placed
+from domain.refusal_limit import RefusalLimit
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
@@ -44,11 +45,11 @@ _log = logging.getLogger(__name__)
 class OrderApp(App):
     """Takes buys and shows orders."""
 
-    def __init__(self, checkout: Checkout, readiness: Readiness | None = None) -> None:
-        self._checkout = checkout
+    def __init__(self, orders: Orders, readiness: Readiness | None = None) -> None:
+        self._orders = orders
         # Buys that come while others are under way share the steps, and the commits, of the next.
         self._buys: Batcher[Buy, Placed] = Batcher(
-            checkout.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
+            orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
         )
         buy = Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy)
         assert buy.methods is not None
@@ -58,7 +59,7 @@ class OrderApp(App):
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
-        super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
+        super().__init__(rules, probe=self._read_log, readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Later[Sequence[Placed]]:
         """GET buys too: the published interface has it so. A refused buy has the number -1."""
@@ -78,7 +79,11 @@ class OrderApp(App):
 
     def order(self, request: Request, number: str) -> Reply:
         """Any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
-        return queries.order(self._checkout, number, request.given_key)
+        return queries.order(self._orders, number, request.given_key)
+
+    def _read_log(self) -> None:
+        with suppress(OrderNotFound):
+            self._orders.order(0)
 
 
 def create_app() -> "WSGIApplication":
@@ -92,7 +97,7 @@ def create_app() -> "WSGIApplication":
         catalog.require()
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
-    checkout = PairedCheckout(worker.store, catalog, worker.allowance)
+    checkout = PairedCheckout(LimitedCheckout(worker.store, catalog, worker.limit), catalog)
     return TierOriginMiddleware(guarded(OrderApp(checkout, readiness), settings.secrets), settings.order)
 
 
@@ -120,7 +125,7 @@ def start_recovery(settings: Settings) -> None:
     """In a worker: start the thread that settles what is left in doubt from now on."""
     worker = _worker(settings)
     catalog = PairedCatalog(worker.store, HttpCatalog(worker.catalog, retry=False))
-    Recovery(PairedCheckout(worker.store, catalog, worker.allowance)).start()
+    Recovery(LimitedCheckout(worker.store, catalog, worker.limit)).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +134,15 @@ class _Worker:
 
     store: OrderStore
     catalog: TierClient
-    allowance: Allowance
+    limit: RefusalLimit
 
 
 @cache
 def _worker(settings: Settings) -> _Worker:
     """This process's. Not to be called before the fork."""
-    # Each worker has its share of what may be refused: they know nothing of each other.
-    allowance = Allowance(settings.refused_per_s / settings.order.workers)
-    return _Worker(_store(settings), _catalog(settings), allowance)
+    # Each worker has its share of the limit: the workers know nothing of each other.
+    limit = RefusalLimit(settings.refused_per_s / settings.order.workers)
+    return _Worker(_store(settings), _catalog(settings), limit)
 
 
 def _store(settings: Settings) -> OrderStore:

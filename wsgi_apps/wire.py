@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from domain.checkout import MAX_BATCH
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.pairing import Introduction, LogMark
-from domain.protocols import Placed, Sale
+from domain.protocols import Found, Placed, Sale
 from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_PRICE_CENTS,
@@ -136,8 +136,13 @@ def decode_names(body: bytes) -> list[str]:
     return [parse_name(check(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
 
 
-def encode_found(found: Product | ProductNotFound) -> list[Any] | None:
-    return None if isinstance(found, ProductNotFound) else [found.name, found.price_cents, found.quantity]
+def encode_found(found: Found) -> list[Any] | None:
+    match found:
+        case Product():
+            return [found.name, found.price_cents, found.quantity]
+        case ProductNotFound():
+            return None
+    return _encode_error(found)
 
 
 def decode_found(value: Any) -> Product | ProductNotFound:

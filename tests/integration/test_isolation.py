@@ -14,7 +14,6 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.books import Books
-from tests.support.steps import begin
 from tests.support.stub_server import stub_server
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
@@ -43,7 +42,7 @@ def test_a_buy_in_doubt_that_the_catalog_does_not_read_stays_alone(
     checkout: Checkout, orders: OrderStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(30)]
-    begin(orders, [*buys[:10], UNREADABLE, *buys[10:]])
+    orders.begin([*buys[:10], UNREADABLE, *buys[10:]])
     recovery = Recovery(checkout)
     for now in (0.0, 4.0):
         with suppress(Unavailable):

@@ -174,7 +174,7 @@ MUTANTS = (
         "len(values) < count",
     ),
     Mutant(
-        "each order worker has the whole allowance",
+        "each order worker has the whole limit",
         "more refused buys are written down than REFUSED_PER_S says",
         "wsgi_apps/order.py",
         " / settings.order.workers",
@@ -212,7 +212,7 @@ MUTANTS = (
         "a retry takes no token",
         "the retries of many callers keep a tier in trouble",
         "wsgi_apps/retries.py",
-        "            self._tokens -= 1.0\n",
+        "            self._bucket.take()\n",
         "",
     ),
     Mutant(

@@ -18,7 +18,6 @@ from domain.checkout import Checkout
 from domain.errors import KeyReused, ProductNotFound, Refused
 from domain.values import Buy, Product
 from tests.support.books import Books
-from tests.support.steps import begin
 
 PRODUCTS = {"Tux": 10, "Whale": 3}
 NAMES = [*PRODUCTS, "Unicorn"]
@@ -76,12 +75,12 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(buy=BUYS)
     def crash_after_the_intent(self, buy: Buy) -> None:
-        begin(self.orders, [buy])
+        self.orders.begin([buy])
         self.model_begins(buy)
 
     @rule(buy=BUYS)
     def crash_after_the_sale(self, buy: Buy) -> None:
-        if begin(self.orders, [buy]) == [None]:
+        if self.orders.begin([buy]) == [None]:
             self.catalog.sell([buy])
         if self.model_begins(buy):
             self.model_sells(buy)
@@ -90,7 +89,7 @@ class StoreMachine(RuleBasedStateMachine):
     def the_catalog_hears_of_a_key_first(self, buy: Buy) -> None:
         if buy.key not in self.logged and buy.key not in self.begun:
             self.catalog.sell([buy])
-            begin(self.orders, [buy])
+            self.orders.begin([buy])
             self.model_begins(buy)
             self.model_sells(buy)
 

@@ -135,9 +135,10 @@ def test_a_disk_that_takes_no_writes_makes_its_tier_not_ready(
     connect = apsw.Connection
     monkeypatch.setattr(apsw, "Connection", lambda path, **options: connect(path, vfs="full", **options))
     store = CatalogStore(tmp_path / "catalog.db")
-    message = Client(CatalogApp(store)).get("/ready").json["error"]["message"]  # type: ignore[index]
+    client = Client(CatalogApp(store, readiness=Readiness({"catalog.db": store.require_writable}, timeout_s=5.0)))
+    message = client.get("/ready").json["error"]["message"]  # type: ignore[index]
     assert message == "not ready: catalog.db: the store cannot reach its data, try again"
-    assert Client(CatalogApp(store)).get("/products/Tux").status_code == 200, "and it lives, and can be read"
+    assert client.get("/products/Tux").status_code == 200, "and it lives, and can be read"
     store.close()
     vfs.unregister()
 
@@ -154,7 +155,8 @@ def test_a_database_that_somebody_else_has_locked_is_away(catalog: CatalogStore,
     other = apsw.Connection(str(tmp_path / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")
     try:
-        assert Client(CatalogApp(catalog)).get("/ready").status_code == 503
+        readiness = Readiness({"catalog.db": catalog.require_writable}, timeout_s=5.0)
+        assert Client(CatalogApp(catalog, readiness=readiness)).get("/ready").status_code == 503
     finally:
         other.execute("ROLLBACK")
         other.close()
