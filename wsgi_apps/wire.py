@@ -212,7 +212,9 @@ def last_order_headers(key: str | None) -> dict[str, str]:
 def decode_last_order(headers: Headers) -> str | None:
     """The same key. Raises Invalid."""
     text = headers.get("Last-Order")
-    return None if text is None else unquote(parse_key(text, called="Last-Order", most=12 * MAX_KEY_CHARACTERS))
+    return (
+        None if text is None else unquote(parse_key(text, called="Last-Order", max_characters=12 * MAX_KEY_CHARACTERS))
+    )
 
 
 def decode_mark(headers: Headers) -> LogMark | None:
