@@ -10,7 +10,7 @@ from domain.errors import AnotherStore, KeyReused, OutOfStock, ProductNotFound, 
 from domain.pairing import LogMark
 from domain.protocols import Catalog, Sale
 from domain.values import Buy, Product, Sold
-from tests.contracts.at_once import THREADS, at_once
+from tests.support.at_once import THREADS, at_once
 
 TUX, BIRD = Product("Tux", 2599, 80), Product("Bird", 3999, 98)
 

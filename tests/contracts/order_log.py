@@ -9,7 +9,7 @@ import pytest
 from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound, Refused, Unavailable
 from domain.protocols import OrderLog, Placed, Sale
 from domain.values import Buy, Sold
-from tests.contracts.at_once import THREADS, at_once
+from tests.support.at_once import THREADS, at_once
 
 R = TypeVar("R")
 

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Orders, Placed
 from domain.values import Buy
-from tests.contracts.at_once import THREADS, at_once
+from tests.support.at_once import THREADS, at_once
 
 
 def place(subject: Orders, buy: Buy) -> Placed:
