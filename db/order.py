@@ -85,10 +85,10 @@ class OrderStore:
         with self._database.read() as connection:
             return last_order(connection)
 
-    def meet(self, catalog: Introduction) -> str | None:
-        """Returns why `catalog`, which was asked about the newest order, is not of this log's store; None when it is.
+    def pair(self, catalog: Introduction) -> str | None:
+        """Returns why the catalog that introduced itself is not of this log's store, None when it is.
 
-        A log that belongs to no store yet adopts the catalog's store id.
+        It must have been asked about this log's newest order. A log without a store adopts the catalog's store id.
         """
         with self._database.read() as connection:
             why = objection(connection, catalog)
@@ -163,7 +163,7 @@ _LOGGED = """
 
 
 def _logged(transaction: apsw.Connection, keys: Iterable[str]) -> dict[str, tuple[Buy | None, int | Refused | None]]:
-    """Returns the buy that each key stands for and how that ended; None for a key that is new, or in doubt."""
+    """Returns the buy of each key, None for a new key, and how that buy ended, None while it is in doubt."""
     return {
         key: (
             None if product is None else Buy(key, product, quantity),

@@ -11,7 +11,7 @@ class TokenBucket:
     """
 
     def __init__(self, rate_per_s: float, capacity: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self.capacity = capacity
+        self._capacity = capacity
         self._rate_per_s = rate_per_s
         self._clock = clock
         self._tokens = capacity
@@ -20,17 +20,17 @@ class TokenBucket:
     def tokens(self) -> float:
         """The tokens that are there now; below 0 while there is a debt."""
         now = self._clock()
-        self._tokens = min(self.capacity, self._tokens + (now - self._filled_at) * self._rate_per_s)
+        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate_per_s)
         self._filled_at = now
         return self._tokens
 
     def put(self, tokens: float) -> None:
         """Adds tokens to those that come by themselves. Those above the capacity are lost."""
-        self._tokens = min(self.capacity, self._tokens + tokens)
+        self._tokens = min(self._capacity, self._tokens + tokens)
 
     def take(self, tokens: float = 1.0) -> None:
         """Takes tokens, also ones that are still to come. A debt grows to `capacity` at most."""
-        self._tokens = max(-self.capacity, self.tokens() - tokens)
+        self._tokens = max(-self._capacity, self.tokens() - tokens)
 
     def try_take(self) -> bool:
         """Takes one token if there is one. Returns whether there was."""

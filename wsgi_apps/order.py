@@ -22,7 +22,7 @@ from wsgi_apps.batcher import Batcher, single_result
 from wsgi_apps.bearer_auth import guarded
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.origin import TierOriginMiddleware
-from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
+from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.reply import Later, Reply
@@ -94,7 +94,7 @@ def create_app() -> "WSGIApplication":
 
     def require_catalog() -> None:
         worker.catalog.require_ready(READY_TIMEOUT_S)
-        catalog.require()
+        catalog.require_own_store()
 
     readiness = Readiness({"order.db": worker.store.require_writable, "catalog": require_catalog}, READY_TIMEOUT_S)
     checkout = PairedCheckout(LimitedCheckout(worker.store, catalog, worker.limit), catalog)
@@ -109,8 +109,8 @@ def prepare(settings: Settings) -> None:
     store.migrate()
     try:
         catalog = PairedCatalog(store, HttpCatalog(client))
-        with suppress(Unavailable):  # it may start a moment later, and is met then
-            catalog.meet(MEETS_WITHIN_S)
+        with suppress(Unavailable):  # it may start a moment later, and is paired then
+            catalog.pair(PAIRING_TIMEOUT_S)
         checkout = Checkout(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:

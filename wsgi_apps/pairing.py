@@ -1,6 +1,6 @@
 """Keeps an order log to the catalog of its own store, also where their files are on two machines.
 
-A worker introduces its log and the catalog to each other once, and each proves that it has the other's newest entries
+A worker pairs the two once: the catalog tells its store id, and each shows that it has the other's newest entries
 (db/pairing.py). A log that belongs to no store yet adopts the catalog's store id. From then on each call for sales
 names the log's store and its newest order, so a catalog that was replaced meanwhile, or put back to an older state,
 refuses the call. Then no buy begins until the right catalog is back.
@@ -18,13 +18,13 @@ from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Orders, Placed, Sale
 from domain.values import Buy, Order
 
-# The timeout of an introduction: what is left of a buy's two seconds suffices for the buy itself.
-MEETS_WITHIN_S = 0.5
-# Between two introductions. Buys that come meanwhile are refused at once, with a Retry-After.
-MEETS_EVERY_S = 1.0
+# Of one try. The rest of a buy's two seconds suffices for the buy itself.
+PAIRING_TIMEOUT_S = 0.5
+# Between two tries. Buys that come meanwhile get a 503 at once.
+PAIRING_INTERVAL_S = 1.0
 
 _SUBJECT = "the catalog's identity"
-_WAITS = "the catalog is not the one of this order log, try again"
+_FOREIGN_CATALOG = "the catalog is not the one of this order log, try again"
 
 
 class PairedCatalog:
@@ -33,39 +33,39 @@ class PairedCatalog:
     def __init__(self, log: OrderStore, catalog: Catalog) -> None:
         self._log = log
         self._catalog = catalog
-        self._has_met = False
+        self._is_paired = False
         self._is_foreign = False
-        self._meets_at = 0.0  # monotonic clock
-        self._meeting = threading.Lock()
+        self._next_try_at = 0.0  # monotonic clock
+        self._pairing = threading.Lock()
 
-    def require(self) -> None:
+    def require_own_store(self) -> None:
         """Raises Unavailable when the catalog is known to be another store's. Call it before buys begin.
 
         While the catalog is away buys begin as ever, and are in doubt: each sale checks the store as well.
         """
-        if self._has_met:
+        if self._is_paired:
             return
         try:
-            self.meet(MEETS_WITHIN_S)
+            self.pair(PAIRING_TIMEOUT_S)
         except Unavailable:
             if self._is_foreign:
                 raise
 
-    def meet(self, timeout_s: float | None = None) -> None:
-        """Asks the catalog which store it is. Raises Unavailable when it does not answer, or is another store's."""
-        with self._meeting:
-            if self._has_met:
+    def pair(self, timeout_s: float | None = None) -> None:
+        """Asks the catalog of which store it is. Raises Unavailable when it does not answer, or is another store's."""
+        with self._pairing:
+            if self._is_paired:
                 return
-            if time.monotonic() < self._meets_at:
-                raise Unavailable(_WAITS if self._is_foreign else None, retry_after_s=1)
-            self._meets_at = time.monotonic() + MEETS_EVERY_S
-            why = self._log.meet(self._catalog.introduce(self._log.last_order(), timeout_s))
+            if time.monotonic() < self._next_try_at:
+                raise Unavailable(_FOREIGN_CATALOG if self._is_foreign else None, retry_after_s=1)
+            self._next_try_at = time.monotonic() + PAIRING_INTERVAL_S
+            why = self._log.pair(self._catalog.introduce(self._log.last_order(), timeout_s))
             self._is_foreign = why is not None
             if why is not None:
                 outages.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
-                raise Unavailable(_WAITS, retry_after_s=1)
+                raise Unavailable(_FOREIGN_CATALOG, retry_after_s=1)
             outages.ends(_SUBJECT, "the catalog is the one of this order log again")
-            self._has_met = True
+            self._is_paired = True
 
     def sell(
         self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
@@ -76,13 +76,13 @@ class PairedCatalog:
         """
         log = log or self._log.mark()
         if log is None:
-            self.meet(timeout_s)
+            self.pair(timeout_s)
             log = self._log.mark()
         try:
             return self._catalog.sell(buys, timeout_s, log=log)
         except AnotherStore:
-            self._has_met, self._is_foreign, self._meets_at = False, True, 0.0
-            self.meet(MEETS_WITHIN_S)  # it logs the reason
+            self._is_paired, self._is_foreign, self._next_try_at = False, True, 0.0
+            self.pair(PAIRING_TIMEOUT_S)  # it logs the reason
             raise Unavailable(retry_after_s=1) from None
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
@@ -112,7 +112,7 @@ class PairedCheckout:
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Placed]:
         """Places buys, see Orders.place_all."""
         deadline = Deadline(timeout_s)
-        self._catalog.require()
+        self._catalog.require_own_store()
         return self._orders.place_all(buys, deadline.remaining_s())
 
     def order(self, number: int, key: str | None = None) -> Order:

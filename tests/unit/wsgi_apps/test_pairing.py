@@ -48,7 +48,7 @@ class Tier(CatalogProxy):
     def __init__(self, store: CatalogStore) -> None:
         super().__init__(store)
         self.store: CatalogStore | None = store
-        self.meetings = 0
+        self.introductions = 0
 
     def _up(self) -> CatalogStore:
         if self.store is None:
@@ -56,7 +56,7 @@ class Tier(CatalogProxy):
         return self.store
 
     def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
-        self.meetings += 1
+        self.introductions += 1
         return self._up().introduce(last_order)
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
@@ -89,7 +89,7 @@ def tier(catalog: CatalogStore) -> Tier:
 
 @pytest.fixture
 def worker(orders: OrderStore, tier: Tier, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    monkeypatch.setattr(pairing, "MEETS_EVERY_S", 0.0)
+    monkeypatch.setattr(pairing, "PAIRING_INTERVAL_S", 0.0)
     return Worker(orders, tier)
 
 
@@ -107,16 +107,16 @@ def intents(tmp_path: Path) -> list[str]:
     return [key for (key,) in query(tmp_path / "order.db", "SELECT key FROM intents ORDER BY begun")]
 
 
-def test_a_new_log_takes_its_catalogs_id_before_its_first_sale(worker: Worker, tmp_path: Path) -> None:
+def test_a_new_log_adopts_its_catalogs_id_before_its_first_sale(worker: Worker, tmp_path: Path) -> None:
     assert store_id(tmp_path / "order.db") is None
     assert worker.place(Buy("k", "Tux", 1)) == 0
     assert store_id(tmp_path / "order.db") == store_id(tmp_path / "catalog.db") is not None
 
 
-def test_they_meet_once(worker: Worker, tier: Tier) -> None:
+def test_a_worker_asks_for_the_catalogs_store_once(worker: Worker, tier: Tier) -> None:
     for number in range(5):
         worker.place(Buy(f"k{number}", "Tux", 1))
-    assert tier.meetings == 1
+    assert tier.introductions == 1
 
 
 def test_while_the_catalog_is_away_buys_begin_and_are_settled_later(worker: Worker, tier: Tier, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_an_old_key_that_is_sent_again_does_not_make_the_log_look_older(
     tier.store.close()
 
 
-def test_what_another_worker_has_ordered_last_is_asked_for_too(
+def test_the_newest_order_may_be_of_another_worker(
     worker: Worker, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     worker.place(Buy("k0", "Tux", 1))
@@ -198,7 +198,7 @@ def test_what_another_worker_has_ordered_last_is_asked_for_too(
     tier.store.close()
 
 
-def test_a_log_that_lacks_what_was_sold_takes_no_id(
+def test_a_log_that_lacks_a_sold_key_adopts_no_id(
     orders: OrderStore, tier: Tier, catalog: CatalogStore, worker: Worker, tmp_path: Path
 ) -> None:
     catalog.sell([Buy("of a lost log", "Tux", 1)])
@@ -214,22 +214,24 @@ def test_direct_decrements_are_no_sales_of_a_log(worker: Worker, catalog: Catalo
     assert worker.place(Buy("k", "Tux", 1)) == 0
 
 
-def test_an_unknown_catalog_is_not_asked_at_each_buy(orders: OrderStore, another: CatalogStore, tier: Tier) -> None:
-    orders.meet(another.introduce(None))
+def test_the_catalog_of_another_store_is_not_asked_at_each_buy(
+    orders: OrderStore, another: CatalogStore, tier: Tier
+) -> None:
+    orders.pair(another.introduce(None))
     worker = Worker(orders, tier)
     for number in range(20):
         with pytest.raises(Unavailable):
             worker.place(Buy(f"k{number}", "Tux", 1))
-    assert tier.meetings == 1
+    assert tier.introductions == 1
 
 
-def test_two_workers_that_meet_two_catalogs_take_one_id(
+def test_two_workers_with_two_catalogs_adopt_one_store_id(
     tmp_path: Path, orders: OrderStore, catalog: CatalogStore, another: CatalogStore
 ) -> None:
     first, second = catalog.introduce(None), another.introduce(None)
-    assert orders.meet(first) is None
+    assert orders.pair(first) is None
     other_worker = OrderStore(tmp_path / "order.db")
-    why = other_worker.meet(second)
+    why = other_worker.pair(second)
     other_worker.close()
     assert why is not None and "is of store" in why
     assert store_id(tmp_path / "order.db") == first.id
@@ -268,7 +270,7 @@ def test_the_catalog_tier_sells_to_its_own_log_alone(
     assert catalog.product("Tux").quantity == (78 if status == 200 else 79)
 
 
-def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
+def test_a_sale_for_another_store_raises_and_sells_nothing(catalog: CatalogStore) -> None:
     with pytest.raises(AnotherStore):
         catalog.sell([Buy("k", "Tux", 1)], log=LogMark("0" * 32, None))
     assert catalog.product("Tux").quantity == 80
@@ -277,7 +279,7 @@ def test_another_store_is_no_answer_to_a_buy(catalog: CatalogStore) -> None:
 @pytest.mark.parametrize(
     "key", ["by hand 1", "by hand, 2", "Bär", "100%25", "%41", "\U0001f427" * 128, "a\nb", "x" * 128]
 )
-def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog: CatalogStore, key: str) -> None:
+def test_the_last_order_may_have_a_key_that_was_made_by_hand(catalog: CatalogStore, key: str) -> None:
     catalog.sell([Buy(key, "Tux", 1)])
     client, last = Client(CatalogApp(catalog)), last_order_headers(key)
     answer = client.get("/v1/store", headers=last)
@@ -291,6 +293,6 @@ def test_a_last_order_with_a_key_that_was_made_by_hand_can_be_asked_for(catalog:
     assert client.post("/v1/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
 
 
-def test_a_shoppers_key_is_asked_for_as_it_is() -> None:
+def test_a_shoppers_key_stands_in_the_header_as_it_is() -> None:
     key = "".join(map(chr, range(0x21, 0x7F))).replace(",", "").replace("%", "")
     assert last_order_headers(key) == {"Last-Order": key}
