@@ -10,7 +10,7 @@ from domain.errors import Unavailable
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# To find one question among 112 takes 8 failures in a row. After more than these the fault is not in the questions.
+# One bad question among 112 makes 8 calls in a row fail. More than 10 mean that no question can be answered now.
 MAX_FAILURES_IN_A_ROW = 10
 
 

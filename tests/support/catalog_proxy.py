@@ -1,4 +1,4 @@
-"""A catalog that passes each call on to another. Tests override the methods that shall fail."""
+"""Catalogs that pass each call on to another catalog, and can go wrong."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from domain.values import Buy
 
 
 class CatalogProxy:
-    """Behaves as the catalog behind it."""
+    """Behaves as the catalog behind it. Tests derive from it, and override the methods that shall fail."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -30,3 +30,27 @@ class CatalogProxy:
 
     def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
         return self._catalog.introduce(last_order, timeout_s)
+
+
+class WatchedCatalog(CatalogProxy):
+    """A catalog that can be away, and notes the timeout of each call."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog)
+        self.lookup_timeouts_s: list[float | None] = []
+        self.sale_timeouts_s: list[float | None] = []
+        self.is_away = False
+
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
+        self.lookup_timeouts_s.append(timeout_s)
+        if self.is_away:
+            raise Unavailable
+        return super().lookup(names)
+
+    def sell(
+        self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
+        self.sale_timeouts_s.append(timeout_s)
+        if self.is_away:
+            raise Unavailable
+        return super().sell(buys)

@@ -18,8 +18,8 @@ from domain.values import Buy
 from tests.contracts.orders import OrdersContract
 from tests.support.books import Books
 from tests.support.buying import BURST, PER_S, place, unknown
+from tests.support.catalog_proxy import WatchedCatalog
 from tests.support.clock import Clock
-from tests.unit.domain.conftest import WatchedCatalog
 
 
 class TestLimitedCheckout(OrdersContract):

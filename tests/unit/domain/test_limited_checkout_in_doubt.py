@@ -12,8 +12,8 @@ from domain.protocols import Placed, Sale
 from domain.refusal_limit import BURST_S, RefusalLimit
 from domain.values import Buy
 from tests.support.buying import BURST, PER_S, unknown
+from tests.support.catalog_proxy import WatchedCatalog
 from tests.support.clock import Clock
-from tests.unit.domain.conftest import WatchedCatalog
 from wsgi_apps.recovery import OVERDUE_S, Recovery
 
 
