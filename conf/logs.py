@@ -87,10 +87,8 @@ class FloodFilter(logging.Filter):
             return True  # it is the count
         place = (record.pathname, record.lineno)
         with self._lock:
-            lines = self._kinds.get(place)
-            if lines is None:
-                lines = LinesOfAKind(TokenBucket(LINES_PER_S, self._burst_lines, self._clock), record)
-                self._kinds[place] = lines
+            new = LinesOfAKind(TokenBucket(LINES_PER_S, self._burst_lines, self._clock), record)
+            lines = self._kinds.setdefault(place, new)
             if lines.bucket.try_take():
                 return True
             lines.last = record

@@ -2,7 +2,7 @@
 
 While the limit has room, all buys go on. Without room it looks at the stock first: a new buy that could only be refused
 is throttled, and nothing of it is written. All others go on: those that the stock suffices for, and every key that the
-order log knows. So no buyer loses an answer, and no key gets two: a throttled key has none yet.
+order log knows. No buyer loses an answer by this, and no key gets two: a throttled key has none yet.
 """
 
 import threading

@@ -93,7 +93,7 @@ class CatalogContract:
         with pytest.raises(OutOfStock):
             subject.decrement(Buy("a", "Tux", 81))
         with pytest.raises(ProductNotFound):
-            subject.decrement(Buy("b", "b & c", 1))
+            subject.decrement(Buy("b", "Gr\u00fc\u00dfe & 100%?#", 1))
         subject.decrement(Buy("c", "Tux", 1))
         with pytest.raises(KeyReused):
             subject.decrement(Buy("c", "Tux", 2))
