@@ -32,7 +32,7 @@ test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten
 lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schemas of GitHub's files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml

@@ -67,9 +67,9 @@ def measure(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, l
     for batch in range(BATCHES):
         buys = [Buy(new_key(), NAMES[0], 1) for _ in range(size)]
         names = [NAMES[(batch * size + number) % len(NAMES)] for number in range(size)]
-        watch.timed("begin", orders.write, [(buy, None) for buy in buys])
+        watch.timed("begin", orders.begin, buys)
         sales = watch.timed("sell", catalog.sell, buys)
-        watch.timed("finish", orders.write, list(zip(buys, sales, strict=True)))
+        watch.timed("finish", orders.finish, list(zip(buys, sales, strict=True)))
         watch.timed("look up", catalog.lookup, names)
     return watch.times
 

@@ -56,9 +56,9 @@ def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int]
         for first in range(0, orders, BUYS_A_TRANSACTION):
             numbers = range(first, min(orders, first + BUYS_A_TRANSACTION))
             buys = [Buy(_key(chance), product_name(number % products), 1) for number in numbers]
-            # What the checkout does, with the intents in the orders' transaction, for nobody can crash in between.
-            sales = catalog.sell(buys)
-            log.write([*((buy, None) for buy in buys), *zip(buys, sales, strict=True)])
+            # The three steps of the checkout.
+            log.begin(buys)
+            log.finish(list(zip(buys, catalog.sell(buys), strict=True)))
             progress(numbers.stop)
     finally:
         log.close()  # closing the last connection checkpoints, so that the tiers begin with an empty WAL

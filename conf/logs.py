@@ -17,6 +17,7 @@ from gunicorn.glogging import Logger
 
 from conf.output import one_line
 from conf.output_thread import Stream, Writer
+from domain.token_bucket import TokenBucket
 
 FORMAT = "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s"
 
@@ -56,23 +57,13 @@ class LineFormatter(logging.Formatter):
 
 
 @dataclass(slots=True)
-class Bucket:
-    """The token bucket of one kind of line, with the lines that were left out since they were last counted."""
+class LinesOfAKind:
+    """The lines of one kind that may be written, how many were left out since the last count, and the last of them."""
 
-    lines: float
-    filled_at: float
-    last: logging.LogRecord  # the last one that was left out
+    bucket: TokenBucket
+    last: logging.LogRecord
     left_out: int = 0
     is_counted_soon: bool = False
-
-    def take(self, now: float, burst_lines: int) -> bool:
-        """Takes a token for one more line. Returns False when there is none."""
-        self.lines = min(burst_lines, self.lines + (now - self.filled_at) * LINES_PER_S)
-        self.filled_at = now
-        if self.lines < 1:
-            return False
-        self.lines -= 1
-        return True
 
 
 class FloodFilter(logging.Filter):
@@ -88,22 +79,22 @@ class FloodFilter(logging.Filter):
     def _reset(self) -> None:
         # Reentrant: a signal handler may log while its thread holds the lock.
         self._lock = threading.RLock()
-        self._buckets: dict[tuple[str, int], Bucket] = {}
+        self._kinds: dict[tuple[str, int], LinesOfAKind] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line is written."""
         if hasattr(record, "left_out"):
             return True  # it is the count
-        now = self._clock()
         place = (record.pathname, record.lineno)
         with self._lock:
-            bucket = self._buckets.setdefault(place, Bucket(self._burst_lines, now, record))
-            if bucket.take(now, self._burst_lines):
+            new = LinesOfAKind(TokenBucket(LINES_PER_S, self._burst_lines, self._clock), record)
+            lines = self._kinds.setdefault(place, new)
+            if lines.bucket.try_take():
                 return True
-            bucket.last = record
-            bucket.left_out += 1
-            if not bucket.is_counted_soon:
-                bucket.is_counted_soon = self._tell_later()
+            lines.last = record
+            lines.left_out += 1
+            if not lines.is_counted_soon:
+                lines.is_counted_soon = self._tell_later()
         return False
 
     def _tell_later(self) -> bool:
@@ -118,9 +109,9 @@ class FloodFilter(logging.Filter):
     def tell_all(self) -> None:
         """Logs how many lines of each kind were left out since the last call."""
         with self._lock:
-            told = [(bucket.left_out, bucket.last) for bucket in self._buckets.values() if bucket.left_out]
-            for bucket in self._buckets.values():
-                bucket.left_out, bucket.is_counted_soon = 0, False
+            told = [(lines.left_out, lines.last) for lines in self._kinds.values() if lines.left_out]
+            for lines in self._kinds.values():
+                lines.left_out, lines.is_counted_soon = 0, False
         for left_out, record in told:
             logging.getLogger(record.name).log(
                 record.levelno,

@@ -17,7 +17,9 @@ from db.pairing import CATALOG_NAME, LOG_NAME, require_whole
 from db.products_file import read_products
 from domain.checkout import Checkout
 from domain.errors import Unavailable
-from domain.refusals import Allowance
+from domain.limited_checkout import LimitedCheckout
+from domain.refusal_limit import RefusalLimit
+from wsgi_apps import catalog as catalog_tier
 from wsgi_apps import front_end, order
 from wsgi_apps.batcher import Batcher, BatcherFactory
 from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
@@ -26,7 +28,7 @@ from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
-from wsgi_apps.pairing import MEETS_WITHIN_S, PairedCatalog, PairedCheckout
+from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.tier_client import TierClient
@@ -40,7 +42,9 @@ _log = logging.getLogger(__name__)
 def create_catalog_app() -> "WSGIApplication":
     """The catalog tier as gunicorn serves it."""
     settings = load_in_worker()
-    return _private(CatalogApp(_catalog_store(settings), settings.catalog.threads), settings, settings.catalog)
+    store = _catalog_store(settings)
+    readiness = Readiness({"catalog.db": store.require_writable}, catalog_tier.READY_TIMEOUT_S)
+    return _private(CatalogApp(store, settings.catalog.threads, readiness), settings, settings.catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +63,21 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     settings = load_in_worker()
     store = _order_store(settings)
     client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
-    # Each worker has its share of what may be refused, for they know nothing of each other. Requests and recovery of
-    # one worker have it in common, as they have the store and the client.
-    allowance = Allowance(settings.refused_per_s / settings.order.workers)
+    # Workers do not share memory, so each has an equal share of the limit. Within a worker, the requests and the
+    # recovery share one limit, the store and the client.
+    limit = RefusalLimit(settings.refused_per_s / settings.order.workers)
     catalog = PairedCatalog(store, HttpCatalog(client))
 
     def require_catalog() -> None:
         client.require_ready(order.READY_TIMEOUT_S)
-        catalog.require()
+        catalog.require_own_store()
 
     parts = {"order.db": store.require_writable, "catalog": require_catalog}
     readiness = Readiness(parts, order.READY_TIMEOUT_S)
-    app = OrderApp(PairedCheckout(store, catalog, allowance), readiness, batcher=batcher)
+    checkout = PairedCheckout(LimitedCheckout(store, catalog, limit), catalog)
+    app = OrderApp(checkout, readiness, batcher=batcher)
     # The recovery needs no retries: it repeats its calls in its next sweep.
-    recovery = Recovery(PairedCheckout(store, PairedCatalog(store, HttpCatalog(client, retry=False)), allowance))
+    recovery = Recovery(LimitedCheckout(store, PairedCatalog(store, HttpCatalog(client, retry=False)), limit))
     return OrderTier(_private(app, settings, settings.order), recovery)
 
 
@@ -121,8 +126,8 @@ def prepare_order(settings: Settings) -> None:
     store.migrate()
     try:
         catalog = PairedCatalog(store, HttpCatalog(client))
-        with suppress(Unavailable):  # the catalog may start a moment later; a worker meets it then
-            catalog.meet(MEETS_WITHIN_S)
+        with suppress(Unavailable):  # the catalog may start a moment later; a worker pairs with it then
+            catalog.pair(PAIRING_TIMEOUT_S)
         checkout = Checkout(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
     except Unavailable:

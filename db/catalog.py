@@ -18,17 +18,17 @@ from domain.values import Buy, Product, Sold, fold
 APPLICATION_ID = 0x746F7963  # "toyc", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
 
-# Why a piece left the stock: a buy by way of the order tier, or a direct decrement at the catalog.
+# Why a piece left the stock: it was sold to the order tier, or taken by a direct decrement at the catalog.
 Reason = Literal["sold", "decrement"]
 
 _PRODUCTS = """
     SELECT name, price_cents, quantity
     FROM json_each(:names) AS asked LEFT JOIN products ON name = asked.value AND NOT retired"""
 _ANY = "SELECT 1 FROM products LIMIT 1"
-# One row with the whole page, which SQLite writes: it needs neither the interpreter nor its lock for that, and buys do.
-# The rows are read in the order of their names, up to the last one that is wanted. For a `q` that hardly a name has,
-# that is all rows, 0.1 µs each; an index of their letters is faster for some `q` and slower for others. Nested and
-# without WITH, which would keep each step of a large page in a table of its own, three times as slow.
+# One row with the whole page as JSON: SQLite writes it without the interpreter and its lock, which buys need. It reads
+# the rows in the order of their names, up to the last one of the page. For a `q` that few names have, these are all
+# rows, 0.1 µs each; an index of their letters is faster for some `q` and slower for others. The SELECTs are nested,
+# for WITH would keep each step of a large page in a table of its own, three times as slow.
 _PAGE = """
     SELECT CAST(printf('{"data": [%s], "next": %s}', items, json_quote(CASE
         WHEN size = :limit AND (
@@ -48,65 +48,65 @@ class CatalogStore:
     """The catalog in one SQLite file. Each public method is one transaction; any thread may call it."""
 
     def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
-        """`require` is asked before the first use, see Database."""
+        """Calls `require` before the first use, see Database."""
         self._database = Database(path, require)
 
     def migrate(self, *, keep_copy: bool = True) -> None:
-        """Create the file, or bring it to the newest schema, see db/migrate.py. Raises StartRefused."""
+        """Creates the file, or brings it to the newest schema, see db/migrate.py. Raises StartRefused."""
         migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def product(self, name: str) -> Product:
-        """Raises ProductNotFound."""
+        """Returns the product of this name. Raises ProductNotFound."""
         [found] = self.lookup([name])
         if isinstance(found, ProductNotFound):
             raise found
         return found
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> list[Product | ProductNotFound]:
-        """The product of each name, in their order."""
+        """Returns the product of each name, in their order, or ProductNotFound in its place."""
         with self._database.read() as connection:
             found = _lookup(connection, names)
         return [found.get(name) or ProductNotFound() for name in names]
 
     def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
-        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
+        """Returns at most `limit` products by name, after the name `after`, with `q` in the name in any case.
 
-        As JSON in UTF-8, see Catalog.products.
+        They come as JSON in UTF-8, see Catalog.products.
         """
         with self._database.read() as connection:
             [(page,)] = fetch_all(connection, _PAGE, {"q": fold(q), "after": after, "limit": limit})
         assert isinstance(page, bytes)
         return page
 
-    def sell(
-        self,
-        buys: Sequence[Buy],
-        timeout_s: float | None = None,
-        *,
-        reason: Reason = "sold",
-        log: LogMark | None = None,
-    ) -> list[Sale]:
-        """Take each buy from the stock, once for its key; one answer for each, in their order.
+    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
+        """Takes each buy from the stock, once for its key. Returns the outcome of each, in their order.
 
-        Raises AnotherStore, and has sold nothing, when the order `log` that asks is not this catalog's.
+        Raises AnotherStore, and has sold nothing, when the order log `log` is not of this catalog's store.
         """
         with self._database.write() as transaction:
             if log is not None and not _is_ours(transaction, log):
                 raise AnotherStore
-            return _sell(transaction, buys, reason)
+            return _sell(transaction, buys, "sold")
 
-    def introduce(self, last_order: str | None) -> Introduction:
-        """The catalog's word of itself to an order log whose newest order has the key `last_order`."""
+    def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
+        """Takes the pieces from the stock without an order, once for the key. Raises Refused, KeyReused."""
+        with self._database.write() as transaction:
+            [sale] = _sell(transaction, [buy], "decrement")
+        if not isinstance(sale, Sold):
+            raise sale
+
+    def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
+        """Returns which store this is, for an order log whose newest order has the key `last_order`."""
         with self._database.read() as connection:
             return introduce(connection, last_order)
 
     def is_empty(self) -> bool:
-        """Whether there is no product yet."""
+        """Returns whether there is no product yet."""
         with self._database.read() as connection:
             return not fetch_all(connection, _ANY, {})
 
     def load(self, products: Iterable[Product]) -> bool:
-        """Make these the first products, all or none; False, and nothing done, when there are some already."""
+        """Adds the first products, all or none. Returns False, and adds nothing, when there are products already."""
         with self._database.write(adds_products=True) as transaction:
             if fetch_all(transaction, _ANY, {}):
                 return False
@@ -119,12 +119,12 @@ class CatalogStore:
         self._database.require_writable()
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Closes this thread's connection."""
         self._database.close()
 
 
 def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Product]:
-    """The products of these names that there are."""
+    """Returns the products of these names, by name; an unknown name is left out."""
     rows = fetch_all(connection, _PRODUCTS, {"names": json_list(set(names))})
     return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
@@ -146,8 +146,8 @@ _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (
 
 
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
-    """Read what is known of all keys and products, decide for each buy in turn, write for all."""
-    # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could pass.
+    """Reads the outcomes and products of all buys, decides for each buy in turn, and writes for all."""
+    # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could sell.
     rows = fetch_all(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
     ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
         key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
@@ -179,7 +179,7 @@ _FOLD = "UPDATE products SET folded = :folded WHERE name = :name"
 
 
 def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
-    """A new product. Its first entry in the ledger brings it along, and its first entry in the history."""
+    """Adds a new product. A trigger makes it, and its first entry in the history, of its first entry in the ledger."""
     append_ledger_entry(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
     fetch_all(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
 
@@ -192,7 +192,7 @@ _INSERT_ENTRY = """
 def append_ledger_entry(
     transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
 ) -> None:
-    """Append a change of the stock of this `product`, as it stood before. The ledger's trigger changes the stock."""
+    """Appends a change of the stock to the ledger, whose trigger changes the stock. `product` is from before it."""
     fetch_all(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
 
 

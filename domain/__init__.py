@@ -1,1 +1,1 @@
-"""The subject of the store, free of input and output: values, errors, protocols and the buy itself."""
+"""Values, errors, interfaces and the buy itself: the rules of the store, without input or output."""

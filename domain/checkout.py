@@ -1,93 +1,97 @@
-"""The buy, exactly once: intent, keyed decrement, finish. docs/architecture.md walks through its crashes.
+"""The buy, exactly once: write the intent, sell under the key, log the outcome. docs/architecture.md has its crashes.
 
 The order of the three steps is the promise. The intent is on disk before the catalog is asked, so a buy that the
-catalog took is never forgotten; the catalog keeps its answer under the key, so asking again changes nothing; and the
-log is written only on a definite answer, so a timeout never becomes a refusal.
+catalog took is never forgotten. The catalog keeps its answer under the key, so asking again changes nothing. The log is
+written only on a definite answer, so a timeout never becomes a refusal.
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from domain.deadlines import remaining_time
+from domain.deadlines import Deadline
 from domain.errors import StoreError, Unavailable
 from domain.isolation import Failed, answer_each, isolated
 from domain.limits import MAX_BATCH
-from domain.protocols import OrderLog, Placed, Receipt, Sales, Step
+from domain.protocols import Catalog, OrderLog, Placed, Sale
 from domain.values import Buy, Order
 
 
 class Checkout:
-    """Places buys in an order log and a catalog, and settles those that a crash left in doubt."""
+    """Places buys in an order log and a catalog, and settles those that a crash left in doubt.
 
-    def __init__(self, log: OrderLog, catalog: Sales) -> None:
+    `on_finished` gets the buys, each with its sale, that have just been logged.
+    """
+
+    def __init__(
+        self,
+        log: OrderLog,
+        catalog: Catalog,
+        on_finished: Callable[[Sequence[tuple[Buy, Sale]]], object] = lambda _sales: None,
+    ) -> None:
         self._log = log
         self._catalog = catalog
+        self._on_finished = on_finished
 
     def place(self, buy: Buy) -> int:
-        """The number of the order. Raises Refused, KeyReused, or Unavailable: then the intent stays and is settled."""
+        """Returns the number of the order. Raises Refused, KeyReused, or Unavailable, which leaves the buy in doubt."""
         [placed] = self.place_all([buy])
         if isinstance(placed, StoreError):
             raise placed
         return placed
 
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
-        """The same for at most MAX_BATCH buys at once: the number of each order, or the no in its place.
+        """Places at most MAX_BATCH buys. Returns the number of each order, or the error in its place.
 
         The catalog has `timeout_s` to answer. Raises Unavailable when it answers none of them.
         """
-        begins_at = time.monotonic()
-        receipts = self._begin(buys, timeout_s)
-        begun = [at for at, receipt in enumerate(receipts) if receipt is None]
-        if begun:
-            timeout_s = remaining_time(timeout_s, begins_at)
-            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)
-            ended = [(at, sale) for at, sale in zip(begun, sales, strict=True) if not isinstance(sale, Unavailable)]
-            finished = self._finish([(buys[at], sale) for at, sale in ended])
-            for (at, _), receipt in zip(ended, finished, strict=True):
-                receipts[at] = receipt
-        return [_placed(receipt) for receipt in receipts]
+        deadline = Deadline(timeout_s)
+        return self.complete(buys, self.begin(buys), deadline)
+
+    def begin(self, buys: Sequence[Buy]) -> list[Placed | None]:
+        """Writes the intent of each buy. Returns None for it, or how the buy has ended if the log knows its key."""
+        return list(self._log.begin(buys))
+
+    def complete(self, buys: Sequence[Buy], begun: Sequence[Placed | None], deadline: Deadline) -> list[Placed]:
+        """Sells and logs the buys whose `begun`, the result of `begin`, is None. Returns how each of all buys ended."""
+        open_buys = [buy for buy, outcome in zip(buys, begun, strict=True) if outcome is None]
+        if not open_buys:
+            return [outcome for outcome in begun if outcome is not None]
+        sales = answer_each(self._catalog.sell, open_buys, MAX_BATCH, deadline.remaining_s())
+        ended = iter(self._finish(open_buys, sales))
+        return [next(ended) if outcome is None else outcome for outcome in begun]
 
     def order(self, number: int, key: str | None = None) -> Order:
-        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
+        """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
         return self._log.order(number, key)
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
-        """The oldest buys in doubt, behind the first `skip`."""
+        """Returns the oldest `limit` buys in doubt behind the first `skip`."""
         return self._log.intents(limit, skip)
 
     def settle(self, buys: Sequence[Buy]) -> None:
-        """Bring buys in doubt to their end. One that cannot be brought there keeps no other from it.
+        """Sells and logs buys in doubt. One that the catalog cannot answer keeps no other in doubt.
 
-        Raises the last trouble, such as Unavailable, when some are still in doubt; the others are settled.
+        Raises the last error, such as Unavailable, when some are still in doubt; the others are settled.
         """
-        trouble: Exception | None = None
-        for _buy, outcome in isolated(self._settle, buys, MAX_BATCH):
+        last_error: Exception | None = None
+        for _, outcome in isolated(self._settle, buys, MAX_BATCH):
             if isinstance(outcome, Failed):
-                trouble = outcome.error
-            elif outcome is not None:
-                trouble = outcome
-        if trouble is not None:
-            raise trouble
+                last_error = outcome.error
+            elif isinstance(outcome, Unavailable):
+                last_error = outcome
+        if last_error is not None:
+            raise last_error
 
     def release_ended(self) -> None:
-        """Give back what is held for buys that have ended elsewhere. This checkout holds nothing."""
+        """Does nothing: only a checkout with a limit holds something for its buys, see LimitedCheckout."""
 
-    def _settle(self, batch: Sequence[Buy]) -> list[Unavailable | None]:
-        """None for each that is settled."""
+    def _settle(self, batch: Sequence[Buy]) -> Sequence[Sale | Unavailable]:
         sales = self._catalog.sell(batch)
-        self._finish([(buy, sale) for buy, sale in zip(batch, sales, strict=True) if not isinstance(sale, Unavailable)])
-        return [sale if isinstance(sale, Unavailable) else None for sale in sales]
+        self._finish(batch, sales)
+        return sales
 
-    def _begin(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Receipt | Unavailable | None]:
-        """None for each buy whose intent is on disk: it ends in `_finish`, here or elsewhere. Else what it has got."""
-        return list(self._log.write([(buy, None) for buy in buys]))
-
-    def _finish(self, sales: Sequence[Step]) -> Sequence[Receipt | None]:
-        """Write down how each buy ended."""
-        return self._log.write(sales)
-
-
-def _placed(receipt: Receipt | Unavailable | None) -> Placed:
-    if receipt is None:
-        return Unavailable()
-    return receipt.number if isinstance(receipt, Order) else receipt
+    def _finish(self, buys: Sequence[Buy], sales: Sequence[Sale | Unavailable]) -> list[Placed]:
+        """Logs the buys with a definite sale. The others stay in doubt, and are Unavailable in the result."""
+        definite = [(buy, sale) for buy, sale in zip(buys, sales, strict=True) if not isinstance(sale, Unavailable)]
+        finished = iter(self._log.finish(definite))
+        self._on_finished(definite)
+        return [Unavailable() if isinstance(sale, Unavailable) else next(finished) for sale in sales]

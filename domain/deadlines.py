@@ -1,18 +1,21 @@
-"""Deadlines: each call hands what is left of its time to the next one."""
+"""Deadlines: each call passes the time that it has left to the next one."""
 
 import time
 
 from domain.errors import Unavailable
 
 
-def remaining_time(timeout_s: float | None, begun: float) -> float | None:
-    """The seconds that are left of `timeout_s`, which began at `begun` (monotonic clock); None where there is no limit.
+class Deadline:
+    """The end of `timeout_s` from now, by the monotonic clock. Without a timeout there is no end."""
 
-    Raises Unavailable when nothing is left.
-    """
-    if timeout_s is None:
-        return None
-    remaining_s = begun + timeout_s - time.monotonic()
-    if remaining_s <= 0:
-        raise Unavailable(retry_after_s=1)
-    return remaining_s
+    def __init__(self, timeout_s: float | None) -> None:
+        self._at = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def remaining_s(self) -> float | None:
+        """Returns the seconds that are left, None without an end. Raises Unavailable when none are left."""
+        if self._at is None:
+            return None
+        remaining_s = self._at - time.monotonic()
+        if remaining_s <= 0:
+            raise Unavailable(retry_after_s=1)
+        return remaining_s

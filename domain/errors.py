@@ -1,8 +1,8 @@
-"""The few ways in which the store says no. `wsgi_apps/errors.py` maps each to an HTTP status and back."""
+"""The errors of the store. `wsgi_apps/errors.py` maps each to an HTTP status and back."""
 
 
 class StoreError(Exception):
-    """A no that a stranger may read. It is also a value: in a batch it stands in the place of one buy's result."""
+    """An error whose message a stranger may read. It is also a value: in a batch it stands in the place of a result."""
 
     message = "the store cannot do this"
 
@@ -23,7 +23,7 @@ class Invalid(StoreError):
 
 
 class Refused(StoreError):
-    """A final no to a buy: it is kept with the buy's key and never changes."""
+    """The final refusal of a buy. It is stored under the buy's key and never changes."""
 
 
 class ProductNotFound(Refused):
@@ -34,7 +34,7 @@ class OutOfStock(Refused):
     message = "out of stock"
 
 
-# As the databases and the wire spell them.
+# By the text that stands for each in the databases and between tiers.
 REFUSALS: dict[str, type[Refused]] = {refusal.message: refusal for refusal in (ProductNotFound, OutOfStock)}
 
 
@@ -49,16 +49,16 @@ class KeyReused(StoreError):
 
 
 class AnotherStore(StoreError):
-    """The catalog and the order log that asks it are not of one store, or not of one age: nothing was sold."""
+    """The catalog is not of the order log's store, or older than the log: nothing was sold."""
 
     message = "this catalog is not the one of your order log"
 
 
 class Unavailable(StoreError):
-    """No answer now. It says nothing about the buy: ask again with the same key.
+    """There is no answer now. It says nothing about a buy: ask again with the same key.
 
-    `retry_after_s` is set where nothing fares better that is asked before: the other side is away, or wants to be left
-    alone for so long. Where it is None, the question itself may be the trouble.
+    `retry_after_s` is set where other questions would fail as well: the other side is away, or asks for a pause of so
+    many seconds. Where it is None, the question itself may be at fault.
     """
 
     message = "the store is busy, try again"
@@ -69,6 +69,6 @@ class Unavailable(StoreError):
 
 
 class TooManyRefusals(Unavailable):
-    """A buy that could only be refused, at a time when too many are: it is not begun, and nothing of it is kept."""
+    """The buy could only be refused, and too many were lately: it is throttled, and nothing of it is stored."""
 
     message = "too many buys were refused lately, and this one could only be; ask again with the same key"

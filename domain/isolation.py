@@ -1,17 +1,16 @@
-"""Batches that fail are asked again in halves, so that whatever the other side cannot answer fails alone."""
+"""Splits a batch that fails into halves, so that only the questions that cannot be answered fail."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from domain.deadlines import remaining_time
+from domain.deadlines import Deadline
 from domain.errors import Unavailable
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# To find one among 112 takes 8 failures in a row. When more follow each other, all fail, and not for one's sake.
+# One bad question among 112 makes 8 calls in a row fail. More than 10 mean that no question can be answered now.
 MAX_FAILURES_IN_A_ROW = 10
 
 
@@ -23,17 +22,17 @@ class Failed:
 
 
 def isolated(
-    call: Callable[[Sequence[Q]], Sequence[A]], questions: Sequence[Q], most: int
+    call: Callable[[Sequence[Q]], Sequence[A]], questions: Sequence[Q], max_batch_size: int
 ) -> Iterator[tuple[Q, A | Failed]]:
-    """Each question with its answer, in their order. At most `most` of them go in one call.
+    """Yields each question with its answer, in their order. At most `max_batch_size` questions go in one call.
 
-    Raises what `call` raises when the fault is not in the questions: the error says so by its `retry_after_s`, or
-    too many calls fail one after the other. What was answered before has been yielded.
+    Raises the error of `call` when other questions would fail as well: the error says so by its `retry_after_s`, or
+    too many calls in a row fail. Earlier answers have been yielded by then.
     """
-    todo = [questions[start : start + most] for start in range(0, len(questions), most)][::-1]
+    batches = [questions[start : start + max_batch_size] for start in range(0, len(questions), max_batch_size)][::-1]
     failures = 0
-    while todo:
-        batch = todo.pop()
+    while batches:
+        batch = batches.pop()
         try:
             answers = call(batch)
         except Exception as error:
@@ -44,52 +43,51 @@ def isolated(
                 yield batch[0], Failed(error)
             else:
                 half = len(batch) // 2
-                todo += [batch[half:], batch[:half]]
+                batches += [batch[half:], batch[:half]]
         else:
             failures = 0
             yield from zip(batch, answers, strict=True)
 
 
 def answer_each(
-    call: Callable[[Sequence[Q], float | None], Sequence[A]], questions: Sequence[Q], most: int, timeout_s: float | None
+    call: Callable[[Sequence[Q], float | None], Sequence[A]],
+    questions: Sequence[Q],
+    max_batch_size: int,
+    timeout_s: float | None,
 ) -> list[A | Unavailable]:
-    """An answer for each question, in their order; Unavailable for those that the other side cannot answer.
+    """Returns an answer for each question, in their order; Unavailable for each that cannot be answered.
 
-    `call` gets the seconds that are left of `timeout_s`. Raises Unavailable when there is no answer at all, and at once
-    whatever else `call` raises: a defect must not look like a tier that is away.
+    `call` gets the seconds that are left of `timeout_s`. Raises Unavailable when there is no answer at all. Raises any
+    other error of `call` at once: a defect must not look like a tier that is away.
     """
-    begun = time.monotonic()
-    if len(questions) <= most:  # as a rule all of them are answered, and nothing has to be taken apart
+    deadline = Deadline(timeout_s)
+    if len(questions) <= max_batch_size:  # the usual case, in which one call answers all
         try:
             return list(call(questions, timeout_s)) if questions else []
         except Unavailable as error:
             if len(questions) == 1 or concerns_all(error):
                 raise
-        most = len(questions) // 2
-
-    def ask(batch: Sequence[Q]) -> Sequence[A]:
-        return call(batch, remaining_time(timeout_s, begun))
-
+        max_batch_size = len(questions) // 2
     answers: list[A | Unavailable] = []
     has_answer = False
-    trouble = Unavailable()
+    last_error = Unavailable()
     try:
-        for _question, answer in isolated(ask, questions, most):
+        for _, answer in isolated(lambda batch: call(batch, deadline.remaining_s()), questions, max_batch_size):
             if not isinstance(answer, Failed):
                 answers.append(answer)
                 has_answer = True
             elif isinstance(answer.error, Unavailable):
                 answers.append(answer.error)
-                trouble = answer.error
+                last_error = answer.error
             else:
                 raise answer.error
-    except Unavailable as error:  # from here on there is none
-        trouble = error
+    except Unavailable as error:  # the questions behind this one have no answer either
+        last_error = error
     if not has_answer:
-        raise trouble
-    return [*answers, *[trouble] * (len(questions) - len(answers))]
+        raise last_error
+    return [*answers, *[last_error] * (len(questions) - len(answers))]
 
 
 def concerns_all(error: Exception) -> bool:
-    """Whether other questions would fail now as well."""
+    """Returns whether other questions would fail now as well."""
     return isinstance(error, Unavailable) and error.retry_after_s is not None

@@ -1,79 +1,80 @@
-"""The questions that each side of the store answers. A store on SQLite and a tier over HTTP answer alike.
+"""The three interfaces of the store: the catalog, the order tier, and the order log.
 
-`timeout_s` is for the tiers over HTTP. A store is bounded by SQLite's busy timeout.
+A store on SQLite and the client of a tier over HTTP implement the same interface. tests/contracts has the tests that
+each implementation passes. Every method may raise Unavailable, which says nothing about a buy. `timeout_s` is for the
+clients over HTTP; SQLite's busy timeout bounds a store.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
+from domain.pairing import Introduction, LogMark
 from domain.values import Buy, Order, Product, Sold
 
 # The answer to a look-up of one name.
 Found = Product | ProductNotFound | Unavailable
-# How a buy ended at the catalog, and how it ended in the order log. None of them is ever a maybe: a maybe is
-# Unavailable, which is raised, or stands in the place of the one buy that it concerns.
+# How a buy ended at the catalog. It is definite: a lost answer is Unavailable, and no Sale.
 Sale = Sold | Refused | KeyReused
-Receipt = Order | Refused | KeyReused
-# How a buy ended, as the front end hears of it: the order's number, or a no; or that it has no answer now, which
-# TooManyRefusals is too.
+# How a buy ended: the number of its order, or its error. Unavailable, of which TooManyRefusals is one, is not an end.
 Placed = int | Refused | KeyReused | Unavailable
-# What a transaction of the order log does for one buy: with None it begins, with its sale it is finished.
-Step = tuple[Buy, Sale | None]
 
 
 class Catalog(Protocol):
-    """The catalog, as shoppers ask it. Every method may raise Unavailable, `lookup` when `timeout_s` is over."""
+    """The catalog: products and their stock."""
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
-        """The product of each name, in their order; a no stands in its place, or that there is no answer now."""
+        """Returns the product of each name, in their order, or the error in its place."""
 
     def products(self, *, q: str, after: str, limit: int) -> bytes:
-        """At most `limit` products by name, after the name `after`, with `q` in the name (case does not matter).
+        """Returns at most `limit` products by name, after the name `after`, with `q` in the name in any case.
 
-        They come as the JSON object that shoppers see, in UTF-8: a page of a thousand takes longer to decode and to
-        encode again than many buys. Its `next` is the `after` of the next page, null on the last.
+        They come as the JSON object that shoppers see, in UTF-8: to decode and encode a page of a thousand again takes
+        longer than many buys. Its `next` is the `after` of the next page, null on the last.
         """
 
+    def sell(
+        self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
+        """Takes each buy from the stock, once for its key. Returns the outcome of each, in their order.
 
-class Sales(Protocol):
-    """The catalog, as the checkout asks it."""
-
-    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Sale | Unavailable]:
-        """Take each buy from the stock, once for its key; one answer for each buy, in their order.
-
-        Raises Unavailable, which says nothing about any of them, also when `timeout_s` is over.
+        Raises AnotherStore, and has sold nothing, when the order log `log` is not of this catalog's store.
         """
+
+    def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
+        """Takes the pieces from the stock without an order, once for the key. Raises Refused, KeyReused."""
+
+    def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
+        """Returns which store this is, for an order log whose newest order has the key `last_order`."""
 
 
 class Orders(Protocol):
-    """The order tier, as shoppers ask it. Every method may raise Unavailable, `place_all` when `timeout_s` is over."""
+    """The order tier: it takes buys and shows orders."""
 
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Placed]:
-        """Buy, exactly once for each key: the number of each order, in their order; a no stands in its place."""
+        """Buys, exactly once for each key. Returns how each buy ended, in their order."""
 
     def order(self, number: int, key: str | None = None) -> Order:
-        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
+        """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
 
 
 class OrderLog(Protocol):
-    """The append-only log and the buys still in doubt. Every method may raise Unavailable."""
+    """The append-only log of ended buys, and the intents of buys in doubt. Each method is one transaction."""
 
-    def write(self, steps: Sequence[Step]) -> Sequence[Receipt | None]:
-        """One transaction for all steps; the receipt of each.
+    def begin(self, buys: Sequence[Buy]) -> Sequence[Placed | None]:
+        """Writes the intent of each buy. Returns None for it, or how the buy has ended if the log knows its key."""
 
-        A buy that begins has a receipt when it is already in the log; otherwise None, and its intent is on disk.
-        A buy that is finished is written down, once for its key, and its intent is dropped.
-        """
+    def finish(self, sales: Sequence[tuple[Buy, Sale]]) -> Sequence[Placed]:
+        """Logs how each buy ended, once for its key, and deletes its intent. Returns what the log says of each."""
 
     def known(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that are in the log or in doubt."""
+        """Returns those of the keys that are in the log or in doubt."""
 
     def in_doubt(self, keys: Sequence[str]) -> set[str]:
-        """Those of the keys that are in doubt."""
+        """Returns those of the keys that are in doubt."""
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
-        """The oldest buys in doubt, behind the first `skip`."""
+        """Returns the oldest `limit` buys in doubt behind the first `skip`."""
 
     def order(self, number: int, key: str | None = None) -> Order:
-        """The order of this number, and, if one is given, of this key. Raises OrderNotFound."""
+        """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""

@@ -1,4 +1,4 @@
-"""The values that travel between the layers, and the one place where text from outside becomes one of them."""
+"""The values of all layers, and the parsers that make them of text from outside."""
 
 import re
 import unicodedata
@@ -13,8 +13,8 @@ MAX_PRICE_CENTS = 100_000_000_000
 MAX_STOCK = 1_000_000_000
 MAX_NOTE_CHARACTERS = 500
 
-# Cc, control characters, which would end a line in a table or steer a terminal, and Cs, halves of a surrogate pair,
-# which JSON can smuggle in and UTF-8 cannot carry. To ask unicodedata of each character takes four times as long.
+# Control characters (Cc) would end a line in a table or control a terminal. Halves of a surrogate pair (Cs) may stand
+# in JSON, and UTF-8 cannot encode them. unicodedata.category() of each character takes four times as long.
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _WHOLE_NUMBER = re.compile(r"0*([0-9]{1,18})")
 _PRICE = re.compile(r"(-?)0*([0-9]+)(?:\.([0-9]+))?")
@@ -32,7 +32,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """A wish to buy. The key makes it one buy however often it is sent."""
+    """A request to buy. Under its idempotency key it is one buy, however often it is sent."""
 
     key: str
     product: str
@@ -41,14 +41,14 @@ class Buy:
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """The catalog's yes: the stock is taken. `price_cents` is the unit price at that moment."""
+    """The pieces are taken from the stock. `price_cents` was the price of one piece at that moment."""
 
     price_cents: int
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A line of the order log. `price_cents` is for one piece, `time` is UTC in ISO 8601."""
+    """An order of the order log. `price_cents` is the price of one piece, `time` is UTC in ISO 8601."""
 
     number: int
     product: str
@@ -58,7 +58,7 @@ class Order:
 
 
 def parse_name(text: str) -> str:
-    """Text from outside as a product name in NFC. Raises Invalid."""
+    """Returns the text as a product name in NFC. Raises Invalid."""
     name = unicodedata.normalize("NFC", text)
     if not name:
         raise Invalid("the product name is empty")
@@ -72,13 +72,13 @@ def parse_name(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """A name, or a part of one, as a search compares it: the same for upper and lower case in every script."""
-    # The small form of the Turkish İ is an i with a second dot above, which nobody types.
+    """Returns a name, or a part of one, as searches compare it: without upper and lower case, in every script."""
+    # casefold() gives the Turkish İ a second dot above its i, which nobody types.
     return text.casefold().replace("i\u0307", "i")
 
 
 def parse_quantity(text: str) -> int:
-    """Text from outside as a number of pieces, 1 to MAX_QUANTITY. Raises Invalid."""
+    """Returns the text as a number of pieces, 1 to MAX_QUANTITY. Raises Invalid."""
     number = parse_whole_number(text)
     if number is None:
         raise Invalid("the quantity is not a whole number in ASCII digits")
@@ -86,7 +86,7 @@ def parse_quantity(text: str) -> int:
 
 
 def check_quantity(number: int) -> int:
-    """The same number of pieces. Raises Invalid outside 1 to MAX_QUANTITY."""
+    """Returns the same number of pieces. Raises Invalid outside 1 to MAX_QUANTITY."""
     if number < 1:
         raise Invalid("the quantity is below 1")
     if number > MAX_QUANTITY:
@@ -95,13 +95,13 @@ def check_quantity(number: int) -> int:
 
 
 def parse_whole_number(text: str) -> int | None:
-    """A whole number of at most 18 ASCII digits behind leading zeros, else None. 18 digits fit SQLite's INTEGER."""
+    """Returns a whole number of at most 18 ASCII digits after leading zeros, else None. 18 fit an INTEGER of SQLite."""
     match = _WHOLE_NUMBER.fullmatch(text)
     return int(match[1]) if match else None
 
 
 def parse_price(text: str) -> int:
-    """Text from outside such as 25.99 as a price in cents. Raises Invalid."""
+    """Returns a text such as 25.99 as a price in cents. Raises Invalid."""
     match = _PRICE.fullmatch(text)
     if match is None:
         raise Invalid(f"the price {text!r} is not a number such as 25.99")
@@ -110,14 +110,14 @@ def parse_price(text: str) -> int:
         raise Invalid(f"the price {text!r} is below 0")
     if len(cents) > 2:
         raise Invalid(f"the price {text!r} has more than 2 digits after the point")
-    # The length first: Python does not turn more than some thousand digits into a number.
+    # The length comes first: int() refuses more than some thousand digits.
     if len(whole) > 10 or (price_cents := int(whole) * 100 + int(cents.ljust(2, "0"))) > MAX_PRICE_CENTS:
         raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
     return price_cents
 
 
 def parse_stock(text: str, least: int = 0) -> int:
-    """Text from outside as pieces in stock, `least` to MAX_STOCK. Raises Invalid."""
+    """Returns the text as a number of pieces in stock, `least` to MAX_STOCK. Raises Invalid."""
     quantity = parse_whole_number(text)
     if quantity is None or not least <= quantity <= MAX_STOCK:
         raise Invalid(f"the quantity {text!r} is not a whole number from {least} to {MAX_STOCK:,}")
@@ -125,11 +125,11 @@ def parse_stock(text: str, least: int = 0) -> int:
 
 
 def parse_note(text: str) -> str:
-    """Text from outside as the owner's reason for a change, in NFC and without blanks around it. Raises Invalid."""
+    """Returns the text as the owner's reason for a change, in NFC and without blanks around it. Raises Invalid."""
     note = unicodedata.normalize("NFC", text).strip()
     if _CONTROL_CHARACTER.search(note):
         raise Invalid("the note has a control character")
-    # Z: separators; C: characters that nobody sees.
+    # The categories Z, separators, and C, invisible characters.
     if all(unicodedata.category(character)[0] in "ZC" for character in note):
         raise Invalid("the note is empty")
     if len(note) > MAX_NOTE_CHARACTERS:
@@ -137,14 +137,11 @@ def parse_note(text: str) -> str:
     return note
 
 
-def parse_key(text: str, called: str = "the Idempotency-Key", most: int = MAX_KEY_CHARACTERS) -> str:
-    """Text from outside as an idempotency key of at most so many characters; errors name it as `called`.
-
-    Raises Invalid.
-    """
+def parse_key(text: str, called: str = "the Idempotency-Key", max_characters: int = MAX_KEY_CHARACTERS) -> str:
+    """Returns the text as an idempotency key. Raises Invalid, which names it as `called`."""
     if not text:
         raise Invalid(f"{called} is empty")
-    # No comma: it joins a header that stands twice, and then nobody knows which of the two was meant.
-    if len(text) > most or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
-        raise Invalid(f"{called} is not 1 to {most} visible ASCII characters without a comma")
+    # A comma joins two headers of one name, so a key with a comma could be two keys.
+    if len(text) > max_characters or not _VISIBLE_ASCII_BUT_A_COMMA.fullmatch(text):
+        raise Invalid(f"{called} is not 1 to {max_characters} visible ASCII characters without a comma")
     return text

@@ -2,11 +2,12 @@
 
 from werkzeug.exceptions import NotFound
 
-from db.catalog import CatalogStore
-from domain.errors import Refused, StoreError
+from domain.errors import Refused
+from domain.protocols import Catalog
 from domain.values import parse_name
 from wsgi_apps import queries, wire
 from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.batcher import single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
@@ -27,7 +28,7 @@ MAX_QUEUED_DECREMENTS = 64
 class CatalogApp(App):
     """Answers queries and sells pieces. `threads` threads wait for the disk with direct decrements."""
 
-    def __init__(self, catalog: CatalogStore, threads: int = 4) -> None:
+    def __init__(self, catalog: Catalog, threads: int = 4, readiness: Readiness | None = None) -> None:
         self._catalog = catalog
         # Three pools, so that sales never queue behind direct decrements, and neither queues behind pages.
         sales = BoundedPool(SALE_THREADS, MAX_QUEUED_SALES)
@@ -43,11 +44,10 @@ class CatalogApp(App):
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
         ]
-        readiness = Readiness({"catalog.db": catalog.require_writable}, READY_TIMEOUT_S)
-        super().__init__(rules, probe=catalog.is_empty, readiness=readiness)
+        super().__init__(rules, probe=lambda: catalog.lookup(["any"]), readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
-        return Reply({"data": wire.encode_product(self._catalog.product(parse_name(name)))})
+        return Reply({"data": wire.encode_product(single_result(self._catalog.lookup([parse_name(name)])))})
 
     def products(self, request: Request) -> Reply:
         return queries.products(self._catalog, request)
@@ -70,11 +70,10 @@ class CatalogApp(App):
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
         """Takes pieces out of the stock without an order: a direct decrement. The replies are documented."""
-        [sale] = self._catalog.sell([request.buy(name, quantity)], reason="decrement")
-        if isinstance(sale, Refused):
-            return Reply({"message": sale.message}, status=404)
-        if isinstance(sale, StoreError):
-            raise sale
+        try:
+            self._catalog.decrement(request.buy(name, quantity))
+        except Refused as refused:
+            return Reply({"message": refused.message}, status=404)
         return Reply({"message": "order has been placed"})
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from domain.errors import AnotherStore, StoreError, Unavailable
 from domain.isolation import answer_each
@@ -61,6 +61,17 @@ class HttpCatalog:
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
         return _decode_each(answer, wire.decode_sale, count=len(buys))
+
+    def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
+        """See Catalog.decrement."""
+        answer = self._client.call(
+            "POST",
+            f"/{quote(buy.product, safe='')}/{buy.quantity}",
+            headers={"Idempotency-Key": buy.key},
+            timeout_s=timeout_s,
+            retry=self._retry,
+        )
+        _decode(answer, lambda body: body["message"])
 
     def _lookup(self, names: Sequence[str], timeout_s: float | None) -> Sequence[Found]:
         return _decode_each(

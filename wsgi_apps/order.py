@@ -1,11 +1,11 @@
 """The order tier: takes each buy exactly once, and keeps the order log."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from domain.checkout import Checkout
-from domain.errors import Refused
+from domain.errors import OrderNotFound, Refused
 from domain.limits import MAX_BATCH
-from domain.protocols import Placed
+from domain.protocols import Orders, Placed
 from domain.values import Buy
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
@@ -26,12 +26,12 @@ class OrderApp(App):
     """Takes buys and shows orders."""
 
     def __init__(
-        self, checkout: Checkout, readiness: Readiness | None = None, *, batcher: BatcherFactory = Batcher
+        self, orders: Orders, readiness: Readiness | None = None, *, batcher: BatcherFactory = Batcher
     ) -> None:
-        self._checkout = checkout
+        self._orders = orders
         # Buys that arrive while a batch is under way share the two commits of a later one.
         self._buys: Asker[Buy, Placed] = batcher(
-            checkout.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
+            orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
         )
         buy = Rule("/products/<name>/<quantity>", methods=["GET", "POST"], endpoint=self.buy)
         assert buy.methods is not None
@@ -41,7 +41,7 @@ class OrderApp(App):
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
-        super().__init__(rules, probe=lambda: checkout.intents(1), readiness=readiness)
+        super().__init__(rules, probe=self._read_log, readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
         """Buys, also by GET: the published interface has it so. A refused buy has the number -1."""
@@ -61,4 +61,8 @@ class OrderApp(App):
 
     def order(self, request: Request, number: str) -> Reply:
         """Shows any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
-        return queries.order(self._checkout, number, request.given_key)
+        return queries.order(self._orders, number, request.given_key)
+
+    def _read_log(self) -> None:
+        with suppress(OrderNotFound):
+            self._orders.order(0)

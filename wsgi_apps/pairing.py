@@ -1,9 +1,9 @@
 """Keeps an order log to the catalog of its own store, also where their files are on two machines.
 
-They meet once, when each proves to the other what it has (db/pairing.py); a log that has met none yet takes the
-store's id from its catalog. From then on each call for sales says whose log it is and what it has ordered last, so a
-catalog that was replaced meanwhile, or put back to an older state, refuses. Then no buy begins until the right one is
-back.
+A worker pairs the two once: the catalog tells its store id, and each shows that it has the other's newest entries
+(db/pairing.py). A log that belongs to no store yet adopts the catalog's store id. From then on each call for sales
+names the log's store and its newest order, so a catalog that was replaced meanwhile, or put back to an older state,
+refuses the call. Then no buy begins until the right catalog is back.
 """
 
 import threading
@@ -12,92 +12,109 @@ from collections.abc import Sequence
 
 from db import outages
 from db.order import OrderStore
-from domain.deadlines import remaining_time
+from domain.deadlines import Deadline
 from domain.errors import AnotherStore, Unavailable
-from domain.protocols import Found, Placed, Sale
-from domain.refusals import Allowance, LimitedCheckout
-from domain.values import Buy
-from wsgi_apps.clients import HttpCatalog
+from domain.pairing import Introduction, LogMark
+from domain.protocols import Catalog, Found, Orders, Placed, Sale
+from domain.values import Buy, Order
 
-# Of a try to meet: what is left of a buy's two seconds suffices for the buy itself.
-MEETS_WITHIN_S = 0.5
-# Between two tries: the shoppers who come meanwhile hear at once that they have to wait.
-MEETS_EVERY_S = 1.0
+# Of one try. The rest of a buy's two seconds suffices for the buy itself.
+PAIRING_TIMEOUT_S = 0.5
+# Between two tries. Buys that come meanwhile get a 503 at once.
+PAIRING_INTERVAL_S = 1.0
 
 _SUBJECT = "the catalog's identity"
-_WAITS = "the catalog is not the one of this order log, try again"
+_FOREIGN_CATALOG = "the catalog is not the one of this order log, try again"
 
 
 class PairedCatalog:
-    """The catalog tier, for the sales of one order log. Any thread may call it."""
+    """The catalog of one order log: it sells only if both are of one store. Any thread may call it."""
 
-    def __init__(self, log: OrderStore, catalog: HttpCatalog) -> None:
+    def __init__(self, log: OrderStore, catalog: Catalog) -> None:
         self._log = log
         self._catalog = catalog
-        self._has_met = False
+        self._is_paired = False
         self._is_foreign = False
-        self._meets_at = 0.0  # monotonic clock
-        self._meeting = threading.Lock()
+        self._next_try_at = 0.0  # monotonic clock
+        self._pairing = threading.Lock()
 
-    def require(self) -> None:
-        """Before buys begin. Raises Unavailable when the catalog is known to be another's.
+    def require_own_store(self) -> None:
+        """Raises Unavailable when the catalog is known to be another store's. Call it before buys begin.
 
-        While the catalog is away buys begin as ever, and are in doubt: each sale is going to say whose it is.
+        While the catalog is away buys begin as ever, and are in doubt: each sale checks the store as well.
         """
-        if self._has_met:
+        if self._is_paired:
             return
         try:
-            self.meet(MEETS_WITHIN_S)
+            self.pair(PAIRING_TIMEOUT_S)
         except Unavailable:
             if self._is_foreign:
                 raise
 
-    def meet(self, timeout_s: float | None = None) -> None:
-        """Ask the catalog which one it is. Raises Unavailable when it does not answer, or is not the log's own."""
-        with self._meeting:
-            if self._has_met:
+    def pair(self, timeout_s: float | None = None) -> None:
+        """Asks the catalog of which store it is. Raises Unavailable when it does not answer, or is another store's."""
+        with self._pairing:
+            if self._is_paired:
                 return
-            if time.monotonic() < self._meets_at:
-                raise Unavailable(_WAITS if self._is_foreign else None, retry_after_s=1)
-            self._meets_at = time.monotonic() + MEETS_EVERY_S
-            why = self._log.meet(self._catalog.introduce(self._log.last_order(), timeout_s))
+            if time.monotonic() < self._next_try_at:
+                raise Unavailable(_FOREIGN_CATALOG if self._is_foreign else None, retry_after_s=1)
+            self._next_try_at = time.monotonic() + PAIRING_INTERVAL_S
+            why = self._log.pair(self._catalog.introduce(self._log.last_order(), timeout_s))
             self._is_foreign = why is not None
             if why is not None:
                 outages.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
-                raise Unavailable(_WAITS, retry_after_s=1)
+                raise Unavailable(_FOREIGN_CATALOG, retry_after_s=1)
             outages.ends(_SUBJECT, "the catalog is the one of this order log again")
-            self._has_met = True
+            self._is_paired = True
 
-    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
-        """See HttpCatalog."""
-        return self._catalog.lookup(names, timeout_s)
-
-    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Sale | Unavailable]:
-        """See HttpCatalog. Raises Unavailable for another store's catalog as well.
+    def sell(
+        self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
+        """Sells for this order log, see Catalog.sell. Raises Unavailable, and no AnotherStore, for another's catalog.
 
         The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
         """
-        mark = self._log.mark()
-        if mark is None:
-            self.meet(timeout_s)
-            mark = self._log.mark()
+        log = log or self._log.mark()
+        if log is None:
+            self.pair(timeout_s)
+            log = self._log.mark()
         try:
-            return self._catalog.sell(buys, timeout_s, log=mark)
+            return self._catalog.sell(buys, timeout_s, log=log)
         except AnotherStore:
-            self._has_met, self._is_foreign, self._meets_at = False, True, 0.0
-            self.meet(MEETS_WITHIN_S)  # for the log to say why
+            self._is_paired, self._is_foreign, self._next_try_at = False, True, 0.0
+            self.pair(PAIRING_TIMEOUT_S)  # it logs the reason
             raise Unavailable(retry_after_s=1) from None
 
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
+        """See Catalog.lookup."""
+        return self._catalog.lookup(names, timeout_s)
 
-class PairedCheckout(LimitedCheckout):
-    """A checkout at which no buy begins for another store's catalog."""
+    def products(self, *, q: str, after: str, limit: int) -> bytes:
+        """See Catalog.products."""
+        return self._catalog.products(q=q, after=after, limit=limit)
 
-    def __init__(self, log: OrderStore, catalog: PairedCatalog, allowance: Allowance) -> None:
-        super().__init__(log, catalog, allowance)
-        self._paired = catalog
+    def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
+        """See Catalog.decrement."""
+        self._catalog.decrement(buy, timeout_s)
 
-    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
-        """As LimitedCheckout's."""
-        begun = time.monotonic()
-        self._paired.require()
-        return super().place_all(buys, remaining_time(timeout_s, begun))
+    def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
+        """See Catalog.introduce."""
+        return self._catalog.introduce(last_order, timeout_s)
+
+
+class PairedCheckout:
+    """Stands before a checkout, and lets no buy begin at another store's catalog."""
+
+    def __init__(self, orders: Orders, catalog: PairedCatalog) -> None:
+        self._orders = orders
+        self._catalog = catalog
+
+    def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> Sequence[Placed]:
+        """Places buys, see Orders.place_all."""
+        deadline = Deadline(timeout_s)
+        self._catalog.require_own_store()
+        return self._orders.place_all(buys, deadline.remaining_s())
+
+    def order(self, number: int, key: str | None = None) -> Order:
+        """Returns the order of this number, see Orders.order."""
+        return self._orders.order(number, key)

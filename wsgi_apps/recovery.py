@@ -1,4 +1,4 @@
-"""Settles the buys that a crash, a lost reply or a sleeping catalog left in doubt."""
+"""Settles the buys that a crash, a lost reply or a catalog that was away left in doubt."""
 
 import logging
 import threading
@@ -10,42 +10,43 @@ from itertools import groupby
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, concerns_all
+from domain.limited_checkout import LimitedCheckout
 from domain.limits import MAX_BATCH
 from domain.values import Buy
 
 EVERY_S = 1.0
-# A buy that is younger is still in the hands of the request that began it.
+# The request that began a younger buy may still be at work on it.
 OVERDUE_S = 3.0
-# Read in one step, oldest first.
+# Of one read, oldest first.
 MAX_INTENTS = 1_000
-# Such steps in a sweep. More than all of them can only be in doubt behind a catalog that is away; they wait.
-MAX_STEPS = 50
+# Reads of a sweep. More buys in doubt than these come only while the catalog is away; they wait.
+MAX_READS = 50
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Doubt:
-    """An intent: when it was first seen, and how often it was sent and stayed in doubt."""
+    """When an intent was first seen, and how often its buy was sent in vain."""
 
     first_seen: float
     tries: int = 0
 
 
 class Recovery(threading.Thread):
-    """Once a second, sends the overdue buys again under their own keys.
+    """A thread that sends the overdue buys again once a second, under their own keys.
 
-    Several may run at once: the keys make each buy happen once. Age is counted from when this thread first saw
-    the intent, by the monotonic clock, so a clock that jumps neither hurries nor stops it.
+    Several may run at once: the keys make each buy happen once. A buy's age counts from when this thread first saw its
+    intent, by the monotonic clock, so a clock that jumps neither hurries nor stops it.
 
-    A buy that the catalog cannot answer keeps no other in doubt: what failed is sent behind what did not, and in
-    company half as large as before, so that it is alone in the end, whatever its failure looks like.
+    A buy that the catalog cannot answer keeps no other in doubt: failed buys are sent behind the others, in batches
+    half as large as before, and so alone in the end, whatever their failure looks like.
     """
 
-    def __init__(self, checkout: Checkout) -> None:
+    def __init__(self, checkout: Checkout | LimitedCheckout) -> None:
         super().__init__(name="recovery", daemon=True)
         self._checkout = checkout
-        self._doubts: dict[str, _Doubt] = {}
+        self._doubts: dict[str, _Doubt] = {}  # by the keys of the buys
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -58,25 +59,25 @@ class Recovery(threading.Thread):
                 _log.exception("recovery failed; it goes on in %s s", EVERY_S)
 
     def stop(self) -> None:
-        """End the thread after the sweep that is under way."""
+        """Ends the thread after the sweep that is under way."""
         self._ending.set()
 
     def sweep(self, now: float) -> None:
-        """Settle what was first seen OVERDUE_S before `now` (seconds, monotonic).
+        """Settles the buys that were first seen OVERDUE_S before `now` (seconds, monotonic).
 
-        Raises the last trouble, such as Unavailable, when some are still in doubt.
+        Raises the last error, such as Unavailable, when some are still in doubt.
         """
         self._checkout.release_ended()
         intents = list(self._intents())
         self._doubts = {buy.key: self._doubts.get(buy.key) or _Doubt(now) for buy in intents}
-        trouble: Exception | None = None
+        last_error: Exception | None = None
         settled = failures = 0
         for batch in self._batches(now, intents):
             try:
                 self._checkout.settle(batch)
                 settled += len(batch)
             except Exception as error:
-                trouble = error
+                last_error = error
                 failures += 1
                 for buy in batch:
                     self._doubts[buy.key].tries += 1
@@ -84,22 +85,26 @@ class Recovery(threading.Thread):
                     break
         if settled:
             _log.info("settled %d buys in doubt", settled)
-        if trouble is not None:
-            raise trouble
+        if last_error is not None:
+            raise last_error
 
     def _intents(self) -> Iterator[Buy]:
-        """The oldest buys in doubt."""
-        for step in range(MAX_STEPS):
-            some = self._checkout.intents(MAX_INTENTS, skip=step * MAX_INTENTS)
-            yield from some
-            if len(some) < MAX_INTENTS:
+        """Yields the buys in doubt, oldest first."""
+        for read in range(MAX_READS):
+            intents = self._checkout.intents(MAX_INTENTS, skip=read * MAX_INTENTS)
+            yield from intents
+            if len(intents) < MAX_INTENTS:
                 return
 
     def _batches(self, now: float, intents: Sequence[Buy]) -> Iterator[Sequence[Buy]]:
-        """The overdue ones: those that failed least often first, each in the company of its like."""
+        """Yields the overdue buys, the least tried first. All buys of a batch were tried equally often."""
+
+        def tries(buy: Buy) -> int:
+            return self._doubts[buy.key].tries
+
         overdue = [buy for buy in intents if now - self._doubts[buy.key].first_seen >= OVERDUE_S]
-        overdue.sort(key=lambda buy: self._doubts[buy.key].tries)  # stable: the oldest of them first
-        tries_of = {buy.key: self._doubts[buy.key].tries for buy in overdue}
-        for tries, group in groupby(overdue, key=lambda buy: tries_of[buy.key]):
-            alike, size = list(group), max(1, MAX_BATCH >> tries)
-            yield from (alike[start : start + size] for start in range(0, len(alike), size))
+        overdue.sort(key=tries)  # stable: of equals the oldest first
+        # A list, for a batch that fails raises its tries while others are still to come.
+        for tried, group in [(tried, list(group)) for tried, group in groupby(overdue, key=tries)]:
+            size = max(1, MAX_BATCH >> tried)
+            yield from (group[start : start + size] for start in range(0, len(group), size))

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from domain.token_bucket import TokenBucket
+
 _FIRST_PAUSE_S = 0.04
 # With it, a call of 6 s has at most ten tries at a tier that gives no answer.
 _LONGEST_PAUSE_S = 2.5
@@ -47,28 +49,21 @@ class RetryBudget:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._share = share
-        self._floor_per_s = floor_per_s
-        self._most = most
-        self._clock = clock
-        self._tokens = most
-        self._at = clock()
+        self._bucket = TokenBucket(floor_per_s, most, clock)
         self._mutex = threading.Lock()
 
     def deposit(self) -> None:
         """Adds the share of one call."""
         with self._mutex:
-            self._tokens = min(self._most, self._tokens + self._share)
+            self._bucket.put(self._share)
 
     def withdraw(self, timeout_s: float) -> float | None:
         """Takes one token for a retry, and returns the seconds until it is there; None when that is too late."""
         with self._mutex:
-            now = self._clock()
-            self._tokens = min(self._most, self._tokens + (now - self._at) * self._floor_per_s)
-            self._at = now
-            wait_s = max(0.0, 1.0 - self._tokens) / self._floor_per_s
+            wait_s = self._bucket.wait_s()
             if wait_s > timeout_s:
                 return None
-            self._tokens -= 1.0
+            self._bucket.take()
             return wait_s
 
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
-from domain.protocols import Placed, Sale
+from domain.protocols import Found, Placed, Sale
 from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_PRICE_CENTS,
@@ -133,8 +133,13 @@ def decode_names(body: bytes) -> list[str]:
     return [parse_name(check(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
 
 
-def encode_found(found: Product | ProductNotFound) -> list[Any] | None:
-    return None if isinstance(found, ProductNotFound) else [found.name, found.price_cents, found.quantity]
+def encode_found(found: Found) -> list[Any] | None:
+    match found:
+        case Product():
+            return [found.name, found.price_cents, found.quantity]
+        case ProductNotFound():
+            return None
+    return _encode_error(found)
 
 
 def decode_found(value: Any) -> Product | ProductNotFound:
@@ -204,7 +209,9 @@ def last_order_headers(key: str | None) -> dict[str, str]:
 def decode_last_order(headers: Headers) -> str | None:
     """Returns the key of last_order_headers. Raises Invalid."""
     text = headers.get("Last-Order")
-    return None if text is None else unquote(parse_key(text, called="Last-Order", most=12 * MAX_KEY_CHARACTERS))
+    return (
+        None if text is None else unquote(parse_key(text, called="Last-Order", max_characters=12 * MAX_KEY_CHARACTERS))
+    )
 
 
 def decode_mark(headers: Headers) -> LogMark | None:

@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from domain.refusals import BURST_S
+from domain.refusal_limit import BURST_S
 from tests.support.books import Books
 from tests.support.history import assert_told
 from tests.support.shoppers import Shoppers, session

@@ -13,7 +13,6 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.books import Books
-from tests.support.steps import begin
 from tests.support.stub_server import stub_server
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
@@ -42,7 +41,7 @@ def test_an_unreadable_buy_in_doubt_stays_and_all_others_are_settled(
     checkout: Checkout, orders: OrderStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(30)]
-    begin(orders, [*buys[:10], UNREADABLE, *buys[10:]])
+    orders.begin([*buys[:10], UNREADABLE, *buys[10:]])
     recovery = Recovery(checkout)
     for now in (0.0, 4.0):
         with suppress(Unavailable):

@@ -123,7 +123,7 @@ class Campaign:
         log = OrderStore(self._store.data_dir / "order.db")
         while True:
             try:
-                log.write([(buy, None)])
+                log.begin([buy])
                 return
             except Unavailable:
                 continue

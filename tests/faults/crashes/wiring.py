@@ -10,7 +10,7 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
-from domain.protocols import Placed, Receipt, Sale, Step
+from domain.protocols import Placed, Sale
 from domain.values import Buy
 from tests.faults.crashes.points import crash, crash_in_transaction, transaction
 from tests.faults.vfs import StandIn
@@ -37,12 +37,15 @@ def wire_front_end() -> None:
 
 
 def wire_order() -> None:
-    write, sell, settle = OrderStore.write, HttpCatalog.sell, Checkout.settle
+    begin, finish, sell, settle = OrderStore.begin, OrderStore.finish, HttpCatalog.sell, Checkout.settle
 
-    def crashing_write(self: OrderStore, steps: Sequence[Step]) -> list[Receipt | None]:
-        begins = steps[0][1] is None
-        with transaction("intent" if begins else f"{_thread.prefix}finish"):
-            return write(self, steps)
+    def crashing_begin(self: OrderStore, buys: Sequence[Buy]) -> list[Placed | None]:
+        with transaction("intent"):
+            return begin(self, buys)
+
+    def crashing_finish(self: OrderStore, sales: Sequence[tuple[Buy, Sale]]) -> list[Placed]:
+        with transaction(f"{_thread.prefix}finish"):
+            return finish(self, sales)
 
     def crashing_sell(
         self: HttpCatalog, buys: Sequence[Buy], timeout_s: float | None = None, **options: Any
@@ -59,7 +62,8 @@ def wire_order() -> None:
         finally:
             _thread.prefix = ""
 
-    _replace(OrderStore, "write", crashing_write)
+    _replace(OrderStore, "begin", crashing_begin)
+    _replace(OrderStore, "finish", crashing_finish)
     _replace(HttpCatalog, "sell", crashing_sell)
     _replace(Checkout, "settle", crashing_settle)
     wire_sqlite()

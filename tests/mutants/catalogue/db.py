@@ -44,8 +44,8 @@ MUTANTS = (
         "blind append",
         "I3: a buy that the recovery has finished meanwhile is logged twice",
         "db/order.py",
-        "        if receipt is not None or sale is None:\n",
-        "        if sale is None:\n",
+        "        if outcome is not None:\n",
+        "        if False:\n",
     ),
     Mutant(
         "BEGIN DEFERRED",
@@ -86,8 +86,8 @@ MUTANTS = (
         "the order tier compares a key without its product",
         "I5: the same, at the log",
         "db/order.py",
-        "receipt if known in (buy, None) else",
-        "receipt if known is None or known.quantity == buy.quantity else",
+        "outcome if known in (buy, None) else",
+        "outcome if known is None or known.quantity == buy.quantity else",
     ),
     Mutant(
         "an intent is dropped with those of the same product",
@@ -241,10 +241,10 @@ MUTANTS = (
         "                Product(",
     ),
     Mutant(
-        "a key that comes twice in a batch is one step",
-        "I5: the second of two steps has no receipt, and the answers slip to the wrong buys",
+        "a key that comes twice in a batch is one row",
+        "I5: the second of two equal buys has no answer, and the answers slip to the wrong buys",
         "db/order.py",
-        "        if key in stretch:\n",
+        "        if key in group:\n",
         "        if False:\n",
     ),
     Mutant(

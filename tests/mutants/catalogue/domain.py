@@ -7,12 +7,12 @@ MUTANTS = (
         "a timeout is logged as a refusal",
         "I1, I5: the pieces are gone, and the shopper is told that there were none",
         "domain/checkout.py",
-        "            sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)\n",
-        "            try:\n"
-        "                sales = answer_each(self._catalog.sell, [buys[at] for at in begun], MAX_BATCH, timeout_s)\n"
-        "            except StoreError:\n"
-        "                from domain.errors import OutOfStock\n\n"
-        "                sales = [OutOfStock() for _ in begun]\n",
+        "        sales = answer_each(self._catalog.sell, open_buys, MAX_BATCH, deadline.remaining_s())\n",
+        "        try:\n"
+        "            sales = answer_each(self._catalog.sell, open_buys, MAX_BATCH, deadline.remaining_s())\n"
+        "        except StoreError:\n"
+        "            from domain.errors import OutOfStock\n\n"
+        "            sales = [OutOfStock() for _ in open_buys]\n",
     ),
     Mutant(
         "the recovery makes new keys",
@@ -30,17 +30,17 @@ MUTANTS = (
         "<= quantity < MAX_STOCK",
     ),
     Mutant(
-        "a buy that was sold gives nothing back",
-        "after an outage, late shoppers are put off for as long again",
-        "domain/refusals.py",
-        "if is_refused and key not in self._paid:",
-        "if key not in self._paid:",
+        "a sold buy does not free its token",
+        "after an outage, late shoppers are throttled for as long again",
+        "domain/refusal_limit.py",
+        "if isinstance(sale, Refused) and buy.key not in self._paid:",
+        "if buy.key not in self._paid:",
     ),
     Mutant(
-        "all who are put off are told the same",
+        "all throttled buys get the same Retry-After",
         "they come back all at once",
-        "domain/refusals.py",
-        "            self._line_end = place\n",
+        "domain/refusal_limit.py",
+        "            self._queue_end = place\n",
         "            pass\n",
     ),
     Mutant(
@@ -59,22 +59,22 @@ MUTANTS = (
     ),
     Mutant(
         "two batches see the same room for refusals",
-        "more refused buys are written down than the allowance has",
-        "domain/refusals.py",
+        "more refused buys are written down than the limit has room for",
+        "domain/limited_checkout.py",
         "        if not self._beginning.acquire(timeout=-1 if timeout_s is None else timeout_s):",
         "        self._beginning = threading.Lock()\n        if not self._beginning.acquire():",
     ),
     Mutant(
         "a refused key is paid for by each batch that ends it",
-        "whoever sends a key twice at once uses up the allowance of others",
-        "domain/refusals.py",
-        "if is_refused and key not in self._paid:",
-        "if is_refused:",
+        "a client that sends a key twice at once uses up the tokens of others",
+        "domain/refusal_limit.py",
+        "if isinstance(sale, Refused) and buy.key not in self._paid:",
+        "if isinstance(sale, Refused):",
     ),
     Mutant(
         "a batch counts on the pieces that another is about to take",
-        "more refused buys are written down than the allowance has",
-        "domain/refusals.py",
+        "more refused buys are written down than the limit has room for",
+        "domain/limited_checkout.py",
         "for buy in [*self._under_way.values()]:",
         "for buy in []:",
     ),

@@ -205,7 +205,7 @@ MUTANTS = (
         "a retry takes no token",
         "the retries of many callers keep a tier in trouble",
         "wsgi_apps/retries.py",
-        "            self._tokens -= 1.0\n",
+        "            self._bucket.take()\n",
         "",
     ),
     Mutant(

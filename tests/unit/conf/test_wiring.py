@@ -8,6 +8,8 @@ import pytest
 from werkzeug.test import Client
 
 from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
+from domain.limited_checkout import LimitedCheckout
+from domain.refusal_limit import RefusalLimit
 from wsgi_apps.base import App
 from wsgi_apps.tier_client import TierClient
 
@@ -89,20 +91,29 @@ def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest
     assert [(options["host"], options["port"]) for options in RecordingClient.options] == [("::1", 7), ("orders", 8)]
 
 
-def test_the_workers_of_the_order_tier_share_the_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers know nothing of each other, and all of them write into the same log."""
+def test_the_workers_of_the_order_tier_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers share no memory, and all of them write into the same log."""
     given: list[float] = []
-    monkeypatch.setattr("conf.wiring.Allowance", lambda per_s, *_, **__: given.append(per_s))
+
+    def noted(per_s: float) -> RefusalLimit:
+        given.append(per_s)
+        return RefusalLimit(per_s)
+
+    monkeypatch.setattr("conf.wiring.RefusalLimit", noted)
     monkeypatch.setenv("REFUSED_PER_S", "12")
     monkeypatch.setenv("ORDER_WORKERS", "4")
     create_order_app()
     assert given == [3.0]
 
 
-def test_requests_and_recovery_of_an_order_worker_share_one_allowance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_and_recovery_of_an_order_worker_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("conf.wiring.PairedCheckout", lambda *parts: made.append(parts))
-    monkeypatch.setattr("conf.wiring.OrderApp", lambda *_, **__: None)
+
+    def noted(*parts: Any) -> LimitedCheckout:
+        made.append(parts)
+        return LimitedCheckout(*parts)
+
+    monkeypatch.setattr("conf.wiring.LimitedCheckout", noted)
     create_order_app()
-    (store, _, allowance), (recovery_store, _, recovery_allowance) = made
-    assert recovery_allowance is allowance and recovery_store is store
+    (store, _, limit), (recovery_store, _, recovery_limit) = made
+    assert recovery_limit is limit and recovery_store is store

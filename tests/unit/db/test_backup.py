@@ -23,7 +23,6 @@ from domain.values import Buy, Product
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
 from tests.support.forger import forge, forge_schema
-from tests.support.steps import begin
 from tests.support.tiers import ROOT
 
 
@@ -233,7 +232,7 @@ def test_buys_that_are_in_doubt_at_the_moment_end_well_in_the_copy(
 ) -> None:
     sold, begun = Buy("sold", "Tux", 2), Buy("begun", "Tux", 3)
     orders, catalog = OrderStore(data / "order.db"), CatalogStore(data / "catalog.db")
-    begin(orders, [sold, begun])
+    orders.begin([sold, begun])
     catalog.sell([sold])
     forge(data / "order.db", "UPDATE intents SET time = '2026-01-01T00:00:00.000Z'")
     assert backed_up(data, tmp_path / "b").is_clean, "they wait for a tier, and that is no fault of the copy"

@@ -1,3 +1,5 @@
+"""The catalog store: the contract of a catalog, and what only its database shows."""
+
 from contextlib import closing
 from pathlib import Path
 
@@ -8,7 +10,12 @@ from db.catalog import CatalogStore
 from db.product_admin import ProductAdmin
 from domain.errors import KeyReused, OutOfStock, ProductNotFound
 from domain.values import Buy, Product, Sold
+from tests.contracts.catalog import CatalogContract
 from tests.support.books import query
+
+
+class TestCatalogStore(CatalogContract):
+    """The store itself."""
 
 
 def test_a_product_is_found_by_its_name(catalog: CatalogStore) -> None:
@@ -24,35 +31,12 @@ def test_a_sale_takes_the_pieces_and_enters_them_in_the_ledger(catalog: CatalogS
     assert last[1:7] == ("Tux", -3, 77, "sold", "k", 2599)
 
 
-def test_a_key_is_sold_once(catalog: CatalogStore) -> None:
-    buy = Buy("k", "Tux", 3)
-    assert catalog.sell([buy, buy]) == catalog.sell([buy, buy]) == [Sold(2599), Sold(2599)]
-    assert catalog.product("Tux").quantity == 77
-
-
-@pytest.mark.parametrize("other", [Buy("k", "Tux", 4), Buy("k", "Whale", 3)])
-def test_a_key_stands_for_one_product_and_quantity(catalog: CatalogStore, other: Buy) -> None:
-    catalog.sell([Buy("k", "Tux", 3)])
-    assert catalog.sell([other]) == [KeyReused()]
-    assert (catalog.product("Tux").quantity, catalog.product("Whale").quantity) == (77, 94)
-
-
-def test_a_refusal_is_final_for_its_key(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_a_restock_does_not_change_a_refusal(catalog: CatalogStore, tmp_path: Path) -> None:
     assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
     with closing(ProductAdmin(tmp_path / "catalog.db")) as owner:
         owner.restock("Tux", 1_000, "more")
     assert catalog.sell([Buy("k", "Tux", 81), Buy("l", "Unicorn", 1)]) == [OutOfStock(), ProductNotFound()]
     assert catalog.sell([Buy("k", "Tux", 80)]) == [KeyReused()]
-
-
-def test_the_last_piece_is_sold_and_no_more(catalog: CatalogStore) -> None:
-    assert catalog.sell([Buy("k", "Tux", 80), Buy("l", "Tux", 1)]) == [Sold(2599), OutOfStock()]
-    assert catalog.product("Tux").quantity == 0
-
-
-def test_one_no_in_a_batch_does_not_touch_the_others(catalog: CatalogStore) -> None:
-    sales = catalog.sell([Buy("a", "Tux", 1), Buy("b", "Unicorn", 1), Buy("a", "Tux", 2), Buy("c", "Bird", 1)])
-    assert sales == [Sold(2599), ProductNotFound(), KeyReused(), Sold(3999)]
 
 
 def test_products_load_only_into_an_empty_catalog(catalog: CatalogStore) -> None:
@@ -108,19 +92,3 @@ def test_the_schema_itself_holds_the_rules(catalog: CatalogStore, tmp_path: Path
 def test_low_stock_shows_what_runs_out(catalog: CatalogStore, tmp_path: Path) -> None:
     catalog.sell([Buy("k", "Tux", 75)])
     assert query(tmp_path / "catalog.db", "SELECT * FROM low_stock") == [("Tux", 5, 25.99)]
-
-
-def test_a_key_stands_for_a_sale_or_a_decrement_never_for_both(catalog: CatalogStore) -> None:
-    """Else one decrement would become an order too."""
-    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
-    assert catalog.sell([Buy("k", "Tux", 1)]) == [KeyReused()]
-    assert catalog.sell([Buy("k", "Tux", 1)], reason="decrement") == [Sold(2599)]
-    assert catalog.product("Tux").quantity == 79
-
-
-def test_many_products_are_looked_up_in_the_order_of_the_names(catalog: CatalogStore) -> None:
-    assert catalog.lookup(["Tux", "Nix", "Bird"]) == [
-        Product("Tux", 2599, 80),
-        ProductNotFound(),
-        Product("Bird", 3999, 98),
-    ]

@@ -13,7 +13,6 @@ from domain.errors import OutOfStock
 from domain.values import Buy, Product
 from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.forger import forge
-from tests.support.steps import begin
 
 TABLES = {
     "catalog.db": ("products", "stock_ledger", "product_history", "refused", "accepted_discrepancies"),
@@ -32,7 +31,7 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
     owner.price("Bird", 100, "cheap")
     owner.retire("Whale", "gone")
     owner.close()
-    begin(orders, [Buy("doubt", "Bird", 1)])
+    orders.begin([Buy("doubt", "Bird", 1)])
     return tmp_path
 
 

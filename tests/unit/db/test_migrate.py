@@ -12,9 +12,8 @@ from db.catalog import APPLICATION_ID, MIGRATIONS, CatalogStore
 from db.connection import StartRefused, require_safe_sqlite
 from db.migrate import migrate
 from db.order import OrderStore
-from domain.values import Buy, Sold
+from tests.contracts.order_log import log_orders
 from tests.support.books import query
-from tests.support.steps import finish
 from tests.support.tiers import ROOT
 
 MINE = 42
@@ -117,7 +116,7 @@ def test_a_restart_keeps_the_state(tmp_path: Path) -> None:
     for number in range(3):
         store = OrderStore(tmp_path / "order.db")
         store.migrate()
-        finish(store, [(Buy(f"k{number}", "Tux", 1), Sold(1))])
+        log_orders(store, f"k{number}")
         store.close()
     assert query(tmp_path / "order.db", "SELECT number FROM orders") == [(0,), (1,), (2,)]
 

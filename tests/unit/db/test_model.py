@@ -18,7 +18,6 @@ from domain.checkout import Checkout
 from domain.errors import KeyReused, ProductNotFound, Refused
 from domain.values import Buy, Product
 from tests.support.books import Books
-from tests.support.steps import begin
 
 PRODUCTS = {"Tux": 10, "Whale": 3}
 NAMES = [*PRODUCTS, "Unicorn"]
@@ -32,7 +31,7 @@ BUYS = st.builds(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Buys that go through, and buys that stop after each step of the protocol, as a crash makes them."""
+    """Whole buys, and buys that stop after a step of the protocol, as if the process had crashed there."""
 
     @initialize()
     def open(self) -> None:
@@ -40,10 +39,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.path = Path(self.folder.name)
         self.stock = dict(PRODUCTS)
         self.begun: dict[str, Buy] = {}  # intents
-        self.sold: dict[str, tuple[Buy, str]] = {}  # what the catalog said to a key
-        self.logged: dict[str, tuple[Buy, str]] = {}  # what the log says of a key
+        self.sold: dict[str, tuple[Buy, str]] = {}  # the outcome of each key at the catalog
+        self.logged: dict[str, tuple[Buy, str]] = {}  # the outcome of each key in the log
         self.retired: set[str] = set()
-        self.changes: dict[str, tuple[str, str, int]] = {}  # what the owner's keys have changed
+        self.changes: dict[str, tuple[str, str, int]] = {}  # the owner's change under each key
         self.next_number = 0
         self.restart(first=True)
 
@@ -67,8 +66,8 @@ class StoreMachine(RuleBasedStateMachine):
     def buy(self, buy: Buy) -> None:
         try:
             answer = str(self.checkout.place(buy))
-        except (Refused, KeyReused) as no:
-            answer = no.message
+        except (Refused, KeyReused) as error:
+            answer = error.message
         if self.model_begins(buy):
             self.model_sells(buy)
             self.model_logs(buy)
@@ -76,21 +75,21 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(buy=BUYS)
     def crash_after_the_intent(self, buy: Buy) -> None:
-        begin(self.orders, [buy])
+        self.orders.begin([buy])
         self.model_begins(buy)
 
     @rule(buy=BUYS)
     def crash_after_the_sale(self, buy: Buy) -> None:
-        if begin(self.orders, [buy]) == [None]:
+        if self.orders.begin([buy]) == [None]:
             self.catalog.sell([buy])
         if self.model_begins(buy):
             self.model_sells(buy)
 
     @rule(buy=BUYS)
-    def the_catalog_hears_of_a_key_first(self, buy: Buy) -> None:
+    def the_catalog_knows_a_key_before_the_log(self, buy: Buy) -> None:
         if buy.key not in self.logged and buy.key not in self.begun:
             self.catalog.sell([buy])
-            begin(self.orders, [buy])
+            self.orders.begin([buy])
             self.model_begins(buy)
             self.model_sells(buy)
 
@@ -106,7 +105,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.retired.add(name)
 
     def model_changes(self, change: tuple[str, str, int], key: str, make: Callable[[], bool]) -> bool:
-        """Whether the owner's change happens now; `make` must say the same."""
+        """Makes the owner's change with `make`. Returns whether it is new, and asserts that `make` says the same."""
         try:
             is_new = make()
         except KeyReused:
@@ -127,7 +126,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.model_logs(buy)
 
     def model_begins(self, buy: Buy) -> bool:
-        """Whether the buy goes on to the catalog."""
+        """Returns whether the buy goes on to the catalog."""
         if buy.key in self.logged:
             return False
         return self.begun.setdefault(buy.key, buy) == buy

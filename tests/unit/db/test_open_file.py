@@ -294,7 +294,7 @@ def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
     catalog: CatalogStore, orders: OrderStore
 ) -> None:
     assert orders.intents(1) == []
-    assert orders.meet(catalog.introduce(None)) is None
+    assert orders.pair(catalog.introduce(None)) is None
     orders.close()
     assert orders.intents(1) == []
 

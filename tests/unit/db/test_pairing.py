@@ -19,7 +19,6 @@ from domain.values import Buy
 from tests.support.books import query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
 from tests.support.forger import forge
-from tests.support.steps import begin
 
 
 def test_a_new_catalog_has_an_id_of_its_own_and_a_new_log_has_none(tmp_path: Path) -> None:
@@ -59,7 +58,7 @@ def test_two_files_of_one_store_belong_together(checkout: Checkout, tmp_path: Pa
 
 
 def test_a_buy_in_doubt_is_no_objection(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
-    begin(orders, [Buy("k", "Tux", 1)])
+    orders.begin([Buy("k", "Tux", 1)])
     catalog.sell([Buy("k", "Tux", 1)])
     assert why_apart(tmp_path) is None
 
@@ -109,7 +108,7 @@ def test_a_half_from_an_older_backup_is_named(
 def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    begin(orders, [Buy("in doubt", "Tux", 1)])
+    orders.begin([Buy("in doubt", "Tux", 1)])
     orders.close()
     shutil.copy(tmp_path / "order.db", tmp_path / "copy")
     assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
@@ -123,7 +122,7 @@ def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
 def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    begin(orders, [Buy("in doubt", "Tux", 1)])
+    orders.begin([Buy("in doubt", "Tux", 1)])
     catalog.sell([Buy("in doubt", "Tux", 1)])
     catalog.close()
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
@@ -139,7 +138,7 @@ def test_sales_that_are_all_in_doubt_are_no_objection(
     catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Tux", 1) for number in range(3)]
-    begin(orders, buys)
+    orders.begin(buys)
     catalog.sell(buys)
     assert why_apart(tmp_path) is None
 
@@ -206,7 +205,7 @@ def test_what_the_owner_has_accepted_is_no_objection(
 def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
     orders: OrderStore, tmp_path: Path
 ) -> None:
-    begin(orders, [Buy("early", "Tux", 1)])
+    orders.begin([Buy("early", "Tux", 1)])
     assert why_apart(tmp_path) is None
 
 

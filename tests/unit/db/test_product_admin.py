@@ -16,7 +16,6 @@ from domain.values import MAX_STOCK, Buy, Product, Sold
 from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.forger import forge, forge_schema
 from tests.support.pages import read_page
-from tests.support.steps import begin
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_keys_of_a_retired_product_keep_their_answers(
 def test_a_buy_that_began_before_its_product_was_retired_is_refused_and_drains(
     owner: ProductAdmin, checkout: Checkout, orders: OrderStore, tmp_path: Path
 ) -> None:
-    begin(orders, [Buy("a", "Tux", 1)])
+    orders.begin([Buy("a", "Tux", 1)])
     owner.retire("Tux", "k")
     checkout.settle(checkout.intents(10))
     books = Books.read(tmp_path)

@@ -1,7 +1,5 @@
-"""Many threads of several workers at once. Each race runs on the real stores, on one pair of files."""
+"""Races of many threads of several workers, on the real stores, on one pair of files."""
 
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,17 +10,18 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.protocols import Placed
 from domain.values import Buy, Product
+from tests.support.at_once import at_once
 from tests.support.books import Books
 from tests.support.history import History
 from wsgi_apps.batcher import Batcher, single_result
 
 THREADS = 64
-WORKERS = 4  # within one of them threads take turns; those of two meet at SQLite's lock
+WORKERS = 4  # the threads of one worker take turns; those of two workers compete for SQLite's lock
 
 
 @pytest.fixture
 def workers(tmp_path: Path) -> list[Checkout]:
-    """Checkouts, each with stores of its own, on a catalog with 1,000 pieces of one product."""
+    """Checkouts, each with stores of its own, of one catalog with 1,000 pieces of one product."""
     catalog, orders = CatalogStore(tmp_path / "catalog.db"), OrderStore(tmp_path / "order.db")
     catalog.migrate()
     orders.migrate()
@@ -32,27 +31,6 @@ def workers(tmp_path: Path) -> list[Checkout]:
     return [Checkout(OrderStore(tmp_path / "order.db"), CatalogStore(tmp_path / "catalog.db")) for _ in range(WORKERS)]
 
 
-def at_once(work: Callable[[int], None]) -> None:
-    """Run work(0) … work(THREADS - 1) in a thread each, all begun at one moment; raise the first failure."""
-    barrier = threading.Barrier(THREADS)
-    failures: list[BaseException] = []
-
-    def one(number: int) -> None:
-        try:
-            barrier.wait()
-            work(number)
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-
-
 def test_64_threads_buy_exactly_1000_of_1000_pieces(workers: list[Checkout], tmp_path: Path) -> None:
     history = History()
 
@@ -60,7 +38,7 @@ def test_64_threads_buy_exactly_1000_of_1000_pieces(workers: list[Checkout], tmp
         for turn in range(20):  # 64 × 20 buys of one piece for 1,000 pieces
             history.buy(workers[number % WORKERS], Buy(f"{number}-{turn}", "Ticket", 1))
 
-    at_once(shop)
+    at_once(shop, THREADS)
     books = Books.read(tmp_path)
     history.check(books)
     assert books.products == {"Ticket": 0}
@@ -75,13 +53,13 @@ def test_64_threads_with_one_key_buy_once(workers: list[Checkout], tmp_path: Pat
         for turn in range(5):
             history.buy(workers[number % WORKERS], Buy(f"key-{turn}", "Ticket", 3))
 
-    at_once(shop)
+    at_once(shop, THREADS)
     books = Books.read(tmp_path)
     history.check(books)
     assert books.products == {"Ticket": 985}
 
 
-def test_recovery_and_buyers_do_not_disturb_each_other(workers: list[Checkout], tmp_path: Path) -> None:
+def test_the_recovery_and_buys_at_the_same_time_keep_the_promises(workers: list[Checkout], tmp_path: Path) -> None:
     history = History()
 
     def shop(number: int) -> None:
@@ -95,30 +73,30 @@ def test_recovery_and_buyers_do_not_disturb_each_other(workers: list[Checkout], 
             else:
                 history.buy(checkout, Buy(f"{number}-{turn}", "Ticket", 5))
 
-    at_once(shop)
+    at_once(shop, THREADS)
     workers[0].settle(workers[0].intents(100))
     books = Books.read(tmp_path)
     history.check(books)
 
 
 def test_batches_in_flight_at_one_time_keep_the_promises(workers: list[Checkout], tmp_path: Path) -> None:
-    """Two workers, each with two batches in flight. Half of the keys come twice, mostly in two batches at once."""
+    """Two workers have two batches in flight each. Half of the keys come twice, mostly in two batches at once."""
     history = History()
-    lines = [Line(checkout) for checkout in workers[:2]]
+    batched = [BatchedCheckout(checkout) for checkout in workers[:2]]
 
     def shop(number: int) -> None:
         for turn in range(10):
             key = f"{number // 2 if turn % 2 else number}-{turn}"
-            history.buy(lines[number % 4 // 2], Buy(key, "Ticket", 3))
+            history.buy(batched[number % 4 // 2], Buy(key, "Ticket", 3))
 
-    at_once(shop)
+    at_once(shop, THREADS)
     books = Books.read(tmp_path)
     history.check(books)
     assert books.products == {"Ticket": 1}, "1,000 pieces by threes"
 
 
-class Line(Checkout):
-    """A checkout whose buys travel together."""
+class BatchedCheckout(Checkout):
+    """A checkout that joins the buys of many threads into batches."""
 
     def __init__(self, checkout: Checkout) -> None:
         self._buys: Batcher[Buy, Placed] = Batcher(

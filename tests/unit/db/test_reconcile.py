@@ -15,7 +15,6 @@ from domain.protocols import Placed
 from domain.values import Buy
 from tests.support.books import Books, query
 from tests.support.forger import forge
-from tests.support.steps import begin
 
 AN_HOUR_AGO = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')"
 
@@ -57,7 +56,7 @@ def test_overdue_buys_in_doubt_are_brought_to_their_end(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     sold, refused, unheard = Buy("sold", "Tux", 2), Buy("refused", "Tux", 81), Buy("unheard", "Bird", 3)
-    begin(orders, [sold, refused, unheard])
+    orders.begin([sold, refused, unheard])
     catalog.sell([sold, refused])
     assert repairable(tmp_path) == [], "their own requests may still be at work"
     forge(tmp_path / "order.db", AN_HOUR_AGO)
@@ -71,8 +70,8 @@ def test_overdue_buys_in_doubt_are_brought_to_their_end(
 def test_a_buy_in_doubt_whose_key_the_catalog_knows_for_another_is_dropped(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
-    catalog.sell([Buy("k", "Whale", 1)], reason="decrement")
-    begin(orders, [Buy("k", "Tux", 1)])
+    catalog.decrement(Buy("k", "Whale", 1))
+    orders.begin([Buy("k", "Tux", 1)])
     forge(tmp_path / "order.db", AN_HOUR_AGO)
     assert reconciled(tmp_path) == [(Buy("k", "Tux", 1), KeyReused())]
     assert Books.read(tmp_path).orders == []
@@ -99,7 +98,7 @@ def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: C
 def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     lost = [Buy(f"lost-{number}", "Bird", 1) for number in range(95)]
     catalog.sell(lost)
-    begin(orders, [Buy(f"doubt-{number}", "Unicorn", 1) for number in range(MAX_BATCH)])
+    orders.begin([Buy(f"doubt-{number}", "Unicorn", 1) for number in range(MAX_BATCH)])
     forge(tmp_path / "order.db", AN_HOUR_AGO)
     assert len(reconciled(tmp_path)) == 95 + MAX_BATCH
     Books.read(tmp_path).check()
@@ -139,7 +138,7 @@ def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(9)]
-    begin(orders, buys)
+    orders.begin(buys)
     forge(
         tmp_path / "catalog.db",
         "CREATE TRIGGER poison BEFORE INSERT ON stock_ledger WHEN NEW.key = 'k4' BEGIN SELECT RAISE(ABORT, 'odd'); END",

@@ -206,7 +206,7 @@ def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path
     assert restore(old, live, no_watch).audit.is_clean
     log = OrderStore(live / LOG.name)
     with closing(CatalogStore(live / CATALOG.name)) as catalog, closing(log):
-        assert log.meet(catalog.introduce(log.last_order())) is None
+        assert log.pair(catalog.introduce(log.last_order())) is None
     for companion in ("", "-wal", "-shm"):
         (live / f"{CATALOG.name}{companion}").unlink(missing_ok=True)
     assert restore(old, live, no_watch, CATALOG).audit.is_clean
@@ -216,7 +216,7 @@ def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path
 
 def test_a_catalog_of_before_ids_takes_no_id_of_a_log_that_lacks_its_sales(crashed: Path, tmp_path: Path) -> None:
     with closing(OrderStore(crashed / LOG.name)) as log, closing(CatalogStore(crashed / CATALOG.name)) as catalog:
-        assert log.meet(catalog.introduce(log.last_order())) is None
+        assert log.pair(catalog.introduce(log.last_order())) is None
     (crashed / CATALOG.name).unlink()
     older(tmp_path / "old", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "old", LOG, 1, ORDERED_ONE)

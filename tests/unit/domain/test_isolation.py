@@ -1,11 +1,11 @@
-"""A batch that fails for the sake of one question."""
+"""Batches that fail because of single questions, and are asked again in halves."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
 
-from domain import deadlines, isolation
+from domain import deadlines
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, Failed, answer_each, isolated
 
@@ -27,49 +27,49 @@ class Tier:
 
 @pytest.mark.parametrize("poison", [(0,), (111,), (55, 56), (3, 40, 41, 99), ()])
 @pytest.mark.parametrize("error", [Unavailable(), ZeroDivisionError()])
-def test_only_what_cannot_be_answered_fails(poison: tuple[int, ...], error: Exception) -> None:
+def test_only_questions_that_cannot_be_answered_fail(poison: tuple[int, ...], error: Exception) -> None:
     tier = Tier(*poison, error=error)
-    answers = list(isolated(tier, range(112), most=112))
+    answers = list(isolated(tier, range(112), max_batch_size=112))
     assert answers == [(n, Failed(error) if n in poison else 2 * n) for n in range(112)]
     assert len(tier.calls) <= 1 + 14 * len(poison), "two for each halving"
 
 
-def test_a_call_carries_so_many_and_no_more() -> None:
+def test_a_call_has_no_more_questions_than_its_largest_batch() -> None:
     tier = Tier()
-    assert [answer for _, answer in isolated(tier, range(10), most=4)] == [2 * n for n in range(10)]
+    assert [answer for _, answer in isolated(tier, range(10), max_batch_size=4)] == [2 * n for n in range(10)]
     assert tier.calls == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-def test_who_wants_to_be_left_alone_is_not_asked_again() -> None:
+def test_a_tier_that_sends_a_retry_after_is_not_asked_again() -> None:
     tier = Tier(*range(112), error=Unavailable(retry_after_s=1))
     with pytest.raises(Unavailable):
-        list(isolated(tier, range(112), most=112))
+        list(isolated(tier, range(112), max_batch_size=112))
     assert len(tier.calls) == 1
 
 
-def test_who_answers_nobody_is_not_asked_for_everybody() -> None:
+def test_a_tier_that_answers_no_call_is_not_asked_for_every_question() -> None:
     tier = Tier(*range(112))
     with pytest.raises(Unavailable):
-        list(isolated(tier, range(112), most=112))
+        list(isolated(tier, range(112), max_batch_size=112))
     assert len(tier.calls) == MAX_FAILURES_IN_A_ROW + 1
 
 
-def test_in_the_place_of_what_cannot_be_answered_stands_unavailable() -> None:
+def test_unavailable_stands_in_the_place_of_a_missing_answer() -> None:
     assert answer_each(Tier(2), range(4), 112, None) == [0, 2, Unavailable(), 6]
     assert answer_each(Tier(), [], 112, None) == []
     with pytest.raises(Unavailable):
         answer_each(Tier(2), [2], 112, None)
 
 
-def test_a_defect_is_not_taken_for_a_tier_that_is_away() -> None:
+def test_a_defect_does_not_look_like_a_tier_that_is_away() -> None:
     with pytest.raises(ZeroDivisionError):
         answer_each(Tier(2, error=ZeroDivisionError()), range(4), 112, None)
 
 
-def test_what_was_answered_before_a_tier_went_away_counts() -> None:
+def test_answers_from_before_a_tier_went_away_count() -> None:
     calls = []
 
-    def goes_away(questions: Sequence[int], _within_s: float | None) -> Sequence[int]:
+    def goes_away(questions: Sequence[int], _timeout_s: float | None) -> Sequence[int]:
         calls.append(questions)
         if len(calls) == 1:
             raise Unavailable
@@ -82,8 +82,7 @@ def test_what_was_answered_before_a_tier_went_away_counts() -> None:
 
 def test_the_halves_share_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    for module in (isolation, deadlines):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=lambda: now[0]))
     remaining_s: list[float] = []
 
     def slow(questions: Sequence[int], timeout_s: float | None) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""Names of new products: what nobody sees is refused, and what scripts and emoji need is taken."""
+"""Names of new products: invisible characters are refused, but for those that scripts and emoji need."""
 
 import re
 import unicodedata
@@ -14,14 +14,14 @@ from domain.values import parse_name
 
 @pytest.mark.parametrize("text", [" Cat", "Cat ", "Cat\u00a0", " "])
 def test_a_blank_at_an_end_of_a_new_name_is_refused(text: str) -> None:
-    """Products that have one already are still found by it."""
+    """A product that has such a name already is still found by it."""
     assert parse_name(text) == text
     with pytest.raises(Invalid, match="begins or ends with a blank"):
         parse_new_name(text)
 
 
 @pytest.mark.parametrize("text", [".", ".."])
-def test_a_new_name_can_be_asked_for(text: str) -> None:
+def test_a_new_name_is_none_that_browsers_take_out_of_a_path(text: str) -> None:
     assert parse_name(text) == text
     with pytest.raises(Invalid, match="browsers and curl take it out of a path"):
         parse_new_name(text)
@@ -76,10 +76,10 @@ UNSEEN = [
 
 
 @pytest.mark.parametrize(("text", "called"), UNSEEN, ids=[ascii(text) for text, _ in UNSEEN])
-def test_a_new_name_with_something_unseen_is_refused_by_its_code_point(text: str, called: str) -> None:
+def test_the_error_of_a_name_with_an_invisible_character_has_its_code_point(text: str, called: str) -> None:
     with pytest.raises(Invalid, match=rf"the product name has {re.escape(called)}(,| without)"):
         parse_new_name(text)
-    assert parse_name(text) == unicodedata.normalize("NFC", text), "who asks for it is told that it is not found"
+    assert parse_name(text) == unicodedata.normalize("NFC", text), "a query for it is answered, with product not found"
 
 
 SEEN = [
@@ -111,7 +111,7 @@ SEEN = [
 
 
 @pytest.mark.parametrize("text", SEEN, ids=[ascii(text) for text in SEEN])
-def test_what_scripts_and_emoji_need_is_taken(text: str) -> None:
+def test_a_new_name_may_have_the_characters_that_scripts_and_emoji_need(text: str) -> None:
     assert parse_new_name(text) == text
 
 
@@ -120,7 +120,7 @@ def every(properties: str) -> Iterator[str]:
     return (character for code in range(0x110000) if pattern.match(character := chr(code)))
 
 
-def test_no_character_that_unicode_calls_ignorable_stands_by_itself_in_a_new_name() -> None:
+def test_a_new_name_has_no_ignorable_character_by_itself() -> None:
     ignorable = list(every(r"\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Noncharacter_Code_Point}"))
     assert len(ignorable) > 4_000
     for character in ignorable:
@@ -138,7 +138,7 @@ def test_no_character_that_unicode_calls_ignorable_stands_by_itself_in_a_new_nam
         ("\u6771 \u4eac", "\u6771\u3000\u4eac"),
     ],
 )
-def test_names_that_differ_by_what_is_hardly_seen_look_alike(one: str, other: str) -> None:
+def test_names_that_differ_only_in_hardly_visible_characters_look_alike(one: str, other: str) -> None:
     assert parse_new_name(one) != parse_new_name(other)
     assert looks(one) == looks(other)
 

@@ -1,3 +1,5 @@
+"""The parsers of text from outside: names, quantities, prices, keys."""
+
 import sys
 import unicodedata
 
@@ -35,12 +37,12 @@ def test_a_name_is_measured_in_nfc() -> None:
         ("a\ud800", "control"),
     ],
 )
-def test_a_bad_name_is_told_its_problem(text: str, problem: str) -> None:
+def test_the_error_of_a_bad_name_says_its_problem(text: str, problem: str) -> None:
     with pytest.raises(Invalid, match=problem):
         parse_name(text)
 
 
-def test_a_control_character_and_half_of_a_pair_are_the_only_characters_that_no_name_has_but_a_slash() -> None:
+def test_a_name_has_any_character_but_control_characters_surrogates_and_the_slash() -> None:
     refused = []
     for code_point in range(sys.maxunicode + 1):
         try:
@@ -76,7 +78,7 @@ def test_a_price_is_a_number_with_at_most_two_decimals(text: str, price_cents: i
         ("9" * 5000, "above 1,000,000,000"),
     ],
 )
-def test_a_bad_price_is_told_its_problem(text: str, problem: str) -> None:
+def test_the_error_of_a_bad_price_says_its_problem(text: str, problem: str) -> None:
     with pytest.raises(Invalid, match=f"the price .* {problem}"):
         parse_price(text)
 

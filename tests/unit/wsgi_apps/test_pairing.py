@@ -10,24 +10,45 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.pairing import store_id
 from domain.errors import AnotherStore, ProductNotFound, Unavailable
+from domain.limited_checkout import LimitedCheckout
 from domain.pairing import Introduction, LogMark
-from domain.protocols import Sale
-from domain.refusals import Allowance
+from domain.protocols import Catalog, Found, Sale
+from domain.refusal_limit import RefusalLimit
 from domain.values import Buy, Product
+from tests.contracts.catalog import CatalogContract
+from tests.contracts.orders import OrdersContract
 from tests.support.books import query
+from tests.support.buying import place
+from tests.support.catalog_proxy import CatalogProxy
 from wsgi_apps import pairing
 from wsgi_apps.catalog import CatalogApp
-from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.pairing import PairedCatalog, PairedCheckout
 from wsgi_apps.wire import decode_introduction, last_order_headers, mark_headers
 
 
-class Tier(HttpCatalog):
-    """A client of a catalog tier without a network. The tier is unavailable while `store` is None."""
+class TestPairedCatalog(CatalogContract):
+    """In front of the catalog of the log's own store."""
 
-    def __init__(self, store: CatalogStore | None) -> None:
-        self.store = store
-        self.meetings = 0
+    @pytest.fixture
+    def subject(self, orders: OrderStore, catalog: CatalogStore) -> PairedCatalog:
+        return PairedCatalog(orders, catalog)
+
+
+class TestPairedCheckout(OrdersContract):
+    """In front of a limited checkout, as in the order tier."""
+
+    @pytest.fixture
+    def subject(self, orders: OrderStore, catalog: CatalogStore) -> PairedCheckout:
+        return Worker(orders, catalog).checkout
+
+
+class Tier(CatalogProxy):
+    """A catalog tier, without the network: `store` is None while it is away."""
+
+    def __init__(self, store: CatalogStore) -> None:
+        super().__init__(store)
+        self.store: CatalogStore | None = store
+        self.introductions = 0
 
     def _up(self) -> CatalogStore:
         if self.store is None:
@@ -35,15 +56,30 @@ class Tier(HttpCatalog):
         return self.store
 
     def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
-        self.meetings += 1
+        self.introductions += 1
         return self._up().introduce(last_order)
 
-    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> list[Product | ProductNotFound]:
+    def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
         return self._up().lookup(names)
 
     def sell(self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None) -> list[Sale]:
         assert log is not None, "each call names its log"
         return self._up().sell(buys, log=log)
+
+
+class Worker:
+    """The checkouts of a worker of the order tier."""
+
+    def __init__(self, orders: OrderStore, tier: Catalog) -> None:
+        catalog = PairedCatalog(orders, tier)
+        self._limited = LimitedCheckout(orders, catalog, RefusalLimit(1_000))
+        self.checkout = PairedCheckout(self._limited, catalog)
+
+    def place(self, buy: Buy) -> int:
+        return place(self.checkout, buy)
+
+    def settle(self) -> None:
+        self._limited.settle(self._limited.intents(10))
 
 
 @pytest.fixture
@@ -52,9 +88,9 @@ def tier(catalog: CatalogStore) -> Tier:
 
 
 @pytest.fixture
-def checkout(orders: OrderStore, tier: Tier, monkeypatch: pytest.MonkeyPatch) -> PairedCheckout:
-    monkeypatch.setattr(pairing, "MEETS_EVERY_S", 0.0)
-    return PairedCheckout(orders, PairedCatalog(orders, tier), Allowance(1_000))
+def worker(orders: OrderStore, tier: Tier, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    monkeypatch.setattr(pairing, "PAIRING_INTERVAL_S", 0.0)
+    return Worker(orders, tier)
 
 
 @pytest.fixture
@@ -71,127 +107,127 @@ def intents(tmp_path: Path) -> list[str]:
     return [key for (key,) in query(tmp_path / "order.db", "SELECT key FROM intents ORDER BY begun")]
 
 
-def test_a_new_log_takes_its_catalogs_id_before_its_first_sale(checkout: PairedCheckout, tmp_path: Path) -> None:
+def test_a_new_log_adopts_its_catalogs_id_before_its_first_sale(worker: Worker, tmp_path: Path) -> None:
     assert store_id(tmp_path / "order.db") is None
-    assert checkout.place(Buy("k", "Tux", 1)) == 0
+    assert worker.place(Buy("k", "Tux", 1)) == 0
     assert store_id(tmp_path / "order.db") == store_id(tmp_path / "catalog.db") is not None
 
 
-def test_a_log_asks_for_the_catalogs_id_once(checkout: PairedCheckout, tier: Tier) -> None:
+def test_a_log_asks_for_the_catalogs_id_once(worker: Worker, tier: Tier) -> None:
     for number in range(5):
-        checkout.place(Buy(f"k{number}", "Tux", 1))
-    assert tier.meetings == 1
+        worker.place(Buy(f"k{number}", "Tux", 1))
+    assert tier.introductions == 1
 
 
-def test_a_buy_that_begins_without_the_catalog_is_settled_later(
-    checkout: PairedCheckout, tier: Tier, tmp_path: Path
-) -> None:
+def test_a_buy_that_begins_without_the_catalog_is_settled_later(worker: Worker, tier: Tier, tmp_path: Path) -> None:
     catalog, tier.store = tier.store, None
     with pytest.raises(Unavailable):
-        checkout.place(Buy("k", "Tux", 1))
+        worker.place(Buy("k", "Tux", 1))
     assert intents(tmp_path) == ["k"]
     tier.store = catalog
-    checkout.settle(checkout.intents(10))
-    assert checkout.place(Buy("k", "Tux", 1)) == 0
+    worker.settle()
+    assert worker.place(Buy("k", "Tux", 1)) == 0
 
 
 def test_another_catalog_sells_nothing_and_no_buy_begins(
-    checkout: PairedCheckout,
+    worker: Worker,
     tier: Tier,
     another: CatalogStore,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    checkout.place(Buy("k0", "Tux", 1))
+    worker.place(Buy("k0", "Tux", 1))
     own, tier.store = tier.store, another
     for number in range(5):
         with pytest.raises(Unavailable):
-            checkout.place(Buy(f"lost{number}", "Tux", 1))
+            worker.place(Buy(f"lost{number}", "Tux", 1))
     assert intents(tmp_path) == ["lost0"], "the first buy began before the catalog was known to be another"
     with pytest.raises(Unavailable):
-        checkout.settle(checkout.intents(10))
+        worker.settle()
     assert another.product("Tux").quantity == 80
     tier.store = own
-    assert checkout.place(Buy("k1", "Tux", 1)) == 1
-    checkout.settle(checkout.intents(10))
+    assert worker.place(Buy("k1", "Tux", 1)) == 1
+    worker.settle()
     assert intents(tmp_path) == []
     begun, ended = caplog.messages
     assert "not the one of this order log: it is of store" in begun and "again" in ended
 
 
 def test_a_catalog_of_an_older_state_sells_nothing(
-    checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
+    worker: Worker, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
-    checkout.place(Buy("k0", "Tux", 1))
+    worker.place(Buy("k0", "Tux", 1))
     (tmp_path / "old").mkdir()
     query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
-    checkout.place(Buy("k1", "Tux", 1))
+    worker.place(Buy("k1", "Tux", 1))
     tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
     with pytest.raises(Unavailable):
-        checkout.place(Buy("k2", "Tux", 1))
+        worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
     tier.store.close()
 
 
-def test_a_repeated_key_does_not_become_the_last_order(checkout: PairedCheckout, tier: Tier, tmp_path: Path) -> None:
-    checkout.place(Buy("k0", "Tux", 1))
+def test_a_repeated_key_does_not_become_the_last_order(worker: Worker, tier: Tier, tmp_path: Path) -> None:
+    worker.place(Buy("k0", "Tux", 1))
     (tmp_path / "old").mkdir()
     query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
-    checkout.place(Buy("k1", "Tux", 1))
-    assert checkout.place(Buy("k0", "Tux", 1)) == 0
+    worker.place(Buy("k1", "Tux", 1))
+    assert worker.place(Buy("k0", "Tux", 1)) == 0
     tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
     with pytest.raises(Unavailable):
-        checkout.place(Buy("k2", "Tux", 1))
+        worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
     tier.store.close()
 
 
 def test_a_call_names_the_last_order_of_any_worker(
-    checkout: PairedCheckout, tier: Tier, catalog: CatalogStore, tmp_path: Path
+    worker: Worker, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
-    checkout.place(Buy("k0", "Tux", 1))
+    worker.place(Buy("k0", "Tux", 1))
     (tmp_path / "old").mkdir()
     query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
     other_worker = OrderStore(tmp_path / "order.db")
-    PairedCheckout(other_worker, PairedCatalog(other_worker, tier), Allowance(1_000)).place(Buy("k1", "Tux", 1))
+    Worker(other_worker, tier).place(Buy("k1", "Tux", 1))
     other_worker.close()
     tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
     with pytest.raises(Unavailable):
-        checkout.place(Buy("k2", "Tux", 1))
+        worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
     tier.store.close()
 
 
 def test_a_log_that_lacks_a_sale_takes_no_id(
-    orders: OrderStore, tier: Tier, catalog: CatalogStore, checkout: PairedCheckout, tmp_path: Path
+    orders: OrderStore, tier: Tier, catalog: CatalogStore, worker: Worker, tmp_path: Path
 ) -> None:
     catalog.sell([Buy("of a lost log", "Tux", 1)])
     with pytest.raises(Unavailable):
-        checkout.place(Buy("k", "Tux", 1))
+        worker.place(Buy("k", "Tux", 1))
     assert intents(tmp_path) == [] and orders.mark() is None
 
 
-def test_a_log_may_lack_direct_decrements(checkout: PairedCheckout, catalog: CatalogStore) -> None:
-    catalog.sell([Buy("direct", "Tux", 1), Buy("refused", "Unicorn", 1)], reason="decrement")
-    assert checkout.place(Buy("k", "Tux", 1)) == 0
+def test_a_log_may_lack_direct_decrements(worker: Worker, catalog: CatalogStore) -> None:
+    catalog.decrement(Buy("direct", "Tux", 1))
+    with pytest.raises(ProductNotFound):
+        catalog.decrement(Buy("refused", "Unicorn", 1))
+    assert worker.place(Buy("k", "Tux", 1)) == 0
 
 
 def test_another_catalog_is_asked_once_for_many_buys(orders: OrderStore, another: CatalogStore, tier: Tier) -> None:
-    orders.meet(another.introduce(None))
-    checkout = PairedCheckout(orders, PairedCatalog(orders, tier), Allowance(1_000))
+    orders.pair(another.introduce(None))
+    worker = Worker(orders, tier)
     for number in range(20):
         with pytest.raises(Unavailable):
-            checkout.place(Buy(f"k{number}", "Tux", 1))
-    assert tier.meetings == 1
+            worker.place(Buy(f"k{number}", "Tux", 1))
+    assert tier.introductions == 1
 
 
-def test_two_workers_that_meet_two_catalogs_take_one_id(
+def test_two_workers_with_two_catalogs_adopt_one_store_id(
     tmp_path: Path, orders: OrderStore, catalog: CatalogStore, another: CatalogStore
 ) -> None:
     first, second = catalog.introduce(None), another.introduce(None)
-    assert orders.meet(first) is None
+    assert orders.pair(first) is None
     other_worker = OrderStore(tmp_path / "order.db")
-    why = other_worker.meet(second)
+    why = other_worker.pair(second)
     other_worker.close()
     assert why is not None and "is of store" in why
     assert store_id(tmp_path / "order.db") == first.id

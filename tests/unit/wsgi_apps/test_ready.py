@@ -134,9 +134,10 @@ def test_a_tier_with_a_full_disk_is_not_ready_but_answers_queries(
     connect = apsw.Connection
     monkeypatch.setattr(apsw, "Connection", lambda path, **options: connect(path, vfs="full", **options))
     store = CatalogStore(tmp_path / "catalog.db")
-    message = Client(CatalogApp(store)).get("/ready").json["error"]["message"]  # type: ignore[index]
+    client = Client(CatalogApp(store, readiness=Readiness({"catalog.db": store.require_writable}, timeout_s=5.0)))
+    message = client.get("/ready").json["error"]["message"]  # type: ignore[index]
     assert message == "not ready: catalog.db: the store cannot reach its data, try again"
-    assert Client(CatalogApp(store)).get("/products/Tux").status_code == 200, "it can still be read"
+    assert client.get("/products/Tux").status_code == 200, "and it lives, and can be read"
     store.close()
     vfs.unregister()
 
@@ -153,7 +154,8 @@ def test_a_tier_with_a_locked_database_is_not_ready(catalog: CatalogStore, tmp_p
     other = apsw.Connection(str(tmp_path / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")
     try:
-        assert Client(CatalogApp(catalog)).get("/ready").status_code == 503
+        readiness = Readiness({"catalog.db": catalog.require_writable}, timeout_s=5.0)
+        assert Client(CatalogApp(catalog, readiness=readiness)).get("/ready").status_code == 503
     finally:
         other.execute("ROLLBACK")
         other.close()

@@ -10,9 +10,10 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
-from domain.protocols import Sale
+from domain.pairing import LogMark
+from domain.protocols import Catalog, Sale
 from domain.values import Buy
-from tests.support.steps import begin
+from tests.support.catalog_proxy import CatalogProxy
 from tests.support.waiting import wait_until
 from wsgi_apps import recovery
 from wsgi_apps.recovery import OVERDUE_S, Recovery
@@ -21,7 +22,7 @@ BUY = Buy("k", "Tux", 1)
 
 
 def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders: OrderStore) -> None:
-    begin(orders, [BUY])
+    orders.begin([BUY])
     sweeper = Recovery(checkout)
     sweeper.sweep(now=100.0)
     sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
@@ -36,11 +37,11 @@ def test_a_key_that_was_settled_and_begins_again_is_not_overdue(
 ) -> None:
     catalog.sell([Buy(BUY.key, "Whale", 1)])  # the buy ends as KeyReused, which leaves no trace in the log
     sweeper = Recovery(checkout)
-    begin(orders, [BUY])
+    orders.begin([BUY])
     sweeper.sweep(now=0.0)
     checkout.settle([BUY])
     sweeper.sweep(now=1.0)
-    begin(orders, [BUY])
+    orders.begin([BUY])
     sweeper.sweep(now=OVERDUE_S)
     assert orders.intents(10) == [BUY]
 
@@ -75,7 +76,7 @@ def test_the_thread_settles_buys_in_doubt(
 ) -> None:
     monkeypatch.setattr(recovery, "EVERY_S", 0.01)
     monkeypatch.setattr(recovery, "OVERDUE_S", 0.05)
-    begin(orders, [BUY])
+    orders.begin([BUY])
     thread = Recovery(checkout)
     thread.start()
     try:
@@ -86,20 +87,22 @@ def test_the_thread_settles_buys_in_doubt(
     assert catalog.product("Tux").quantity == 79
 
 
-class Poisoned:
+class PoisonedCatalog(CatalogProxy):
     """A catalog that fails every call with a buy of `product` in it."""
 
-    def __init__(self, catalog: CatalogStore, product: str, retry_after_s: int | None) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: Catalog, product: str, retry_after_s: int | None) -> None:
+        super().__init__(catalog)
         self._product = product
         self._retry_after_s = retry_after_s
         self.calls = 0
 
-    def sell(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Sale]:
+    def sell(
+        self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[Sale | Unavailable]:
         self.calls += 1
         if any(buy.product == self._product for buy in buys):
             raise Unavailable(retry_after_s=self._retry_after_s)
-        return self._catalog.sell(buys)
+        return super().sell(buys)
 
 
 def sweep(sweeper: Recovery, seconds: range) -> None:
@@ -116,8 +119,8 @@ def test_a_buy_that_always_fails_keeps_no_other_in_doubt(
     """Its error may look like that of a catalog that is away."""
     buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
     buys[at] = poison = Buy("poison", "Poison", 1)
-    begin(orders, buys)
-    sweep(Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s))), range(30))
+    orders.begin(buys)
+    sweep(Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s))), range(30))
     assert orders.intents(1_000) == [poison]
 
 
@@ -127,17 +130,17 @@ def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
 ) -> None:
     monkeypatch.setattr(recovery, "MAX_INTENTS", 10)
     poisons = [Buy(f"poison-{number}", "Poison", 1) for number in range(25)]
-    begin(orders, poisons)
-    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", retry_after_s)))
+    orders.begin(poisons)
+    sweeper = Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s)))
     sweep(sweeper, range(10))
-    begin(orders, [BUY])
+    orders.begin([BUY])
     sweep(sweeper, range(10, 16))
     assert orders.intents(1_000) == poisons
 
 
 def test_buys_that_always_fail_cost_few_calls(orders: OrderStore, catalog: CatalogStore) -> None:
-    begin(orders, [Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
-    poisoned = Poisoned(catalog, "Poison", None)
+    orders.begin([Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
+    poisoned = PoisonedCatalog(catalog, "Poison", None)
     sweeper = Recovery(Checkout(orders, poisoned))
     sweep(sweeper, range(60))
     calls = poisoned.calls
@@ -148,8 +151,8 @@ def test_buys_that_always_fail_cost_few_calls(orders: OrderStore, catalog: Catal
 def test_a_sweep_that_settles_only_some_buys_raises(
     orders: OrderStore, catalog: CatalogStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    begin(orders, [Buy("poison", "Poison", 1), BUY])
-    sweeper = Recovery(Checkout(orders, Poisoned(catalog, "Poison", None)))
+    orders.begin([Buy("poison", "Poison", 1), BUY])
+    sweeper = Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", None)))
     sweeper.sweep(0.0)
     with pytest.raises(Unavailable), caplog.at_level(logging.INFO):
         sweeper.sweep(OVERDUE_S)

@@ -28,7 +28,7 @@ def books(tmp_path: Path, checkout: Checkout, catalog: CatalogStore, orders: Ord
     for key, name in (("no0", "Tux"), ("no1", "Unicorn"), ("no2", "Bird"), ("no3", "Whale")):
         with pytest.raises(Refused):
             checkout.place(Buy(key, name, 1_000))
-    catalog.sell([Buy("direct", "Bird", 1)], reason="decrement")
+    catalog.decrement(Buy("direct", "Bird", 1))
     owner = ProductAdmin(tmp_path / "catalog.db")
     owner.restock("Bird", 5, "more")
     owner.add(Product("Cat", 100, 0), "cat")

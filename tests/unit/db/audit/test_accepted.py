@@ -102,7 +102,7 @@ def test_of_two_that_read_alike_each_is_accepted_by_itself(books: Path) -> None:
 def test_selling_goes_on_beside_what_was_accepted(books: Path, catalog: CatalogStore) -> None:
     forge(books / "catalog.db", FORGED_ENTRY)
     accept_all(books)
-    catalog.sell([Buy("direct-2", "Tux", 1)], reason="decrement")
+    catalog.decrement(Buy("direct-2", "Tux", 1))
     assert found(books) == []
 
 

@@ -18,7 +18,6 @@ from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.values import Buy, Sold
 from tests.support.forger import forge_schema
-from tests.support.steps import begin, finish
 from tests.unit.db.audit.finding import found
 
 
@@ -32,7 +31,7 @@ def test_an_audit_leaves_no_trace(books: Path) -> None:
 @pytest.mark.parametrize("linked", [False, True])
 def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, linked: bool) -> None:
     store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
-    begin(store, [Buy("new", "Tux", 1)])
+    store.begin([Buy("new", "Tux", 1)])
     copy.mkdir()
     for path in books.glob("*.db*"):  # with its write-ahead log, as a power cut leaves it
         if not path.name.endswith("-shm"):
@@ -55,7 +54,7 @@ def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Pa
     for name in ("catalog.db", "order.db"):
         (links / name).symlink_to(books / name)
     store = OrderStore(books / "order.db")
-    begin(store, [Buy("new", "Tux", 1)])
+    store.begin([Buy("new", "Tux", 1)])
     assert found(links) == []
     with Snapshots(links) as snapshots:
         state = status(snapshots)
@@ -114,9 +113,10 @@ def test_a_buy_that_stands_at_each_step_meanwhile_is_no_discrepancy(
     def go_on() -> None:
         """A buy begins, the one before it is sold, and the one before that is ordered."""
         buys.append(Buy(f"step-{len(buys)}", "Bird", 1))
-        begin(orders, buys[-1:])
+        orders.begin(buys[-1:])
         catalog.sell(buys[-2:-1])
-        finish(orders, [(buy, Sold(3999)) for buy in buys[-3:-2]])
+        orders.begin(buys[-3:-2])
+        orders.finish([(buy, Sold(3999)) for buy in buys[-3:-2]])
 
     with Meanwhile(books) as snapshots:
         snapshots.happens = go_on

@@ -9,7 +9,6 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import Buy
 from tests.support.forger import forge, forge_schema
-from tests.support.steps import begin
 from tests.unit.db.audit.finding import audited, found
 
 
@@ -265,7 +264,7 @@ def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
     books: Path, orders: OrderStore, catalog: CatalogStore, sale: str | None, known: str
 ) -> None:
     buy = Buy("doubt", "Tux", 1_000 if sale == "refused" else 1)
-    begin(orders, [buy])
+    orders.begin([buy])
     if sale:
         catalog.sell([buy])
     assert found(books) == []

@@ -1,0 +1,20 @@
+"""Buys for tests of the limit to refused buys."""
+
+from domain.protocols import Orders
+from domain.refusal_limit import BURST_S
+from domain.values import Buy
+from wsgi_apps.batcher import single_result
+
+# A limit of so many refused buys, and one more each 100 s.
+BURST = 6
+PER_S = BURST / BURST_S
+
+
+def place(orders: Orders, buy: Buy) -> int:
+    """Returns the number of the order of a single buy, or raises its error."""
+    return single_result(orders.place_all([buy]))
+
+
+def unknown(name: object) -> Buy:
+    """A buy of a product that does not exist."""
+    return Buy(f"unknown-{name}", "Unicorn", 1)
