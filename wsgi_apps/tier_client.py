@@ -167,11 +167,11 @@ class TierClient:
         """One line, whatever else is tried and fails until the tier is found again."""
         self._lost = self._lost or f"{self._where} does not answer: {why}"
         if self._tells_log:
-            outages.begins(self._where, self._lost)
+            outages.log_start(self._where, self._lost)
 
     def _tell_found(self) -> None:
         self._lost = None
-        outages.ends(self._where, f"{self._where} answers again")
+        outages.log_end(self._where, f"{self._where} answers again")
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
         """Raises Unavailable when the tier does not accept us, or the path, and tells the log when that begins."""

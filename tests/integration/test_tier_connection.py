@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 @pytest.fixture
 def fresh_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trouble is told once in a while only, and a test may get the port of the one before."""
-    monkeypatch.setattr(outages, "_told_at", {})
+    monkeypatch.setattr(outages, "_logged_at", {})
     monkeypatch.setattr(outages, "_active", {})
 
 

@@ -48,12 +48,12 @@ def checkout(data: Path) -> Checkout:
     return checkout
 
 
-def no_watch(_step: str) -> None:
+def no_progress(_step: str) -> None:
     pass
 
 
 def backed_up(data: Path, target: Path) -> Audit:
-    return backup(data, target, no_watch)
+    return backup(data, target, no_progress)
 
 
 def content(data_dir: Path) -> list[list[tuple[object, ...]]]:
@@ -114,7 +114,7 @@ def test_a_backup_can_be_read_by_its_owner_alone(
     umask = os.umask(0o022)
     try:
         backed_up(data, tmp_path / "b")
-        restore(tmp_path / "b", tmp_path / "r", no_watch)
+        restore(tmp_path / "b", tmp_path / "r", no_progress)
     finally:
         os.umask(umask)
     for folder in (tmp_path / "b", tmp_path / "r"):
@@ -190,7 +190,7 @@ def test_a_backup_is_not_restored_onto_itself(checkout: Checkout, data: Path, tm
     backed_up(data, tmp_path / "b")
     (tmp_path / "link").symlink_to(tmp_path / "b")
     with pytest.raises(InTheWay, match="b is both the backup and the folder to make; name another one with --into"):
-        restore(tmp_path / "b", tmp_path / "link", no_watch)
+        restore(tmp_path / "b", tmp_path / "link", no_progress)
     assert content(tmp_path / "b") == content(data)
 
 
@@ -237,7 +237,7 @@ def test_buys_that_are_in_doubt_at_the_moment_end_well_in_the_copy(
     catalog.sell([sold])
     forge(data / "order.db", "UPDATE intents SET time = '2026-01-01T00:00:00.000Z'")
     assert backed_up(data, tmp_path / "b").is_clean, "they wait for a tier, and that is no fault of the copy"
-    assert restore(tmp_path / "b", tmp_path / "r", no_watch).audit.is_clean
+    assert restore(tmp_path / "b", tmp_path / "r", no_progress).audit.is_clean
     copy = Checkout(OrderStore(tmp_path / "r" / "order.db"), CatalogStore(tmp_path / "r" / "catalog.db"))
     copy.settle(copy.intents(10))
     books = Books.read(tmp_path / "r")
@@ -349,7 +349,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(checkout: Checkout, dat
     backed_up(data, tmp_path / "b")
     checkout.place(Buy("after", "Tux", 1))
     restored = tmp_path / "r"
-    assert restore(tmp_path / "b", restored, no_watch).audit.is_clean
+    assert restore(tmp_path / "b", restored, no_progress).audit.is_clean
     assert sorted(path.name for path in restored.iterdir()) == ["catalog.db", "order.db"]
     assert content(restored) == content(tmp_path / "b")
     copy = Checkout(OrderStore(restored / "order.db"), CatalogStore(restored / "catalog.db"))
@@ -393,7 +393,7 @@ def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(
         (data / "order.db").write_text("my diary")
     before = {path.name: path.read_bytes() for path in data.glob("*.db")}
     with pytest.raises(InTheWay, match=f"data.*{why}; move it away yourself"):
-        restore(tmp_path / "b", data, no_watch)
+        restore(tmp_path / "b", data, no_progress)
     assert {path.name: path.read_bytes() for path in data.glob("*.db")} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
@@ -402,7 +402,7 @@ def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(tmp_path: Pat
     older(tmp_path / "b", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "b", LOG, 1, ORDERED_ONE)
     before = (tmp_path / "b" / "catalog.db").read_bytes()
-    assert restore(tmp_path / "b", tmp_path / "r", no_watch).audit.is_clean
+    assert restore(tmp_path / "b", tmp_path / "r", no_progress).audit.is_clean
     assert query(tmp_path / "r" / "catalog.db", "PRAGMA user_version") == [(CATALOG.newest,)]
     assert (tmp_path / "b" / "catalog.db").read_bytes() == before
 
@@ -411,7 +411,7 @@ def test_a_backup_of_a_newer_release_is_refused(checkout: Checkout, data: Path, 
     backed_up(data, tmp_path / "b")
     forge_schema(tmp_path / "b" / "order.db", "PRAGMA user_version = 99")
     with pytest.raises(Unreadable, match=rf"b/order\.db has schema 99, newer than this code's {LOG.newest}"):
-        restore(tmp_path / "b", tmp_path / "r", no_watch)
+        restore(tmp_path / "b", tmp_path / "r", no_progress)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
@@ -423,7 +423,7 @@ def test_a_file_of_another_program_in_the_backup_is_named(
     other = (tmp_path / "b" / what).read_bytes() if what == "catalog.db" else what.encode()
     (tmp_path / "b" / "order.db").write_bytes(other)
     with pytest.raises(Unreadable, match=r"b/order\.db(: damaged or no database| is not the order\.db of this store)"):
-        restore(tmp_path / "b", tmp_path / "r", no_watch)
+        restore(tmp_path / "b", tmp_path / "r", no_progress)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
@@ -431,5 +431,5 @@ def test_what_is_no_backup_is_named(checkout: Checkout, data: Path, tmp_path: Pa
     backed_up(data, tmp_path / "b")
     (tmp_path / "b" / "order.db").unlink()
     with pytest.raises(Unreadable, match=r"b is no backup: it has no order\.db"):
-        restore(tmp_path / "b", tmp_path / "r", no_watch)
+        restore(tmp_path / "b", tmp_path / "r", no_progress)
     assert not (tmp_path / "r").exists()

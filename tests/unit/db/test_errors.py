@@ -280,12 +280,12 @@ def test_the_write_ahead_log_shrinks_behind_a_long_reader(catalog: CatalogStore,
     reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
     for number in range(800):
         catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
-    assert log.stat().st_size > 1.5 * module.LOG_LIMIT_BYTES
+    assert log.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
     reader.execute("COMMIT").fetchall()
     reader.close()
     for number in range(3):
         catalog.sell([Buy(f"again-{number}", "Tux", 1)])
-    assert log.stat().st_size <= module.LOG_LIMIT_BYTES
+    assert log.stat().st_size <= module.WAL_LIMIT_BYTES
 
 
 def test_a_large_write_ahead_log_is_told_of(
@@ -296,7 +296,7 @@ def test_a_large_write_ahead_log_is_told_of(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for name in ("db.database.LARGE_LOG_BYTES", "admin.report.LARGE_LOG_BYTES"):
+    for name in ("db.database.LARGE_WAL_BYTES", "admin.report.LARGE_WAL_BYTES"):
         monkeypatch.setattr(name, 10_000)
     for number in range(5):
         catalog.sell([Buy(f"k{number}", "Tux", 1)])

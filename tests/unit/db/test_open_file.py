@@ -210,7 +210,7 @@ def test_the_first_file_is_looked_at_before_it_is_used(path: Path) -> None:
 def test_the_log_hears_of_it_once_and_of_the_end_once(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "QUIET_S", 0.0)
+    monkeypatch.setattr(outages, "MIN_INTERVAL_S", 0.0)
     with caplog.at_level(logging.INFO):
         move(path)
         for _ in range(5):
@@ -227,17 +227,17 @@ def test_the_log_hears_of_it_once_and_of_the_end_once(
 
 def test_a_trouble_that_comes_and_goes_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(100):
-        outages.begins("a disk", "a disk: it fails")
-        outages.ends("a disk", "a disk: it works")
+        outages.log_start("a disk", "a disk: it fails")
+        outages.log_end("a disk", "a disk: it works")
     assert caplog.messages == ["a disk: it fails", "a disk: it works"]
 
 
 def test_what_writing_has_met_a_read_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
-    outages.begins("another disk", "it is read-only")
-    outages.ends("another disk", "it works", writing=False)
-    outages.begins("another disk", "it is read-only", writing=False)
+    outages.log_start("another disk", "it is read-only")
+    outages.log_end("another disk", "it works", writing=False)
+    outages.log_start("another disk", "it is read-only", writing=False)
     assert caplog.messages == ["it is read-only"]
-    outages.ends("another disk", "it works")
+    outages.log_end("another disk", "it works")
     assert caplog.messages == ["it is read-only", "it works"]
 
 

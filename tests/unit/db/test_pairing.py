@@ -12,7 +12,7 @@ from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.connection import StartPostponed, StartRefused
 from db.order import OrderStore
-from db.pairing import LOG_NAME, require_whole, store_id, why_apart
+from db.pairing import LOG_NAME, find_mismatch, require_whole, store_id
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy
@@ -50,18 +50,18 @@ def test_a_missing_and_an_empty_file_have_no_id_and_none_is_made(tmp_path: Path)
     assert store_id(tmp_path / "catalog.db") is None
     assert store_id(tmp_path / "order.db") is None
     assert [path.name for path in tmp_path.iterdir()] == ["order.db"]
-    assert why_apart(tmp_path) is None, "an empty folder is the beginning of a store"
+    assert find_mismatch(tmp_path) is None, "an empty folder is the beginning of a store"
 
 
 def test_two_files_of_one_store_belong_together(checkout: Checkout, tmp_path: Path) -> None:
     checkout.place(Buy("k", "Tux", 1))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 def test_a_buy_in_doubt_is_no_objection(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     begin(orders, [Buy("k", "Tux", 1)])
     catalog.sell([Buy("k", "Tux", 1)])
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 @pytest.mark.parametrize("lost", ["catalog.db", "order.db"])
@@ -75,7 +75,7 @@ def test_a_lost_half_is_named(
     (tmp_path / lost).unlink()
     if is_empty:
         (tmp_path / lost).touch()
-    assert (why := why_apart(tmp_path)) is not None and f"{lost} is missing" in why
+    assert (why := find_mismatch(tmp_path)) is not None and f"{lost} is missing" in why
 
 
 @pytest.mark.parametrize("lost", ["catalog.db", "order.db"])
@@ -87,7 +87,7 @@ def test_a_half_that_was_made_anew_is_named(
     orders.close()
     (tmp_path / lost).unlink()
     (catalog if lost == "catalog.db" else orders).migrate()
-    assert (why := why_apart(tmp_path)) is not None
+    assert (why := find_mismatch(tmp_path)) is not None
     assert ("has not sold what was ordered last" if lost == "catalog.db" else "lacks what the catalog has sold") in why
 
 
@@ -103,7 +103,7 @@ def test_a_half_from_an_older_backup_is_named(
     catalog.close()
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / older_half)
-    assert (why := why_apart(tmp_path)) is not None and "an older one" in why
+    assert (why := find_mismatch(tmp_path)) is not None and "an older one" in why
 
 
 def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
@@ -114,10 +114,10 @@ def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
     shutil.copy(tmp_path / "order.db", tmp_path / "copy")
     assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
     checkout.settle(checkout.intents(10))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / "order.db")
-    assert (why := why_apart(tmp_path)) is not None and "lacks what the catalog has sold" in why
+    assert (why := find_mismatch(tmp_path)) is not None and "lacks what the catalog has sold" in why
 
 
 def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
@@ -129,10 +129,10 @@ def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
     assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
     checkout.settle(checkout.intents(10))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     catalog.close()
     shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
-    assert (why := why_apart(tmp_path)) is not None and "has not sold order 0" in why
+    assert (why := find_mismatch(tmp_path)) is not None and "has not sold order 0" in why
 
 
 def test_sales_that_are_all_in_doubt_are_no_objection(
@@ -141,7 +141,7 @@ def test_sales_that_are_all_in_doubt_are_no_objection(
     buys = [Buy(f"k{number}", "Tux", 1) for number in range(3)]
     begin(orders, buys)
     catalog.sell(buys)
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 def test_another_stores_half_is_named_by_both_ids(tmp_path: Path) -> None:
@@ -149,25 +149,25 @@ def test_another_stores_half_is_named_by_both_ids(tmp_path: Path) -> None:
         older(tmp_path / name, CATALOG, CATALOG.newest)
         forge(tmp_path / name / "catalog.db", f"UPDATE store SET id = '{id}'")
     older(tmp_path / "a", LOG, LOG.newest, f"INSERT INTO store (id) VALUES ('{'a' * 32}')")
-    assert why_apart(tmp_path / "a") is None
+    assert find_mismatch(tmp_path / "a") is None
     shutil.copy(tmp_path / "a" / "order.db", tmp_path / "b" / "order.db")
-    assert (why := why_apart(tmp_path / "b")) is not None and "a" * 32 in why and "b" * 32 in why
+    assert (why := find_mismatch(tmp_path / "b")) is not None and "a" * 32 in why and "b" * 32 in why
 
 
 def test_the_files_of_before_ids_belong_together_by_their_rows(tmp_path: Path) -> None:
     older(tmp_path / "a", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "a", LOG, 1, ORDERED_ONE)
-    assert why_apart(tmp_path / "a") is None
+    assert find_mismatch(tmp_path / "a") is None
     older(tmp_path / "b", CATALOG, 2)
     shutil.copy(tmp_path / "a" / "order.db", tmp_path / "b" / "order.db")
-    assert why_apart(tmp_path / "b") is not None
+    assert find_mismatch(tmp_path / "b") is not None
 
 
 def test_looking_changes_nothing_and_leaves_nothing(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
     checkout.place(Buy("k", "Tux", 1))
     catalog.close()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("catalog")}
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("catalog")} == before
 
 
@@ -196,18 +196,18 @@ def test_what_the_owner_has_accepted_is_no_objection(
     catalog.close()
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
-    assert why_apart(tmp_path) is not None
+    assert find_mismatch(tmp_path) is not None
     with Snapshots(tmp_path) as snapshots:
         [found] = [one for one in audit(snapshots).discrepancies if "never sold" in one.what]
     assert accept(tmp_path / "catalog.db", found, "the catalog was lost", "me", "signed")
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
     orders: OrderStore, tmp_path: Path
 ) -> None:
     begin(orders, [Buy("early", "Tux", 1)])
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 def test_a_strangers_database_is_refused_for_good(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
 
 
-def no_watch(_step: str) -> None:
+def no_progress(_step: str) -> None:
     pass
 
 
@@ -41,7 +41,7 @@ def crashed(tmp_path: Path) -> Path:
     checkout = Checkout(orders, catalog)
     for number in range(3):
         checkout.place(Buy(f"before{number}", "Tux", 1))
-    assert backup(live, tmp_path / "b", no_watch).is_clean
+    assert backup(live, tmp_path / "b", no_progress).is_clean
     for number in range(5):
         checkout.place(Buy(f"after{number}", "Tux", 1))
     shutil.copytree(live, tmp_path / "data", ignore=shutil.ignore_patterns("*-shm"))
@@ -63,7 +63,7 @@ def test_a_lost_file_comes_back_and_the_log_of_the_lost_one_is_set_aside(
     (crashed / f"{file.name}-shm").write_bytes(b"left over")
     (crashed / f"{file.name}-wal.lost-1").write_bytes(b"of a former accident")
     log = (crashed / f"{file.name}-wal").read_bytes()
-    restored = restore(tmp_path / "b", crashed, no_watch, file)
+    restored = restore(tmp_path / "b", crashed, no_progress, file)
     assert [path.name for path in restored.set_aside] == [f"{file.name}-wal.lost-2", f"{file.name}-journal.lost-1"]
     assert (crashed / f"{file.name}-wal.lost-2").read_bytes() == log
     assert not [name for name in names(crashed) if name.startswith(file.name) and name.endswith(("-wal", "-shm"))]
@@ -94,7 +94,7 @@ def test_one_file_is_restored_into_a_folder_that_wants_no_other(tmp_path: Path, 
     for file in FILES:
         volume = tmp_path / f"volume of {file.name}"
         (volume / "lost+found").mkdir(parents=True)
-        restored = restore(tmp_path / "b", volume, no_watch, file)
+        restored = restore(tmp_path / "b", volume, no_progress, file)
         assert names(volume) == sorted([file.name, "lost+found"])
         assert restored.audit.is_clean, "it is the audit of the backup"
     volumes = tmp_path / "both"
@@ -107,12 +107,12 @@ def test_one_file_is_restored_into_a_folder_that_wants_no_other(tmp_path: Path, 
 def test_one_file_is_put_in_the_place_of_none(crashed: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
     with pytest.raises(InTheWay, match=r"data holds a store, .*; move it away yourself, with its -wal and -shm"):
-        restore(tmp_path / "b", crashed, no_watch, LOG)
+        restore(tmp_path / "b", crashed, no_progress, LOG)
     (crashed / "catalog.db").unlink()
     with pytest.raises(InTheWay, match=r"data/order\.db is there already"):
-        restore(tmp_path / "b", crashed, no_watch, LOG)
+        restore(tmp_path / "b", crashed, no_progress, LOG)
     with pytest.raises(InTheWay, match=r"data/order\.db is there already"):
-        restore(tmp_path / "b", crashed, no_watch)
+        restore(tmp_path / "b", crashed, no_progress)
     del before["catalog.db"]
     assert {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")} == before
 
@@ -120,7 +120,7 @@ def test_one_file_is_put_in_the_place_of_none(crashed: Path, tmp_path: Path) -> 
 def test_a_whole_restore_sets_aside_what_lost_files_have_left(crashed: Path, tmp_path: Path) -> None:
     for file in FILES:
         (crashed / file.name).unlink()
-    restored = restore(tmp_path / "b", crashed, no_watch)
+    restored = restore(tmp_path / "b", crashed, no_progress)
     assert restored.audit.is_clean
     assert [path.name for path in restored.set_aside] == ["catalog.db-wal.lost-1", "order.db-wal.lost-1"]
     Books.read(crashed).check()
@@ -135,9 +135,9 @@ def test_a_backups_file_beside_the_log_of_a_lost_one_is_refused(crashed: Path, t
     with pytest.raises(Unreadable, match=why):
         Snapshots(crashed)
     with pytest.raises(Unreadable, match=why):
-        backup(crashed, tmp_path / "b2", no_watch)
+        backup(crashed, tmp_path / "b2", no_progress)
     with pytest.raises(Unreadable, match=why):
-        restore(crashed, tmp_path / "r", no_watch)
+        restore(crashed, tmp_path / "r", no_progress)
     store = CatalogStore(crashed / file.name) if file is CATALOG else OrderStore(crashed / file.name)
     with pytest.raises(StartRefused, match=why):
         store.migrate()
@@ -162,7 +162,7 @@ def test_root_gives_what_it_restores_to_the_owner_of_the_folder(
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "chown", lambda path, user, group: given.update({path.name: (user, group)}))
     (crashed / "order.db").unlink()
-    restore(tmp_path / "b", crashed, no_watch, LOG)
+    restore(tmp_path / "b", crashed, no_progress, LOG)
     owner = crashed.stat()
     assert given == {"order.db": (owner.st_uid, owner.st_gid)}
 
@@ -203,13 +203,13 @@ def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path
     old, live = tmp_path / "b", tmp_path / "live"
     older(old, CATALOG, 1, SOLD_ONE)
     older(old, LOG, 1, ORDERED_ONE)
-    assert restore(old, live, no_watch).audit.is_clean
+    assert restore(old, live, no_progress).audit.is_clean
     log = OrderStore(live / LOG.name)
     with closing(CatalogStore(live / CATALOG.name)) as catalog, closing(log):
         assert log.meet(catalog.introduce(log.last_order())) is None
     for companion in ("", "-wal", "-shm"):
         (live / f"{CATALOG.name}{companion}").unlink(missing_ok=True)
-    assert restore(old, live, no_watch, CATALOG).audit.is_clean
+    assert restore(old, live, no_progress, CATALOG).audit.is_clean
     assert store_id(live / CATALOG.name) == store_id(live / LOG.name) is not None
     assert require_whole(live, CATALOG.name) is None
 
@@ -220,5 +220,5 @@ def test_a_catalog_of_before_ids_takes_no_id_of_a_log_that_lacks_its_sales(crash
     (crashed / CATALOG.name).unlink()
     older(tmp_path / "old", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "old", LOG, 1, ORDERED_ONE)
-    assert not restore(tmp_path / "old", crashed, no_watch, CATALOG).audit.is_clean
+    assert not restore(tmp_path / "old", crashed, no_progress, CATALOG).audit.is_clean
     assert store_id(crashed / CATALOG.name) != store_id(crashed / LOG.name)
