@@ -1,11 +1,8 @@
 """SQLite's family of errors: a sentence for each, and no traceback for any that is not a mistake of ours."""
 
-import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +10,8 @@ import apsw
 import pytest
 
 from admin.program import main
-from db import connection as module
 from db.catalog import CatalogStore
-from db.connection import StartPostponed, StartRefused, connect, sync
+from db.connection import StartPostponed, StartRefused
 from db.database import Database
 from db.errors import BUSY, DAMAGE, DISK_ERRORS, NoSharedMemory, explain
 from db.migrate import migrate
@@ -23,7 +19,6 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.support.tiers import ROOT
 from wsgi_apps.recovery import Recovery
 
 # Mistakes of ours in SQL or in the use of apsw: their traceback is what we want.
@@ -127,59 +122,6 @@ def test_a_start_is_put_off_only_for_what_may_pass(tmp_path: Path, monkeypatch: 
         assert type(refused.value) is kind
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_is_passed_over_and_a_file_never(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def fail(_descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("db.connection.os.fsync", fail)
-    sync(tmp_path)
-    with pytest.raises(OSError):
-        sync(tmp_path / "file")
-
-
-def test_a_folder_on_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_descriptor: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr("db.connection.os.fsync", fail)
-    with pytest.raises(OSError):
-        sync(tmp_path)
-
-
-@pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
-def test_a_limit_that_may_not_be_raised_is_passed_over(refused: str) -> None:
-    """In a process of its own: to import the settings of gunicorn is to set the process up."""
-    tier = f"""
-import resource
-def refuse(*_limits):
-    print("asked")
-    raise {refused}
-resource.getrlimit = lambda _kind: (64, 1 << 20)
-resource.setrlimit = refuse
-from conf import common
-"""
-    started = subprocess.run([sys.executable, "-c", tier], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (started.returncode, started.stdout) == (0, "asked\n"), started.stderr
-
-
-def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a file system, or a VFS, of which SQLite knows that it has none."""
-
-    class Without(apsw.Connection):
-        def execute(self, statements: str, *arguments: object, **options: object) -> apsw.Cursor:
-            statements = statements.replace("journal_mode = WAL", "journal_mode = DELETE")
-            return super().execute(statements, *arguments, **options)  # type: ignore[arg-type]
-
-    (tmp_path / "t.db").touch()
-    monkeypatch.setattr(apsw, "Connection", Without)
-    with pytest.raises(NoSharedMemory, match="delete"):
-        connect(tmp_path / "t.db")
-
-
 def damage(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(4096)
@@ -271,37 +213,3 @@ def test_a_damaged_log_is_told_once_and_does_not_end_the_recovery(
             checkout.place(Buy("later", "Tux", 1))
     [line] = caplog.messages
     assert "order.db: damaged" in line and "python -m admin audit" in line
-
-
-def test_the_write_ahead_log_shrinks_behind_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
-    log = tmp_path / "catalog.db-wal"
-    catalog.sell([Buy("first", "Tux", 1)])
-    reader = apsw.Connection(str(tmp_path / "catalog.db"))
-    reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
-    for number in range(800):
-        catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
-    assert log.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
-    reader.execute("COMMIT").fetchall()
-    reader.close()
-    for number in range(3):
-        catalog.sell([Buy(f"again-{number}", "Tux", 1)])
-    assert log.stat().st_size <= module.WAL_LIMIT_BYTES
-
-
-def test_a_large_write_ahead_log_is_told_of(
-    catalog: CatalogStore,
-    orders: OrderStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for name in ("db.database.LARGE_WAL_BYTES", "admin.report.LARGE_WAL_BYTES"):
-        monkeypatch.setattr(name, 10_000)
-    for number in range(5):
-        catalog.sell([Buy(f"k{number}", "Tux", 1)])
-    [line] = caplog.messages
-    assert "catalog.db-wal: has grown beyond" in line and "keeps an old state" in line
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    assert main(["status"]) == 0
-    assert "(large:" in capsys.readouterr().out

@@ -1,53 +1,21 @@
 """One database is lost: the backup's takes its place, and what the lost one has left at its name does not spoil it."""
 
 import os
-import shutil
 from contextlib import closing
 from pathlib import Path
 
-import apsw
 import pytest
 
 from admin.program import main
-from db.backup import backup, restore
+from db.backup import restore
 from db.catalog import CatalogStore
-from db.connection import StartRefused
 from db.order import OrderStore
 from db.pairing import require_whole, store_id
-from db.product_admin import ProductAdmin
-from db.reconcile import reconcile
-from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable
+from db.snapshots import CATALOG, FILES, LOG, File
 from db.staging import InTheWay
-from domain.checkout import Checkout
-from domain.values import Buy, Product
+from tests.support.backups import no_progress
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
-
-
-def no_progress(_step: str) -> None:
-    pass
-
-
-@pytest.fixture
-def crashed(tmp_path: Path) -> Path:
-    """A store as a kill -9 leaves it: its logs are not in the databases yet. Its backup is of an earlier moment."""
-    live = tmp_path / "live"
-    live.mkdir()
-    catalog, orders = CatalogStore(live / "catalog.db"), OrderStore(live / "order.db")
-    catalog.migrate()
-    orders.migrate()
-    owner = ProductAdmin(live / "catalog.db")
-    owner.add(Product("Tux", 2599, 80), "first")
-    checkout = Checkout(orders, catalog)
-    for number in range(3):
-        checkout.place(Buy(f"before{number}", "Tux", 1))
-    assert backup(live, tmp_path / "b", no_progress).is_clean
-    for number in range(5):
-        checkout.place(Buy(f"after{number}", "Tux", 1))
-    shutil.copytree(live, tmp_path / "data", ignore=shutil.ignore_patterns("*-shm"))
-    for store in (catalog, orders, owner):
-        store.close()
-    return tmp_path / "data"
 
 
 def names(folder: Path) -> list[str]:
@@ -126,35 +94,6 @@ def test_a_whole_restore_sets_aside_what_lost_files_have_left(crashed: Path, tmp
     Books.read(crashed).check()
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_a_backups_file_beside_the_log_of_a_lost_one_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
-    """SQLite would bring the log into it, whatever it is the log of."""
-    shutil.copy(tmp_path / "b" / file.name, crashed / file.name)
-    before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
-    why = rf"{file.name}-wal is the log of another file than the {file.name} .*--only {file.name}"
-    with pytest.raises(Unreadable, match=why):
-        Snapshots(crashed)
-    with pytest.raises(Unreadable, match=why):
-        backup(crashed, tmp_path / "b2", no_progress)
-    with pytest.raises(Unreadable, match=why):
-        restore(crashed, tmp_path / "r", no_progress)
-    store = CatalogStore(crashed / file.name) if file is CATALOG else OrderStore(crashed / file.name)
-    with pytest.raises(StartRefused, match=why):
-        store.migrate()
-    assert {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")} == before
-
-
-@pytest.mark.parametrize("is_empty", [True, False])
-def test_a_log_without_its_database_stops_the_start(crashed: Path, is_empty: bool) -> None:
-    log = (crashed / "order.db-wal").read_bytes()
-    (crashed / "order.db").unlink()
-    if is_empty:
-        (crashed / "order.db").touch()
-    with pytest.raises(StartRefused, match=r"order\.db-wal is the log of a database that is gone"):
-        OrderStore(crashed / "order.db").migrate()
-    assert (crashed / "order.db-wal").read_bytes() == log
-
-
 def test_root_gives_what_it_restores_to_the_owner_of_the_folder(
     crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,38 +104,6 @@ def test_root_gives_what_it_restores_to_the_owner_of_the_folder(
     restore(tmp_path / "b", crashed, no_progress, LOG)
     owner = crashed.stat()
     assert given == {"order.db": (owner.st_uid, owner.st_gid)}
-
-
-def test_reconcile_refuses_a_log_that_does_not_fit(crashed: Path, tmp_path: Path) -> None:
-    """A file of WAL mode, such as another store's, is not known by its header; that it holds no more together is."""
-    other = grown(tmp_path / "other")
-    shutil.copy(other, crashed / "order.db-wal")
-    before = (crashed / "order.db").read_bytes()
-    with pytest.raises(Unreadable, match=r"order\.db and its log do not fit together"):
-        list(reconcile(crashed, [Buy("key", "Tux", 1)]))
-    with pytest.raises(StartRefused, match=r"order\.db and its log do not fit together"):
-        OrderStore(crashed / "order.db").migrate()
-    assert (crashed / "order.db").read_bytes() == before
-
-
-def grown(folder: Path) -> Path:
-    """The log of a larger order log, without the pages that were brought into its database before."""
-    folder.mkdir()
-    path = folder / "order.db"
-    OrderStore(path).migrate()
-    connection = apsw.Connection(str(path))
-    connection.execute("DROP TRIGGER orders_insert").fetchall()  # which wants a buy for each
-    connection.execute(_ORDERS, {"first": 0, "last": 2000}).fetchall()
-    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-    connection.execute(_ORDERS, {"first": 2001, "last": 2020}).fetchall()
-    log = shutil.copy(f"{path}-wal", folder / "log")
-    connection.close()
-    return Path(log)
-
-
-_ORDERS = """
-    WITH RECURSIVE n (i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-    INSERT INTO orders (key, product, quantity, price_cents) SELECT 'k' || i, 'Tux', 1, 1 FROM n"""
 
 
 def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path: Path) -> None:

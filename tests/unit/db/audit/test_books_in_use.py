@@ -12,20 +12,19 @@ from db.audit import audit, files, orders, stock
 from db.audit import intents as intents_check
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import CATALOG, LOG, File, Snapshots, Unreadable
+from db.snapshots import File, Snapshots
 from db.status import status
 from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.values import Buy, Sold
-from tests.support.forger import forge_schema
+from tests.support.audit import findings
 from tests.support.steps import begin, finish
-from tests.unit.db.audit.finding import found
 
 
 def test_an_audit_leaves_no_trace(books: Path) -> None:
     before = {path.name: path.read_bytes() for path in books.iterdir()}
     assert set(before) == {"catalog.db", "order.db"}
-    assert found(books) == []
+    assert findings(books) == []
     assert {path.name: path.read_bytes() for path in books.iterdir()} == before
 
 
@@ -43,7 +42,7 @@ def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, l
     links.mkdir()
     for name in ("catalog.db", "order.db"):
         (links / name).symlink_to(copy / name)
-    assert found(links if linked else copy) == []
+    assert findings(links if linked else copy) == []
     assert {name: (copy / name).read_bytes() for name in before} == before
     store.close()
 
@@ -56,22 +55,13 @@ def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Pa
         (links / name).symlink_to(books / name)
     store = OrderStore(books / "order.db")
     begin(store, [Buy("new", "Tux", 1)])
-    assert found(links) == []
+    assert findings(links) == []
     with Snapshots(links) as snapshots:
         state = status(snapshots)
     assert state.intents == 1
     assert state.files[1].wal_bytes > 0
     assert sorted(path.name for path in links.iterdir()) == ["catalog.db", "order.db"]
     store.close()
-
-
-def test_nothing_can_be_written_through_a_look(books: Path) -> None:
-    with (
-        Snapshots(books) as snapshots,
-        snapshots.snapshot(CATALOG) as connection,
-        pytest.raises(apsw.ReadOnlyError),
-    ):
-        connection.execute("DELETE FROM log.intents")
 
 
 class Meanwhile(Snapshots):
@@ -147,70 +137,12 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
     try:
         audits = 0
         while audits < 20 or len(bought) < 300:
-            assert found(books) == []
+            assert findings(books) == []
             audits += 1
     finally:
         ended.set()
         for shopper in shoppers:
             shopper.join()
-
-
-def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
-    with Snapshots(books) as snapshots:
-        with snapshots.snapshot(LOG):
-            checkout.place(Buy("while", "Tux", 1))
-            assert not is_checkpointed(books / "order.db")
-        assert is_checkpointed(books / "order.db")
-
-
-def is_checkpointed(path: Path) -> bool:
-    shell = apsw.Connection(str(path))
-    busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
-    shell.close()
-    return not busy
-
-
-def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match=r"catalog\.db does not exist; DATA_DIR says"):
-        Snapshots(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
-def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
-    (books / "order.db").write_bytes(content)
-    with pytest.raises(
-        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
-    ):
-        Snapshots(books)
-    assert (books / "order.db").read_bytes() == content
-
-
-def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
-    (books / "catalog.db-wal").mkdir()
-    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
-        Snapshots(books)
-
-
-def test_exchanged_files_are_one_line(books: Path) -> None:
-    (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
-    with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):
-        Snapshots(books)
-
-
-@pytest.mark.parametrize(
-    ("version", "what_to_do"),
-    [
-        (1, f"older than this code's {CATALOG.newest}; start the store once"),
-        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
-    ],
-)
-def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
-    forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
-    before = (books / "catalog.db").read_bytes()
-    with pytest.raises(Unreadable, match=f"has schema {version}, {what_to_do}"):
-        Snapshots(books)
-    assert (books / "catalog.db").read_bytes() == before
 
 
 def test_each_check_is_heard_of(books: Path) -> None:

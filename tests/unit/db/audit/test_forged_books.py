@@ -8,13 +8,13 @@ import pytest
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import Buy
+from tests.support.audit import findings, run_audit
 from tests.support.forger import forge, forge_schema
 from tests.support.steps import begin
-from tests.unit.db.audit.finding import audited, found
 
 
 def test_right_books_are_clean(books: Path) -> None:
-    assert found(books) == []
+    assert findings(books) == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_right_books_are_clean(books: Path) -> None:
 )
 def test_what_is_forged_in_the_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "catalog.db", sql)
-    assert found(books) == lines
+    assert findings(books) == lines
 
 
 FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
@@ -172,7 +172,7 @@ FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES 
 )
 def test_what_is_forged_in_the_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "order.db", sql)
-    assert found(books) == lines
+    assert findings(books) == lines
 
 
 def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
         "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger;"
         "UPDATE products SET quantity = 58 WHERE name = 'Tux'",
     )
-    lines = found(books)
+    lines = findings(books)
     assert "I3 key k3: stands 2 times in the ledger" in lines
     assert "schema catalog.db: stock_ledger: the table differs from the migrations" in lines
 
@@ -196,7 +196,7 @@ def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
         "price_cents, time FROM orders WHERE number = 3;"
         "DROP TABLE orders; ALTER TABLE forged RENAME TO orders",
     )
-    assert "I3 key k3: is ordered 2 times" in found(books)
+    assert "I3 key k3: is ordered 2 times" in findings(books)
 
 
 @pytest.mark.parametrize(
@@ -219,12 +219,12 @@ def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
 )
 def test_a_schema_that_is_not_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
     forge_schema(books / name, sql)
-    assert found(books) == [f"schema {line}"]
+    assert findings(books) == [f"schema {line}"]
 
 
 def test_statistics_are_no_part_of_the_schema(books: Path) -> None:
     forge_schema(books / "order.db", "ANALYZE")
-    assert found(books) == []
+    assert findings(books) == []
 
 
 def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
         "DROP TRIGGER products_price; DROP TABLE product_history; UPDATE products SET price_cents = 1",
     )
     forge(books / "order.db", FORGED_ORDER)
-    lines = found(books)
+    lines = findings(books)
     assert "schema catalog.db: product_history: the table is missing" in lines
     assert "schema stock: cannot be checked: no such table: catalog.product_history" in lines
     assert "I3 order 10, key mine: ordered, but never sold" in lines
@@ -245,7 +245,7 @@ def test_a_value_of_no_known_type_does_not_end_the_audit(books: Path) -> None:
         "CREATE TABLE forged AS SELECT * FROM stock_ledger; UPDATE forged SET delta = NULL WHERE entry = 6;"
         "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger",
     )
-    lines = found(books)
+    lines = findings(books)
     assert any(line.startswith("schema stock: cannot be checked: ") for line in lines)
     assert any(line.startswith("I3 order 1, key k1: ") for line in lines)
 
@@ -255,7 +255,7 @@ def test_a_damaged_page_is_named(books: Path) -> None:
     content = bytearray(path.read_bytes())
     content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
     path.write_bytes(content)
-    assert any(line.startswith("file order.db: ") for line in found(books))
+    assert any(line.startswith("file order.db: ") for line in findings(books))
 
 
 @pytest.mark.parametrize(
@@ -268,11 +268,11 @@ def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
     begin(orders, [buy])
     if sale:
         catalog.sell([buy])
-    assert found(books) == []
+    assert findings(books) == []
     forge(books / "order.db", "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-14 seconds')")
-    [line] = found(books)
+    [line] = findings(books)
     assert re.fullmatch(rf"I6 key doubt: {buy.quantity} Tux in doubt for 1[4-9] s; the catalog {known}", line)
-    [discrepancy] = audited(books).discrepancies
+    [discrepancy] = run_audit(books).discrepancies
     assert discrepancy.repair == buy
 
 
@@ -281,4 +281,4 @@ def test_what_was_sold_and_is_not_ordered_can_be_repaired_and_a_forged_order_can
 ) -> None:
     catalog.sell([Buy("lost", "Tux", 1)])
     forge(books / "order.db", FORGED_ORDER)
-    assert [one.repair for one in audited(books).discrepancies] == [Buy("lost", "Tux", 1), None]
+    assert [one.repair for one in run_audit(books).discrepancies] == [Buy("lost", "Tux", 1), None]

@@ -13,10 +13,10 @@ from db.product_admin import ProductAdmin
 from db.snapshots import CATALOG, LOG, File, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy, Product
+from tests.support.audit import findings
 from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.earlier_schemas import older
 from tests.support.forger import forge
-from tests.unit.db.audit.finding import found
 
 # 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once directly, dearer; and a Cat that was retired.
 PRODUCTS = """
@@ -113,7 +113,7 @@ def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None
             for folder in ("data", "new")
         )
         assert old == new
-    assert found(tmp_path / "data") == []
+    assert findings(tmp_path / "data") == []
 
 
 def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> N
 def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str, lines: list[str]) -> None:
     folder = old_store(tmp_path / "data", in_catalog)
     catalog, _ = migrated(folder)
-    named = [line for line in found(folder) if not line.startswith(("schema", "I3"))]
+    named = [line for line in findings(folder) if not line.startswith(("schema", "I3"))]
     assert [line for line in lines if line not in named] == []
     catalog.sell([Buy("next", "Bird", 1)])
 
@@ -188,7 +188,7 @@ def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp
     ledger = "SELECT delta, balance, reason, note FROM stock_ledger WHERE entry > 7"
     note = "the stock had been changed by hand, beside the ledger"
     assert query(folder / "catalog.db", ledger) == [(-74, 1, "correction", note), (-1, 0, "sold", None)]
-    assert found(folder) == [
+    assert findings(folder) == [
         "I1 Tux, ledger entry 8: takes over a stock that had been changed by hand, by -74 pieces"
     ], "until the owner has accepted it"
     with Snapshots(folder) as snapshots:

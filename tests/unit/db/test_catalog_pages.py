@@ -18,10 +18,10 @@ from db.product_admin import ProductAdmin
 from db.snapshots import CATALOG
 from domain.errors import Invalid
 from domain.values import MAX_NAME_CHARACTERS, MAX_PRICE_CENTS, MAX_STOCK, Product, fold, parse_name
+from tests.support.audit import findings
 from tests.support.books import query
 from tests.support.earlier_schemas import older
 from tests.support.pages import read_page
-from tests.unit.db.audit.finding import found
 from wsgi_apps.queries import MAX_LIMIT
 from wsgi_apps.wire import MAX_PAGE_BYTES, decode_page, encode_product
 
@@ -226,7 +226,7 @@ def test_a_product_that_comes_by_hand_is_found_as_far_as_sqlite_can_fold_it(
             shell.execute(f"INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES {entry}")
     assert read_page(catalog.products(q="dOg", limit=10)).names == ["DOG"]
     assert read_page(catalog.products(q="clair", limit=10)).names == ["ÉCLAIR"]
-    assert found(tmp_path) == ["schema ÉCLAIR: is not found by a search, which compares 'Éclair'"]
+    assert findings(tmp_path) == ["schema ÉCLAIR: is not found by a search, which compares 'Éclair'"]
 
 
 def test_other_programs_can_read_the_schema(catalog: CatalogStore, tmp_path: Path) -> None:

@@ -1,0 +1,24 @@
+"""A tier starts even where it may not raise its limit of open files."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.tiers import ROOT
+
+
+@pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
+def test_a_limit_that_may_not_be_raised_is_passed_over(refused: str) -> None:
+    """In a process of its own: to import the settings of gunicorn is to set the process up."""
+    tier = f"""
+import resource
+def refuse(*_limits):
+    print("asked")
+    raise {refused}
+resource.getrlimit = lambda _kind: (64, 1 << 20)
+resource.setrlimit = refuse
+from conf import common
+"""
+    started = subprocess.run([sys.executable, "-c", tier], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (started.returncode, started.stdout) == (0, "asked\n"), started.stderr

@@ -1,0 +1,78 @@
+"""Snapshots of the two databases change nothing, and refuse files that they cannot read in one line."""
+
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.snapshots import CATALOG, LOG, Snapshots, Unreadable
+from domain.checkout import Checkout
+from domain.values import Buy
+from tests.support.forger import forge_schema
+
+
+def test_nothing_can_be_written_through_a_look(books: Path) -> None:
+    with (
+        Snapshots(books) as snapshots,
+        snapshots.snapshot(CATALOG) as connection,
+        pytest.raises(apsw.ReadOnlyError),
+    ):
+        connection.execute("DELETE FROM log.intents")
+
+
+def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
+    with Snapshots(books) as snapshots:
+        with snapshots.snapshot(LOG):
+            checkout.place(Buy("while", "Tux", 1))
+            assert not is_checkpointed(books / "order.db")
+        assert is_checkpointed(books / "order.db")
+
+
+def is_checkpointed(path: Path) -> bool:
+    shell = apsw.Connection(str(path))
+    busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+    shell.close()
+    return not busy
+
+
+def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"catalog\.db does not exist; DATA_DIR says"):
+        Snapshots(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
+def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
+    (books / "order.db").write_bytes(content)
+    with pytest.raises(
+        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
+    ):
+        Snapshots(books)
+    assert (books / "order.db").read_bytes() == content
+
+
+def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
+    (books / "catalog.db-wal").mkdir()
+    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
+        Snapshots(books)
+
+
+def test_exchanged_files_are_one_line(books: Path) -> None:
+    (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
+    with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):
+        Snapshots(books)
+
+
+@pytest.mark.parametrize(
+    ("version", "what_to_do"),
+    [
+        (1, f"older than this code's {CATALOG.newest}; start the store once"),
+        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
+    ],
+)
+def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
+    forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
+    before = (books / "catalog.db").read_bytes()
+    with pytest.raises(Unreadable, match=f"has schema {version}, {what_to_do}"):
+        Snapshots(books)
+    assert (books / "catalog.db").read_bytes() == before

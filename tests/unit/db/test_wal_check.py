@@ -1,0 +1,77 @@
+"""A write-ahead log that belongs to another file, or to a lost one, is never applied to a database."""
+
+import shutil
+from pathlib import Path
+
+import apsw
+import pytest
+
+from db.backup import backup, restore
+from db.catalog import CatalogStore
+from db.connection import StartRefused
+from db.order import OrderStore
+from db.reconcile import reconcile
+from db.snapshots import CATALOG, FILES, File, Snapshots, Unreadable
+from domain.values import Buy
+from tests.support.backups import no_progress
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_backups_file_beside_the_log_of_a_lost_one_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
+    """SQLite would bring the log into it, whatever it is the log of."""
+    shutil.copy(tmp_path / "b" / file.name, crashed / file.name)
+    before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
+    why = rf"{file.name}-wal is the log of another file than the {file.name} .*--only {file.name}"
+    with pytest.raises(Unreadable, match=why):
+        Snapshots(crashed)
+    with pytest.raises(Unreadable, match=why):
+        backup(crashed, tmp_path / "b2", no_progress)
+    with pytest.raises(Unreadable, match=why):
+        restore(crashed, tmp_path / "r", no_progress)
+    store = CatalogStore(crashed / file.name) if file is CATALOG else OrderStore(crashed / file.name)
+    with pytest.raises(StartRefused, match=why):
+        store.migrate()
+    assert {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")} == before
+
+
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_log_without_its_database_stops_the_start(crashed: Path, is_empty: bool) -> None:
+    log = (crashed / "order.db-wal").read_bytes()
+    (crashed / "order.db").unlink()
+    if is_empty:
+        (crashed / "order.db").touch()
+    with pytest.raises(StartRefused, match=r"order\.db-wal is the log of a database that is gone"):
+        OrderStore(crashed / "order.db").migrate()
+    assert (crashed / "order.db-wal").read_bytes() == log
+
+
+def test_reconcile_refuses_a_log_that_does_not_fit(crashed: Path, tmp_path: Path) -> None:
+    """A file of WAL mode, such as another store's, is not known by its header; that it holds no more together is."""
+    other = grown(tmp_path / "other")
+    shutil.copy(other, crashed / "order.db-wal")
+    before = (crashed / "order.db").read_bytes()
+    with pytest.raises(Unreadable, match=r"order\.db and its log do not fit together"):
+        list(reconcile(crashed, [Buy("key", "Tux", 1)]))
+    with pytest.raises(StartRefused, match=r"order\.db and its log do not fit together"):
+        OrderStore(crashed / "order.db").migrate()
+    assert (crashed / "order.db").read_bytes() == before
+
+
+def grown(folder: Path) -> Path:
+    """The log of a larger order log, without the pages that were brought into its database before."""
+    folder.mkdir()
+    path = folder / "order.db"
+    OrderStore(path).migrate()
+    connection = apsw.Connection(str(path))
+    connection.execute("DROP TRIGGER orders_insert").fetchall()  # which wants a buy for each
+    connection.execute(_ORDERS, {"first": 0, "last": 2000}).fetchall()
+    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    connection.execute(_ORDERS, {"first": 2001, "last": 2020}).fetchall()
+    log = shutil.copy(f"{path}-wal", folder / "log")
+    connection.close()
+    return Path(log)
+
+
+_ORDERS = """
+    WITH RECURSIVE n (i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+    INSERT INTO orders (key, product, quantity, price_cents) SELECT 'k' || i, 'Tux', 1, 1 FROM n"""
