@@ -9,7 +9,7 @@ from tests.support.tiers import ROOT
 
 
 @pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
-def test_a_limit_that_may_not_be_raised_is_passed_over(refused: str) -> None:
+def test_a_tier_starts_when_it_may_not_raise_the_fd_limit(refused: str) -> None:
     """In a process of its own: to import the settings of gunicorn is to set the process up."""
     tier = f"""
 import resource

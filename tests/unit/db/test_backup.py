@@ -33,7 +33,7 @@ def test_a_backup_has_every_row_in_two_plain_files(shop: Checkout, data: Path, t
     assert [path.name for path in target.parent.iterdir()] == ["today"]
 
 
-def test_no_buy_comes_between_the_moments_of_the_two_files(
+def test_no_buy_happens_between_the_snapshots_of_the_two_files(
     shop: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a buy could be sold in the copy of the catalog, and in the copy of the log neither ordered nor begun."""
@@ -54,7 +54,7 @@ def test_no_buy_comes_between_the_moments_of_the_two_files(
     assert len(Books.read(data).orders) == 4, "the buy was only late"
 
 
-def test_the_moments_stay_the_same_while_the_store_goes_on(
+def test_buys_during_a_backup_are_not_in_it(
     shop: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = all_rows(data)
@@ -67,7 +67,7 @@ def test_the_moments_stay_the_same_while_the_store_goes_on(
     assert all_rows(tmp_path / "b") == before
 
 
-def test_buys_that_are_in_doubt_at_the_moment_end_well_in_the_copy(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_buys_in_doubt_are_settled_in_a_restored_backup(shop: Checkout, data: Path, tmp_path: Path) -> None:
     sold, begun = Buy("sold", "Tux", 2), Buy("begun", "Tux", 3)
     orders, catalog = OrderStore(data / "order.db"), CatalogStore(data / "catalog.db")
     begin(orders, [sold, begun])
@@ -82,7 +82,9 @@ def test_buys_that_are_in_doubt_at_the_moment_end_well_in_the_copy(shop: Checkou
     assert books.products == {"Tux": 80 - 3 - 2 - 3}
 
 
-def test_a_backup_of_wrong_books_is_made_and_says_what_is_wrong(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_backup_of_wrong_books_is_made_and_names_the_discrepancies(
+    shop: Checkout, data: Path, tmp_path: Path
+) -> None:
     forge(data / "catalog.db", "UPDATE products SET quantity = 1")
     [discrepancy] = make_backup(data, tmp_path / "b").discrepancies
     assert discrepancy.where == "Tux"
@@ -90,7 +92,7 @@ def test_a_backup_of_wrong_books_is_made_and_says_what_is_wrong(shop: Checkout, 
 
 
 @pytest.mark.parametrize("step", ["copy of order.db", "copy of catalog.db", "stock", "refusals"])
-def test_a_backup_that_is_interrupted_leaves_nothing(shop: Checkout, data: Path, tmp_path: Path, step: str) -> None:
+def test_an_interrupted_backup_leaves_nothing(shop: Checkout, data: Path, tmp_path: Path, step: str) -> None:
     def interrupt(reached: str) -> None:
         if reached == step:
             raise KeyboardInterrupt
@@ -100,7 +102,9 @@ def test_a_backup_that_is_interrupted_leaves_nothing(shop: Checkout, data: Path,
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_a_backup_on_a_full_disk_is_one_line_and_leaves_nothing(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_backup_on_a_full_disk_reports_one_line_and_leaves_nothing(
+    shop: Checkout, data: Path, tmp_path: Path
+) -> None:
     script = f"""
 import resource, sys
 from admin.program import main
@@ -116,7 +120,7 @@ sys.exit(main(["backup", {str(tmp_path / "b")!r}]))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_a_store_that_another_writes_for_long_is_not_backed_up_now(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_backup_fails_when_the_write_lock_stays_held(shop: Checkout, data: Path, tmp_path: Path) -> None:
     other = apsw.Connection(str(data / "order.db"))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):

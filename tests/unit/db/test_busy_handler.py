@@ -34,7 +34,7 @@ def waiter(owner: apsw.Connection) -> Iterator[apsw.Connection]:
     other.close()
 
 
-def test_a_lock_is_waited_for_as_long_as_told_and_no_shorter(waiter: apsw.Connection) -> None:
+def test_each_statement_waits_for_the_whole_timeout(waiter: apsw.Connection) -> None:
     wait_for_locks(waiter, 300)
     for _ in range(2):
         begun = time.monotonic()
@@ -43,14 +43,14 @@ def test_a_lock_is_waited_for_as_long_as_told_and_no_shorter(waiter: apsw.Connec
         assert time.monotonic() - begun >= 0.3, "each statement has the whole of it"
 
 
-def test_no_patience_is_no_wait(waiter: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_of_0_does_not_wait(waiter: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.busy_handler.time.sleep", lambda _: pytest.fail("it waits"))
     wait_for_locks(waiter, 0)
     with pytest.raises(apsw.BusyError):
         waiter.execute("BEGIN IMMEDIATE")
 
 
-def test_who_waits_gets_the_lock_when_it_is_free(owner: apsw.Connection, waiter: apsw.Connection) -> None:
+def test_a_waiting_connection_gets_the_lock_when_it_is_free(owner: apsw.Connection, waiter: apsw.Connection) -> None:
     wait_for_locks(waiter, LONG_MS)
     waiting = threading.Thread(target=lambda: waiter.execute("BEGIN IMMEDIATE"))
     waiting.start()
@@ -59,7 +59,7 @@ def test_who_waits_gets_the_lock_when_it_is_free(owner: apsw.Connection, waiter:
     assert waiter.in_transaction
 
 
-def test_a_connection_of_the_store_waits_for_a_second(owner: apsw.Connection) -> None:
+def test_a_connection_of_the_store_waits_for_one_second(owner: apsw.Connection) -> None:
     other = connect(Path(owner.filename))
     begun = time.monotonic()
     with pytest.raises(apsw.BusyError):
@@ -78,7 +78,7 @@ def test_a_ctrl_c_ends_the_wait(waiter: apsw.Connection) -> None:
     assert not waiter.in_transaction
 
 
-def test_whoever_may_have_to_wait_can_be_interrupted() -> None:
+def test_no_code_uses_sqlites_own_busy_timeout() -> None:
     """SQLite's own busy timeout sleeps where no signal is heard."""
     folder = Path(connections.__file__).parent
     assert [path for path in folder.rglob("*.py") if "set_busy_timeout" in path.read_text()] == []

@@ -63,7 +63,7 @@ def test_products_come_in_pages_by_name(catalog: CatalogStore) -> None:
     assert (rest.names, rest.after) == (["Whale"], None)
 
 
-def test_a_full_last_page_says_that_it_is_the_last(catalog: CatalogStore) -> None:
+def test_a_full_last_page_has_no_next(catalog: CatalogStore) -> None:
     assert read_page(catalog.products(limit=4)).after is None
     assert read_page(catalog.products(q="ir", limit=1)).after is None
 
@@ -91,7 +91,7 @@ def test_a_page_beyond_the_last_name_is_empty(catalog: CatalogStore) -> None:
         ("J\u030cUMP", ["ǰump"]),
     ],
 )
-def test_a_search_ignores_case_in_every_script_and_knows_no_signs(q: str, found: list[str]) -> None:
+def test_a_search_ignores_case_in_every_script_and_has_no_wildcards(q: str, found: list[str]) -> None:
     names = ["Éléphant", "100%", "a_b", "2*3", "[a-z]", '6" nail', "straße", "İstanbul", "ΣΊΣΥΦΟΣ", "ǰump", "zzz"]
     with store_of(*(Product(name, 1, 1) for name in names)) as store:
         assert read_page(store.products(q=parse_name(q), limit=10)).names == found
@@ -99,9 +99,7 @@ def test_a_search_ignores_case_in_every_script_and_knows_no_signs(q: str, found:
 
 @settings(max_examples=100)
 @given(st.lists(names, min_size=1, max_size=12, unique=True), st.data())
-def test_a_search_finds_what_has_it_in_its_folded_name_page_by_page(
-    given_names: list[str], data: st.DataObject
-) -> None:
+def test_a_search_finds_every_name_that_contains_it_page_by_page(given_names: list[str], data: st.DataObject) -> None:
     retired = frozenset(data.draw(st.lists(st.sampled_from(given_names), max_size=3)))
     some = data.draw(st.sampled_from(given_names))
     begin, size = data.draw(st.integers(0, len(some) - 1)), data.draw(st.integers(1, 4))
@@ -125,7 +123,7 @@ def test_a_search_finds_what_has_it_in_its_folded_name_page_by_page(
 
 @settings(max_examples=200)
 @given(any_names, st.integers(0, MAX_PRICE_CENTS), st.integers(0, MAX_STOCK))
-def test_a_page_is_byte_for_byte_what_json_makes_of_its_products(name: str, price_cents: int, quantity: int) -> None:
+def test_a_page_is_byte_for_byte_the_json_of_its_products(name: str, price_cents: int, quantity: int) -> None:
     products = [Product(name, price_cents, quantity), Product(f"{name[:60]}~", price_cents // 100, 0)]
     with store_of(*products) as store:
         products.sort(key=lambda product: product.name)
@@ -135,7 +133,7 @@ def test_a_page_is_byte_for_byte_what_json_makes_of_its_products(name: str, pric
 
 
 @pytest.mark.parametrize("price_cents", [0, 1, 5, 9, 10, 11, 90, 99, 100, 101, 110, 2000, 2599, 10**11 - 1, 10**11])
-def test_a_price_is_written_as_json_writes_it(price_cents: int) -> None:
+def test_a_price_is_written_as_in_json(price_cents: int) -> None:
     with store_of(Product("Tux", price_cents, 1)) as store:
         price = json.dumps(price_cents / 100)
         assert (
@@ -144,7 +142,7 @@ def test_a_price_is_written_as_json_writes_it(price_cents: int) -> None:
         )
 
 
-def test_the_largest_page_is_one_that_the_front_end_passes_on() -> None:
+def test_the_front_end_accepts_the_largest_page() -> None:
     longest = ["\U0001f427" * (MAX_NAME_CHARACTERS - 4) + f"{number:04d}" for number in range(MAX_LIMIT)]
     with store_of(*(Product(name, MAX_PRICE_CENTS, MAX_STOCK) for name in longest)) as store:
         page = store.products(limit=MAX_LIMIT)
@@ -152,7 +150,7 @@ def test_the_largest_page_is_one_that_the_front_end_passes_on() -> None:
     assert len(page) < MAX_PAGE_BYTES
 
 
-def test_a_page_calls_nothing_of_ours_while_sqlite_makes_it(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_a_page_is_made_by_sqlite_alone(catalog: CatalogStore, tmp_path: Path) -> None:
     """Else it would need the interpreter's lock for each row, and buys would wait for it."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         [(page,)] = plain.execute(PAGE, {"q": "wha", "after": "", "limit": 1000}).fetchall()
@@ -161,7 +159,7 @@ def test_a_page_calls_nothing_of_ours_while_sqlite_makes_it(catalog: CatalogStor
 
 
 @pytest.mark.parametrize("q", ["", "q", "product", "zzzz"])
-def test_a_page_follows_the_names_and_sorts_nothing(tmp_path: Path, catalog: CatalogStore, q: str) -> None:
+def test_a_page_uses_the_primary_key_and_no_sorting(tmp_path: Path, catalog: CatalogStore, q: str) -> None:
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         plan = plain.execute(f"EXPLAIN QUERY PLAN {PAGE}", {"q": q, "after": "", "limit": 100}).fetchall()
     steps = [str(row[3]) for row in plan]
@@ -184,7 +182,7 @@ def steps_of(path: Path, **values: object) -> int:
         return counted[0]
 
 
-def test_a_page_reads_as_far_as_it_shows_and_a_search_each_name_once(tmp_path: Path) -> None:
+def test_a_page_reads_only_its_rows_and_a_search_reads_each_name_once(tmp_path: Path) -> None:
     steps = {}
     for size in (100, 1_000):
         with closing(CatalogStore(tmp_path / f"{size}.db")) as store:
@@ -216,7 +214,7 @@ def test_a_store_from_before_the_folded_names_is_upgraded(tmp_path: Path) -> Non
         assert read_page(store.products(q="aß", limit=10)).names == ["STRASSE"]
 
 
-def test_a_product_that_comes_by_hand_is_found_as_far_as_sqlite_can_fold_it(
+def test_a_product_added_by_hand_is_found_if_sqlite_can_fold_its_name(
     catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
     """And the audit names one that is not."""

@@ -148,7 +148,7 @@ def by_hand(path: Path, sql: str) -> None:
         ),
     ],
 )
-def test_the_catalog_refuses_what_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
+def test_the_catalog_refuses_rows_that_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
     before = rows(store)
     with pytest.raises(apsw.ConstraintError, match=message):
         by_hand(store / "catalog.db", sql)
@@ -179,7 +179,7 @@ ORDER = "INTO orders (key, product, quantity, price_cents) VALUES"
         ("REPLACE INTO intents SELECT begun, 'x', 'Tux', 9, 'now' FROM intents", "not replaced"),
     ],
 )
-def test_the_order_log_refuses_what_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
+def test_the_order_log_refuses_rows_that_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
     before = rows(store)
     with pytest.raises(apsw.ConstraintError, match=message):
         by_hand(store / "order.db", sql)
@@ -199,12 +199,12 @@ def test_the_order_log_refuses_what_its_books_cannot_explain(store: Path, sql: s
         "INSERT INTO product_history (product, what, price_cents, key) VALUES ('Tux', 'retired', 2599, 'by hand')",
     ],
 )
-def test_an_entry_by_hand_that_explains_itself_brings_its_product_along(store: Path, sql: str) -> None:
+def test_a_valid_entry_by_hand_updates_its_product(store: Path, sql: str) -> None:
     by_hand(store / "catalog.db", sql)
     assert_audit_is_clean(store)
 
 
-def test_a_first_entry_makes_its_product_and_its_history(store: Path, catalog: CatalogStore) -> None:
+def test_a_first_entry_creates_its_product_and_its_history(store: Path, catalog: CatalogStore) -> None:
     by_hand(
         store / "catalog.db",
         "INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES ('Cat', 5, 5, 'initial', 150)",
@@ -225,13 +225,13 @@ def test_a_first_entry_makes_its_product_and_its_history(store: Path, catalog: C
         ),
     ],
 )
-def test_what_was_forged_may_be_put_back_as_the_books_have_it(store: Path, forged: str, back: str) -> None:
+def test_a_forged_product_may_be_set_back_to_its_books(store: Path, forged: str, back: str) -> None:
     forge(store / "catalog.db", forged.replace("retired = 1", "retired = 1 WHERE name = 'Tux'"))
     by_hand(store / "catalog.db", back.replace("retired = 0", "retired = 0 WHERE name = 'Tux'"))
     assert_audit_is_clean(store)
 
 
-def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_again_by_its_sale(
+def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_by_its_sale(
     store: Path, catalog: CatalogStore, checkout: Checkout
 ) -> None:
     """It is the one row that may be deleted, for that is how the order tier ends it. See docs/books.md."""

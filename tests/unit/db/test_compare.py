@@ -27,7 +27,7 @@ from tests.support.forger import forge
         ("no store", "/catalog.db is there already"),
     ],
 )
-def test_a_restore_writes_over_nothing_and_says_what_is_in_the_way(
+def test_a_restore_over_a_store_is_refused_and_compares_it_with_the_backup(
     shop: Checkout, data: Path, tmp_path: Path, change: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.compare.CHUNK", 2)

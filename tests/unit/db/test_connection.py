@@ -39,7 +39,7 @@ def test_a_connection_is_fully_durable(database: Database) -> None:
         assert connection.pragma("foreign_keys") == 1
 
 
-def test_what_a_killed_process_has_written_is_settled_before_it_is_read(tmp_path: Path, synced: list[str]) -> None:
+def test_the_wal_of_a_killed_process_is_checkpointed_before_it_is_read(tmp_path: Path, synced: list[str]) -> None:
     killed = """
 import os, sys
 from pathlib import Path
@@ -64,7 +64,7 @@ os._exit(0)
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
 
 
-def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: list[str]) -> None:
+def test_the_wal_beside_the_target_of_a_link_is_synced(tmp_path: Path, synced: list[str]) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "t.db").symlink_to(tmp_path / "disk" / "t.db")
     create_private(tmp_path / "disk" / "t.db")
@@ -72,7 +72,7 @@ def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: li
     assert synced == [str(tmp_path / "disk" / "t.db-wal"), str(tmp_path / "disk")]
 
 
-def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(database: Database, synced: list[str]) -> None:
+def test_a_waiting_checkpoint_does_not_block_a_new_connection(database: Database, synced: list[str]) -> None:
     reader, writer = connect(database.path), connect(database.path)
     reader.execute("BEGIN; SELECT x FROM t").fetchall()
     writer.execute("INSERT INTO t VALUES (2)").fetchall()
@@ -91,7 +91,9 @@ def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(database: Datab
         connection.close()
 
 
-def test_a_disk_without_room_for_a_checkpoint_can_be_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_without_room_for_a_checkpoint_can_be_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Full(apsw.Connection):
         def wal_checkpoint(self, *_: Any, **__: Any) -> Any:
             raise apsw.FullError
@@ -102,7 +104,7 @@ def test_a_disk_without_room_for_a_checkpoint_can_be_read(database: Database, mo
         assert connection.execute("SELECT count(*) FROM t").get == 0
 
 
-def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wal_that_cannot_be_synced_fails_the_connection(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError("Input/output error")
 
@@ -115,7 +117,7 @@ def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch:
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_is_passed_over_and_a_file_never(
+def test_a_folder_that_cannot_be_synced_is_skipped_but_not_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def fail(_descriptor: int) -> None:
@@ -128,7 +130,7 @@ def test_a_folder_that_cannot_be_synced_is_passed_over_and_a_file_never(
         sync(tmp_path / "file")
 
 
-def test_a_folder_on_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_on_a_failing_disk_is_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -137,7 +139,7 @@ def test_a_folder_on_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypat
         sync(tmp_path)
 
 
-def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_switch_to_wal_means_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a file system, or a VFS, of which SQLite knows that it has none."""
 
     class Without(apsw.Connection):
@@ -151,7 +153,7 @@ def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch:
         connect(tmp_path / "t.db")
 
 
-def test_the_write_ahead_log_shrinks_behind_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_the_wal_shrinks_after_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
     log = tmp_path / "catalog.db-wal"
     catalog.sell([Buy("first", "Tux", 1)])
     reader = apsw.Connection(str(tmp_path / "catalog.db"))

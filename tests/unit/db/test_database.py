@@ -53,7 +53,7 @@ def test_each_thread_has_its_own_connection(database: Database) -> None:
     assert len({id(connection) for connection in seen}) == 4
 
 
-def test_a_lock_that_stays_is_unavailable(database: Database) -> None:
+def test_a_lock_that_stays_held_raises_unavailable(database: Database) -> None:
     other = apsw.Connection(str(database.path))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable), database.write():
@@ -64,9 +64,7 @@ def test_a_lock_that_stays_is_unavailable(database: Database) -> None:
         pass
 
 
-def test_threads_write_in_turn_and_none_sleeps_beside_a_free_lock(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_threads_write_one_at_a_time_without_sleeping(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(value: int) -> None:
         with database.write() as transaction:
             transaction.execute("INSERT INTO t VALUES (?)", [value]).fetchall()
@@ -85,14 +83,16 @@ def test_threads_write_in_turn_and_none_sleeps_beside_a_free_lock(
     assert sorted(query(database.path, "SELECT x FROM t")) == [(value,) for value in range(5)]
 
 
-def test_a_thread_whose_turn_does_not_come_is_told_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_write_in_time_gets_unavailable(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("db.database.BUSY_TIMEOUT_MS", 10)
     with ThreadPoolExecutor(1) as pool, database.write():
         assert isinstance(pool.submit(database.require_writable).exception(60), Unavailable)
     database.require_writable()
 
 
-def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(database: Database) -> None:
+def test_a_failing_disk_raises_unavailable_and_the_connection_is_opened_anew(database: Database) -> None:
     with database.read() as connection:
         first = connection
     with pytest.raises(Unavailable), database.write() as transaction:
@@ -104,7 +104,7 @@ def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(datab
     assert query(database.path, "SELECT * FROM t") == [(2,)]
 
 
-def test_a_disk_that_fails_again_at_the_closing_is_unavailable_all_the_same(
+def test_a_disk_that_also_fails_at_close_raises_unavailable(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Failing(apsw.Connection):
@@ -118,7 +118,7 @@ def test_a_disk_that_fails_again_at_the_closing_is_unavailable_all_the_same(
         raise apsw.IOError("disk I/O error")
 
 
-def test_a_full_disk_is_unavailable(database: Database) -> None:
+def test_a_full_disk_raises_unavailable(database: Database) -> None:
     with database.read() as connection:
         connection.pragma("max_page_count", connection.pragma("page_count"))
     with pytest.raises(Unavailable), database.write() as transaction:
@@ -127,12 +127,12 @@ def test_a_full_disk_is_unavailable(database: Database) -> None:
     assert query(database.path, "SELECT * FROM t") == []
 
 
-def test_a_mistake_of_ours_is_no_trouble_of_the_disk(database: Database) -> None:
+def test_an_error_in_sql_does_not_raise_unavailable(database: Database) -> None:
     with pytest.raises(apsw.SQLError), database.write() as transaction:
         transaction.execute("INSERT INTO nowhere VALUES (1)")
 
 
-def test_a_large_write_ahead_log_is_told_of(
+def test_a_large_wal_is_reported(
     catalog: CatalogStore,
     orders: OrderStore,
     tmp_path: Path,

@@ -52,14 +52,14 @@ OURS = {
 FAMILY = {name for name in dir(apsw) if name.endswith("Error")}
 
 
-def test_each_error_of_sqlite_has_its_place() -> None:
+def test_every_error_of_sqlite_is_in_one_group() -> None:
     ours = {getattr(apsw, name) for name in OURS}
     assert not ours & {*BUSY, *DAMAGE, *DISK_ERRORS}
     assert {*BUSY, *DAMAGE, *DISK_ERRORS} | ours == {getattr(apsw, name) for name in FAMILY}
 
 
 @pytest.mark.parametrize("error", [*DAMAGE, *DISK_ERRORS, *BUSY, NoSharedMemory])
-def test_none_of_them_passes_as_a_mistake_of_ours(
+def test_every_error_of_the_disk_raises_unavailable(
     catalog: CatalogStore, tmp_path: Path, error: type[Exception]
 ) -> None:
     database = Database(tmp_path / "catalog.db")
@@ -78,12 +78,12 @@ def test_none_of_them_passes_as_a_mistake_of_ours(
         (NoSharedMemory("stays delete"), "write-ahead logging (WAL) needs shared memory, which the file system "),
     ],
 )
-def test_each_says_what_to_do(tmp_path: Path, error: Exception, words: str) -> None:
+def test_each_explanation_says_what_to_do(tmp_path: Path, error: Exception, words: str) -> None:
     line = explain(tmp_path / "order.db", error)
     assert line.startswith(f"{tmp_path / 'order.db'}: ") and words in line and "\n" not in line
 
 
-def test_a_disk_that_turned_read_only_under_an_open_file_is_called_so(
+def test_a_disk_that_turned_read_only_under_an_open_file_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite calls it a disk I/O error."""
@@ -94,7 +94,7 @@ def test_a_disk_that_turned_read_only_under_an_open_file_is_called_so(
     assert "read-only" in explain(tmp_path / "order.db", apsw.IOError("disk I/O error"))
 
 
-def test_a_read_only_database_is_not_told_to_try_again(
+def test_the_error_of_a_read_only_database_does_not_suggest_a_retry(
     catalog: CatalogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class ReadOnly(apsw.Connection):
@@ -109,7 +109,7 @@ def test_a_read_only_database_is_not_told_to_try_again(
         catalog.migrate()
 
 
-def test_a_start_is_put_off_only_for_what_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_is_postponed_only_for_an_error_that_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scripts").mkdir()
     for error, kind in ((apsw.FullError("full"), StartPostponed), (apsw.CorruptError("malformed"), StartRefused)):
 
@@ -197,7 +197,7 @@ def test_every_command_names_a_spoiled_file_in_one_line(
         assert not (tmp_path / "copy").exists()
 
 
-def test_a_damaged_log_is_told_once_and_does_not_end_the_recovery(
+def test_a_damaged_order_log_is_logged_once_and_does_not_end_the_recovery(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(30):

@@ -51,7 +51,7 @@ def test_a_failing_migration_changes_nothing(tmp_path: Path, scripts: Path) -> N
     assert query(path, "SELECT name FROM sqlite_schema") == [("t",)]
 
 
-def test_processes_that_start_at_once_migrate_once(tmp_path: Path, scripts: Path) -> None:
+def test_of_concurrent_migrations_one_runs(tmp_path: Path, scripts: Path) -> None:
     failures: list[BaseException] = []
     start = threading.Barrier(16)
 
@@ -100,13 +100,13 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, sc
     assert path.read_bytes() == b"my diary" * 1000
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, scripts: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, scripts: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartRefused, match="file"):
         migrate(tmp_path / "file" / "t.db", scripts, MINE)
 
 
-def test_the_databases_of_the_tiers_are_not_exchanged(tmp_path: Path) -> None:
+def test_one_tiers_database_is_refused_by_the_other(tmp_path: Path) -> None:
     catalog, order = CatalogStore(tmp_path / "t.db"), OrderStore(tmp_path / "t.db")
     catalog.migrate()
     with pytest.raises(StartRefused, match="not a database of this tier"):
@@ -129,11 +129,13 @@ def test_an_unsafe_sqlite_is_refused(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.51.3", "3.54.1", "4.0.0"])
-def test_a_safe_sqlite_is_taken(version: str) -> None:
+def test_a_safe_sqlite_is_accepted(version: str) -> None:
     require_safe_sqlite(version)
 
 
-def test_the_sqlite_at_hand_is_checked_before_the_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_sqlite_is_checked_before_the_first_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.40.1")
     with pytest.raises(StartRefused, match=r"3\.40\.1"):
         migrate(tmp_path / "t.db", MIGRATIONS, APPLICATION_ID)
@@ -147,14 +149,14 @@ def test_a_migration_with_a_query_in_it_runs_to_its_end(tmp_path: Path, scripts:
     assert query(tmp_path / "t.db", "SELECT name FROM sqlite_schema") == [("t",), ("u",)]
 
 
-def test_an_empty_database_with_a_strangers_version_is_refused(tmp_path: Path, scripts: Path) -> None:
+def test_an_empty_database_with_another_programs_version_is_refused(tmp_path: Path, scripts: Path) -> None:
     with apsw.Connection(str(tmp_path / "t.db")) as other:
         other.pragma("user_version", 1)
     with pytest.raises(StartRefused, match="not a database of this tier"):
         migrate(tmp_path / "t.db", scripts, MINE)
 
 
-def test_a_strangers_write_ahead_log_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+def test_another_programs_wal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
     stranger = f"""
 import apsw, os
@@ -171,7 +173,7 @@ os._exit(0)
     assert [file.read_bytes() for file in files] == before
 
 
-def test_a_strangers_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+def test_another_programs_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
     stranger = f"""
 import apsw, os
@@ -189,7 +191,7 @@ os._exit(0)
     assert [file.read_bytes() for file in files] == before
 
 
-def test_processes_that_start_on_a_new_folder_at_once_all_start(tmp_path: Path) -> None:
+def test_processes_that_start_at_once_on_a_new_folder_all_start(tmp_path: Path) -> None:
     """Processes and not threads: only between them does SQLite fail the switch to WAL at once."""
     start = """
 import sys, time

@@ -83,7 +83,7 @@ def migrated(folder: Path) -> tuple[CatalogStore, OrderStore]:
     return catalog, orders
 
 
-def test_every_row_number_and_key_survives(tmp_path: Path) -> None:
+def test_a_migration_keeps_every_row_number_and_key(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data")
     before = kept(folder)
     catalog, orders = migrated(folder)
@@ -102,7 +102,7 @@ def test_every_row_number_and_key_survives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", range(1, CATALOG.newest))
-def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None:
+def test_a_migrated_schema_equals_that_of_a_new_store(tmp_path: Path, version: int) -> None:
     older(tmp_path / "data", CATALOG, version)
     older(tmp_path / "data", LOG, min(version, LOG.newest))
     migrated(tmp_path / "data")
@@ -116,7 +116,7 @@ def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None
     assert findings(tmp_path / "data") == []
 
 
-def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> None:
+def test_a_migration_keeps_the_last_order_number_given_out(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data", in_log="UPDATE sqlite_sequence SET seq = 4;")
     catalog, orders = migrated(folder)
     assert Checkout(orders, catalog).place(Buy("c", "Tux", 1)) == 5
@@ -161,7 +161,9 @@ def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> N
         ),
     ],
 )
-def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str, lines: list[str]) -> None:
+def test_a_migration_keeps_wrong_rows_and_the_audit_names_them(
+    tmp_path: Path, in_catalog: str, lines: list[str]
+) -> None:
     folder = old_store(tmp_path / "data", in_catalog)
     catalog, _ = migrated(folder)
     named = [line for line in findings(folder) if not line.startswith(("schema", "I3"))]
@@ -169,7 +171,7 @@ def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str,
     catalog.sell([Buy("next", "Bird", 1)])
 
 
-def test_a_row_that_fails_its_check_stops_no_start_after_a_crash(tmp_path: Path) -> None:
+def test_a_row_that_fails_its_check_does_not_prevent_a_start_after_a_crash(tmp_path: Path) -> None:
     live, crashed = tmp_path / "live", tmp_path / "crashed"
     catalog, _ = migrated(live)
     catalog.load([Product("Tux", 2599, 80)])
@@ -181,7 +183,7 @@ def test_a_row_that_fails_its_check_stops_no_start_after_a_crash(tmp_path: Path)
     catalog.close()
 
 
-def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp_path: Path) -> None:
+def test_a_stock_that_was_changed_by_hand_enters_the_ledger_as_a_named_correction(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data", "UPDATE products SET quantity = 1 WHERE name = 'Tux';")
     catalog, orders = migrated(folder)
     assert Checkout(orders, catalog).place(Buy("last", "Tux", 1)) == 2
@@ -195,7 +197,7 @@ def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp
         assert [one.repair for one in audit(snapshots).discrepancies] == [None]
 
 
-def test_views_show_prices_as_before(tmp_path: Path) -> None:
+def test_the_views_show_the_same_prices_after_a_migration(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data")
     migrated(folder)
     log = "SELECT * FROM order_log"
@@ -220,7 +222,7 @@ def test_views_show_prices_as_before(tmp_path: Path) -> None:
         (LOG, "SELECT count(*) AS orders FROM order_log WHERE order_number >= 0"),
     ],
 )
-def test_an_owners_view_keeps_no_store_from_being_upgraded(tmp_path: Path, file: File, select: str) -> None:
+def test_an_owners_view_does_not_prevent_a_migration(tmp_path: Path, file: File, select: str) -> None:
     made = [
         f'CREATE VIEW "my ""own""" AS {select}',
         'CREATE TRIGGER t INSTEAD OF INSERT ON "my ""own""" BEGIN SELECT 1; END',

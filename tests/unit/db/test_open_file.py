@@ -86,9 +86,7 @@ EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_log, dele
 
 
 @pytest.mark.parametrize("change", EVERY_CHANGE)
-def test_nothing_is_committed_into_a_file_that_is_not_where_it_was(
-    database: Database, path: Path, change: Change
-) -> None:
+def test_nothing_is_committed_after_a_file_was_moved(database: Database, path: Path, change: Change) -> None:
     change(path)
     for value in (2, 3):
         with pytest.raises(Unavailable):
@@ -96,14 +94,14 @@ def test_nothing_is_committed_into_a_file_that_is_not_where_it_was(
 
 
 @pytest.mark.parametrize("change", [delete, delete_all, move, move_folder, replace])
-def test_nor_is_anything_read_from_it(database: Database, path: Path, change: Change) -> None:
+def test_nothing_is_read_after_the_database_was_moved(database: Database, path: Path, change: Change) -> None:
     change(path)
     with pytest.raises(Unavailable), database.read():
         pass
 
 
 @pytest.mark.parametrize("change", [delete_log, delete_index, replace_log])
-def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
+def test_after_a_companion_was_moved_no_thread_uses_its_connection(
     database: Database, path: Path, change: Change
 ) -> None:
     """Health is asked by another thread than buys."""
@@ -118,7 +116,7 @@ def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
 
 
 @pytest.mark.parametrize("change", [delete_all, move_folder])
-def test_no_database_is_made_in_its_place(database: Database, path: Path, change: Change) -> None:
+def test_no_database_is_created_in_the_place_of_a_lost_one(database: Database, path: Path, change: Change) -> None:
     change(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
@@ -142,7 +140,7 @@ def test_a_file_that_is_put_back_is_used_again(database: Database, path: Path) -
     assert query(path, "SELECT x FROM t") == [(1,), (3,), (3,)]
 
 
-def test_a_link_that_leads_elsewhere_now_is_another_file(path: Path, tmp_path: Path) -> None:
+def test_a_link_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     database = Database(link)
@@ -160,7 +158,7 @@ def test_a_link_that_leads_elsewhere_now_is_another_file(path: Path, tmp_path: P
     assert query(path, "SELECT x FROM t") == [(1,), (3,)]
 
 
-def test_another_file_is_not_even_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replacement_is_not_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening it would bring the log that lies beside it into it."""
     replace(path)
     with pytest.raises(Unavailable):
@@ -170,7 +168,7 @@ def test_another_file_is_not_even_opened(database: Database, path: Path, monkeyp
         insert(database, 2)
 
 
-def test_what_a_deleted_log_had_is_saved(database: Database, path: Path) -> None:
+def test_the_commits_in_a_deleted_wal_are_saved(database: Database, path: Path) -> None:
     insert(database, 2)
     delete_log(path)
     with pytest.raises(Unavailable):
@@ -178,7 +176,7 @@ def test_what_a_deleted_log_had_is_saved(database: Database, path: Path) -> None
     assert query(path, "SELECT x FROM t") == [(1,), (2,)]
 
 
-def test_what_others_wrote_without_the_log_is_not_written_over(database: Database, path: Path) -> None:
+def test_a_deleted_wal_does_not_overwrite_later_commits_of_others(database: Database, path: Path) -> None:
     opened = connect(path)  # keeps the database from being checkpointed by who closes it
     delete_log(path)
     delete_index(path)
@@ -193,7 +191,7 @@ def test_what_others_wrote_without_the_log_is_not_written_over(database: Databas
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_the_first_file_is_looked_at_before_it_is_used(path: Path) -> None:
+def test_a_refused_first_file_is_not_checked_for_each_request(path: Path) -> None:
     looks = []
 
     def refuse() -> None:
@@ -207,7 +205,7 @@ def test_the_first_file_is_looked_at_before_it_is_used(path: Path) -> None:
     assert len(looks) == 1, "not at each request"
 
 
-def test_the_log_hears_of_it_once_and_of_the_end_once(
+def test_a_moved_file_is_logged_once_and_its_return_once(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outages, "MIN_INTERVAL_S", 0.0)
@@ -239,7 +237,7 @@ def write_over(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [empty, write_over])
-def test_nothing_is_committed_into_a_file_that_was_written_over(database: Database, path: Path, change: Change) -> None:
+def test_nothing_is_committed_into_an_overwritten_file(database: Database, path: Path, change: Change) -> None:
     database.close()
     insert(database, 2)
     database.close()  # all of it is in the database
@@ -256,7 +254,7 @@ def test_nothing_is_committed_into_a_file_that_was_written_over(database: Databa
         assert log.read_bytes() == before, "the log may be the last copy"
 
 
-def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, path: Path) -> None:
+def test_a_vacuumed_database_is_used_again(database: Database, path: Path) -> None:
     with database.write() as transaction:
         transaction.execute("INSERT INTO t VALUES (zeroblob(1000000))").fetchall()
     database.close()
@@ -274,7 +272,7 @@ def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, 
     assert query(path, "SELECT count(*) FROM t WHERE x = 5") == [(1,)]
 
 
-def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
+def test_an_order_log_that_gets_its_id_while_it_is_open_is_still_used(
     catalog: CatalogStore, orders: OrderStore
 ) -> None:
     assert orders.intents(1) == []
@@ -283,7 +281,7 @@ def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
     assert orders.intents(1) == []
 
 
-def test_another_stores_database_in_the_same_file_is_not_used(path: Path) -> None:
+def test_a_file_overwritten_with_another_stores_database_is_not_used(path: Path) -> None:
     """Nor is it when nobody had the file open as it was written over."""
     path.unlink()
     forge_id(path, "a" * 32)

@@ -51,7 +51,7 @@ def ask_duckdb(store: Path, *questions: str) -> list[list[Any]]:
     return answers
 
 
-def test_duckdb_lists_and_reads_all_tables_and_views(store: Path) -> None:
+def test_duckdb_lists_and_reads_every_table_and_view(store: Path) -> None:
     names = [
         (file, name)
         for file in ("catalog", "order")
@@ -71,7 +71,7 @@ def test_duckdb_lists_and_reads_all_tables_and_views(store: Path) -> None:
         )
 
 
-def test_duckdb_answers_as_sqlite_does(store: Path) -> None:
+def test_duckdb_gives_the_same_rows_as_sqlite(store: Path) -> None:
     log, low, for_sale, prices = ask_duckdb(
         store,
         "SELECT * FROM order_db.order_log",

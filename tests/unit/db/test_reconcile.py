@@ -28,7 +28,7 @@ def reconciled(data_dir: Path) -> list[tuple[Buy, Placed]]:
     return list(reconcile(data_dir, repairable(data_dir)))
 
 
-def test_what_was_sold_and_is_missing_from_the_log_is_ordered_at_the_price_of_its_sale(
+def test_a_sale_missing_from_the_log_is_ordered_at_its_price(
     checkout: Checkout, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     checkout.place(Buy("before", "Tux", 1))
@@ -52,9 +52,7 @@ def test_a_missing_last_order_is_appended_under_a_new_number(checkout: Checkout,
     assert left == ["order 1 is missing"], "a number that was given out is not given out again"
 
 
-def test_overdue_buys_in_doubt_are_brought_to_their_end(
-    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
-) -> None:
+def test_overdue_buys_in_doubt_are_settled(orders: OrderStore, catalog: CatalogStore, tmp_path: Path) -> None:
     sold, refused, unheard = Buy("sold", "Tux", 2), Buy("refused", "Tux", 81), Buy("unheard", "Bird", 3)
     begin(orders, [sold, refused, unheard])
     catalog.sell([sold, refused])
@@ -67,7 +65,7 @@ def test_overdue_buys_in_doubt_are_brought_to_their_end(
     assert books.refused == {"refused": "out of stock"}
 
 
-def test_a_buy_in_doubt_whose_key_the_catalog_knows_for_another_is_dropped(
+def test_a_buy_in_doubt_whose_key_was_used_for_another_is_dropped(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     catalog.sell([Buy("k", "Whale", 1)], reason="decrement")
@@ -78,7 +76,7 @@ def test_a_buy_in_doubt_whose_key_the_catalog_knows_for_another_is_dropped(
     assert orders.intents(1) == []
 
 
-def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
+def test_reconcile_only_appends(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
     checkout.place(Buy("a", "Tux", 1))
     catalog.sell([Buy("lost", "Tux", 1)])
     tables = {"catalog.db": ("stock_ledger", "refused", "products"), "order.db": ("orders", "refused")}
@@ -95,7 +93,7 @@ def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: C
     assert new_orders[:-1] == old_orders
 
 
-def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
+def test_many_buys_are_settled_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     lost = [Buy(f"lost-{number}", "Bird", 1) for number in range(95)]
     catalog.sell(lost)
     begin(orders, [Buy(f"doubt-{number}", "Unicorn", 1) for number in range(MAX_BATCH)])
@@ -104,7 +102,7 @@ def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore,
     Books.read(tmp_path).check()
 
 
-def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_lost_order_log_is_rebuilt_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
     for number in range(3):
         checkout.place(Buy(f"before-{number}", "Tux", 1))
     backup(tmp_path, tmp_path / "backup", lambda _step: None)
@@ -120,7 +118,7 @@ def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Check
 
 
 @pytest.mark.parametrize("by", ["shopper", "reconcile"])
-def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
+def test_a_concurrent_repair_of_the_same_buy_does_no_harm(
     checkout: Checkout, catalog: CatalogStore, tmp_path: Path, by: str
 ) -> None:
     lost = Buy("lost", "Tux", 1)
@@ -134,7 +132,7 @@ def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
     Books.read(tmp_path).check()
 
 
-def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
+def test_a_buy_that_cannot_be_settled_does_not_block_the_others(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(9)]
@@ -149,7 +147,7 @@ def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
     assert orders.intents(10) == [buys[4]]
 
 
-def test_what_nobody_can_repair_by_appending_stays(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_discrepancy_that_needs_more_than_appending_stays(checkout: Checkout, tmp_path: Path) -> None:
     checkout.place(Buy("a", "Tux", 1))
     forge(
         tmp_path / "order.db",

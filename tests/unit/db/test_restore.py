@@ -26,9 +26,7 @@ def test_a_backup_is_not_restored_onto_itself(shop: Checkout, data: Path, tmp_pa
 
 
 @pytest.mark.parametrize("step", ["copy of catalog.db", "orders"])
-def test_a_restore_that_is_interrupted_leaves_everything_as_it_was(
-    shop: Checkout, data: Path, tmp_path: Path, step: str
-) -> None:
+def test_an_interrupted_restore_changes_nothing(shop: Checkout, data: Path, tmp_path: Path, step: str) -> None:
     make_backup(data, tmp_path / "b")
     (tmp_path / "r").mkdir()
 
@@ -42,7 +40,7 @@ def test_a_restore_that_is_interrupted_leaves_everything_as_it_was(
     assert list((tmp_path / "r").iterdir()) == []
 
 
-def test_a_restored_store_goes_on_where_the_backup_ended(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_restored_store_continues_where_the_backup_ended(shop: Checkout, data: Path, tmp_path: Path) -> None:
     make_backup(data, tmp_path / "b")
     shop.place(Buy("after", "Tux", 1))
     restored = tmp_path / "r"
@@ -55,7 +53,7 @@ def test_a_restored_store_goes_on_where_the_backup_ended(shop: Checkout, data: P
     Books.read(restored).check()
 
 
-def test_a_backup_of_an_older_schema_is_upgraded_as_it_is_restored(tmp_path: Path) -> None:
+def test_a_restore_upgrades_a_backup_of_an_older_schema(tmp_path: Path) -> None:
     older(tmp_path / "b", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "b", LOG, 1, ORDERED_ONE)
     before = (tmp_path / "b" / "catalog.db").read_bytes()
@@ -73,9 +71,7 @@ def test_a_backup_of_a_newer_release_is_refused(shop: Checkout, data: Path, tmp_
 
 
 @pytest.mark.parametrize("what", ["my diary" * 1000, "catalog.db"])
-def test_a_file_of_another_program_in_the_backup_is_named(
-    shop: Checkout, data: Path, tmp_path: Path, what: str
-) -> None:
+def test_a_restore_names_a_file_that_is_not_the_stores(shop: Checkout, data: Path, tmp_path: Path, what: str) -> None:
     make_backup(data, tmp_path / "b")
     other = (tmp_path / "b" / what).read_bytes() if what == "catalog.db" else what.encode()
     (tmp_path / "b" / "order.db").write_bytes(other)
@@ -84,7 +80,7 @@ def test_a_file_of_another_program_in_the_backup_is_named(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
-def test_what_is_no_backup_is_named(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_restore_names_the_file_that_a_backup_lacks(shop: Checkout, data: Path, tmp_path: Path) -> None:
     make_backup(data, tmp_path / "b")
     (tmp_path / "b" / "order.db").unlink()
     with pytest.raises(Unreadable, match=r"b is no backup: it has no order\.db"):

@@ -23,9 +23,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_lost_file_comes_back_and_the_log_of_the_lost_one_is_set_aside(
-    crashed: Path, tmp_path: Path, file: File
-) -> None:
+def test_a_lost_file_is_restored_and_its_wal_is_set_aside(crashed: Path, tmp_path: Path, file: File) -> None:
     (crashed / file.name).unlink()
     (crashed / f"{file.name}-journal").write_bytes(b"left over")
     (crashed / f"{file.name}-shm").write_bytes(b"left over")
@@ -39,7 +37,7 @@ def test_a_lost_file_comes_back_and_the_log_of_the_lost_one_is_set_aside(
     assert not restored.audit.is_clean, "the other file knows of five buys more"
 
 
-def test_a_restored_order_log_is_made_whole_by_reconcile(
+def test_reconcile_completes_a_restored_order_log(
     crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(crashed))
@@ -57,7 +55,7 @@ def test_a_restored_order_log_is_made_whole_by_reconcile(
     assert len(books.orders) == 8 and books.products == {"Tux": 72}
 
 
-def test_one_file_is_restored_into_a_folder_that_wants_no_other(tmp_path: Path, crashed: Path) -> None:
+def test_each_file_is_restored_into_a_folder_of_its_own(tmp_path: Path, crashed: Path) -> None:
     """As a container's volume."""
     for file in FILES:
         volume = tmp_path / f"volume of {file.name}"
@@ -72,7 +70,7 @@ def test_one_file_is_restored_into_a_folder_that_wants_no_other(tmp_path: Path, 
     Books.read(volumes).check()
 
 
-def test_one_file_is_put_in_the_place_of_none(crashed: Path, tmp_path: Path) -> None:
+def test_restoring_one_file_overwrites_nothing(crashed: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
     with pytest.raises(InTheWay, match=r"data holds a store, .*; move it away yourself, with its -wal and -shm"):
         restore(tmp_path / "b", crashed, no_progress, LOG)
@@ -85,7 +83,7 @@ def test_one_file_is_put_in_the_place_of_none(crashed: Path, tmp_path: Path) -> 
     assert {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")} == before
 
 
-def test_a_whole_restore_sets_aside_what_lost_files_have_left(crashed: Path, tmp_path: Path) -> None:
+def test_restoring_both_files_sets_aside_the_wals_of_lost_ones(crashed: Path, tmp_path: Path) -> None:
     for file in FILES:
         (crashed / file.name).unlink()
     restored = restore(tmp_path / "b", crashed, no_progress)
@@ -94,7 +92,7 @@ def test_a_whole_restore_sets_aside_what_lost_files_have_left(crashed: Path, tmp
     Books.read(crashed).check()
 
 
-def test_root_gives_what_it_restores_to_the_owner_of_the_folder(
+def test_root_gives_a_restored_file_to_the_owner_of_the_folder(
     crashed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, tuple[int, int]] = {}
@@ -106,7 +104,7 @@ def test_root_gives_what_it_restores_to_the_owner_of_the_folder(
     assert given == {"order.db": (owner.st_uid, owner.st_gid)}
 
 
-def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path: Path) -> None:
+def test_a_restored_catalog_from_before_ids_gets_the_id_of_its_log(tmp_path: Path) -> None:
     old, live = tmp_path / "b", tmp_path / "live"
     older(old, CATALOG, 1, SOLD_ONE)
     older(old, LOG, 1, ORDERED_ONE)
@@ -121,7 +119,9 @@ def test_a_catalog_of_before_ids_comes_back_beside_the_log_of_its_store(tmp_path
     assert require_whole(live, CATALOG.name) is None
 
 
-def test_a_catalog_of_before_ids_takes_no_id_of_a_log_that_lacks_its_sales(crashed: Path, tmp_path: Path) -> None:
+def test_a_restored_catalog_from_before_ids_gets_no_id_from_a_log_without_its_sales(
+    crashed: Path, tmp_path: Path
+) -> None:
     with closing(OrderStore(crashed / LOG.name)) as log, closing(CatalogStore(crashed / CATALOG.name)) as catalog:
         assert log.meet(catalog.introduce(log.last_order())) is None
     (crashed / CATALOG.name).unlink()

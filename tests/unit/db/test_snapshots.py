@@ -11,7 +11,7 @@ from domain.values import Buy
 from tests.support.forger import forge_schema
 
 
-def test_nothing_can_be_written_through_a_look(books: Path) -> None:
+def test_a_snapshot_cannot_be_written_to(books: Path) -> None:
     with (
         Snapshots(books) as snapshots,
         snapshots.snapshot(CATALOG) as connection,
@@ -20,7 +20,7 @@ def test_nothing_can_be_written_through_a_look(books: Path) -> None:
         connection.execute("DELETE FROM log.intents")
 
 
-def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
+def test_a_snapshot_blocks_checkpoints_only_while_it_lasts(books: Path, checkout: Checkout) -> None:
     with Snapshots(books) as snapshots:
         with snapshots.snapshot(LOG):
             checkout.place(Buy("while", "Tux", 1))
@@ -35,14 +35,14 @@ def is_checkpointed(path: Path) -> bool:
     return not busy
 
 
-def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"catalog\.db does not exist; DATA_DIR says"):
         Snapshots(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
-def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
+def test_a_file_that_is_no_database_is_reported(books: Path, content: bytes) -> None:
     (books / "order.db").write_bytes(content)
     with pytest.raises(
         Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
@@ -51,13 +51,13 @@ def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> 
     assert (books / "order.db").read_bytes() == content
 
 
-def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
+def test_an_unreadable_file_is_reported(books: Path) -> None:
     (books / "catalog.db-wal").mkdir()
     with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
         Snapshots(books)
 
 
-def test_exchanged_files_are_one_line(books: Path) -> None:
+def test_exchanged_files_are_reported(books: Path) -> None:
     (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
     with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):
         Snapshots(books)
@@ -70,7 +70,7 @@ def test_exchanged_files_are_one_line(books: Path) -> None:
         (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
     ],
 )
-def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
+def test_another_schema_is_reported_and_not_migrated(books: Path, version: int, what_to_do: str) -> None:
     forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
     before = (books / "catalog.db").read_bytes()
     with pytest.raises(Unreadable, match=f"has schema {version}, {what_to_do}"):

@@ -19,7 +19,7 @@ def test_a_backup_takes_the_place_of_an_empty_folder(shop: Checkout, data: Path,
     assert make_backup(data, tmp_path / "b").is_clean
 
 
-def test_a_backup_writes_over_nothing(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_backup_overwrites_nothing(shop: Checkout, data: Path, tmp_path: Path) -> None:
     target = tmp_path / "b"
     target.mkdir()
     for name in ("catalog.db", "order.db", "order.db-wal"):
@@ -36,7 +36,7 @@ def test_a_backup_writes_over_nothing(shop: Checkout, data: Path, tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
 
 
-def test_a_backup_leaves_what_else_is_in_its_folder(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_backup_leaves_other_files_in_its_folder_alone(shop: Checkout, data: Path, tmp_path: Path) -> None:
     """A mount point has lost+found in it, and the owner's diary is none of the store's business."""
     target = tmp_path / "b"
     (target / "lost+found").mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_a_backup_can_be_read_by_its_owner_alone(shop: Checkout, data: Path, tmp
 
 
 @pytest.mark.parametrize("what", ["a backup", "a file"])
-def test_of_two_backups_at_once_to_one_folder_the_later_gives_up(
+def test_the_later_of_two_concurrent_backups_to_a_new_folder_fails(
     shop: Checkout, data: Path, tmp_path: Path, what: str
 ) -> None:
     target = tmp_path / "b"
@@ -90,7 +90,7 @@ def test_of_two_backups_at_once_to_one_folder_the_later_gives_up(
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_of_two_backups_at_once_into_a_folder_that_is_there_the_later_gives_up(
+def test_the_later_of_two_concurrent_backups_to_an_existing_folder_fails(
     shop: Checkout, data: Path, tmp_path: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "b"
@@ -111,7 +111,7 @@ def test_of_two_backups_at_once_into_a_folder_that_is_there_the_later_gives_up(
     assert all_rows(target) == all_rows(data)
 
 
-def test_of_two_files_that_are_put_in_place_both_or_none_stay(
+def test_both_files_are_moved_into_place_or_neither(
     shop: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "b"
@@ -126,7 +126,7 @@ def test_of_two_files_that_are_put_in_place_both_or_none_stay(
     assert [path.name for path in target.iterdir()] == ["order.db"]
 
 
-def test_a_backup_that_is_killed_never_looks_like_one(shop: Checkout, data: Path, tmp_path: Path) -> None:
+def test_a_killed_backup_does_not_look_like_a_backup(shop: Checkout, data: Path, tmp_path: Path) -> None:
     script = f"""
 import os
 import re
@@ -140,7 +140,7 @@ backup(Path({str(data)!r}), Path({str(tmp_path / "b")!r}), lambda step: step == 
     assert make_backup(data, tmp_path / "b").is_clean
 
 
-def test_a_backup_is_on_disk_before_it_has_its_name(
+def test_a_backup_is_synced_before_it_gets_its_name(
     shop: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[tuple[str, bool]] = []

@@ -17,7 +17,7 @@ from tests.support.backups import no_progress
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_backups_file_beside_the_log_of_a_lost_one_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
+def test_a_backups_file_beside_the_wal_of_a_lost_file_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
     """SQLite would bring the log into it, whatever it is the log of."""
     shutil.copy(tmp_path / "b" / file.name, crashed / file.name)
     before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
@@ -35,7 +35,7 @@ def test_a_backups_file_beside_the_log_of_a_lost_one_is_refused(crashed: Path, t
 
 
 @pytest.mark.parametrize("is_empty", [True, False])
-def test_a_log_without_its_database_stops_the_start(crashed: Path, is_empty: bool) -> None:
+def test_a_wal_without_its_database_prevents_a_start(crashed: Path, is_empty: bool) -> None:
     log = (crashed / "order.db-wal").read_bytes()
     (crashed / "order.db").unlink()
     if is_empty:
@@ -45,7 +45,7 @@ def test_a_log_without_its_database_stops_the_start(crashed: Path, is_empty: boo
     assert (crashed / "order.db-wal").read_bytes() == log
 
 
-def test_reconcile_refuses_a_log_that_does_not_fit(crashed: Path, tmp_path: Path) -> None:
+def test_another_databases_wal_is_refused(crashed: Path, tmp_path: Path) -> None:
     """A file of WAL mode, such as another store's, is not known by its header; that it holds no more together is."""
     other = grown(tmp_path / "other")
     shutil.copy(other, crashed / "order.db-wal")

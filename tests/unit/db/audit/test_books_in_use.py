@@ -21,7 +21,7 @@ from tests.support.audit import findings
 from tests.support.steps import begin, finish
 
 
-def test_an_audit_leaves_no_trace(books: Path) -> None:
+def test_an_audit_changes_no_file(books: Path) -> None:
     before = {path.name: path.read_bytes() for path in books.iterdir()}
     assert set(before) == {"catalog.db", "order.db"}
     assert findings(books) == []
@@ -29,7 +29,7 @@ def test_an_audit_leaves_no_trace(books: Path) -> None:
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, linked: bool) -> None:
+def test_an_audit_reads_the_wal_that_a_crash_left_and_keeps_it(books: Path, tmp_path: Path, linked: bool) -> None:
     store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
     begin(store, [Buy("new", "Tux", 1)])
     copy.mkdir()
@@ -47,7 +47,7 @@ def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, l
     store.close()
 
 
-def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Path, tmp_path: Path) -> None:
+def test_an_audit_follows_links_to_the_two_files(books: Path, tmp_path: Path) -> None:
     """As the two volumes of a deployment in containers are."""
     links = tmp_path / "links"
     links.mkdir()
@@ -77,7 +77,7 @@ class Meanwhile(Snapshots):
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_buy_between_the_two_moments_of_a_look_is_no_discrepancy(
+def test_a_buy_between_the_snapshots_of_the_two_files_is_no_discrepancy(
     books: Path, checkout: Checkout, refused: bool
 ) -> None:
     number = 0
@@ -96,9 +96,7 @@ def test_a_buy_between_the_two_moments_of_a_look_is_no_discrepancy(
     assert number > 10
 
 
-def test_a_buy_that_stands_at_each_step_meanwhile_is_no_discrepancy(
-    books: Path, catalog: CatalogStore, orders: OrderStore
-) -> None:
+def test_buys_at_every_step_are_no_discrepancy(books: Path, catalog: CatalogStore, orders: OrderStore) -> None:
     buys: list[Buy] = []
 
     def go_on() -> None:
@@ -113,7 +111,7 @@ def test_a_buy_that_stands_at_each_step_meanwhile_is_no_discrepancy(
         assert audit(snapshots).discrepancies == ()
 
 
-def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_is_clean_while_shoppers_buy(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stock, "CHUNK", 100)
     monkeypatch.setattr(orders, "CHUNK", 100)
     ended = threading.Event()
@@ -145,7 +143,7 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
             shopper.join()
 
 
-def test_each_check_is_heard_of(books: Path) -> None:
+def test_each_check_reports_its_progress(books: Path) -> None:
     heard: list[str] = []
     with Snapshots(books) as snapshots:
         audit(snapshots, on_progress=heard.append)

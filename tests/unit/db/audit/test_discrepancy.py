@@ -3,7 +3,7 @@
 from db.audit import Discrepancy
 
 
-def test_a_fingerprint_is_of_every_word_and_stays_the_same() -> None:
+def test_a_fingerprint_depends_on_every_word_and_stays_the_same() -> None:
     one = Discrepancy("I3", "order 10, key mine", "ordered, but never sold")
     assert one.fingerprint == "94363bd4d322"
     others = [

@@ -13,7 +13,7 @@ from tests.support.forger import forge, forge_schema
 from tests.support.steps import begin
 
 
-def test_right_books_are_clean(books: Path) -> None:
+def test_an_audit_of_right_books_is_clean(books: Path) -> None:
     assert findings(books) == []
 
 
@@ -108,7 +108,7 @@ def test_right_books_are_clean(books: Path) -> None:
         ),
     ],
 )
-def test_what_is_forged_in_the_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
+def test_a_forged_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "catalog.db", sql)
     assert findings(books) == lines
 
@@ -170,12 +170,12 @@ FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES 
         ),
     ],
 )
-def test_what_is_forged_in_the_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
+def test_a_forged_order_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "order.db", sql)
     assert findings(books) == lines
 
 
-def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
+def test_a_key_sold_twice_is_named(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "CREATE TABLE forged AS SELECT * FROM stock_ledger;"
@@ -189,7 +189,7 @@ def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
     assert "schema catalog.db: stock_ledger: the table differs from the migrations" in lines
 
 
-def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
+def test_a_key_ordered_twice_is_named(books: Path) -> None:
     forge_schema(
         books / "order.db",
         "CREATE TABLE forged AS SELECT * FROM orders; INSERT INTO forged SELECT 10, 'k3', product, quantity,"
@@ -217,17 +217,17 @@ def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
         ),
     ],
 )
-def test_a_schema_that_is_not_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
+def test_a_schema_that_differs_from_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
     forge_schema(books / name, sql)
     assert findings(books) == [f"schema {line}"]
 
 
-def test_statistics_are_no_part_of_the_schema(books: Path) -> None:
+def test_the_tables_of_analyze_are_not_part_of_the_schema(books: Path) -> None:
     forge_schema(books / "order.db", "ANALYZE")
     assert findings(books) == []
 
 
-def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
+def test_a_missing_table_does_not_end_the_audit(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "DROP TRIGGER products_price; DROP TABLE product_history; UPDATE products SET price_cents = 1",
@@ -239,7 +239,7 @@ def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
     assert "I3 order 10, key mine: ordered, but never sold" in lines
 
 
-def test_a_value_of_no_known_type_does_not_end_the_audit(books: Path) -> None:
+def test_a_value_of_an_unexpected_type_does_not_end_the_audit(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "CREATE TABLE forged AS SELECT * FROM stock_ledger; UPDATE forged SET delta = NULL WHERE entry = 6;"
@@ -261,7 +261,7 @@ def test_a_damaged_page_is_named(books: Path) -> None:
 @pytest.mark.parametrize(
     ("sale", "known"), [(None, "has not heard of it"), ("sold", "says sold"), ("refused", "says out of stock")]
 )
-def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
+def test_an_overdue_buy_in_doubt_is_a_discrepancy(
     books: Path, orders: OrderStore, catalog: CatalogStore, sale: str | None, known: str
 ) -> None:
     buy = Buy("doubt", "Tux", 1_000 if sale == "refused" else 1)
@@ -276,9 +276,7 @@ def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
     assert discrepancy.repair == buy
 
 
-def test_what_was_sold_and_is_not_ordered_can_be_repaired_and_a_forged_order_cannot(
-    books: Path, catalog: CatalogStore
-) -> None:
+def test_a_sale_without_an_order_can_be_repaired_but_a_forged_order_cannot(books: Path, catalog: CatalogStore) -> None:
     catalog.sell([Buy("lost", "Tux", 1)])
     forge(books / "order.db", FORGED_ORDER)
     assert [one.repair for one in run_audit(books).discrepancies] == [Buy("lost", "Tux", 1), None]
