@@ -1,4 +1,4 @@
-"""A tier starts even where it may not raise its limit of open files."""
+"""A tier starts even when it may not raise its limit of open files."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.tiers import ROOT
 
 @pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
 def test_a_tier_starts_when_it_may_not_raise_the_fd_limit(refused: str) -> None:
-    """In a process of its own: to import the settings of gunicorn is to set the process up."""
+    """Runs in a process of its own, because the import of gunicorn's settings changes the process."""
     tier = f"""
 import resource
 def refuse(*_limits):

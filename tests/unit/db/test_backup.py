@@ -1,3 +1,5 @@
+"""A backup is a consistent, audited copy of a store in use, or nothing is left of it."""
+
 import os
 import re
 import subprocess
@@ -28,7 +30,9 @@ def test_a_backup_has_every_row_in_two_plain_files(shop: Checkout, data: Path, t
     target = tmp_path / "backups" / "today"
     assert make_backup(data, target).is_clean
     assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "order.db"]
-    assert query(target / "order.db", "PRAGMA journal_mode") == [("delete",)], "no folder to write in is needed"
+    assert query(target / "order.db", "PRAGMA journal_mode") == [("delete",)], (
+        "a reader needs no write access to the folder"
+    )
     assert all_rows(target) == all_rows(data)
     assert [path.name for path in target.parent.iterdir()] == ["today"]
 
@@ -36,7 +40,7 @@ def test_a_backup_has_every_row_in_two_plain_files(shop: Checkout, data: Path, t
 def test_no_buy_happens_between_the_snapshots_of_the_two_files(
     shop: Checkout, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a buy could be sold in the copy of the catalog, and in the copy of the log neither ordered nor begun."""
+    """Otherwise a buy could be sold in the copied catalog, with neither an order nor an intent in the copied log."""
     shopper = threading.Thread(target=lambda: shop.place(Buy("between", "Tux", 1)))
     begin = module._begin_snapshots
 
@@ -51,7 +55,7 @@ def test_no_buy_happens_between_the_snapshots_of_the_two_files(
     assert make_backup(data, tmp_path / "b").discrepancies == ()
     shopper.join()
     assert len(Books.read(tmp_path / "b").orders) == 3
-    assert len(Books.read(data).orders) == 4, "the buy was only late"
+    assert len(Books.read(data).orders) == 4, "the buy was only delayed"
 
 
 def test_buys_during_a_backup_are_not_in_it(
@@ -73,7 +77,7 @@ def test_buys_in_doubt_are_settled_in_a_restored_backup(shop: Checkout, data: Pa
     begin(orders, [sold, begun])
     catalog.sell([sold])
     forge(data / "order.db", "UPDATE intents SET time = '2026-01-01T00:00:00.000Z'")
-    assert make_backup(data, tmp_path / "b").is_clean, "they wait for a tier, and that is no fault of the copy"
+    assert make_backup(data, tmp_path / "b").is_clean, "an overdue intent is no discrepancy of a copy"
     assert restore(tmp_path / "b", tmp_path / "r", no_progress).audit.is_clean
     copy = Checkout(OrderStore(tmp_path / "r" / "order.db"), CatalogStore(tmp_path / "r" / "catalog.db"))
     copy.settle(copy.intents(10))

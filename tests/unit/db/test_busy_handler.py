@@ -1,4 +1,4 @@
-"""How long a connection waits for another's lock, and what ends the wait."""
+"""A connection waits for another's lock up to its timeout, and a signal ends the wait."""
 
 import _thread
 import threading
@@ -17,19 +17,19 @@ LONG_MS = 600_000
 
 
 @pytest.fixture
-def owner(tmp_path: Path) -> Iterator[apsw.Connection]:
-    """A connection that has the write lock of a new database."""
+def holder(tmp_path: Path) -> Iterator[apsw.Connection]:
+    """A connection that holds the write lock of a new database."""
     (tmp_path / "t.db").touch()
-    with_lock = connect(tmp_path / "t.db")
-    with_lock.execute("BEGIN IMMEDIATE")
-    yield with_lock
-    with_lock.close()
+    holder = connect(tmp_path / "t.db")
+    holder.execute("BEGIN IMMEDIATE")
+    yield holder
+    holder.close()
 
 
 @pytest.fixture
-def waiter(owner: apsw.Connection) -> Iterator[apsw.Connection]:
+def waiter(holder: apsw.Connection) -> Iterator[apsw.Connection]:
     """Another connection to the same database."""
-    other = apsw.Connection(owner.filename)
+    other = apsw.Connection(holder.filename)
     yield other
     other.close()
 
@@ -40,7 +40,7 @@ def test_each_statement_waits_for_the_whole_timeout(waiter: apsw.Connection) -> 
         begun = time.monotonic()
         with pytest.raises(apsw.BusyError):
             waiter.execute("BEGIN IMMEDIATE")
-        assert time.monotonic() - begun >= 0.3, "each statement has the whole of it"
+        assert time.monotonic() - begun >= 0.3, "the second statement waits as long as the first"
 
 
 def test_a_timeout_of_0_does_not_wait(waiter: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,17 +50,17 @@ def test_a_timeout_of_0_does_not_wait(waiter: apsw.Connection, monkeypatch: pyte
         waiter.execute("BEGIN IMMEDIATE")
 
 
-def test_a_waiting_connection_gets_the_lock_when_it_is_free(owner: apsw.Connection, waiter: apsw.Connection) -> None:
+def test_a_waiting_connection_gets_the_lock_when_it_is_free(holder: apsw.Connection, waiter: apsw.Connection) -> None:
     wait_for_locks(waiter, LONG_MS)
     waiting = threading.Thread(target=lambda: waiter.execute("BEGIN IMMEDIATE"))
     waiting.start()
-    owner.execute("COMMIT")
+    holder.execute("COMMIT")
     waiting.join(60)
     assert waiter.in_transaction
 
 
-def test_a_connection_of_the_store_waits_for_one_second(owner: apsw.Connection) -> None:
-    other = connect(Path(owner.filename))
+def test_a_connection_of_the_store_waits_for_one_second(holder: apsw.Connection) -> None:
+    other = connect(Path(holder.filename))
     begun = time.monotonic()
     with pytest.raises(apsw.BusyError):
         other.execute("BEGIN IMMEDIATE")
@@ -79,6 +79,6 @@ def test_a_ctrl_c_ends_the_wait(waiter: apsw.Connection) -> None:
 
 
 def test_no_code_uses_sqlites_own_busy_timeout() -> None:
-    """SQLite's own busy timeout sleeps where no signal is heard."""
+    """It sleeps in C, so that a signal could not end the wait."""
     folder = Path(connections.__file__).parent
     assert [path for path in folder.rglob("*.py") if "set_busy_timeout" in path.read_text()] == []

@@ -1,3 +1,5 @@
+"""A connection is durable: it syncs, checkpoints what a killed process left, and uses WAL mode or fails."""
+
 import errno
 import os
 import subprocess
@@ -24,7 +26,7 @@ from tests.support.tiers import ROOT
 
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that the store, and not SQLite, has synced."""
+    """The paths that the store itself syncs; SQLite's own syncs are not among them."""
     paths: list[str] = []
     monkeypatch.setattr(
         "db.connection.os.fsync", lambda descriptor: paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -52,13 +54,13 @@ os._exit(0)
 """
     path = tmp_path / "t.db"
     subprocess.run([sys.executable, "-c", killed, path], cwd=ROOT, check=True)
-    log = path.with_name("t.db-wal")
-    assert log.stat().st_size > 0
+    wal = path.with_name("t.db-wal")
+    assert wal.stat().st_size > 0
     database = Database(path)
     with database.read():
-        assert log.stat().st_size == 0, "no older part of it can come back and hide what is newer"
-        assert synced[-2:] == [str(log), str(tmp_path)]
-        # The copy is another program's work: a file that this one closes would lose its locks.
+        assert wal.stat().st_size == 0, "no old page of it can hide a newer one after a power loss"
+        assert synced[-2:] == [str(wal), str(tmp_path)]
+        # By another program: if this process opened and closed the file, SQLite's locks on it would be dropped.
         subprocess.run(["cp", path, tmp_path / "alone.db"], check=True)
     database.close()
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
@@ -84,7 +86,7 @@ def test_a_waiting_checkpoint_does_not_block_a_new_connection(database: Database
     late = connect(database.path)
     assert late.execute("SELECT count(*) FROM t").get == 1
     assert checkpoint.is_alive(), "it still waits for the reader"
-    assert f"{database.path}-wal" in synced, "what is in the log was synced all the same"
+    assert f"{database.path}-wal" in synced, "the WAL was synced although it could not be emptied"
     reader.execute("COMMIT").fetchall()
     checkpoint.join()
     for connection in (reader, writer, late):
@@ -140,29 +142,29 @@ def test_a_folder_on_a_failing_disk_is_not_skipped(tmp_path: Path, monkeypatch: 
 
 
 def test_a_failed_switch_to_wal_means_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a file system, or a VFS, of which SQLite knows that it has none."""
+    """SQLite keeps the old mode on a file system, or a VFS, that it knows to have no shared memory."""
 
-    class Without(apsw.Connection):
+    class WithoutWal(apsw.Connection):
         def execute(self, statements: str, *arguments: object, **options: object) -> apsw.Cursor:
             statements = statements.replace("journal_mode = WAL", "journal_mode = DELETE")
             return super().execute(statements, *arguments, **options)  # type: ignore[arg-type]
 
     (tmp_path / "t.db").touch()
-    monkeypatch.setattr(apsw, "Connection", Without)
+    monkeypatch.setattr(apsw, "Connection", WithoutWal)
     with pytest.raises(NoSharedMemory, match="delete"):
         connect(tmp_path / "t.db")
 
 
 def test_the_wal_shrinks_after_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
-    log = tmp_path / "catalog.db-wal"
+    wal = tmp_path / "catalog.db-wal"
     catalog.sell([Buy("first", "Tux", 1)])
     reader = apsw.Connection(str(tmp_path / "catalog.db"))
     reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
     for number in range(800):
         catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
-    assert log.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
+    assert wal.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
     reader.execute("COMMIT").fetchall()
     reader.close()
     for number in range(3):
         catalog.sell([Buy(f"again-{number}", "Tux", 1)])
-    assert log.stat().st_size <= module.WAL_LIMIT_BYTES
+    assert wal.stat().st_size <= module.WAL_LIMIT_BYTES

@@ -19,7 +19,7 @@ from tests.support.books import query
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_rolls_back_on_any_exception(database: Database, error: type[BaseException]) -> None:
+def test_a_write_is_rolled_back_on_any_exception(database: Database, error: type[BaseException]) -> None:
     with pytest.raises(error), database.write() as transaction:
         transaction.execute("INSERT INTO t VALUES (1)")
         raise error
@@ -29,7 +29,7 @@ def test_rolls_back_on_any_exception(database: Database, error: type[BaseExcepti
     assert query(database.path, "SELECT * FROM t") == [(2,)]
 
 
-def test_holds_the_write_lock_from_the_start(database: Database) -> None:
+def test_a_write_holds_the_write_lock_from_its_start(database: Database) -> None:
     other = apsw.Connection(str(database.path))
     with database.write(), pytest.raises(apsw.BusyError):
         other.execute("BEGIN IMMEDIATE")
@@ -39,17 +39,17 @@ def test_holds_the_write_lock_from_the_start(database: Database) -> None:
 def test_each_thread_has_its_own_connection(database: Database) -> None:
     seen: list[apsw.Connection] = []
 
-    def look() -> None:
+    def read() -> None:
         with database.read() as connection:
             seen.append(connection)
         database.close()
 
-    threads = [threading.Thread(target=look) for _ in range(3)]
+    threads = [threading.Thread(target=read) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    look()
+    read()
     assert len({id(connection) for connection in seen}) == 4
 
 
@@ -76,10 +76,10 @@ def test_threads_write_one_at_a_time_without_sleeping(database: Database, monkey
     with ThreadPoolExecutor(4) as pool:
         with database.write() as transaction:
             writing = [pool.submit(write, value) for value in range(4)]
-            time.sleep(0.1)  # for them to come and wait
+            time.sleep(0.1)  # until the threads wait for the lock
             transaction.execute("INSERT INTO t VALUES (4)").fetchall()
-        for done in writing:
-            done.result(60)
+        for write_done in writing:
+            write_done.result(60)
     assert sorted(query(database.path, "SELECT x FROM t")) == [(value,) for value in range(5)]
 
 

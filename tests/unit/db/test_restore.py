@@ -49,7 +49,7 @@ def test_a_restored_store_continues_where_the_backup_ended(shop: Checkout, data:
     assert all_rows(restored) == all_rows(tmp_path / "b")
     copy = Checkout(OrderStore(restored / "order.db"), CatalogStore(restored / "catalog.db"))
     assert copy.place(Buy("k2", "Tux", 1)) == 2
-    assert copy.place(Buy("new", "Tux", 1)) == 3, "the number of what the restore lost is given out again"
+    assert copy.place(Buy("new", "Tux", 1)) == 3, "the number of the order that the restore lost is given out again"
     Books.read(restored).check()
 
 

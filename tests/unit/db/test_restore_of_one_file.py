@@ -1,4 +1,4 @@
-"""One database is lost: the backup's takes its place, and what the lost one has left at its name does not spoil it."""
+"""A restore of one lost database from a backup, and the -wal and -journal files that the lost one left."""
 
 import os
 from contextlib import closing
@@ -19,6 +19,7 @@ from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
 
 
 def names(folder: Path) -> list[str]:
+    """Returns the names of the files in the folder."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -27,14 +28,14 @@ def test_a_lost_file_is_restored_and_its_wal_is_set_aside(crashed: Path, tmp_pat
     (crashed / file.name).unlink()
     (crashed / f"{file.name}-journal").write_bytes(b"left over")
     (crashed / f"{file.name}-shm").write_bytes(b"left over")
-    (crashed / f"{file.name}-wal.lost-1").write_bytes(b"of a former accident")
-    log = (crashed / f"{file.name}-wal").read_bytes()
+    (crashed / f"{file.name}-wal.lost-1").write_bytes(b"of an earlier loss")
+    wal = (crashed / f"{file.name}-wal").read_bytes()
     restored = restore(tmp_path / "b", crashed, no_progress, file)
     assert [path.name for path in restored.set_aside] == [f"{file.name}-wal.lost-2", f"{file.name}-journal.lost-1"]
-    assert (crashed / f"{file.name}-wal.lost-2").read_bytes() == log
+    assert (crashed / f"{file.name}-wal.lost-2").read_bytes() == wal
     assert not [name for name in names(crashed) if name.startswith(file.name) and name.endswith(("-wal", "-shm"))]
     assert query(crashed / file.name, "PRAGMA integrity_check") == [("ok",)]
-    assert not restored.audit.is_clean, "the other file knows of five buys more"
+    assert not restored.audit.is_clean, "the other file has five more buys"
 
 
 def test_reconcile_completes_a_restored_order_log(
@@ -56,13 +57,13 @@ def test_reconcile_completes_a_restored_order_log(
 
 
 def test_each_file_is_restored_into_a_folder_of_its_own(tmp_path: Path, crashed: Path) -> None:
-    """As a container's volume."""
+    """In containers each file has a volume of its own."""
     for file in FILES:
         volume = tmp_path / f"volume of {file.name}"
         (volume / "lost+found").mkdir(parents=True)
         restored = restore(tmp_path / "b", volume, no_progress, file)
         assert names(volume) == sorted([file.name, "lost+found"])
-        assert restored.audit.is_clean, "it is the audit of the backup"
+        assert restored.audit.is_clean, "without the other file, the audit is of the backup"
     volumes = tmp_path / "both"
     volumes.mkdir()
     for file in FILES:

@@ -37,7 +37,7 @@ def test_a_backup_overwrites_nothing(shop: Checkout, data: Path, tmp_path: Path)
 
 
 def test_a_backup_leaves_other_files_in_its_folder_alone(shop: Checkout, data: Path, tmp_path: Path) -> None:
-    """A mount point has lost+found in it, and the owner's diary is none of the store's business."""
+    """A mount point has lost+found, and its owner may keep other files there."""
     target = tmp_path / "b"
     (target / "lost+found").mkdir(parents=True)
     (target / "diary").write_text("dear")
@@ -46,10 +46,10 @@ def test_a_backup_leaves_other_files_in_its_folder_alone(shop: Checkout, data: P
     assert all_rows(target) == all_rows(data)
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_a_backup_can_be_read_by_its_owner_alone(shop: Checkout, data: Path, tmp_path: Path, is_there: bool) -> None:
-    """Keys stand in it."""
-    if is_there:
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_backup_can_be_read_by_its_owner_alone(shop: Checkout, data: Path, tmp_path: Path, exists: bool) -> None:
+    """The files hold the keys of buys."""
+    if exists:
         (tmp_path / "b").mkdir(0o700)
     umask = os.umask(0o022)
     try:
@@ -71,7 +71,7 @@ def test_the_later_of_two_concurrent_backups_to_a_new_folder_fails(
 ) -> None:
     target = tmp_path / "b"
 
-    def meanwhile(step: str) -> None:
+    def on_progress(step: str) -> None:
         if step != "copy of order.db":
             return
         if what == "a backup":
@@ -82,7 +82,7 @@ def test_the_later_of_two_concurrent_backups_to_a_new_folder_fails(
     with pytest.raises(
         InTheWay, match=r"another one has made .*/b\S* meanwhile, and it stays as it is; name a new one"
     ):
-        backup(data, target, meanwhile)
+        backup(data, target, on_progress)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "data"]
     if what == "a backup":
         assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "order.db"]
@@ -99,14 +99,14 @@ def test_the_later_of_two_concurrent_backups_to_an_existing_folder_fails(
     def no_links(*_: object) -> None:
         raise PermissionError("this file system has no hard links")
 
-    def meanwhile(step: str) -> None:
+    def on_progress(step: str) -> None:
         if step == "copy of order.db":
             make_backup(data, target)
 
     if not has_links:
         monkeypatch.setattr(os, "link", no_links)
     with pytest.raises(InTheWay, match=r"another one has made .*/b/catalog\.db meanwhile"):
-        backup(data, target, meanwhile)
+        backup(data, target, on_progress)
     assert sorted(path.name for path in target.iterdir()) == ["catalog.db", "lost+found", "order.db"]
     assert all_rows(target) == all_rows(data)
 
@@ -117,12 +117,12 @@ def test_both_files_are_moved_into_place_or_neither(
     target = tmp_path / "b"
     target.mkdir()
 
-    def meanwhile(step: str) -> None:
+    def on_progress(step: str) -> None:
         if step == "copy of order.db":
             (target / "order.db").write_text("dear diary")
 
     with pytest.raises(InTheWay, match=r"b/order\.db meanwhile"):
-        backup(data, target, meanwhile)
+        backup(data, target, on_progress)
     assert [path.name for path in target.iterdir()] == ["order.db"]
 
 

@@ -1,4 +1,4 @@
-"""A write-ahead log that belongs to another file, or to a lost one, is never applied to a database."""
+"""A write-ahead log that belongs to another file, or to a lost one, is refused before SQLite applies it."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.backups import no_progress
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_backups_file_beside_the_wal_of_a_lost_file_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
-    """SQLite would bring the log into it, whatever it is the log of."""
+    """SQLite would apply the WAL to the backup's file."""
     shutil.copy(tmp_path / "b" / file.name, crashed / file.name)
     before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
     why = rf"{file.name}-wal is the log of another file than the {file.name} .*--only {file.name}"
@@ -36,19 +36,18 @@ def test_a_backups_file_beside_the_wal_of_a_lost_file_is_refused(crashed: Path, 
 
 @pytest.mark.parametrize("is_empty", [True, False])
 def test_a_wal_without_its_database_prevents_a_start(crashed: Path, is_empty: bool) -> None:
-    log = (crashed / "order.db-wal").read_bytes()
+    wal = (crashed / "order.db-wal").read_bytes()
     (crashed / "order.db").unlink()
     if is_empty:
         (crashed / "order.db").touch()
     with pytest.raises(StartRefused, match=r"order\.db-wal is the log of a database that is gone"):
         OrderStore(crashed / "order.db").migrate()
-    assert (crashed / "order.db-wal").read_bytes() == log
+    assert (crashed / "order.db-wal").read_bytes() == wal
 
 
 def test_another_databases_wal_is_refused(crashed: Path, tmp_path: Path) -> None:
-    """A file of WAL mode, such as another store's, is not known by its header; that it holds no more together is."""
-    other = grown(tmp_path / "other")
-    shutil.copy(other, crashed / "order.db-wal")
+    """Both files are in WAL mode, so that only the integrity check notices the mismatch."""
+    shutil.copy(wal_of_larger_log(tmp_path / "other"), crashed / "order.db-wal")
     before = (crashed / "order.db").read_bytes()
     with pytest.raises(Unreadable, match=r"order\.db and its log do not fit together"):
         list(reconcile(crashed, [Buy("key", "Tux", 1)]))
@@ -57,19 +56,19 @@ def test_another_databases_wal_is_refused(crashed: Path, tmp_path: Path) -> None
     assert (crashed / "order.db").read_bytes() == before
 
 
-def grown(folder: Path) -> Path:
-    """The log of a larger order log, without the pages that were brought into its database before."""
+def wal_of_larger_log(folder: Path) -> Path:
+    """Makes an order log with 2,021 orders, and returns a copy of its WAL, which has the pages of the last 20."""
     folder.mkdir()
     path = folder / "order.db"
     OrderStore(path).migrate()
     connection = apsw.Connection(str(path))
-    connection.execute("DROP TRIGGER orders_insert").fetchall()  # which wants a buy for each
+    connection.execute("DROP TRIGGER orders_insert").fetchall()  # it requires an intent for each order
     connection.execute(_ORDERS, {"first": 0, "last": 2000}).fetchall()
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
     connection.execute(_ORDERS, {"first": 2001, "last": 2020}).fetchall()
-    log = shutil.copy(f"{path}-wal", folder / "log")
+    wal = shutil.copy(f"{path}-wal", folder / "wal")
     connection.close()
-    return Path(log)
+    return Path(wal)
 
 
 _ORDERS = """
