@@ -1,4 +1,4 @@
-"""Pages of products and the search: what is on them, byte for byte, and how far SQLite reads for them."""
+"""Pages of products and the search: their bytes, and the number of rows that SQLite reads for them."""
 
 import json
 import tempfile
@@ -30,7 +30,7 @@ PAGE: str = catalog_module._PAGE
 
 @contextmanager
 def store_of(*products: Product, retired: frozenset[str] = frozenset()) -> Iterator[CatalogStore]:
-    """A store of its own for each example of a property."""
+    """Yields a new store with these products. Hypothesis needs one for each example."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "catalog.db")
         with closing(CatalogStore(path)) as store, closing(ProductAdmin(path)) as owner:
@@ -49,8 +49,8 @@ def is_name(text: str) -> bool:
     return True
 
 
-# Few letters, so that names have parts in common: case that folds to another length, to a letter with a mark, or to
-# nothing else; what LIKE, GLOB and a full-text search read as signs; what JSON escapes.
+# Few letters, so that names have parts in common: letters whose case folds to another length or to a letter with a
+# mark, the wildcards of LIKE, GLOB and full-text search, and characters that JSON escapes.
 LETTERS = "aAbBßẞİiıIéÉe\u0301ΣςσǰJ\u030cﬁ%_*?[]\"'\\^- \U0001f427"
 names = st.text(LETTERS, min_size=1, max_size=8).map(lambda text: parse_name(text)).filter(is_name)
 any_names = st.text(min_size=1, max_size=MAX_NAME_CHARACTERS).filter(is_name).map(parse_name).filter(is_name)
@@ -103,7 +103,7 @@ def test_a_search_finds_every_name_that_contains_it_page_by_page(given_names: li
     retired = frozenset(data.draw(st.lists(st.sampled_from(given_names), max_size=3)))
     some = data.draw(st.sampled_from(given_names))
     begin, size = data.draw(st.integers(0, len(some) - 1)), data.draw(st.integers(1, 4))
-    # Mostly a part of a name, in another case.
+    # Mostly a part of a name, perhaps in another case.
     part = some[begin : begin + size]
     q = data.draw(st.sampled_from([part, part.upper(), part.lower(), part.swapcase()]) | names | st.just(""))
     after, limit = data.draw(st.sampled_from(["", *given_names])), data.draw(st.integers(1, 4))
@@ -151,7 +151,7 @@ def test_the_front_end_accepts_the_largest_page() -> None:
 
 
 def test_a_page_is_made_by_sqlite_alone(catalog: CatalogStore, tmp_path: Path) -> None:
-    """Else it would need the interpreter's lock for each row, and buys would wait for it."""
+    """A Python function in the query would need the interpreter lock for each row, and delay buys."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         [(page,)] = plain.execute(PAGE, {"q": "wha", "after": "", "limit": 1000}).fetchall()
     assert isinstance(page, bytes)
@@ -168,7 +168,7 @@ def test_a_page_uses_the_primary_key_and_no_sorting(tmp_path: Path, catalog: Cat
 
 
 def steps_of(path: Path, **values: object) -> int:
-    """How many steps of its virtual machine SQLite needs for a page: a measure without a clock."""
+    """Counts the steps of SQLite's virtual machine for a page, which measure its work without a clock."""
     with closing(apsw.Connection(str(path))) as plain:
         counted: list[int] = []
 
@@ -217,7 +217,7 @@ def test_a_store_from_before_the_folded_names_is_upgraded(tmp_path: Path) -> Non
 def test_a_product_added_by_hand_is_found_if_sqlite_can_fold_its_name(
     catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    """And the audit names one that is not."""
+    """The audit names a product that a search misses."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as shell:
         for name in ("DOG", "ÉCLAIR"):
             entry = f"('{name}', 0, 0, 'initial', 1)"
@@ -228,7 +228,7 @@ def test_a_product_added_by_hand_is_found_if_sqlite_can_fold_its_name(
 
 
 def test_other_programs_can_read_the_schema(catalog: CatalogStore, tmp_path: Path) -> None:
-    """They know none of our functions."""
+    """The schema must not use the function `fold`, which other programs lack."""
     schema = query(tmp_path / "catalog.db", "SELECT sql FROM sqlite_schema WHERE sql LIKE '%fold(%'")
     assert schema == []
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:

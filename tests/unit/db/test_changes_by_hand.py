@@ -1,4 +1,4 @@
-"""Changes by hand, with a shell beside the programs: what the books cannot explain is refused."""
+"""The triggers refuse every change in a shell that the ledger, the history or an intent does not explain."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ TABLES = {
 
 @pytest.fixture
 def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> Path:
-    """A store that has sold, refused, restocked, priced and retired, and has a buy in doubt."""
+    """A store with a sale, a refused buy, a restock, a new price, a retired product and a buy in doubt."""
     checkout.place(Buy("a", "Tux", 2))
     with pytest.raises(OutOfStock):
         checkout.place(Buy("no", "Tux", 1_000))
@@ -37,11 +37,12 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
 
 
 def rows(store: Path) -> list[list[tuple[object, ...]]]:
+    """Returns all rows of both databases."""
     return [query(store / file, f"SELECT * FROM {table}") for file, tables in TABLES.items() for table in tables]
 
 
 def by_hand(path: Path, sql: str) -> None:
-    """As in the sqlite3 shell, which has no foreign keys and no pragma of ours."""
+    """Runs `sql` as the sqlite3 shell does: without foreign keys and without the store's pragmas."""
     shell = apsw.Connection(str(path))
     try:
         shell.execute(sql).fetchall()
@@ -234,7 +235,7 @@ def test_a_forged_product_may_be_set_back_to_its_books(store: Path, forged: str,
 def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_by_its_sale(
     store: Path, catalog: CatalogStore, checkout: Checkout
 ) -> None:
-    """It is the one row that may be deleted, for that is how the order tier ends it. See docs/books.md."""
+    """Only an intent may be deleted, because the order tier deletes it too. See docs/books.md."""
     catalog.sell([Buy("doubt", "Bird", 1)])
     by_hand(store / "order.db", "DELETE FROM intents")
     with pytest.raises(AssertionError, match="key doubt: 1 Bird sold, but never ordered"):

@@ -1,3 +1,5 @@
+"""A migration upgrades a store's own database in one transaction, and leaves any other file alone."""
+
 import os
 import subprocess
 import sys
@@ -55,14 +57,14 @@ def test_of_concurrent_migrations_one_runs(tmp_path: Path, scripts: Path) -> Non
     failures: list[BaseException] = []
     start = threading.Barrier(16)
 
-    def one() -> None:
+    def migrate_once() -> None:
         start.wait()
         try:
             migrate(tmp_path / "t.db", scripts, MINE)
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one) for _ in range(16)]
+    threads = [threading.Thread(target=migrate_once) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -158,14 +160,14 @@ def test_an_empty_database_with_another_programs_version_is_refused(tmp_path: Pa
 
 def test_another_programs_wal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
-    stranger = f"""
+    program = f"""
 import apsw, os
 other = apsw.Connection({str(path)!r})
 other.execute("PRAGMA journal_mode = WAL").fetchall()
 other.execute("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (randomblob(9000))")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", stranger], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True)
     files = (path, path.with_name("t.db-wal"))
     before = [file.read_bytes() for file in files]
     with pytest.raises(StartRefused, match="not a database of this tier"):
@@ -175,24 +177,24 @@ os._exit(0)
 
 def test_another_programs_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
-    stranger = f"""
+    program = f"""
 import apsw, os
 other = apsw.Connection({str(path)!r})
 other.execute("CREATE TABLE theirs (x); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN")
 other.execute("INSERT INTO theirs VALUES (randomblob(99000))")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", stranger], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True)
     files = (path, path.with_name("t.db-journal"))
     before = [file.read_bytes() for file in files]
-    assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal is to be rolled back"
+    assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal must be rolled back"
     with pytest.raises(StartRefused, match="not a database of this tier"):
         migrate(path, scripts, MINE)
     assert [file.read_bytes() for file in files] == before
 
 
 def test_processes_that_start_at_once_on_a_new_folder_all_start(tmp_path: Path) -> None:
-    """Processes and not threads: only between them does SQLite fail the switch to WAL at once."""
+    """Only between processes, and not between threads, SQLite fails a concurrent switch to WAL at once."""
     start = """
 import sys, time
 from pathlib import Path
@@ -201,15 +203,15 @@ while time.time() < float(sys.argv[2]):
     pass
 CatalogStore(Path(sys.argv[1])).migrate()
 """
-    for turn in range(5):
+    for attempt in range(5):
         begin_at = str(time.time() + 0.7)
-        command = [sys.executable, "-c", start, str(tmp_path / f"{turn}.db"), begin_at]
+        command = [sys.executable, "-c", start, str(tmp_path / f"{attempt}.db"), begin_at]
         processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
         assert [process.communicate()[1] for process in processes] == [b""] * 4
 
 
 def test_a_new_store_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
-    """Keys stand in it."""
+    """The files hold the keys of buys."""
     umask = os.umask(0o022)
     try:
         store = CatalogStore(tmp_path / "data" / "catalog.db")

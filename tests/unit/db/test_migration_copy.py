@@ -1,4 +1,4 @@
-"""The copy that a migration keeps, and what it says in the log."""
+"""A migration copies the database beside itself first, and logs the upgrade."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ def scripts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path, scripts: Path) -> Path:
-    """A database at schema 1, with a second migration to come."""
+    """A database at schema 1, and a second migration that has not run."""
     migrate(tmp_path / "data" / "t.db", scripts, MINE)
     (scripts / "0002_second.sql").write_text("ALTER TABLE t ADD COLUMN y DEFAULT 7;")
     return tmp_path / "data" / "t.db"
@@ -41,7 +41,7 @@ def test_an_upgrade_keeps_a_copy_of_the_database(path: Path, scripts: Path) -> N
     assert re.fullmatch(r"t\.db\.schema-1-\d{8}T\d{6}Z", copy.name)
     assert query(copy, "SELECT * FROM t") == [(1,)]
     assert query(copy, "PRAGMA user_version") == [(1,)]
-    assert oct(copy.stat().st_mode & 0o777) == "0o600", "keys stand in it"
+    assert oct(copy.stat().st_mode & 0o777) == "0o600", "it holds the keys of buys"
     assert query(path, "SELECT * FROM t") == [(1, 7)]
 
 

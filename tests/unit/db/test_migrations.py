@@ -1,4 +1,4 @@
-"""Stores of earlier releases: their books are carried over row by row, right or wrong, and are guarded from then on."""
+"""The migrations keep every row of an earlier release's store, right or wrong, and add the newest triggers."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.earlier_schemas import older
 from tests.support.forger import forge
 
-# 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once directly, dearer; and a Cat that was retired.
+# 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once by a direct decrement, at a new price; and a retired Cat.
 PRODUCTS = """
     INSERT INTO products (name, price_cents, quantity, retired)
         VALUES ('Tux', 2599, 75, 0), ('Bird', 4999, 102, 0), ('Cat', 100, 0, 1);
@@ -53,7 +53,7 @@ KEPT = {
 
 
 def old_store(folder: Path, in_catalog: str = "", in_log: str = "") -> Path:
-    """A store of schema 2 and schema 1, in which a hand, which no trigger and no foreign key holds up, did more."""
+    """Makes a catalog of schema 2 and an order log of schema 1, and runs the given SQL in them."""
     older(
         folder, CATALOG, 2, without_triggers(PRODUCTS + in_catalog, ("stock_ledger_insert", "product_history_insert"))
     )
@@ -62,7 +62,7 @@ def old_store(folder: Path, in_catalog: str = "", in_log: str = "") -> Path:
 
 
 def without_triggers(sql: str, names: tuple[str, ...]) -> str:
-    """Rows of several days at once do not stand as the triggers want it of each."""
+    """Drops these triggers around `sql`: they refuse a history that is inserted after its products."""
     with apsw.Connection(":memory:") as connection:
         for script in CATALOG.scripts()[:2]:
             connection.execute(script.read_text()).fetchall()
@@ -73,10 +73,12 @@ def without_triggers(sql: str, names: tuple[str, ...]) -> str:
 
 
 def kept(folder: Path) -> list[list[tuple[object, ...]]]:
+    """Returns the rows that a migration must keep."""
     return [query(folder / file, sql) for file, queries in KEPT.items() for sql in queries]
 
 
 def migrated(folder: Path) -> tuple[CatalogStore, OrderStore]:
+    """Migrates both databases of the folder, and returns their stores."""
     catalog, orders = CatalogStore(folder / "catalog.db"), OrderStore(folder / "order.db")
     catalog.migrate()
     orders.migrate()
@@ -176,7 +178,7 @@ def test_a_row_that_fails_its_check_does_not_prevent_a_start_after_a_crash(tmp_p
     catalog, _ = migrated(live)
     catalog.load([Product("Tux", 2599, 80)])
     forge(live / "catalog.db", "UPDATE products SET quantity = -1")
-    catalog.is_empty()  # so that the connection, and with it the log, stays
+    catalog.is_empty()  # opens a connection, so that the WAL stays
     shutil.copytree(live, crashed, ignore=shutil.ignore_patterns("*-shm"))
     assert (crashed / "catalog.db-wal").stat().st_size
     CatalogStore(crashed / "catalog.db").migrate()
@@ -192,7 +194,7 @@ def test_a_stock_that_was_changed_by_hand_enters_the_ledger_as_a_named_correctio
     assert query(folder / "catalog.db", ledger) == [(-74, 1, "correction", note), (-1, 0, "sold", None)]
     assert findings(folder) == [
         "I1 Tux, ledger entry 8: takes over a stock that had been changed by hand, by -74 pieces"
-    ], "until the owner has accepted it"
+    ], "the owner has not accepted it"
     with Snapshots(folder) as snapshots:
         assert [one.repair for one in audit(snapshots).discrepancies] == [None]
 

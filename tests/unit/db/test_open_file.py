@@ -1,4 +1,4 @@
-"""Files that are deleted, moved or replaced under an open store."""
+"""Nothing is committed or read after a database's files were deleted, moved, replaced or overwritten."""
 
 import logging
 import shutil
@@ -63,26 +63,26 @@ def move_folder(path: Path) -> None:
 
 
 def replace(path: Path) -> None:
-    """By a copy of what is there: as good a file as any, but not the one that is open."""
+    """Replaces the file by a copy of itself: the content is the same, but the file is not the open one."""
     query(path, f"VACUUM INTO '{path.with_name('new.db')}'")
     path.with_name("new.db").rename(path)
 
 
-def delete_log(path: Path) -> None:
+def delete_wal(path: Path) -> None:
     path.with_name("t.db-wal").unlink()
 
 
-def delete_index(path: Path) -> None:
+def delete_shm(path: Path) -> None:
     path.with_name("t.db-shm").unlink()
 
 
-def replace_log(path: Path) -> None:
-    log = path.with_name("t.db-wal")
-    shutil.copy(log, path.with_name("copy"))
-    path.with_name("copy").rename(log)
+def replace_wal(path: Path) -> None:
+    wal = path.with_name("t.db-wal")
+    shutil.copy(wal, path.with_name("copy"))
+    path.with_name("copy").rename(wal)
 
 
-EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_log, delete_index, replace_log]
+EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_wal, delete_shm, replace_wal]
 
 
 @pytest.mark.parametrize("change", EVERY_CHANGE)
@@ -100,11 +100,11 @@ def test_nothing_is_read_after_the_database_was_moved(database: Database, path: 
         pass
 
 
-@pytest.mark.parametrize("change", [delete_log, delete_index, replace_log])
+@pytest.mark.parametrize("change", [delete_wal, delete_shm, replace_wal])
 def test_after_a_companion_was_moved_no_thread_uses_its_connection(
     database: Database, path: Path, change: Change
 ) -> None:
-    """Health is asked by another thread than buys."""
+    """Queries, buys and /health use connections of several threads."""
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: database.read().__enter__()).result()
         change(path)
@@ -159,7 +159,7 @@ def test_a_link_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_replacement_is_not_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opening it would bring the log that lies beside it into it."""
+    """SQLite would apply the WAL beside it."""
     replace(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
@@ -170,16 +170,16 @@ def test_a_replacement_is_not_opened(database: Database, path: Path, monkeypatch
 
 def test_the_commits_in_a_deleted_wal_are_saved(database: Database, path: Path) -> None:
     insert(database, 2)
-    delete_log(path)
+    delete_wal(path)
     with pytest.raises(Unavailable):
         insert(database, 3)
     assert query(path, "SELECT x FROM t") == [(1,), (2,)]
 
 
 def test_a_deleted_wal_does_not_overwrite_later_commits_of_others(database: Database, path: Path) -> None:
-    opened = connect(path)  # keeps the database from being checkpointed by who closes it
-    delete_log(path)
-    delete_index(path)
+    opened = connect(path)  # stays open, so that no other connection checkpoints when it closes
+    delete_wal(path)
+    delete_shm(path)
     other = connect(path)
     other.execute("CREATE TABLE theirs (x)").fetchall()
     with pytest.raises(Unavailable):
@@ -192,17 +192,17 @@ def test_a_deleted_wal_does_not_overwrite_later_commits_of_others(database: Data
 
 
 def test_a_refused_first_file_is_not_checked_for_each_request(path: Path) -> None:
-    looks = []
+    checks = []
 
     def refuse() -> None:
-        looks.append(1)
+        checks.append(1)
         raise StartRefused("it is another store's")
 
     database = Database(path, refuse)
     for _ in range(3):
         with pytest.raises(Unavailable), database.read():
             pass
-    assert len(looks) == 1, "not at each request"
+    assert len(checks) == 1
 
 
 def test_a_moved_file_is_logged_once_and_its_return_once(
@@ -217,18 +217,18 @@ def test_a_moved_file_is_logged_once_and_its_return_once(
         path.with_name("elsewhere.db").rename(path)
         insert(database, 3)
         insert(database, 4)
-    moved, missing, well = caplog.messages
+    moved, missing, writable = caplog.messages
     assert "t.db" in moved and "moved" in moved
     assert "t.db: the file is missing; put it back" in missing
-    assert "can be written again" in well
+    assert "can be written again" in writable
 
 
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def write_over(path: Path) -> None:
-    """As `cp` does: the file stays the same, and holds another database."""
+def overwrite(path: Path) -> None:
+    """Writes another database into the same file, as `cp` does."""
     other = path.with_name("other.db")
     shell = apsw.Connection(str(other))
     shell.execute("PRAGMA application_id = 7; VACUUM").fetchall()
@@ -236,14 +236,14 @@ def write_over(path: Path) -> None:
     path.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize("change", [empty, write_over])
+@pytest.mark.parametrize("change", [empty, overwrite])
 def test_nothing_is_committed_into_an_overwritten_file(database: Database, path: Path, change: Change) -> None:
     database.close()
     insert(database, 2)
-    database.close()  # all of it is in the database
+    database.close()  # checkpoints both rows
     insert(database, 3)
-    log = path.with_name("t.db-wal")
-    before = log.read_bytes()
+    wal = path.with_name("t.db-wal")
+    before = wal.read_bytes()
     change(path)
     for value in (4, 5):
         with pytest.raises(Unavailable):
@@ -251,7 +251,7 @@ def test_nothing_is_committed_into_an_overwritten_file(database: Database, path:
         with pytest.raises(Unavailable), database.read():
             pass
     if change is empty:
-        assert log.read_bytes() == before, "the log may be the last copy"
+        assert wal.read_bytes() == before, "the WAL may be the last copy"
 
 
 def test_a_vacuumed_database_is_used_again(database: Database, path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_vacuumed_database_is_used_again(database: Database, path: Path) -> No
     shell.execute("VACUUM; PRAGMA wal_checkpoint").fetchall()
     shell.close()
     assert path.stat().st_size < 100_000
-    for value in (3, 4):  # the first one may hear that it should come again
+    for value in (3, 4):  # the first one may fail, and open a new connection
         with suppress(Unavailable):
             insert(database, value)
     insert(database, 5)
@@ -282,7 +282,7 @@ def test_an_order_log_that_gets_its_id_while_it_is_open_is_still_used(
 
 
 def test_a_file_overwritten_with_another_stores_database_is_not_used(path: Path) -> None:
-    """Nor is it when nobody had the file open as it was written over."""
+    """No connection was open when the file was overwritten, so only its content shows the change."""
     path.unlink()
     forge_id(path, "a" * 32)
     database = Database(path)

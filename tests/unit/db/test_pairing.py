@@ -1,4 +1,4 @@
-"""One store id in both files, and which two files belong together."""
+"""A catalog and an order log match when they have the same store id, and neither is older than the other."""
 
 import shutil
 from contextlib import closing
@@ -50,7 +50,7 @@ def test_a_missing_or_empty_file_has_no_id_and_is_not_created(tmp_path: Path) ->
     assert store_id(tmp_path / "catalog.db") is None
     assert store_id(tmp_path / "order.db") is None
     assert [path.name for path in tmp_path.iterdir()] == ["order.db"]
-    assert find_mismatch(tmp_path) is None, "an empty folder is the beginning of a store"
+    assert find_mismatch(tmp_path) is None, "a new store starts in an empty folder"
 
 
 def test_the_two_files_of_one_store_match(checkout: Checkout, tmp_path: Path) -> None:
@@ -91,18 +91,18 @@ def test_a_file_that_was_created_anew_is_named(
     assert ("has not sold what was ordered last" if lost == "catalog.db" else "lacks what the catalog has sold") in why
 
 
-@pytest.mark.parametrize("older_half", ["catalog.db", "order.db"])
+@pytest.mark.parametrize("older_file", ["catalog.db", "order.db"])
 def test_a_file_from_an_older_backup_is_named(
-    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, older_half: str
+    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, older_file: str
 ) -> None:
     checkout.place(Buy("k", "Tux", 1))
     catalog.close()
     orders.close()
-    shutil.copy(tmp_path / older_half, tmp_path / "copy")
+    shutil.copy(tmp_path / older_file, tmp_path / "copy")
     checkout.place(Buy("later", "Tux", 1))
     catalog.close()
     orders.close()
-    shutil.copy(tmp_path / "copy", tmp_path / older_half)
+    shutil.copy(tmp_path / "copy", tmp_path / older_file)
     assert (why := find_mismatch(tmp_path)) is not None and "an older one" in why
 
 
@@ -187,7 +187,7 @@ def test_the_audit_names_a_log_of_another_store(
 def test_files_match_once_the_owner_has_accepted_the_lost_sale(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    """The way on for an older catalog beside a newer log, of which nothing better is left."""
+    """A store with an older catalog goes on this way when no newer one is left."""
     catalog.close()
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
     checkout.place(Buy("k%_", "Tux", 1))
@@ -207,8 +207,8 @@ def test_intents_from_before_the_first_catalog_do_not_prevent_its_creation(order
 
 
 def test_another_programs_database_is_refused_without_a_retry(tmp_path: Path) -> None:
-    with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as stranger:
-        stranger.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
+    with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as other:
+        other.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
     with pytest.raises(StartRefused, match="not a database of this tier") as refused:
         require_whole(tmp_path, LOG_NAME)
-    assert not isinstance(refused.value, StartPostponed), "supervisord would try again for ever"
+    assert not isinstance(refused.value, StartPostponed), "supervisord would restart the tier for ever"

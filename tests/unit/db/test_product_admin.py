@@ -1,3 +1,5 @@
+"""The owner's changes of products: each happens once for its key, and its entry explains the product."""
+
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,12 +29,13 @@ def owner(catalog: CatalogStore, tmp_path: Path) -> Iterator[ProductAdmin]:
 
 
 def rows(tmp_path: Path) -> list[list[tuple[object, ...]]]:
-    """All that is in the catalog."""
+    """Returns all rows of the catalog."""
     tables = ("products", "stock_ledger", "product_history", "refused")
     return [query(tmp_path / "catalog.db", f"SELECT * FROM {table}") for table in tables]
 
 
 def history(tmp_path: Path) -> list[tuple[object, ...]]:
+    """Returns the product history after the entries of the first four products."""
     return query(tmp_path / "catalog.db", "SELECT product, what, price_cents, key FROM product_history WHERE entry > 4")
 
 
@@ -129,7 +132,7 @@ def test_keys_of_a_retired_product_keep_their_answers(
     checkout.place(bought)
     with pytest.raises(OutOfStock):
         checkout.place(refused)
-    catalog.sell([in_flight])  # and its answer was lost
+    catalog.sell([in_flight])  # its reply was lost
     owner.retire("Tux", "k")
     assert checkout.place(bought) == 0
     with pytest.raises(OutOfStock):
@@ -251,7 +254,7 @@ def test_a_name_that_looks_like_another_one_is_refused(owner: ProductAdmin, tmp_
     for name in ("\u2b50\ufe0f Bear", "\u2b50  Bear"):
         with pytest.raises(Invalid, match=r"looks like '\\u2b50 Bear', which is or was sold already"):
             owner.add(Product(name, 1, 1), "other")
-    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "the same name again is no other one"
+    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "it is the same product under its key"
     assert rows(tmp_path) == before
 
 
@@ -310,7 +313,7 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
         "INSERT INTO stock_ledger VALUES (2, 'Bird', 98, 98, 'initial', NULL, 3999, 'later');"
         "UPDATE products SET quantity = 78 WHERE name = 'Tux';"
         "INSERT INTO stock_ledger VALUES (3, 'Tux', -2, 78, 'sold', 'k', 2599, 'last');"
-        "UPDATE products SET price_cents = 1999 WHERE name = 'Tux'",  # the only way, then
+        "UPDATE products SET price_cents = 1999 WHERE name = 'Tux'",  # the schema of that time has no history of prices
     )
     store = CatalogStore(old / "catalog.db")
     store.migrate()
@@ -324,7 +327,7 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
 
 
 def test_adding_a_product_takes_the_same_work_however_long_the_ledger_is(tmp_path: Path) -> None:
-    """By the steps of SQLite's virtual machine, which no busy machine changes: buys wait for the lock meanwhile."""
+    """Buys wait for the write lock meanwhile. The test counts steps of SQLite's virtual machine, not time."""
     steps: dict[int, int] = {}
     for size in (10, 1_000):
         with (

@@ -1,3 +1,5 @@
+"""A products file has a name, a price and a quantity on each line; a malformed line is named."""
+
 from pathlib import Path
 
 import pytest

@@ -1,4 +1,4 @@
-"""Signed discrepancies: the audit is content with exactly what was signed, and with nothing else."""
+"""The owner accepts discrepancies; the audit then passes with exactly these, and fails with any other."""
 
 from pathlib import Path
 
@@ -20,6 +20,7 @@ FORGED_ENTRY = "UPDATE stock_ledger SET balance = 77 WHERE entry = 5"
 
 
 def accept_all(books: Path) -> None:
+    """Accepts every discrepancy that an audit finds now."""
     for number, one in enumerate(run_audit(books).discrepancies):
         assert accept(books / "catalog.db", one, "the old shop's books", "owner", f"accept-{number}") is True
 
@@ -54,7 +55,7 @@ def test_a_later_discrepancy_is_named(books: Path) -> None:
         ("UPDATE products SET price_cents = 7 WHERE name = 'Tux'", "UPDATE products SET price_cents = 8"),
         (
             "UPDATE products SET quantity = -1 WHERE name = 'Cat'",
-            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # the same words, CHECK constraint failed …
+            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # reads the same: CHECK constraint failed …
         ),
     ],
 )
@@ -90,7 +91,7 @@ def test_another_change_of_the_schema_is_not_accepted(books: Path, first: str, t
 
 
 def test_discrepancies_with_equal_words_are_accepted_one_by_one(books: Path) -> None:
-    """quick_check does not say which row it is."""
+    """`quick_check` does not name the row."""
     forge(books / "catalog.db", "UPDATE refused SET quantity = -1 WHERE key IN ('no1', 'no2')")
     alike = [one for one in run_audit(books).discrepancies if one.promise == "file"]
     assert len({one.what for one in alike}) == 1 and len({one.fingerprint for one in alike}) == 2
@@ -114,7 +115,7 @@ def test_a_discrepancy_is_accepted_once_for_its_key(books: Path) -> None:
     assert accept(catalog, one, "a note", "owner", "k") is True
     assert accept(catalog, one, "a note", "somebody else", "k") is False
     assert was_accepted(catalog, one.fingerprint, "a note", "k") is True
-    assert was_accepted(catalog, one.fingerprint, "a note", "unheard") is False
+    assert was_accepted(catalog, one.fingerprint, "a note", "unused") is False
     for discrepancy, note, key in ((other, "a note", "k"), (one, "another note", "k"), (other, "a note", "more")):
         with pytest.raises(KeyReused, match=f"the key '{key}' stands for something else"):
             accept(catalog, discrepancy, note, "owner", key)
@@ -149,17 +150,17 @@ def test_a_discrepancy_that_may_hide_more_cannot_be_accepted(books: Path) -> Non
 
 
 def test_an_acceptance_by_hand_of_what_may_hide_more_does_not_count(books: Path) -> None:
-    """Whoever writes one into the table by hand, for what hides more, is not heard."""
+    """The acceptance is written into the table by hand, which `accept` would refuse."""
     forge_schema(books / "catalog.db", "DROP TRIGGER products_price; DROP TABLE product_history")
     for number, one in enumerate(run_audit(books).discrepancies):
-        signed = f"'{one.fingerprint}', 'I1', 'x', 'x', 'x', 'x', 'k{number}'"
+        row = f"'{one.fingerprint}', 'I1', 'x', 'x', 'x', 'x', 'k{number}'"
         forge_schema(
             books / "catalog.db",
             "INSERT INTO accepted_discrepancies (fingerprint, promise, subject, finding, note, accepted_by, key)"
-            f" VALUES ({signed})",
+            f" VALUES ({row})",
         )
-    left = run_audit(books).discrepancies
-    assert left and all(one.hides for one in left)
+    remaining = run_audit(books).discrepancies
+    assert remaining and all(one.hides for one in remaining)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An audit beside a store that sells, on files as they come, leaves no trace."""
+"""An audit changes no file, and reports no buy of a selling store as a discrepancy."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def test_an_audit_reads_the_wal_that_a_crash_left_and_keeps_it(books: Path, tmp_
     store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
     begin(store, [Buy("new", "Tux", 1)])
     copy.mkdir()
-    for path in books.glob("*.db*"):  # with its write-ahead log, as a power cut leaves it
+    for path in books.glob("*.db*"):  # with the WAL, as a power cut leaves it
         if not path.name.endswith("-shm"):
             (copy / path.name).write_bytes(path.read_bytes())
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
@@ -48,7 +48,7 @@ def test_an_audit_reads_the_wal_that_a_crash_left_and_keeps_it(books: Path, tmp_
 
 
 def test_an_audit_follows_links_to_the_two_files(books: Path, tmp_path: Path) -> None:
-    """As the two volumes of a deployment in containers are."""
+    """In containers the two files are links to two volumes."""
     links = tmp_path / "links"
     links.mkdir()
     for name in ("catalog.db", "order.db"):
@@ -64,15 +64,15 @@ def test_an_audit_follows_links_to_the_two_files(books: Path, tmp_path: Path) ->
     store.close()
 
 
-class Meanwhile(Snapshots):
-    """Looks at the first file; then something happens; and the second file is as it is after that."""
+class InterruptedSnapshots(Snapshots):
+    """Calls `between` after the snapshot of the first file and before that of the second."""
 
-    happens: Callable[[], None]
+    between: Callable[[], None]
 
     @contextmanager
     def snapshot(self, *files: File) -> Iterator[apsw.Connection]:
         with super().snapshot(files[0]) as connection:
-            self.happens()
+            self.between()
             yield connection
 
 
@@ -90,8 +90,8 @@ def test_a_buy_between_the_snapshots_of_the_two_files_is_no_discrepancy(
         except OutOfStock:
             assert refused
 
-    with Meanwhile(books) as snapshots:
-        snapshots.happens = buy
+    with InterruptedSnapshots(books) as snapshots:
+        snapshots.between = buy
         assert audit(snapshots).discrepancies == ()
     assert number > 10
 
@@ -99,15 +99,15 @@ def test_a_buy_between_the_snapshots_of_the_two_files_is_no_discrepancy(
 def test_buys_at_every_step_are_no_discrepancy(books: Path, catalog: CatalogStore, orders: OrderStore) -> None:
     buys: list[Buy] = []
 
-    def go_on() -> None:
-        """A buy begins, the one before it is sold, and the one before that is ordered."""
+    def advance() -> None:
+        """Begins a buy, sells the one before it, and orders the one before that."""
         buys.append(Buy(f"step-{len(buys)}", "Bird", 1))
         begin(orders, buys[-1:])
         catalog.sell(buys[-2:-1])
         finish(orders, [(buy, Sold(3999)) for buy in buys[-3:-2]])
 
-    with Meanwhile(books) as snapshots:
-        snapshots.happens = go_on
+    with InterruptedSnapshots(books) as snapshots:
+        snapshots.between = advance
         assert audit(snapshots).discrepancies == ()
 
 
@@ -122,7 +122,7 @@ def test_an_audit_is_clean_while_shoppers_buy(books: Path, monkeypatch: pytest.M
         checkout, number = Checkout(log, catalog), 0
         while not ended.is_set():
             buys = [Buy(f"{name}-{number + at}", "Elephant" if at else "Unicorn", 1) for at in range(3)]
-            with suppress(Unavailable):  # the other one may be faster for a second; the same keys are sent again
+            with suppress(Unavailable):  # the lock may be held for a second; the same keys are sent again
                 checkout.place_all(buys)
                 bought.extend(buys)
                 number += 3
@@ -144,8 +144,8 @@ def test_an_audit_is_clean_while_shoppers_buy(books: Path, monkeypatch: pytest.M
 
 
 def test_each_check_reports_its_progress(books: Path) -> None:
-    heard: list[str] = []
+    reported: list[str] = []
     with Snapshots(books) as snapshots:
-        audit(snapshots, on_progress=heard.append)
-    assert heard == ["files", "names", "stock", "orders", "refusals", "intents"]
+        audit(snapshots, on_progress=reported.append)
+    assert reported == ["files", "names", "stock", "orders", "refusals", "intents"]
     assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0

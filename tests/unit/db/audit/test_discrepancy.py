@@ -1,4 +1,4 @@
-"""A fingerprint identifies one discrepancy."""
+"""A fingerprint identifies exactly one discrepancy."""
 
 from db.audit import Discrepancy
 

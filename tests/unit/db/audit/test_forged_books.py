@@ -1,4 +1,4 @@
-"""Whatever is forged, lost or damaged is named."""
+"""The audit names every forged, lost or damaged row, table and page."""
 
 import re
 from pathlib import Path
