@@ -137,7 +137,7 @@ class Database:
         # An order log may have got the id of its store while it was open.
         is_same_store = store is None or store_now == store
         if opened != self._file_id or program_now != program or not is_same_store:
-            raise FileMoved("it holds another database than before; restart the store, which looks at it")
+            raise FileMoved("the file holds another database than before; restart the store, which checks it")
 
     def _require_usable(self) -> None:
         """Raises FileMoved for a file that must not be opened: SQLite would apply the WAL beside it, maybe another's.
@@ -155,9 +155,7 @@ class Database:
             elif not self.path.stat().st_size:  # SQLite would delete the WAL beside it, which may be the last copy
                 raise FileMoved("the file was emptied; stop the store and restore a backup (python -m admin restore)")
             elif found != self._file_id:
-                raise FileMoved(
-                    "another file has taken its place, maybe an older one; restart the store, which looks at it"
-                )
+                raise FileMoved("another file has its name now, maybe an older one; restart the store, which checks it")
         except (FileMoved, StartRefused) as error:
             self._refusal, self._refused_until = str(error), time.monotonic() + _REFUSED_FOR_S
             raise FileMoved(self._refusal) from error

@@ -59,8 +59,8 @@ def _refuse_foreign_wal(path: Path) -> None:
         raise StartRefused(why)
     if problem := integrity_problem(path):
         raise StartRefused(
-            f"{path} and its log do not fit together, or it is damaged ({problem}); "
-            "`python -m admin audit` tells more, `python -m admin restore` brings a backup back"
+            f"{path} and its write-ahead log do not match, or the file is damaged ({problem}); "
+            "run python -m admin audit, or restore a backup (python -m admin restore)"
         )
 
 

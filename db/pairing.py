@@ -19,9 +19,9 @@ from domain.pairing import Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
-_HOW_TO_AUDIT = "python -m admin audit tells how the store stands, python -m admin restore brings a backup back"
+_HOW_TO_AUDIT = "python -m admin audit checks the store, python -m admin restore restores a backup"
 # Without one of the files, an audit is impossible.
-_HOW_TO_RESTORE = "python -m admin restore brings a backup back, with --only {0} its {0} alone, see docs/books.md"
+_HOW_TO_RESTORE = "python -m admin restore restores a backup, with --only {0} its {0} alone, see docs/books.md"
 
 
 def store_id(path: Path) -> str | None:
@@ -42,7 +42,7 @@ def find_mismatch(folder: Path) -> str | None:
     with open_read_only(log_path) as log, open_read_only(catalog_path) as catalog:
         if log is None:
             if catalog is not None and introduce(catalog, None).newest_sold:
-                return f"{log_path} is missing, and {catalog_path} has sold what stands in it"
+                return f"{log_path} is missing, and {catalog_path} has sales that must be in it"
             return None
         if catalog is None:
             if id_in(log) is not None or _is_used(log):

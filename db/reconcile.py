@@ -31,7 +31,7 @@ def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed
         raise Unreadable(f"{why}: nothing is repaired between them")
     for file in FILES:
         if problem := integrity_problem(data_dir / file.name):
-            raise Unreadable(f"{data_dir / file.name} and its log do not fit together: {problem}")
+            raise Unreadable(f"{data_dir / file.name} and its write-ahead log do not match: {problem}")
     with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
         checkout = Checkout(log, catalog)
         for buy, placed in isolated(checkout.place_all, buys, MAX_BATCH):

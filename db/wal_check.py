@@ -29,11 +29,11 @@ def foreign_wal(path: Path) -> str | None:
     wal = wal_path(path)
     if not _has_content(wal):
         return None
-    way_back = f"`python -m admin restore BACKUP --only {path.name}` puts a backup's file there and takes the log away"
+    repair = f"`python -m admin restore BACKUP --only {path.name}` restores the file and renames this log"
     if not _has_content(path):
-        return f"{wal} is the log of a database that is gone; {way_back}"
+        return f"{wal} is the write-ahead log of a missing database; {repair}"
     if _header(path)[_VERSIONS] == _ROLLBACK:
-        return f"{wal} is the log of another file than the {path.name} that stands there now; {way_back}"
+        return f"{wal} is the write-ahead log of another file than this {path.name}; {repair}"
     return None
 
 

@@ -72,7 +72,7 @@ def test_every_error_of_the_disk_raises_unavailable(
     ("error", "words"),
     [
         (apsw.CorruptError("malformed"), "damaged or no database (malformed); run python -m admin audit"),
-        (apsw.NotADBError("no database"), "bring a backup back"),
+        (apsw.NotADBError("no database"), "restore a backup"),
         (apsw.ReadOnlyError("readonly"), "read-only (readonly); make it writable"),
         (apsw.FullError("full"), "the disk is full (full); make room"),
         (NoSharedMemory("stays delete"), "write-ahead logging (WAL) needs shared memory, which the file system "),

@@ -21,7 +21,7 @@ def test_a_backups_file_beside_the_wal_of_a_lost_file_is_refused(crashed: Path, 
     """SQLite would apply the WAL to the backup's file."""
     shutil.copy(tmp_path / "b" / file.name, crashed / file.name)
     before = {path.name: path.read_bytes() for path in crashed.iterdir() if not path.name.endswith("-shm")}
-    why = rf"{file.name}-wal is the log of another file than the {file.name} .*--only {file.name}"
+    why = rf"{file.name}-wal is the write-ahead log of another file than this {file.name}.*--only {file.name}"
     with pytest.raises(Unreadable, match=why):
         Snapshots(crashed)
     with pytest.raises(Unreadable, match=why):
@@ -40,7 +40,7 @@ def test_a_wal_without_its_database_prevents_a_start(crashed: Path, is_empty: bo
     (crashed / "order.db").unlink()
     if is_empty:
         (crashed / "order.db").touch()
-    with pytest.raises(StartRefused, match=r"order\.db-wal is the log of a database that is gone"):
+    with pytest.raises(StartRefused, match=r"order\.db-wal is the write-ahead log of a missing database"):
         OrderStore(crashed / "order.db").migrate()
     assert (crashed / "order.db-wal").read_bytes() == wal
 
@@ -49,9 +49,9 @@ def test_another_databases_wal_is_refused(crashed: Path, tmp_path: Path) -> None
     """Both files are in WAL mode, so that only the integrity check notices the mismatch."""
     shutil.copy(wal_of_larger_log(tmp_path / "other"), crashed / "order.db-wal")
     before = (crashed / "order.db").read_bytes()
-    with pytest.raises(Unreadable, match=r"order\.db and its log do not fit together"):
+    with pytest.raises(Unreadable, match=r"order\.db and its write-ahead log do not match"):
         list(reconcile(crashed, [Buy("key", "Tux", 1)]))
-    with pytest.raises(StartRefused, match=r"order\.db and its log do not fit together"):
+    with pytest.raises(StartRefused, match=r"order\.db and its write-ahead log do not match"):
         OrderStore(crashed / "order.db").migrate()
     assert (crashed / "order.db").read_bytes() == before
 
