@@ -26,7 +26,7 @@ from db.errors import DISK_ERRORS
 from db.order import OrderStore
 from db.pairing import give_id_of_log, store_id
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_wal, require_readable, version_of
-from db.staging import COMPANIONS, InTheWay, in_the_way, set_aside_companions, staged
+from db.staging import COMPANIONS, InTheWay, conflicting_files, set_aside_companions, staged
 
 _BUSY_TIMEOUT_MS = 5_000
 
@@ -51,7 +51,7 @@ def backup(data_dir: Path, target: Path, on_progress: OnProgress) -> Audit:
     Raises InTheWay, Unreadable, CopyFailed, OSError and Unavailable. `target` then has neither file.
     """
     names = [file.name for file in FILES]
-    if existing := in_the_way(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
+    if existing := conflicting_files(target, [name + suffix for name in names for suffix in ("", *COMPANIONS)]):
         raise InTheWay(f"{existing[0]} is there already; name a new folder for the backup")
     with staged(target, names) as folder:
         require_readable(data_dir, *FILES)  # a copy that this code cannot read would be no backup
@@ -78,7 +78,7 @@ def restore(source: Path, target: Path, on_progress: OnProgress, only: File | No
     if source.resolve() == target.resolve():
         raise InTheWay(f"{source} is both the backup and the folder to make; name another one with --into")
     wanted = FILES if only is None else (only,)
-    if existing := in_the_way(target, [file.name for file in wanted]):
+    if existing := conflicting_files(target, [file.name for file in wanted]):
         raise InTheWay(
             f"{_describe(target, source, existing)}; move it away yourself, with its -wal and -shm, then restore again"
         )

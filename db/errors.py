@@ -58,7 +58,8 @@ def _explain(path: Path, error: Exception) -> str:
     if path.is_dir():
         return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):
-        return f"damaged or no database ({error}); run python -m admin audit, then restore a backup (python -m admin restore)"
+        advice = "run python -m admin audit, then restore a backup (python -m admin restore)"
+        return f"damaged or no database ({error}); {advice}"
     if _lacks_shared_memory(error):
         return (
             f"write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give ({error}); "

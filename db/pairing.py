@@ -25,7 +25,7 @@ _HOW_TO_RESTORE = "python -m admin restore restores a backup, with --only {0} it
 
 
 def store_id(path: Path) -> str | None:
-    """Returns the id of the store in this file; None when the file is missing, empty, or older than ids.
+    """Returns the id of the store in this file; None when the file is missing, empty, or of a schema without ids.
 
     Raises apsw.Error for a file that cannot be read.
     """
@@ -70,22 +70,23 @@ def find_different_ids(folder: Path) -> str | None:
 
 
 def give_id_of_log(folder: Path, log_path: Path) -> None:
-    """Gives a catalog that was older than ids, and is migrated, the id of the log beside which it is restored.
+    """Replaces the id of a catalog that was restored from a schema without ids by the id of the log beside it.
 
-    Only if the log has the catalog's newest sale, which shows that the two match.
+    The migration of the restored catalog made a new id. The log's id replaces it only if the log has the catalog's
+    newest sale, which shows that the two match.
     """
     with open_read_only(log_path) as log, closing(apsw.Connection(str(folder / CATALOG_NAME))) as catalog:
         id = None if log is None else id_in(log)
         if log is None or id is None or _lacks_a_sale(log, introduce(catalog, None).newest_sold):
             return
         with transaction(catalog):
-            [(guard,)] = fetch_all(catalog, _GUARD_OF_ID, {})
+            [(trigger,)] = fetch_all(catalog, _ID_TRIGGER, {})
             fetch_all(catalog, "DROP TRIGGER store_update", {})
             fetch_all(catalog, "UPDATE store SET id = :id", {"id": id})
-            fetch_all(catalog, guard, {})
+            fetch_all(catalog, trigger, {})
 
 
-_GUARD_OF_ID = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
+_ID_TRIGGER = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
 
 
 def require_whole(folder: Path, own: str) -> str | None:
@@ -103,7 +104,7 @@ def require_whole(folder: Path, own: str) -> str | None:
     except (apsw.Error, OSError) as error:
         unreadable = f"{explain(other, error)}; {_HOW_TO_AUDIT}"
         if is_missing_or_empty(folder / own):
-            raise StartRefused(f"{folder / own} is not made anew beside what cannot be read: {unreadable}") from error
+            raise StartRefused(f"{folder / own} is not created beside an unreadable file: {unreadable}") from error
         return unreadable
     if why is not None:
         lost = [name for name in (CATALOG_NAME, LOG_NAME) if is_missing_or_empty(folder / name)]
@@ -208,7 +209,7 @@ def objection(log: apsw.Connection, catalog: Introduction) -> str | None:
     if id is not None and catalog.id is not None and id != catalog.id:
         return f"it is of store {id}, the catalog is of store {catalog.id}"
     if id is not None and catalog.id is None:
-        return f"it is of store {id}, the catalog is of before that store"
+        return f"it is of store {id}, the catalog has no id, so it is an older one"
     if not catalog.has_last_order:
         return "the catalog has not sold what was ordered last, so it is an older one or another's"
     if _lacks_a_sale(log, catalog.newest_sold):

@@ -134,7 +134,7 @@ def _product(transaction: apsw.Connection, name: str) -> Product:
 
 # The changes made under a key, each with the arguments of its command. Columns that were no argument are NULL, such as
 # the price of a restock.
-_MADE = """
+_CHANGES_UNDER_KEY = """
     SELECT reason, product, CASE reason WHEN 'correction' THEN balance ELSE delta END,
         CASE reason WHEN 'initial' THEN price_cents END, note
     FROM stock_ledger WHERE key = :key
@@ -150,7 +150,7 @@ Change = tuple[str, str, int | None, int | None, str | None]
 
 def is_done(transaction: apsw.Connection, key: str, change: Change) -> bool:
     """Whether this change was made under the key. Raises KeyReused when only another change, or a buy, was."""
-    rows = fetch_all(transaction, _MADE, {"key": key})
+    rows = fetch_all(transaction, _CHANGES_UNDER_KEY, {"key": key})
     # A key of `product_history` may also have a row of the ledger: a shopper may buy under the key of a new price.
     if rows and change not in rows:
         what, product, *_ = rows[0]

@@ -47,7 +47,7 @@ class File:
 
     @property
     def newest(self) -> int:
-        """Returns the version of the schema that this code works with."""
+        """The schema version that this code works with."""
         return len(self.scripts())
 
 

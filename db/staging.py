@@ -31,7 +31,7 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
 
 
-def in_the_way(folder: Path, names: Sequence[str]) -> list[Path]:
+def conflicting_files(folder: Path, names: Sequence[str]) -> list[Path]:
     """Returns the existing files that prevent the creation of `names` in the folder."""
     if folder.is_symlink() and not folder.exists():
         return [folder]

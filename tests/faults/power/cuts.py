@@ -44,7 +44,7 @@ def _cut(trace: Sequence[Event], number: int, images: int, rng: Random) -> Itera
     killed = trace.index(Killed())
     disk = Disk(rng)
     for at in sorted(_cut_points(trace, killed, images, rng)):
-        disk.follow(trace, at)
+        disk.replay(trace, at)
         # In a third of the cuts nothing unsynced survives, in a third everything, and in a third a random part.
         survival = rng.choice([0.0, 1.0, rng.random()])
         with memory_folder() as folder:

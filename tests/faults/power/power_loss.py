@@ -26,6 +26,7 @@ class _Pending(Generic[C]):
         self._changes.append((at, change))
 
     def take(self, upto: int) -> Iterator[C]:
+        """Removes and yields the changes before the position `upto`."""
         while self._changes and self._changes[0][0] < upto:
             yield self._changes.popleft()[1]
 
@@ -54,7 +55,7 @@ class Disk:
         self._names: dict[str, int] = {}
         self._pending_names: _Pending[Created | Deleted] = _Pending()
 
-    def follow(self, trace: Sequence[Event], upto: int) -> None:
+    def replay(self, trace: Sequence[Event], upto: int) -> None:
         """Replays the events before `upto`. A disk cannot go back to an earlier event."""
         for at in range(self._at, upto):
             self._apply(at, trace[at])
@@ -63,8 +64,8 @@ class Disk:
     def page_cache(self) -> dict[str, bytes]:
         """Returns the files that running programs see, and that a kill leaves."""
         names = dict(self._names)
-        for renaming in self._pending_names:
-            _rename(names, renaming)
+        for name_change in self._pending_names:
+            _change_names(names, name_change)
         return {name: bytes(self._files[number].cached) for name, number in names.items()}
 
     def after_power_loss(self, rng: Random, survival: float) -> dict[str, bytes]:
@@ -73,10 +74,10 @@ class Disk:
         `survival` is the probability that an unsynced sector is on the disk.
         """
         names = dict(self._names)
-        for renaming in self._pending_names:
+        for name_change in self._pending_names:
             if rng.random() >= survival:
                 break  # a folder's changes reach the disk in their order
-            _rename(names, renaming)
+            _change_names(names, name_change)
         return {name: _survivor(self._files[number], rng, survival) for name, number in names.items()}
 
     @property
@@ -106,8 +107,8 @@ class Disk:
                 for change in file.pending.take(event.upto):
                     _change_some_sectors(file.durable, change, self._rng, self._rng.choice([0.0, 0.5, 1.0]))
             case FolderSynced():
-                for renaming in self._pending_names.take(event.upto):
-                    _rename(self._names, renaming)
+                for name_change in self._pending_names.take(event.upto):
+                    _change_names(self._names, name_change)
 
 
 def _survivor(file: _File, rng: Random, survival: float) -> bytes:
@@ -144,7 +145,7 @@ def _change(content: bytearray, change: Written | Truncated) -> None:
         content[change.offset : change.offset + len(change.data)] = change.data
 
 
-def _rename(names: dict[str, int], change: Created | Deleted) -> None:
+def _change_names(names: dict[str, int], change: Created | Deleted) -> None:
     if isinstance(change, Created):
         names[change.name] = change.file
     else:

@@ -49,7 +49,7 @@ def test_a_power_loss_at_any_point_of_a_first_start_does_no_harm(folder: Path) -
         LocalStore(folder / "first").prepare()
     disk, rng = Disk(rng=Random(1)), Random(1)
     for at in range(len(trace) + 1):
-        disk.follow(trace, at)
+        disk.replay(trace, at)
         for survival in (0.0, 0.3, 0.7, 1.0):
             left = folder / f"{at}-{survival}"
             write_image(left, disk.after_power_loss(rng, survival))
@@ -92,7 +92,7 @@ def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list
     disk, found = Disk(rng=WorstCase()), []
     for at in range(start, len(trace)):
         if isinstance(trace[at], Answered):
-            disk.follow(trace, at + 1)
+            disk.replay(trace, at + 1)
             image = folder / f"cut-{start}-{at}"
             write_image(image, disk.after_power_loss(Random(), survival=0.0))
             found.append(broken_promise(image, trace[: at + 1]))

@@ -13,7 +13,7 @@ NEW: list[Event] = [Created("a", 1), FolderSynced(upto=1)]
 def images(trace: list[Event], survival: float = 0.5) -> set[tuple[tuple[str, bytes], ...]]:
     """Returns the distinct images of 200 random power losses at the end of this trace."""
     disk = Disk(rng=Random(1))
-    disk.follow(trace, len(trace))
+    disk.replay(trace, len(trace))
     rng = Random(1)
     return {tuple(sorted(disk.after_power_loss(rng, survival).items())) for _ in range(200)}
 

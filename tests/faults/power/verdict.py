@@ -42,5 +42,5 @@ def _check(folder: Path, history: Sequence[Event]) -> None:
     books = Books.read(folder)
     assert_told(books, replies)  # first, because a lost answer is the worst failure
     books.check()
-    # Also no key may be in the books that no shopper sent.
+    # The books must have every key that a shopper sent, and no other.
     assert {key for _, key, *_ in books.orders} | books.refused.keys() == replies.keys(), "each key sent has its end"

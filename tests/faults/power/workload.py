@@ -77,7 +77,7 @@ def kill(trace: list[Event], at: int, folder: Path) -> None:
     """Cuts the trace off before the event `at`, and writes the files as running programs saw them to `folder`."""
     del trace[at:]
     disk = Disk(rng=Random())
-    disk.follow(trace, len(trace))
+    disk.replay(trace, len(trace))
     write_image(folder, disk.page_cache())
     trace.append(Killed())
 
