@@ -20,7 +20,7 @@ PAUSE_S = 0.01
 # After the end of a fault: until buys are answered, and until none is in doubt.
 RECOVERS_WITHIN_S = 30.0
 TICKETS = 50
-# One runs out, and one does not.
+# Tickets sell out, Tux does not.
 PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
 
 

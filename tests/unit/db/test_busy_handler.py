@@ -79,6 +79,6 @@ def test_a_ctrl_c_ends_the_wait(waiter: apsw.Connection) -> None:
 
 
 def test_no_code_uses_sqlites_own_busy_timeout() -> None:
-    """It sleeps in C, so that a signal could not end the wait."""
+    """SQLite's busy timeout sleeps in C, where a signal cannot end the wait."""
     folder = Path(connections.__file__).parent
     assert [path for path in folder.rglob("*.py") if "set_busy_timeout" in path.read_text()] == []
