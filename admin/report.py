@@ -51,7 +51,7 @@ def print_status(state: Status, as_json: bool) -> None:
 
 
 def _sizes(file: FileStatus) -> str:
-    large = " (large: somebody keeps an old state of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
+    large = " (large: a connection keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
     return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
 

@@ -85,7 +85,7 @@ def checkpoint_wal(connection: apsw.Connection) -> None:
     SQLite counts a commit that a killed process had written but not synced. No client may see it before it is safe from
     a power loss. A sync of the WAL is not enough: a disk reports a failed sync only once. The pages of that sync are
     still read, the next sync succeeds, and the pages may be lost all the same. After a power loss the WAL would then
-    end in the middle, and hide newer rows of the database. So the WAL is synced alone only when it cannot be emptied.
+    end in the middle, and hide newer rows of the database. The WAL is only synced when it cannot be emptied.
     """
     with suppress(apsw.BusyError, apsw.FullError):  # other connections use it, or the disk has no room for the pages
         _retry_while_busy(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), CHECKPOINT_TIMEOUT_S)

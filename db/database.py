@@ -176,7 +176,7 @@ class Database:
     def _report_wal_size(self, wal_bytes: int) -> None:
         subject = f"{self.path}-wal"
         if wal_bytes > LARGE_WAL_BYTES:
-            why = "somebody keeps an old state of the database open, in a sqlite3 shell within BEGIN, say"
+            why = "a connection keeps an old snapshot of it open, for example a sqlite3 shell within BEGIN"
             outages.log_start(subject, f"{subject}: has grown beyond {LARGE_WAL_BYTES // 2**20} MiB; {why}")
         else:
             outages.log_end(subject, f"{subject}: has shrunk again")

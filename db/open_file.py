@@ -1,7 +1,8 @@
 """Notices that the files of an open connection were deleted, moved, replaced or overwritten.
 
-Such a connection keeps working, but nobody finds its commits again. The same holds for the write-ahead log (-wal) and
-the shared memory (-shm). So each commit first checks that the three names still stand for the files that were opened.
+A connection to a deleted or replaced file keeps working, but no later connection finds its commits. The same holds for
+the write-ahead log (-wal) and the shared memory (-shm). Each commit first checks that the three names still belong to
+the opened files.
 """
 
 import ctypes

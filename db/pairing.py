@@ -1,7 +1,7 @@
 """Checks that a catalog and an order log belong to one store, and that neither is older than the other.
 
 Both files hold the id of their store. The newest rows show the age: each order must be sold in the catalog, and each
-sale must be ordered or in doubt in the log. So a lost file, another store's file and one from an older backup are
+sale must be ordered or in doubt in the log. A lost file, another store's file and one from an older backup are
 noticed.
 """
 

@@ -1,7 +1,7 @@
 """Settles buys that stopped half way: sold but missing from the order log, or in doubt for too long.
 
 Each is placed again under its own key, as the order tier's recovery would do: the catalog repeats its answer to the
-key, or gives its first one, and the log appends the result once. So a concurrent recovery, shopper or reconcile does no
+key, or gives its first one, and the log appends the result once. A concurrent recovery, shopper or reconcile does no
 harm. Rows are only appended; the intent of a settled buy is deleted, as always.
 """
 

@@ -145,7 +145,7 @@ def test_a_large_wal_is_reported(
     for number in range(5):
         catalog.sell([Buy(f"k{number}", "Tux", 1)])
     [line] = caplog.messages
-    assert "catalog.db-wal: has grown beyond" in line and "keeps an old state" in line
+    assert "catalog.db-wal: has grown beyond" in line and "keeps an old snapshot" in line
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert main(["status"]) == 0
     assert "(large:" in capsys.readouterr().out
