@@ -63,9 +63,9 @@ audit: .venv/run ## Check the promises in both databases, also beside the runnin
 backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
 	@$(BIN)/python -m admin backup "$(or $(DIR),$(error which folder? make backup DIR=backups/today))"
 
-faults: .venv/dev ## 10,000 buys through 1,000 kill -9, tiers that stand still, 4,000 power cuts, in about 20 minutes
+faults: .venv/dev ## 10,000 buys through 1,000 kill -9, stopped tiers, 4,000 power cuts, in about 20 minutes
 	$(BIN)/python -m tests.faults.crashes $(ARGS)
-	STANDS_STILL_S=15 $(BIN)/pytest tests/faults/test_network.py
+	STOPPED_S=15 $(BIN)/pytest tests/faults/test_network.py
 	$(BIN)/python -m tests.faults.power --images 2000
 	$(BIN)/python -m tests.faults.power --images 2000 --failing-syncs 0.04
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
-from db.database import LARGE_LOG_BYTES
+from db.database import LARGE_WAL_BYTES
 from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
@@ -51,7 +51,7 @@ def print_status(state: Status, as_json: bool) -> None:
 
 
 def _sizes(file: FileStatus) -> str:
-    large = " (large: somebody keeps an old state of it open)" if file.wal_bytes > LARGE_LOG_BYTES else ""
+    large = " (large: a connection keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
     return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
 

@@ -1,1 +1,1 @@
-"""The state in SQLite: one store a file, all SQL beside the one method that uses it."""
+"""The stores in SQLite: one class a database file, and all SQL of the product."""

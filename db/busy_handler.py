@@ -1,31 +1,31 @@
-"""Waits for a lock that another connection has.
+"""Waits for a lock that another connection holds.
 
-SQLite's own busy timeout sleeps in C, where Python hears of no signal: a Ctrl-C was obeyed when the wait was over.
+SQLite's own busy timeout sleeps in C, where Python sees no signal: a Ctrl-C took effect only after the wait.
 """
 
 import time
 
 import apsw
 
-# Between two tries; the last stands for all that follow.
+# The pauses between tries; the last one repeats.
 _PAUSES_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1)
 
 
 def wait_for_locks(connection: apsw.Connection, timeout_ms: int) -> None:
-    """Let each statement of this connection wait so long for a lock, then fail with apsw.BusyError.
+    """Makes each statement of this connection wait up to `timeout_ms` for a lock, and then fail with apsw.BusyError.
 
-    What a signal raises, in the main thread, ends the wait at once.
+    In the main thread, an exception from a signal handler ends the wait at once.
     """
-    ends = 0.0
+    deadline = 0.0
 
     def wait(tries: int) -> bool:
-        nonlocal ends
+        nonlocal deadline
         now = time.monotonic()
         if tries == 0:
-            ends = now + timeout_ms / 1000
-        if now >= ends:
+            deadline = now + timeout_ms / 1000
+        if now >= deadline:
             return False
-        time.sleep(min(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)], ends - now))
+        time.sleep(min(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)], deadline - now))
         return True
 
     connection.set_busy_handler(wait)

@@ -1,4 +1,4 @@
-"""Whether one store's history is the beginning of another's."""
+"""Compares the append-only history of a store with that of a backup."""
 
 from db.connection import fetch_all
 from db.snapshots import CATALOG, CHUNK, LOG, File, Snapshots
@@ -15,20 +15,20 @@ _CHANGES = """
 _ACCEPTED = """
     SELECT entry, key, fingerprint, note, accepted_by FROM catalog.accepted_discrepancies
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
-# They are kept by key, not in the order of time, and are never taken out: a number says whether any is missing.
+# Refused buys are stored by key, not by time, and are never deleted: their count tells whether any is missing.
 _REFUSED = "SELECT count(*) FROM log.refused"
 
 
 def compare(store: Snapshots, backup: Snapshots) -> str:
-    """In words: all of the store's history is in the backup, or where the two part."""
+    """Says whether the backup has all of the store's history, or else where the two first differ."""
     for file, rows, what in (
         (LOG, _ORDERS, "order"),
         (CATALOG, _ENTRIES, "ledger entry"),
         (CATALOG, _CHANGES, "product history entry"),
         (CATALOG, _ACCEPTED, "accepted discrepancy"),
     ):
-        if parts := _first_difference(store, backup, file, rows):
-            number, is_newer = parts
+        if difference := _first_difference(store, backup, file, rows):
+            number, is_newer = difference
             if is_newer:
                 return f"and the backup ends before its {what} {number}: what is newer would be lost"
             return f"and its {what} {number} differs from the backup's"
@@ -45,7 +45,7 @@ def _refused(store: Snapshots) -> int:
 
 
 def _first_difference(store: Snapshots, backup: Snapshots, file: File, rows: str) -> tuple[int, bool] | None:
-    """The number of the first row of the store that the backup does not have, and whether it is newer than all."""
+    """Returns the number of the store's first row that the backup lacks, and whether the backup ends before it."""
     after = -1
     while True:
         chunk = {"after": after, "limit": CHUNK}

@@ -1,8 +1,8 @@
-"""Connections and transactions: how a database is opened, and the one way to write.
+"""Opens connections at full durability, and runs statements and transactions on them.
 
-apsw brings its own SQLite, newer than the system's: releases before 3.51.3 can corrupt a database in WAL mode
+apsw bundles its own SQLite, newer than the system's: releases before 3.51.3 can corrupt a database in WAL mode
 (https://sqlite.org/wal.html, "the WAL-reset bug"). Never open the same file with the standard library's sqlite3 in
-this process: closing one of its descriptors drops the locks of the other.
+this process: when one of the two closes a file descriptor, the locks of the other are lost.
 """
 
 import json
@@ -16,28 +16,28 @@ from typing import Any
 import apsw
 
 from db.busy_handler import wait_for_locks
-from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, may_pass_over
+from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, is_unsyncable_folder
 from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
-# The first query of a worker waits for it in the one thread that serves all connections.
+# Short, because a worker's first query waits for the checkpoint in the one thread that serves all connections.
 CHECKPOINT_TIMEOUT_S = 0.05
 
-# What the write-ahead log shrinks to at the first commit behind a checkpoint: what it has when nobody reads for long.
-LOG_LIMIT_BYTES = 4 * 1024 * 1024
+# The first commit after a checkpoint cuts the WAL to this size, which it does not exceed without long readers.
+WAL_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class StartRefused(Exception):
-    """The tier must not start on this state; the message says why and what to do."""
+    """The tier must not start on this state. The message says why and what to do."""
 
 
 class StartPostponed(StartRefused):
-    """The tier cannot start on this state now, but may later, when the disk has room again, say."""
+    """The tier cannot start on this state now, but may later: for example when the disk has room again."""
 
 
 def require_safe_sqlite(version: str | None = None) -> None:
-    """Raises StartRefused when the SQLite library (or the `version` given) can lose committed rows in WAL mode."""
+    """Raises StartRefused when SQLite (apsw's, or the given `version`) can lose committed rows in WAL mode."""
     version = version or apsw.sqlite_lib_version()
     if tuple(int(part) for part in version.split(".")[:3]) < OLDEST_SAFE_SQLITE:
         oldest = ".".join(map(str, OLDEST_SAFE_SQLITE))
@@ -45,9 +45,9 @@ def require_safe_sqlite(version: str | None = None) -> None:
 
 
 def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
-    """A connection at full durability. A file that is missing stays so: only a migration makes one.
+    """Opens a connection at full durability. It never creates a missing file: only a migration does.
 
-    The busy timeout comes first: the pragmas behind it may have to wait.
+    The busy timeout is set first, because the pragmas after it may have to wait.
     """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
@@ -56,8 +56,8 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
         wait_for_locks(connection, busy_timeout_ms)
         _retry_while_busy(lambda: _switch_to_wal(connection), busy_timeout_ms / 1000)
         connection.execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON").fetchall()
-        connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT_BYTES}").fetchall()
-        wait_for_locks(connection, 0)  # a checkpoint that waits for readers would keep the writers out
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}").fetchall()
+        wait_for_locks(connection, 0)  # a checkpoint that waits for readers would block the writers
         checkpoint_wal(connection)
         wait_for_locks(connection, busy_timeout_ms)
         add_fold(connection)
@@ -69,41 +69,40 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
 
 def _switch_to_wal(connection: apsw.Connection) -> None:
     mode = connection.execute("PRAGMA journal_mode = WAL").get
-    if mode != "wal":  # how SQLite says that it has tried and cannot
+    if mode != "wal":  # SQLite reports a failed switch by the old mode alone
         raise NoSharedMemory(f"the journal mode stays {mode}")
 
 
 def close_quietly(connection: apsw.Connection) -> None:
-    """Close it, whatever the disk says. The last connection of a file checkpoints as it closes, which may fail."""
+    """Closes a connection and ignores disk errors: the last connection of a file checkpoints then, which may fail."""
     with suppress(*DISK_ERRORS, *DAMAGE):
         connection.close(True)
 
 
 def checkpoint_wal(connection: apsw.Connection) -> None:
-    """Bring what the write-ahead log has into the database, synced, and empty the log, if nobody is at work on it.
+    """Moves the WAL into the database, synced, and empties it, unless other connections are using it.
 
-    A commit that a killed process had written, but not synced, counts for SQLite. Nobody may be told of it before it is
-    safe from a power loss. To sync the log is not enough: a disk reports a failed sync once, and what that should have
-    covered is still read, and may be lost all the same, while the next sync says nothing of it. After a power loss the
-    log could then end in the middle, and hide what is newer in the database. So to sync it is only what is left when it
-    cannot be emptied.
+    SQLite counts a commit that a killed process had written but not synced. No client may see it before it is safe from
+    a power loss. A sync of the WAL is not enough: a disk reports a failed sync only once. The pages of that sync are
+    still read, the next sync succeeds, and the pages may be lost all the same. After a power loss the WAL would then
+    end in the middle, and hide newer rows of the database. The WAL is only synced when it cannot be emptied.
     """
-    with suppress(apsw.BusyError, apsw.FullError):  # others are at work on it, or there is no room in the database
+    with suppress(apsw.BusyError, apsw.FullError):  # other connections use it, or the disk has no room for the pages
         _retry_while_busy(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), CHECKPOINT_TIMEOUT_S)
-    # SQLite syncs neither that the log is empty nor that an older one is deleted. The log has none of SQLite's locks,
-    # which closing it would drop.
-    log = Path(connection.filename_wal)
+    # SQLite syncs neither the truncation of a WAL nor the deletion of an older one. To open and close the WAL here is
+    # safe: SQLite has no locks on it.
+    wal = Path(connection.filename_wal)
     try:
-        sync(log)
-        sync(log.parent)
+        sync(wal)
+        sync(wal.parent)
     except OSError as error:
         raise apsw.IOError(str(error)) from error
 
 
 def sync(path: Path) -> None:
-    """Wait until this file or folder is on the disk. Never for a database in use: closing it drops its locks.
+    """Waits until this file or folder is on disk. Not for a database in use: closing its descriptor drops its locks.
 
-    A folder that its file system cannot sync is passed over. A file never is.
+    A folder is skipped when its file system cannot sync folders. A file never is.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -112,12 +111,12 @@ def sync(path: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        if not may_pass_over(path, error):
+        if not is_unsyncable_folder(path, error):
             raise
 
 
 def _retry_while_busy(step: Callable[[], object], timeout_s: float) -> None:
-    """The switch to WAL and a checkpoint, unlike all else, fail at once when another does the same: try again."""
+    """Retries the switch to WAL or a checkpoint, which fail at once, whatever the busy timeout, when another runs."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -130,12 +129,12 @@ def _retry_while_busy(step: Callable[[], object], timeout_s: float) -> None:
 
 
 def fetch_all(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) -> list[Any]:
-    """Run one statement; all its rows. All, because a cursor left half read makes COMMIT fail and stops checkpoints."""
+    """Runs one statement and returns all its rows: a half-read cursor would make COMMIT fail and stop checkpoints."""
     return connection.execute(sql, values).fetchall()
 
 
 def fetch_each(connection: apsw.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Run one statement for each of these values, in their order; all the rows that it returns."""
+    """Runs one statement for each of `rows`, in their order, and returns all rows that it returns."""
     return connection.executemany(sql, rows).fetchall() if rows else []
 
 
@@ -143,28 +142,28 @@ _to_json = json.JSONEncoder().encode
 
 
 def json_list(values: Iterable[str]) -> str:
-    """These values as one, for json_each: a statement looks them all up, three times as fast as one after the other."""
+    """Encodes values for json_each: one statement that looks them all up is three times as fast as one for each."""
     return f"[{','.join(map(_to_json, values))}]"
 
 
 def add_fold(connection: apsw.Connection) -> None:
-    """Give this connection `fold`, which SQLite lacks. For migrations, never for the schema: other programs read it."""
+    """Adds the SQL function `fold` to this connection. The schema must not use it: other programs read the schema."""
     connection.create_scalar_function("fold", lambda *text: fold(str(text[0])), 1, deterministic=True)
 
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[None]:
-    """A transaction that has the write lock from its first statement and is rolled back on any exception.
+    """Runs the block in a transaction that holds the write lock from its start. Any exception rolls it back.
 
-    IMMEDIATE because a deferred transaction that turns into a writer fails at once when another writes, whatever
-    the busy timeout.
+    IMMEDIATE, because a deferred transaction that turns into a writer fails at once when another connection writes,
+    whatever the busy timeout.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        # After a full disk SQLite has rolled back by itself; a second ROLLBACK would be an error.
+        # On a full disk SQLite rolls back by itself, and a second ROLLBACK would be an error.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

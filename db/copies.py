@@ -1,4 +1,4 @@
-"""Copies of a database: of its pages, and of its files as a crash has left them."""
+"""Copies a database: page by page from a connection, or its files as a crash left them."""
 
 import shutil
 import tempfile
@@ -12,7 +12,7 @@ _PAGES_A_STEP = 4_096
 
 
 def copy_pages(source: apsw.Connection, path: Path) -> None:
-    """Copy the database, as this connection sees it, to a plain file without companions. Not yet synced."""
+    """Copies the database, as this connection sees it, to one file without -wal or -shm. It is not synced."""
     with closing(apsw.Connection(str(path))) as copy:
         with copy.backup("main", source, "main") as pages:
             while not pages.done:
@@ -22,13 +22,14 @@ def copy_pages(source: apsw.Connection, path: Path) -> None:
 
 @contextmanager
 def copied_with_journal(path: Path) -> Iterator[Path]:
-    """A copy of a file whose transaction a crash has cut off, for as long as the block runs.
+    """Yields a temporary copy of a database and of its rollback journal, which a crash left.
 
-    To read such a file is to roll it back, and so to change it. The first switch to WAL is such a transaction.
+    SQLite rolls such a database back when it reads it, and so changes it. A crash during the first switch to WAL leaves
+    one.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name)
-        with suppress(FileNotFoundError):  # another process has just rolled it back
+        with suppress(FileNotFoundError):  # another process may have just rolled it back
             shutil.copyfile(f"{path}-journal", f"{copy}-journal")
         shutil.copyfile(path, copy)
         yield copy

@@ -1,4 +1,8 @@
-"""One SQLite file for all threads of a process: each has a connection, and looks whether the file is still the same."""
+"""One SQLite file that all threads of a process use, each through a connection of its own.
+
+Each use checks that the file is still the one that the process began with, and turns errors of the disk into
+Unavailable.
+"""
 
 import threading
 import time
@@ -10,17 +14,17 @@ import apsw
 
 from db import outages
 from db.connection import BUSY_TIMEOUT_MS, StartRefused, close_quietly, connect, transaction
-from db.errors import BUSY, DAMAGE, DISK_ERRORS, NoSharedMemory, explain, tell_shopper
-from db.open_file import CompanionMoved, FileMoved, OpenFile, Stamp, WrittenOver, stamp_of
+from db.errors import BUSY, DAMAGE, DISK_ERRORS, NoSharedMemory, explain, explain_to_shopper
+from db.open_file import CompanionMoved, FileId, FileMoved, FileOverwritten, OpenFile, file_id
 from db.pairing import id_in
 from domain.errors import Unavailable
 
-# Above, somebody keeps an old state of the database open, and the log hears of it.
-LARGE_LOG_BYTES = 64 * 1024 * 1024
-# How long a file that was refused is not looked at again: each request would.
+# A larger WAL means that a connection holds an old snapshot of the database. A line in the log says so.
+LARGE_WAL_BYTES = 64 * 1024 * 1024
+# A refused file is not checked again for this long, so that not each request checks it.
 _REFUSED_FOR_S = 1.0
 
-# A database is known by this, whatever file it is in: which program's it is, and of which store.
+# The application_id of a database and the id of its store: they identify it whatever file it is in.
 Content = tuple[object, str | None]
 
 
@@ -30,7 +34,7 @@ def _content(connection: apsw.Connection) -> Content:
 
 @contextmanager
 def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
-    """Around a transaction, for within one SQLite does not hear of it."""
+    """Must enclose the transaction: within one, SQLite ignores the pragma."""
     connection.pragma("foreign_keys", False)
     try:
         yield
@@ -40,157 +44,158 @@ def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
 
 class _Thread(threading.local):
     connection: apsw.Connection | None = None
-    place: OpenFile | None = None
+    file: OpenFile | None = None
 
 
 class Database:
-    """One SQLite file, which must be there. Threads share the object, never a connection; each opens its own at its
-    first use.
+    """One SQLite file, which must exist. Threads share this object; each opens its own connection at its first use.
 
-    It stays with the file that it has begun with: another one under the same name may be older, so it is not used
-    until the process starts anew. `require` looks at the first one and raises StartRefused when it must not be used.
+    The process stays with the file that it used first. Another file under the same name may be older, so it is refused
+    until the process restarts. `require` checks the first file, and raises StartRefused when it must not be used.
     """
 
     def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
         self.path = path
         self._require = require
         self._thread = _Thread()
-        self._writing = threading.Lock()
-        self._stamp: Stamp | None = None
+        self._writer_lock = threading.Lock()
+        self._file_id: FileId | None = None
         self._content: Content | None = None
-        self._lost: str | None = None  # why no connection of this process can be trusted any more
+        self._lost: str | None = None  # why this process must not use the database any more
         self._refusal = ""
         self._refused_until = 0.0  # monotonic clock
 
     @contextmanager
     def write(self, *, adds_products: bool = False) -> Iterator[apsw.Connection]:
-        """One `transaction`. Raises Unavailable: the lock is not free in time, the disk fails, or the file is gone.
+        """Runs the block in one transaction. Raises Unavailable when the lock is not free in time or the disk fails.
 
-        For a new product that a trigger inserts, SQLite would look through the whole ledger for entries that referred
-        to it before, while buys wait for the lock. So one that `adds_products` does without: the schema's own triggers
-        hold the ledger to the products.
+        `adds_products` turns foreign keys off. With them, the trigger that inserts a product would make SQLite scan the
+        whole ledger for rows that refer to it, while buys wait for the lock. The schema's own triggers still require a
+        product for each ledger entry.
         """
-        with self._trouble_is_unavailable(writing=True):
+        with self._errors_as_unavailable(writing=True):
             connection = self._connection()
             keys = _without_foreign_keys(connection) if adds_products else nullcontext()
-            with self._turn(), keys, transaction(connection):
+            with self._writer_lock_held(), keys, transaction(connection):
                 yield connection
-                self._watch_log(self._place().require_unmoved())
-        outages.ends(str(self.path), f"{self.path}: can be written again")
+                self._report_wal_size(self._file().require_unmoved())
+        outages.log_end(str(self.path), f"{self.path}: can be written again")
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
-        """A connection for one SELECT, which is a snapshot by itself. Raises Unavailable like `write`."""
-        with self._trouble_is_unavailable(writing=False):
+        """Yields a connection for one SELECT, which is a snapshot by itself. Raises Unavailable as `write` does."""
+        with self._errors_as_unavailable(writing=False):
             connection = self._connection()
-            self._place().require_there()
+            self._file().require_database_unmoved()
             yield connection
-        outages.ends(str(self.path), f"{self.path}: can be read again", writing=False)
+        outages.log_end(str(self.path), f"{self.path}: can be read again", writing=False)
 
     def require_writable(self) -> None:
-        """Write a page, as a buy would, that changes nothing. Raises Unavailable like `write`."""
+        """Writes one page without changing anything. Raises Unavailable as `write` does."""
         with self.write() as connection:
-            # SQLite writes the file's first page for it, though the number is the same.
+            # SQLite writes the file's first page for this, even when the number stays the same.
             connection.pragma("user_version", connection.pragma("user_version"))
 
     def close(self) -> None:
-        """Close this thread's connection. It opens again at the next use."""
-        connection, self._thread.connection, self._thread.place = self._thread.connection, None, None
+        """Closes this thread's connection. The next use opens another one."""
+        connection, self._thread.connection, self._thread.file = self._thread.connection, None, None
         if connection is not None:
             close_quietly(connection)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Threads write in turn: whoever meets another's lock at SQLite sleeps, and longer than a commit takes."""
-        if not self._writing.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+    def _writer_lock_held(self) -> Iterator[None]:
+        """Lets one thread write at a time. SQLite's busy handler would sleep longer than another's commit takes."""
+        if not self._writer_lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
             raise Unavailable(retry_after_s=1)
         try:
             yield
         finally:
-            self._writing.release()
+            self._writer_lock.release()
 
     def _connection(self) -> apsw.Connection:
         if self._lost is not None:
             raise FileMoved(self._lost)
         if self._thread.connection is None:
-            self._require_known()
+            self._require_usable()
             connection = connect(self.path, BUSY_TIMEOUT_MS)
             try:
-                place = OpenFile(connection, self.path)
+                file = OpenFile(connection, self.path)
                 content = _content(connection)
-                self._require_same(place.stamp, content)
+                self._require_same(file.id, content)
             except BaseException:
                 close_quietly(connection)
                 raise
-            self._stamp, self._content = place.stamp, content
-            self._thread.connection, self._thread.place = connection, place
+            self._file_id, self._content = file.id, content
+            self._thread.connection, self._thread.file = connection, file
         return self._thread.connection
 
-    def _require_same(self, stamp: Stamp | None, content: Content) -> None:
-        """Raises FileMoved when the open file is another than this process has begun with, or holds another store."""
+    def _require_same(self, opened: FileId | None, content: Content) -> None:
+        """Raises FileMoved when the opened file is not the first one of this process, or is of another store."""
         if self._content is None:
             return
         (program, store), (program_now, store_now) = self._content, content
-        # An order log takes the id of its store while it is open.
+        # An order log may have got the id of its store while it was open.
         is_same_store = store is None or store_now == store
-        if stamp != self._stamp or program_now != program or not is_same_store:
-            raise FileMoved("it holds another database than before; restart the store, which looks at it")
+        if opened != self._file_id or program_now != program or not is_same_store:
+            raise FileMoved("the file holds another database than before; restart the store, which checks it")
 
-    def _require_known(self) -> None:
-        """Raises FileMoved for a file that must not be used, before it is open: the log beside it may be another's."""
+    def _require_usable(self) -> None:
+        """Raises FileMoved for a file that must not be opened: SQLite would apply the WAL beside it, maybe another's.
+
+        A missing file passes, for SQLite reports it.
+        """
         if time.monotonic() < self._refused_until:
             raise FileMoved(self._refusal)
-        there = stamp_of(str(self.path))
-        if there is None:
-            return  # SQLite says so
+        found = file_id(str(self.path))
+        if found is None:
+            return
         try:
-            if self._stamp is None:
+            if self._file_id is None:
                 self._require()
-            elif not self.path.stat().st_size:  # SQLite would delete the log beside it, which may be the last copy
+            elif not self.path.stat().st_size:  # SQLite would delete the WAL beside it, which may be the last copy
                 raise FileMoved("the file was emptied; stop the store and restore a backup (python -m admin restore)")
-            elif there != self._stamp:
-                raise FileMoved(
-                    "another file has taken its place, maybe an older one; restart the store, which looks at it"
-                )
+            elif found != self._file_id:
+                raise FileMoved("another file has its name now, maybe an older one; restart the store, which checks it")
         except (FileMoved, StartRefused) as error:
             self._refusal, self._refused_until = str(error), time.monotonic() + _REFUSED_FOR_S
             raise FileMoved(self._refusal) from error
 
-    def _place(self) -> OpenFile:
-        assert self._thread.place is not None
-        return self._thread.place
+    def _file(self) -> OpenFile:
+        assert self._thread.file is not None
+        return self._thread.file
 
-    def _save_log(self, error: Exception) -> None:
-        """Keep the write-ahead log: what is in it may be nowhere else."""
-        place = self._thread.place
-        if place is not None and isinstance(error, CompanionMoved):
-            place.rescue()
+    def _keep_wal(self, error: Exception) -> None:
+        """Saves the WAL of a moved or overwritten database: it may be the only copy of its commits."""
+        file = self._thread.file
+        if file is not None and isinstance(error, CompanionMoved):
+            file.save_wal()
             self._lost = str(error)
-        elif place is not None and isinstance(error, WrittenOver):
-            place.keep_log()
+        elif file is not None and isinstance(error, FileOverwritten):
+            file.keep_wal()
 
-    def _watch_log(self, log_bytes: int) -> None:
+    def _report_wal_size(self, wal_bytes: int) -> None:
         subject = f"{self.path}-wal"
-        if log_bytes > LARGE_LOG_BYTES:
-            why = "somebody keeps an old state of the database open, in a sqlite3 shell within BEGIN, say"
-            outages.begins(subject, f"{subject}: has grown beyond {LARGE_LOG_BYTES // 2**20} MiB; {why}")
+        if wal_bytes > LARGE_WAL_BYTES:
+            why = "a connection keeps an old snapshot of it open, for example a sqlite3 shell within BEGIN"
+            outages.log_start(subject, f"{subject}: has grown beyond {LARGE_WAL_BYTES // 2**20} MiB; {why}")
         else:
-            outages.ends(subject, f"{subject}: has shrunk again")
+            outages.log_end(subject, f"{subject}: has shrunk again")
 
     @contextmanager
-    def _trouble_is_unavailable(self, *, writing: bool) -> Iterator[None]:
+    def _errors_as_unavailable(self, *, writing: bool) -> Iterator[None]:
+        """Raises Unavailable for an error of the disk, logs the outage, and closes the connection."""
         try:
             yield
         except BUSY as error:
             raise Unavailable(retry_after_s=1) from error
         except (FileMoved, NoSharedMemory, *DISK_ERRORS, *DAMAGE) as error:
-            self._save_log(error)
-            # What this connection believes of the file may be wrong after a failed write or sync: start afresh.
+            self._keep_wal(error)
+            # After a failed write or sync, the pages that this connection has cached may be wrong.
             self.close()
             why = explain(self.path, error)
-            outages.begins(str(self.path), why, writing=writing)
-            # A damaged page is the trouble of those who need it, all else everybody's.
+            outages.log_start(str(self.path), why, writing=writing)
+            # A damaged page fails only the requests that read it, and no retry helps them.
             retry_after_s = None if isinstance(error, DAMAGE) else 1
-            unavailable = Unavailable(tell_shopper(self.path, error), retry_after_s)
-            unavailable.add_note(why)  # for the owner: a stranger reads no paths
+            unavailable = Unavailable(explain_to_shopper(self.path, error), retry_after_s)
+            unavailable.add_note(why)  # for the log only: it has paths
             raise unavailable from error

@@ -1,4 +1,4 @@
-"""SQLite's errors in one place: which of them the store may outlive, and a sentence for each that says what to do."""
+"""Groups SQLite's errors by what the store does about them, and explains each in one line."""
 
 import errno
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import apsw
 
-# Somebody else has the lock. It passes by itself, and no log needs to tell of it.
+# Another connection holds the lock. It passes by itself and is not logged.
 BUSY = (apsw.BusyError, apsw.LockedError)
-# The file does not hold what SQLite has written. No later try mends it.
+# The file is damaged. A retry cannot help.
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
-# The machine's troubles, not the buyer's: the transaction did not happen as far as we know, and may work later.
+# Errors of the machine, not of the request: as far as the store knows the transaction failed, and a retry may work.
 DISK_ERRORS = (
     apsw.FullError,
     apsw.IOError,
@@ -23,10 +23,10 @@ DISK_ERRORS = (
     apsw.NoLFSError,
     apsw.SchemaChangeError,
 )
-# All others are mistakes of ours in SQL, and end with a traceback.
+# All other errors are mistakes in this code or its SQL, and end with a traceback.
 
 _NO_SHARED_MEMORY = (apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_IOERR_SHMLOCK)
-# A folder that cannot be synced, or not be opened for it, on CIFS, FUSE and 9p: SQLite and PostgreSQL go on as well.
+# CIFS, FUSE and 9p may refuse to sync a folder, or to open it for that. SQLite and PostgreSQL ignore that as well.
 _NO_FOLDER_SYNC = {
     errno.EINVAL,
     errno.EBADF,
@@ -40,16 +40,16 @@ _NO_FOLDER_SYNC = {
 
 
 class NoSharedMemory(apsw.Error):
-    """The file system has no shared memory, or SQLite does not use it there: write-ahead logging is not to be had."""
+    """The file system has no shared memory that SQLite can use, so that write-ahead logging is impossible there."""
 
 
 def is_lasting(path: Path, error: Exception) -> bool:
-    """Whether no later try can mend it, until somebody has done something about this database."""
+    """Whether a retry is useless until somebody has repaired this database or its disk."""
     return isinstance(error, DAMAGE) or _lacks_shared_memory(error) or _is_read_only(path, error)
 
 
 def explain(path: Path, error: Exception, setting: str | None = None) -> str:
-    """One line: the database's file, the setting that says where it is, how it fails, and what to do."""
+    """Explains the error in one line: the file, the `setting` that names its folder, how it fails, and what to do."""
     name = str(path) if setting is None else f"{path} ({setting})"
     return f"{name}: {_explain(path, error)}"
 
@@ -58,7 +58,8 @@ def _explain(path: Path, error: Exception) -> str:
     if path.is_dir():
         return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):
-        return f"damaged or no database ({error}); run python -m admin audit, then bring a backup back (restore)"
+        advice = "run python -m admin audit, then restore a backup (python -m admin restore)"
+        return f"damaged or no database ({error}); {advice}"
     if _lacks_shared_memory(error):
         return (
             f"write-ahead logging (WAL) needs shared memory, which {_file_system(path)} does not give ({error}); "
@@ -73,8 +74,8 @@ def _explain(path: Path, error: Exception) -> str:
     return str(error)
 
 
-def tell_shopper(path: Path, error: Exception) -> str:
-    """The same for a stranger: without paths, and only with "try again" when that may help."""
+def explain_to_shopper(path: Path, error: Exception) -> str:
+    """Explains the error to a shopper: without paths, and with "try again" only when a retry may help."""
     if isinstance(error, DAMAGE):
         return "the store's data is damaged"
     if _is_read_only(path, error):
@@ -84,8 +85,8 @@ def tell_shopper(path: Path, error: Exception) -> str:
     return "the store cannot reach its data, try again"
 
 
-def may_pass_over(path: Path, error: OSError) -> bool:
-    """Whether this failed sync is of a folder that its file system cannot sync, and not a failing disk."""
+def is_unsyncable_folder(path: Path, error: OSError) -> bool:
+    """Whether this failed sync is one of a folder that its file system cannot sync, and not of a failing disk."""
     return error.errno in _NO_FOLDER_SYNC and path.is_dir()
 
 
@@ -96,7 +97,10 @@ def _lacks_shared_memory(error: Exception) -> bool:
 
 
 def _is_read_only(path: Path, error: Exception) -> bool:
-    """SQLite calls it a disk I/O error, or unable to open, when the disk turns read-only while the file is open."""
+    """Whether the file or its disk is read-only.
+
+    When a disk turns read-only under an open file, SQLite reports a disk I/O error or that it cannot open the file.
+    """
     if isinstance(error, apsw.ReadOnlyError):
         return True
     if not isinstance(error, apsw.IOError | apsw.CantOpenError):
@@ -110,13 +114,13 @@ def _is_read_only(path: Path, error: Exception) -> bool:
 
 
 def _file_system(path: Path) -> str:
-    """The file system of a path, by its type and where it is mounted, if the system tells."""
+    """Names the file system of a path by its type and mount point, where /proc tells them."""
     try:
         device = os.stat(path.parent).st_dev
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return "its file system"
-    for line in reversed(lines):  # the last mount hides those before
+    for line in reversed(lines):  # the last mount hides the earlier ones
         fields = line.split(" ")
         if fields[2] == f"{os.major(device)}:{os.minor(device)}":
             return f"the file system {fields[fields.index('-') + 1]} at {fields[4]}"

@@ -1,11 +1,11 @@
-"""Brings a database file to the newest schema, or refuses a file that this code must not touch.
+"""Migrates a database file to the newest schema, and refuses a file that this code must not change.
 
-A migration is a file NNNN_what.sql, run once, in order. All that are missing run in one transaction together with the
-new `user_version`, so a crash half way leaves the old schema, and of several processes that start at once one migrates
-while the others wait. `application_id` tells our files from others.
+A migration is a file NNNN_what.sql, run once, in order. All missing ones run in one transaction, which also sets
+`user_version`: a crash leaves the old schema, and of several processes that start at once one migrates while the others
+wait. `application_id` marks the files of this store.
 
-Before an upgrade the database is copied beside itself: catalog.db.schema-2-20261128T141500Z. The copy is the owner's to
-remove. There is at most one for each schema, the newest.
+Before an upgrade the database is copied beside itself: catalog.db.schema-2-20261128T141500Z. The owner removes the
+copy. Only the newest copy of each schema is kept.
 """
 
 import contextlib
@@ -21,27 +21,27 @@ from db.connection import StartPostponed, StartRefused, connect, fetch_all, requ
 from db.copies import copied_with_journal, copy_pages
 from db.errors import BUSY, DISK_ERRORS, explain, is_lasting
 from db.staging import PRIVATE_FOLDER, create_private
-from db.wal_check import foreign_wal, misfit
+from db.wal_check import foreign_wal, integrity_problem
 
-# How long a process waits for another one that is migrating the same file.
-_WAIT_MS = 30_000
+# Long enough for another process to finish its migration of the same file.
+_BUSY_TIMEOUT_MS = 30_000
 
 _log = logging.getLogger(__name__)
 
 
 def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: bool = True) -> None:
-    """Create or upgrade the database at `path`. Raises StartRefused; then nothing has changed.
+    """Creates or upgrades the database at `path`. Raises StartRefused, and then has changed nothing.
 
-    It tells the log of an upgrade, and copies the database beside itself before, unless there is another copy anyway.
+    An upgrade is logged. With `keep_copy` the database is copied beside itself first.
     """
     require_safe_sqlite()
     scripts = sorted(migrations.glob("[0-9]*.sql"))
     try:
         path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         _refuse_foreign_wal(path)
-        _refuse_strangers(path, application_id, newest=len(scripts))
-        create_private(path.resolve())  # where a link leads
-        with contextlib.closing(connect(path, _WAIT_MS)) as connection:
+        _refuse_foreign_database(path, application_id, newest=len(scripts))
+        create_private(path.resolve())  # the target of a link
+        with contextlib.closing(connect(path, _BUSY_TIMEOUT_MS)) as connection:
             _upgrade(connection, path, scripts, application_id, keep_copy=keep_copy)
     except (apsw.Error, OSError) as error:
         may_pass = isinstance(error, (*BUSY, *DISK_ERRORS)) and not is_lasting(path, error)
@@ -49,29 +49,29 @@ def migrate(path: Path, migrations: Path, application_id: int, *, keep_copy: boo
 
 
 def schema_of(path: Path) -> int:
-    """The schema of the database at `path`, which is in use."""
+    """Returns the schema version of the database at `path`, which is in use."""
     return _describe(path, apsw.SQLITE_OPEN_READONLY)[1]
 
 
 def _refuse_foreign_wal(path: Path) -> None:
-    """Look before SQLite brings the log that stands beside the file into it."""
+    """Raises StartRefused when the WAL beside the file is not its own, before SQLite applies it to the file."""
     if why := foreign_wal(path):
         raise StartRefused(why)
-    if problem := misfit(path):
+    if problem := integrity_problem(path):
         raise StartRefused(
-            f"{path} and its log do not fit together, or it is damaged ({problem}); "
-            "`python -m admin audit` tells more, `python -m admin restore` brings a backup back"
+            f"{path} and its write-ahead log do not match, or the file is damaged ({problem}); "
+            "run python -m admin audit, or restore a backup (python -m admin restore)"
         )
 
 
-def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
-    """Look before the first write, even before the switch to WAL mode: a file that is not ours stays as it is."""
+def _refuse_foreign_database(path: Path, application_id: int, newest: int) -> None:
+    """Raises StartRefused for a file that is not this tier's, before the first write and the switch to WAL mode."""
     if not path.exists() or path.stat().st_size == 0:
         return
     try:
         owner, version, tables = _describe(path, apsw.SQLITE_OPEN_READONLY)
     except apsw.ReadOnlyError:
-        # A crash cut a transaction off, and only who may write can roll it back. This may well be ours.
+        # A crash left a transaction to roll back, which needs write access. The file may well be ours.
         with copied_with_journal(path) as copy:
             owner, version, tables = _describe(copy, apsw.SQLITE_OPEN_READWRITE)
     if owner != application_id and (owner or version or tables):
@@ -81,10 +81,10 @@ def _refuse_strangers(path: Path, application_id: int, newest: int) -> None:
 
 
 def _describe(path: Path, flags: int) -> tuple[int, int, int]:
-    """application_id, user_version, and how many tables and the like there are."""
+    """Returns the application_id, the user_version and the number of tables, indexes, views and triggers."""
     with contextlib.closing(apsw.Connection(str(path), flags=flags)) as connection:
-        wait_for_locks(connection, _WAIT_MS)
-        with connection:  # one snapshot: another process may be migrating
+        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
+        with connection:  # one snapshot, for another process may be migrating
             owner = connection.pragma("application_id")
             version = connection.pragma("user_version")
             tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
@@ -94,8 +94,8 @@ def _describe(path: Path, flags: int) -> tuple[int, int, int]:
 def _upgrade(
     connection: apsw.Connection, path: Path, scripts: list[Path], application_id: int, *, keep_copy: bool
 ) -> None:
-    # A row that speaks of what was deleted by hand, or fails its check, is for the audit, and must not keep the store
-    # from being upgraded. Before the transaction, in which SQLite would not hear of the first of the two.
+    # The audit names rows that break a foreign key or a CHECK; they must not block an upgrade. Before the transaction,
+    # because within one SQLite ignores the pragma `foreign_keys`.
     connection.pragma("foreign_keys", False)
     connection.pragma("ignore_check_constraints", True)
     with transaction(connection):
@@ -104,9 +104,9 @@ def _upgrade(
             return
         copy = _copy(path, version) if version and keep_copy else None
         try:
-            views = _take_away_views(connection, scripts)
+            views = _drop_foreign_views(connection, scripts)
             for script in scripts[version:]:
-                # All rows, for only then SQLite has run all statements.
+                # All rows are fetched, because only then has SQLite run all statements.
                 connection.execute(script.read_text(encoding="utf-8")).fetchall()
             for view in views:
                 connection.execute(view).fetchall()
@@ -126,22 +126,22 @@ _VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid
 _ON_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :view ORDER BY rowid"
 
 
-def _take_away_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
-    """Drop the views that no script makes, and how to make them again.
+def _drop_foreign_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
+    """Drops the views that no script creates, and returns the SQL that creates them and their triggers again.
 
-    They are the owner's. SQLite changes no table while a view speaks of what is not there, and makes any view.
+    They are the owner's. SQLite alters no table while any view refers to a missing column, but creates such a view.
     """
     ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
-    made = []
+    dropped = []
     for name, view in fetch_all(connection, _VIEWS, {}):
         if name not in ours:
-            made += [view, *(trigger for (trigger,) in fetch_all(connection, _ON_VIEW, {"view": name}))]
+            dropped += [view, *(trigger for (trigger,) in fetch_all(connection, _ON_VIEW, {"view": name}))]
             connection.execute('DROP VIEW "{}"'.format(name.replace('"', '""'))).fetchall()
-    return made
+    return dropped
 
 
 def _copy(path: Path, version: int) -> Path:
-    """Copy the database as it stands, beside itself and synced; the older copy of the same schema goes. Its name."""
+    """Copies the database beside itself, synced, and deletes older copies of the same schema. Returns the new path."""
     path = path.resolve()
     name = f"{path.name}.schema-{version}"
     older = [other for other in path.parent.iterdir() if other.name.startswith(f"{name}-")]
@@ -150,7 +150,7 @@ def _copy(path: Path, version: int) -> Path:
     unfinished.unlink(missing_ok=True)
     create_private(unfinished)
     try:
-        # From a connection of its own: the one that migrates is within its transaction, and has changed nothing yet.
+        # Through another connection, because the migrating one is in a transaction. It has changed nothing yet.
         with contextlib.closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as source:
             copy_pages(source, unfinished)
         sync(unfinished)

@@ -1,7 +1,8 @@
-"""The files of a connection by their names and by what they are: both must stay the same for a commit to count.
+"""Notices that the files of an open connection were deleted, moved, replaced or overwritten.
 
-A database whose file was deleted, moved or replaced goes on working for whoever has it open, and what is committed
-there nobody finds again. The same holds for its write-ahead log and its shared memory.
+A connection to a deleted or replaced file keeps working, but no later connection finds its commits. The same holds for
+the write-ahead log (-wal) and the shared memory (-shm). Each commit first checks that the three names still belong to
+the opened files.
 """
 
 import ctypes
@@ -12,23 +13,23 @@ from pathlib import Path
 import apsw
 
 # Device and inode.
-Stamp = tuple[int, int]
+FileId = tuple[int, int]
 
 
 class FileMoved(apsw.Error):
-    """The name does not stand for the file any more that this process has open, or has begun with."""
+    """The path no longer stands for the file that this process has open, or has used first."""
 
 
-class WrittenOver(FileMoved):
-    """The file is the same, and is shorter than it was: its log may have what is now missing in it."""
+class FileOverwritten(FileMoved):
+    """The file is the same and has become shorter: the missing pages may be in its WAL."""
 
 
 class CompanionMoved(FileMoved):
-    """The database is there, and its log or its shared memory is not: who opens it now sees an older state of it."""
+    """The database is in its place, but its -wal or -shm is not: a new connection sees an older state of it."""
 
 
-def stamp_of(path: str) -> Stamp | None:
-    """Which file has this name now; None when there is none."""
+def file_id(path: str) -> FileId | None:
+    """Returns device and inode of the file that has this name now; None when there is none."""
     try:
         status = os.stat(path)
     except OSError:
@@ -37,63 +38,63 @@ def stamp_of(path: str) -> Stamp | None:
 
 
 class OpenFile:
-    """The files of an open connection, as they were when it began with them."""
+    """The identity of an open connection's database, -wal and -shm, as it was when the connection was opened."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self._connection = connection
-        self._name = str(path)  # links in it are followed, as they stand at each look
-        self._log = connection.filename_wal
-        self._index = f"{self._log.removesuffix('wal')}shm"
-        self.stamp = stamp_of(self._name)
+        self._name = str(path)  # not resolved: a link in it is followed anew at each check
+        self._wal = connection.filename_wal
+        self._shm = f"{self._wal.removesuffix('wal')}shm"
+        self.id = file_id(self._name)
         self._bytes = 0
-        self._companions = stamp_of(self._log), stamp_of(self._index)
+        self._companions = file_id(self._wal), file_id(self._shm)
         self.require_unmoved()
 
-    def require_there(self) -> None:
-        """Raises FileMoved unless the database is where it was. 3 to 6 µs: also queries can afford it."""
+    def require_database_unmoved(self) -> None:
+        """Raises FileMoved unless the database is where it was. It takes 3 to 6 µs, which a query can afford too."""
         try:
             status = os.stat(self._name)
         except OSError as error:
             raise FileMoved(f"the file was deleted or moved while it was open ({error.strerror})") from None
-        if (status.st_dev, status.st_ino) != self.stamp:
+        if (status.st_dev, status.st_ino) != self.id:
             raise FileMoved("the file was replaced while it was open")
-        # It grows only. An owner's VACUUM makes it smaller, and a new connection then goes on.
+        # The store only makes it grow. A VACUUM by the owner makes it smaller, and a new connection then goes on.
         if status.st_size < self._bytes:
-            raise WrittenOver("the file was cut short, or written over, while it was open")
+            raise FileOverwritten("the file was cut short, or written over, while it was open")
         self._bytes = status.st_size
 
     def require_unmoved(self) -> int:
-        """The same for the database, its log and its shared memory, before a commit; the bytes of the log.
+        """Raises FileMoved unless the database, its -wal and its -shm are where they were. Returns the WAL's bytes.
 
-        12 µs (`python -m bench.place`), beside the 200 µs and more of a commit that the disk has.
+        It runs before each commit and takes 12 µs (`python -m bench.place`); a commit to disk takes 200 µs and more.
         """
         moved = ctypes.c_int(0)
-        # SQLite compares the file that it has open with the name that it has opened.
+        # SQLite compares the file that it has open with the name under which it was opened.
         self._connection.file_control("main", apsw.SQLITE_FCNTL_HAS_MOVED, ctypes.addressof(moved))
         if moved.value:
             raise FileMoved("the file was deleted, moved or replaced while it was open")
-        self.require_there()
+        self.require_database_unmoved()
         try:
-            log, index = os.stat(self._log), os.stat(self._index)
+            wal, shm = os.stat(self._wal), os.stat(self._shm)
         except OSError as error:
             raise CompanionMoved(
                 f"{error.filename} was deleted or moved while it was open; restart the store"
             ) from None
-        if ((log.st_dev, log.st_ino), (index.st_dev, index.st_ino)) != self._companions:
-            raise CompanionMoved(f"{self._log} or -shm was replaced while it was open; restart the store")
-        return log.st_size
+        if ((wal.st_dev, wal.st_ino), (shm.st_dev, shm.st_ino)) != self._companions:
+            raise CompanionMoved(f"{self._wal} or -shm was replaced while it was open; restart the store")
+        return wal.st_size
 
-    def rescue(self) -> None:
-        """Bring what the deleted log has into the database, which is there: nobody else can.
+    def save_wal(self) -> None:
+        """Checkpoints a deleted WAL into the database: only this process still has it open.
 
-        Not once others have opened the database without it, for they may have changed what this would write over.
+        Does not do so once another process has made a new WAL, for it may have changed the pages to be written.
         """
-        if stamp_of(self._log) is None:
+        if file_id(self._wal) is None:
             with suppress(apsw.Error):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
         else:
-            self.keep_log()
+            self.keep_wal()
 
-    def keep_log(self) -> None:
-        """Leave the log as it is when the connection is closed."""
+    def keep_wal(self) -> None:
+        """Prevents the checkpoint that closing the connection would run."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -1,42 +1,45 @@
-"""One line in the log when a trouble begins, and one when it has ended, however many requests meet it meanwhile.
+"""Logs one line when an outage begins and one when it ends, however many requests it fails.
 
-It is of the process, like the log: several stores on one file speak with one voice.
+The state is global to the process, as logging is: several stores on one file log one outage.
 """
 
 import logging
 import threading
 import time
 
-# A trouble that comes and goes is told no more often.
-QUIET_S = 10.0
+# An outage that comes and goes is logged at most once in this time.
+MIN_INTERVAL_S = 10.0
 
 _log = logging.getLogger(__name__)
 _mutex = threading.Lock()
-_active: dict[str, tuple[str | None, bool]] = {}  # what the log has heard of it, and whether writing met it
-_told_at: dict[str, float] = {}  # when the log last heard of it (monotonic clock)
+_active: dict[str, tuple[str | None, bool]] = {}  # by subject: the line that was logged, and whether a write failed
+_logged_at: dict[str, float] = {}  # by subject: time of the last line (monotonic clock)
 
 
-def begins(subject: str, line: str, *, writing: bool = True) -> None:
-    """Something is in trouble: tell the log, unless it knows, or has just heard of it."""
+def log_start(subject: str, line: str, *, writing: bool = True) -> None:
+    """Logs that an outage of `subject` began, unless this line or a very recent one was logged for it."""
     with _mutex:
-        told, met_by_writing = _active.get(subject, (None, False))
+        logged, write_failed = _active.get(subject, (None, False))
         now = time.monotonic()
-        is_new = told != line and now - _told_at.get(subject, -QUIET_S) >= QUIET_S
-        _active[subject] = line if is_new else told, met_by_writing or writing
+        is_new = logged != line and now - _logged_at.get(subject, -MIN_INTERVAL_S) >= MIN_INTERVAL_S
+        _active[subject] = line if is_new else logged, write_failed or writing
         if is_new:
-            _told_at[subject] = now
+            _logged_at[subject] = now
     if is_new:
         _log.error("%s", line)
 
 
-def ends(subject: str, line: str, *, writing: bool = True) -> None:
-    """It is well; what writing has met, only writing can tell. One look while there is no trouble at all."""
+def log_end(subject: str, line: str, *, writing: bool = True) -> None:
+    """Logs that the outage of `subject` ended, if its start was logged.
+
+    After a failed write, only a successful write ends the outage. Without any outage this costs one look-up.
+    """
     if not _active:
         return
     with _mutex:
-        told, met_by_writing = _active.get(subject, (None, False))
-        if met_by_writing and not writing:
+        logged, write_failed = _active.get(subject, (None, False))
+        if write_failed and not writing:
             return
         _active.pop(subject, None)
-    if told is not None:
+    if logged is not None:
         _log.warning("%s", line)

@@ -1,7 +1,7 @@
-"""The owner's changes to the catalog: new products, more pieces and fewer, other prices, and products that go.
+"""The owner's changes to the catalog: add, restock, write off, correct, reprice and retire a product.
 
-Each is an entry of the ledger or of the product history. Their triggers bring the product along, and refuse whoever
-changes a product by hand.
+Each change appends a row to `stock_ledger` or to `product_history`. The triggers of the two tables update `products`,
+and other triggers refuse any direct change of it.
 """
 
 from pathlib import Path
@@ -17,21 +17,21 @@ from domain.values import MAX_STOCK, Product
 
 
 class ProductAdmin:
-    """The owner's side of the catalog's file. Each method is one transaction, beside the buys of a running store.
+    """Changes the catalog's file for the owner. Each method is one transaction, and may run beside a selling store.
 
-    Each change has a key and happens once for it: the method is True when it has made the change, and False when the
-    key had made this same change before. All raise KeyReused when the key stands for anything else, and Unavailable.
+    Each change has an idempotency key. A method returns True when it made the change, and False when the same change
+    was made under this key before. All methods raise KeyReused for a key of anything else, and Unavailable.
     """
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
 
     def add(self, product: Product, key: str) -> bool:
-        """A new product. Raises Invalid when there is one of its name, or was: a name means one product for ever.
+        """Adds a product. Raises Invalid when its name, or one that looks the same, is or was in use.
 
-        So is a name that people cannot tell from another one.
+        A name means one product for ever.
         """
-        alike = self._alike(product.name)  # before the transaction, in which buys would wait for it
+        alike = self._alike(product.name)  # before the transaction, during which buys wait
         with self._database.write(adds_products=True) as transaction:
             if is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents, None)):
                 return False
@@ -43,14 +43,14 @@ class ProductAdmin:
             return True
 
     def _alike(self, name: str) -> str | None:
-        """Another name that looks like this one, retired or not."""
+        """Returns another product's name that looks like this one, also of a retired product."""
         with self._database.read() as connection:
             names = [row[0] for row in fetch_all(connection, _NAMES, {})]
         look = looks(name)
         return next((other for other in names if other != name and looks(other) == look), None)
 
     def restock(self, name: str, quantity: int, key: str) -> bool:
-        """More pieces. Raises ProductNotFound, and Invalid when the stock would be more than MAX_STOCK."""
+        """Adds pieces. Raises ProductNotFound, and Invalid when the stock would exceed MAX_STOCK."""
         with self._database.write() as transaction:
             if is_done(transaction, key, ("restock", name, quantity, None, None)):
                 return False
@@ -61,7 +61,10 @@ class ProductAdmin:
             return True
 
     def writeoff(self, name: str, quantity: int, note: str, key: str) -> bool:
-        """Fewer pieces, which broke, were lost or never came. Raises ProductNotFound, and Invalid for more than all."""
+        """Removes pieces that broke, were lost or never came.
+
+        Raises ProductNotFound, and Invalid when the stock has fewer pieces.
+        """
         with self._database.write() as transaction:
             if is_done(transaction, key, ("writeoff", name, -quantity, None, note)):
                 return False
@@ -72,14 +75,14 @@ class ProductAdmin:
             return True
 
     def correct(self, name: str, counted: int, note: str, key: str) -> bool:
-        """The stock is what was `counted`, whatever it and the ledger said. Raises ProductNotFound.
+        """Sets the stock to what was `counted`, whatever it and the ledger said before. Raises ProductNotFound.
 
-        Of a retired product too: its pieces stay in the books.
+        Works for a retired product too, whose pieces stay in the books.
         """
         with self._database.write() as transaction:
             if is_done(transaction, key, ("correction", name, counted, None, note)):
                 return False
-            rows = fetch_all(transaction, _BY_ITS_LEDGER, {"name": name})
+            rows = fetch_all(transaction, _PRICE_AND_BALANCE, {"name": name})
             if not rows:
                 raise ProductNotFound(f"there is no {name!r}")
             before = Product(name, *rows[0])
@@ -87,7 +90,7 @@ class ProductAdmin:
             return True
 
     def price(self, name: str, price_cents: int, key: str) -> bool:
-        """Another price, for the buys from now on. Raises ProductNotFound."""
+        """Changes the price for buys from now on. Raises ProductNotFound."""
         with self._database.write() as transaction:
             if is_done(transaction, key, ("price", name, None, price_cents, None)):
                 return False
@@ -96,7 +99,7 @@ class ProductAdmin:
             return True
 
     def retire(self, name: str, key: str) -> bool:
-        """The product is not found any more. What was bought of it stays. Raises ProductNotFound."""
+        """Retires the product: queries and new buys no longer find it, its orders stay. Raises ProductNotFound."""
         with self._database.write() as transaction:
             if is_done(transaction, key, ("retired", name, None, None, None)):
                 return False
@@ -105,13 +108,13 @@ class ProductAdmin:
             return True
 
     def close(self) -> None:
-        """Close this thread's connection."""
+        """Closes this thread's connection."""
         self._database.close()
 
 
 _CHANGE = """
     INSERT INTO product_history (product, what, price_cents, key) VALUES (:name, :what, :price_cents, :key)"""
-_BY_ITS_LEDGER = """
+_PRICE_AND_BALANCE = """
     SELECT price_cents,
         coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)
     FROM products WHERE name = :name"""
@@ -129,8 +132,9 @@ def _product(transaction: apsw.Connection, name: str) -> Product:
     return Product(name, price_cents, quantity)
 
 
-# What a key has made, with what its command was told and nothing else: a restock was not told a price.
-_MADE = """
+# The changes made under a key, each with the arguments of its command. Columns that were no argument are NULL, such as
+# the price of a restock.
+_CHANGES_UNDER_KEY = """
     SELECT reason, product, CASE reason WHEN 'correction' THEN balance ELSE delta END,
         CASE reason WHEN 'initial' THEN price_cents END, note
     FROM stock_ledger WHERE key = :key
@@ -145,9 +149,9 @@ Change = tuple[str, str, int | None, int | None, str | None]
 
 
 def is_done(transaction: apsw.Connection, key: str, change: Change) -> bool:
-    """Whether the key has made this change. Raises KeyReused when it stands for another one, or for a buy."""
-    rows = fetch_all(transaction, _MADE, {"key": key})
-    # A shopper who happens on the key of a new price may still buy under it: the change is done all the same.
+    """Whether this change was made under the key. Raises KeyReused when only another change, or a buy, was."""
+    rows = fetch_all(transaction, _CHANGES_UNDER_KEY, {"key": key})
+    # A key of `product_history` may also have a row of the ledger: a shopper may buy under the key of a new price.
     if rows and change not in rows:
         what, product, *_ = rows[0]
         raise KeyReused(f"the key {key!r} stands for something else already ({what}: {product!r})")

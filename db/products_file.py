@@ -1,4 +1,4 @@
-"""The file of the first products: a name, a price and a quantity on each line."""
+"""Reads the file of a new store's first products: a name, a price and a quantity on each line."""
 
 import shlex
 from pathlib import Path
@@ -10,14 +10,14 @@ from domain.values import Product, parse_price, parse_stock, parse_whole_number
 
 
 def read_products(path: Path) -> list[Product]:
-    """The products in the file. Raises StartRefused, naming the line, and so a bad line loads nothing."""
+    """Returns the products in the file. Raises StartRefused with the line's number for a malformed line."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise StartRefused(f"cannot read the products file {path} (PRODUCTS): {error}") from error
     products: dict[str, Product] = {}
     alike: dict[str, str] = {}
-    # Split at line feeds alone: str.splitlines would also cut at characters that may stand in a name.
+    # Not str.splitlines, which also splits at characters that a name may contain.
     for number, line in enumerate(text.split("\n"), start=1):
         try:
             fields = _fields(line)
@@ -35,7 +35,7 @@ def read_products(path: Path) -> list[Product]:
 
 
 def _fields(line: str) -> list[str]:
-    """The words of a line, quotes taken off. Unlike in a shell, a backslash is a character like any other."""
+    """Splits a line into words and removes quotes. Unlike in a shell, a backslash is an ordinary character."""
     words = shlex.shlex(line, posix=True)
     words.whitespace_split = True
     words.escape = ""
@@ -44,7 +44,7 @@ def _fields(line: str) -> list[str]:
 
 def _parse(fields: list[str]) -> Product:
     if len(fields) == 4 and parse_whole_number(fields[0]) is not None:
-        fields = fields[1:]  # a row number, as a dump of the documented initial state has it
+        fields = fields[1:]  # the row number that a dump of the documented initial state has
     if len(fields) != 3:
         raise Invalid('a line is: name price quantity, with "quotes" around a name with spaces')
     name, price, quantity = fields

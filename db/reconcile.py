@@ -1,9 +1,8 @@
-"""Repairs what can be repaired by appending: buys that stopped half way are brought to their end by the buy's protocol.
+"""Settles buys that stopped half way: sold but missing from the order log, or in doubt for too long.
 
-Such a buy is sold and missing from the log, or it is in doubt for too long. It is placed again under its own key, as
-the order tier's recovery would: the catalog repeats the answer that it has under the key, or gives its first one, and
-the log takes it down once. So it does not matter who else does the same at the same time, and nothing that stands in
-the books is ever changed or taken out; only the intent of a buy that has ended goes, as always.
+Each is placed again under its own key, as the order tier's recovery would do: the catalog repeats its answer to the
+key, or gives its first one, and the log appends the result once. A concurrent recovery, shopper or reconcile does no
+harm. Rows are only appended; the intent of a settled buy is deleted, as always.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,9 @@ from pathlib import Path
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.pairing import other_store
+from db.pairing import find_different_ids
 from db.snapshots import CATALOG, FILES, LOG, Unreadable
-from db.wal_check import misfit
+from db.wal_check import integrity_problem
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.isolation import Failed, isolated
@@ -24,16 +23,16 @@ from domain.values import Buy
 
 
 def reconcile(data_dir: Path, buys: Sequence[Buy]) -> Iterator[tuple[Buy, Placed]]:
-    """Bring the buys to their end; for each the number of its order, a no, or Unavailable, which says why it has none.
+    """Settles the buys. Yields for each the number of its order, its refusal, or Unavailable with the reason.
 
-    Raises Unavailable when none can be brought there now; what was before stays so. Raises Unreadable, and changes
-    nothing, where a database and the log beside it do not hold together, or the two files are of two stores.
+    Raises Unavailable when no buy can be settled now; those yielded before stay settled. Raises Unreadable, and changes
+    nothing, when a database and the WAL beside it do not match, or the two files are of two stores.
     """
-    if why := other_store(data_dir):
+    if why := find_different_ids(data_dir):
         raise Unreadable(f"{why}: nothing is repaired between them")
     for file in FILES:
-        if problem := misfit(data_dir / file.name):
-            raise Unreadable(f"{data_dir / file.name} and its log do not fit together: {problem}")
+        if problem := integrity_problem(data_dir / file.name):
+            raise Unreadable(f"{data_dir / file.name} and its write-ahead log do not match: {problem}")
     with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
         checkout = Checkout(log, catalog)
         for buy, placed in isolated(checkout.place_all, buys, MAX_BATCH):

@@ -1,4 +1,4 @@
-"""Both databases, to be read only: short looks at one moment of one file and at a later moment of the other."""
+"""Reads both databases of a store through short snapshots, and changes neither."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,20 +12,20 @@ from db import catalog, order
 from db.busy_handler import wait_for_locks
 from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, explain
 from db.pairing import CATALOG_NAME, LOG_NAME
-from db.peek import size_of, wal_of
+from db.read_only import file_size, wal_path
 from db.wal_check import foreign_wal
 
-# How many rows one look takes. A look holds up the checkpoints of a running store, and the next one does not.
+# Rows read in one snapshot. A snapshot blocks the checkpoints of a running store, so a long read takes many short ones.
 CHUNK = 10_000
 _BUSY_TIMEOUT_MS = 5_000
 
 
 class Unreadable(Exception):
-    """These are not books that this code can read; the message says why and what to do."""
+    """This code cannot read these databases. The message says why and what to do."""
 
 
 class Damaged(Unreadable):
-    """One of the two is so damaged that nothing else can be told of it. `name` says which."""
+    """One of the two databases, `name`, is too damaged to be opened."""
 
     def __init__(self, path: Path, error: Exception) -> None:
         super().__init__(explain(path, error))
@@ -42,12 +42,12 @@ class File:
     migrations: Path
 
     def scripts(self) -> list[Path]:
-        """The migrations, in their order."""
+        """Returns the migrations in their order."""
         return sorted(self.migrations.glob("[0-9]*.sql"))
 
     @property
     def newest(self) -> int:
-        """The version of the schema that this code works with."""
+        """The schema version that this code works with."""
         return len(self.scripts())
 
 
@@ -56,34 +56,34 @@ LOG = File("log", LOG_NAME, order.APPLICATION_ID, order.MIGRATIONS)
 FILES = (CATALOG, LOG)
 
 _ATTACH = {CATALOG: "ATTACH :uri AS catalog", LOG: "ATTACH :uri AS log"}
-# Reading anything of a file fixes the moment at which a transaction sees it.
+# The first read of a file in a transaction starts its snapshot.
 _BEGIN_SNAPSHOT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "SELECT count(*) FROM log.sqlite_schema"}
 
 
 class Snapshots:
-    """The two databases of a folder. Use as a context manager; no file is made, changed or left behind.
+    """The two databases of a folder, attached to one connection. Use it as a context manager.
 
-    A look is one moment of one file and a later moment of the other, never the same moment of both: SQLite has no
-    snapshot across files. The order of the two is therefore the caller's, and which is sound follows from the buy: its
-    intent is logged before it is sold, and it is sold before it is ordered.
+    It creates and changes no file, and leaves none behind. SQLite has no snapshot across files: the second file is seen
+    a moment later than the first. The caller chooses the order of the two by the steps of a buy: its intent is logged
+    before it is sold, and it is sold before it is ordered.
     """
 
     def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:
         """Raises Unreadable for `files` that are missing, not this store's, or of another schema."""
         self.data_dir = data_dir
         for file in files:
-            require_own_log(data_dir / file.name)
+            require_own_wal(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 why = "is no file" if (data_dir / file.name).exists() else "does not exist"
                 raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
-        # Where a link leads, for there SQLite keeps the write-ahead log.
+        # Resolved, because SQLite keeps the WAL beside the target of a link.
         paths = {file: (data_dir / file.name).resolve() for file in files}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
             wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
-            # What a crash left in a WAL stays there. The empty WAL that opening makes goes with the last who closes.
-            crashed = any(size_of(wal_of(path)) for path in paths.values())
+            # A WAL that a crash left stays as it is. Otherwise the last connection to close deletes the empty one.
+            crashed = any(file_size(wal_path(path)) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
             for file, path in paths.items():
                 self._attach(file, path)
@@ -100,31 +100,31 @@ class Snapshots:
 
     @contextmanager
     def snapshot(self, *files: File) -> Iterator[apsw.Connection]:
-        """One look: the first file as it is now, the next as it is a moment later."""
+        """Yields a connection that sees the first file as it is now, and the next one as it is a moment later."""
         self._connection.execute("BEGIN")
         try:
             for file in files:
                 self._connection.execute(_BEGIN_SNAPSHOT[file]).fetchall()
             yield self._connection
         finally:
-            if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
+            if self._connection.in_transaction:  # after some errors SQLite rolls back by itself
                 self._connection.execute("ROLLBACK")
 
     def _attach(self, file: File, path: Path) -> None:
-        # Not mode=ro: one who may only read leaves the companions behind that opening a database in WAL mode makes.
-        with _trouble_is_unreadable(path):
+        # Not mode=ro, which could not delete the -wal and -shm that opening a database in WAL mode creates.
+        with _errors_as_unreadable(path):
             try:
                 self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
             except apsw.Error:
-                _read_schema(path)  # ATTACH says no more than that it cannot
+                _read_schema(path)  # raises the cause, which ATTACH does not report
                 raise
         version = version_of(self._connection, file, path, schema=file.schema)
         if version < file.newest:
             raise Unreadable(f"{path} has schema {version}, older than this code's {file.newest}; start the store once")
 
 
-def require_own_log(path: Path) -> None:
-    """Raises Unreadable when the log beside a database is another file's, which SQLite would bring into it."""
+def require_own_wal(path: Path) -> None:
+    """Raises Unreadable when the WAL beside a database is another file's: SQLite would apply it to the database."""
     if why := foreign_wal(path):
         raise Unreadable(why)
 
@@ -136,8 +136,8 @@ def require_readable(data_dir: Path, *files: File) -> None:
 
 
 def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: str = "main") -> int:
-    """The version of the schema of a database. Raises Unreadable when it is not this file of a store, or is newer."""
-    with _trouble_is_unreadable(path):
+    """Returns the schema version of a database. Raises Unreadable when it is not this `file`, or is newer."""
+    with _errors_as_unreadable(path):
         owner = connection.pragma("application_id", schema=schema)
         version = connection.pragma("user_version", schema=schema)
     if owner != file.application_id:
@@ -150,7 +150,7 @@ def version_of(connection: apsw.Connection, file: File, path: Path, *, schema: s
 
 
 @contextmanager
-def _trouble_is_unreadable(path: Path) -> Iterator[None]:
+def _errors_as_unreadable(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
@@ -160,7 +160,7 @@ def _trouble_is_unreadable(path: Path) -> Iterator[None]:
 
 
 def _read_schema(path: Path) -> None:
-    """Raises the apsw.Error that keeps this database from being read."""
+    """Reads this database, to raise the apsw.Error that prevents it."""
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.pragma("query_only", True)

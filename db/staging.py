@@ -1,8 +1,8 @@
-"""Files that appear in a folder when they are complete and on disk, and never in the place of others.
+"""Creates files in a hidden folder, and gives them their names once all are complete and synced. Overwrites nothing.
 
-A folder that is not there yet is made beside its place and gets its name at the end. One that is there may be a mount
-point, which cannot be renamed, and may hold what is none of ours, such as `lost+found`. So the files are made in a
-hidden folder within it, and are then given their names one by one.
+A new target folder is built under a hidden name beside its place, and renamed at the end. An existing one may be a
+mount point, which cannot be renamed, and may hold other files, such as `lost+found`. The hidden folder is then made
+inside it, and its files are moved out one by one.
 """
 
 import errno
@@ -15,24 +15,24 @@ from pathlib import Path
 
 from db.connection import sync
 
-# SQLite's: the write-ahead log, its index, and the rollback journal.
+# Suffixes of the files that SQLite keeps beside a database: write-ahead log, shared memory and rollback journal.
 COMPANIONS = ("-wal", "-shm", "-journal")
-# Keys stand in the files: who knows a buy's key is shown the buy.
+# Private, because the files hold the keys of buys, and a key is enough to see its buy.
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 class InTheWay(Exception):
-    """A file, or a running tier, is in the way of a backup or a restore; the message says which, and what to do."""
+    """An existing file, or a running tier, prevents a backup or a restore. The message says which, and what to do."""
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file, if there is none, that only its owner may read. SQLite's companions take its mode."""
+    """Creates an empty file that only its owner may read, unless the file exists. Its companions get the same mode."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
 
 
-def in_the_way(folder: Path, names: Sequence[str]) -> list[Path]:
-    """The files that must not be there when `names` are to be made in the folder."""
+def conflicting_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Returns the existing files that prevent the creation of `names` in the folder."""
     if folder.is_symlink() and not folder.exists():
         return [folder]
     if not folder.exists():
@@ -42,43 +42,43 @@ def in_the_way(folder: Path, names: Sequence[str]) -> list[Path]:
 
 @contextmanager
 def staged(target: Path, names: Sequence[str]) -> Iterator[Path]:
-    """A private folder in which the files `names` are made; at the end they are on disk, in the folder `target`.
+    """Yields a private folder in which the block creates the files `names`, then moves them, synced, to `target`.
 
-    Of what fails nothing is left. Raises InTheWay when another one makes one of them meanwhile.
+    After an exception nothing is left. Raises InTheWay when another process has created one of the files meanwhile.
     """
     target = target.resolve()
-    is_there = target.is_dir()
+    exists = target.is_dir()
     target.parent.mkdir(parents=True, exist_ok=True)
     hidden = f".{target.name}-{uuid.uuid4().hex[:8]}.unfinished"
-    folder = target / hidden if is_there else target.with_name(hidden)
+    folder = target / hidden if exists else target.with_name(hidden)
     folder.mkdir(PRIVATE_FOLDER)
     try:
         yield folder
         for name in names:
             (folder / name).chmod(PRIVATE_FILE)
-            if is_there:
-                _give_to_the_owner_of(target, folder / name)
+            if exists:
+                _chown_as(target, folder / name)
             sync(folder / name)
-        if is_there:
-            _put(folder, target, names)
+        if exists:
+            _move_files(folder, target, names)
         else:
             sync(folder)
-            _give_name(folder, target)
+            _rename_folder(folder, target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    sync(target if is_there else target.parent)
+    sync(target if exists else target.parent)
 
 
-def _give_to_the_owner_of(folder: Path, path: Path) -> None:
-    """Root may restore into the folder of another user, whose store must be able to open the file."""
+def _chown_as(folder: Path, path: Path) -> None:
+    """Gives a file that root makes to the owner of the folder, whose store must be able to open it."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _give_name(folder: Path, target: Path) -> None:
-    """Rename the finished folder. It takes the place of an empty folder, and of nothing else."""
+def _rename_folder(folder: Path, target: Path) -> None:
+    """Renames the finished folder. Only an empty folder is replaced."""
     try:
         folder.rename(target)
     except OSError as error:
@@ -87,8 +87,8 @@ def _give_name(folder: Path, target: Path) -> None:
         raise _made_meanwhile(target) from error
 
 
-def _put(folder: Path, target: Path, names: Sequence[str]) -> None:
-    """Give the files their names in a folder that is there, all or none of them."""
+def _move_files(folder: Path, target: Path, names: Sequence[str]) -> None:
+    """Moves all files, or none, into an existing folder."""
     done: list[Path] = []
     try:
         for name in names:
@@ -102,7 +102,7 @@ def _put(folder: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """A rename that does not replace. os.link refuses where a file is; not every file system has it."""
+    """Moves a file without replacing another one: os.link fails where one exists. Not every file system has links."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -120,10 +120,12 @@ def _made_meanwhile(path: Path) -> InTheWay:
 
 
 def set_aside_companions(path: Path) -> list[Path]:
-    """Take away what a lost database has left at its name, and where it is now. SQLite would play its log into the
-    next file of that name."""
+    """Renames the companions of a lost database, and returns their new paths.
+
+    SQLite would apply its WAL to the next file of that name.
+    """
     assert not path.exists(), "these are companions of a lost file"
-    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)  # an index of the log, made anew from it
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)  # SQLite makes it anew from the WAL
     moved = []
     for suffix in ("-wal", "-journal"):
         companion = path.with_name(path.name + suffix)
@@ -133,7 +135,7 @@ def set_aside_companions(path: Path) -> list[Path]:
 
 
 def _free_name(companion: Path) -> Path:
-    """A name for the companion of a lost file that nothing has yet."""
+    """Returns an unused name for the companion of a lost file."""
     number = 1
     while (name := companion.with_name(f"{companion.name}.lost-{number}")).exists():
         number += 1

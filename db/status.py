@@ -1,17 +1,17 @@
-"""How the store stands: what both databases hold, and how large their files are."""
+"""Counts the rows of both databases and the bytes of their files, for `python -m admin status`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import fetch_all
-from db.peek import size_of, wal_of
+from db.read_only import file_size, wal_path
 from db.snapshots import CATALOG, FILES, LOG, Snapshots
 from domain.values import Order
 
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """One database: the version of its schema, and the bytes of the file and of its write-ahead log."""
+    """One database: the version of its schema, and the sizes of the file and of its write-ahead log."""
 
     name: str
     schema: int
@@ -21,7 +21,10 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Numbers of rows, of two moments close to each other. `stock` is in pieces, without those of retired products."""
+    """Row counts of the two databases, taken a moment apart. `stock` counts pieces, without those of retired products.
+
+    `products` includes retired ones.
+    """
 
     products: int
     retired: int
@@ -46,7 +49,7 @@ _LAST_ORDER = """
 
 
 def status(snapshots: Snapshots) -> Status:
-    """How the store stands now."""
+    """Returns the store's current counts and sizes."""
     with snapshots.snapshot(CATALOG, LOG) as connection:
         [(products, retired, stock)] = fetch_all(connection, _PRODUCTS, {})
         [(entries,)] = fetch_all(connection, _ENTRIES, {})
@@ -69,4 +72,4 @@ def status(snapshots: Snapshots) -> Status:
 
 
 def _file(path: Path, schema: int) -> FileStatus:
-    return FileStatus(path.name, schema, size_of(path), size_of(wal_of(path)))
+    return FileStatus(path.name, schema, file_size(path), file_size(wal_path(path)))

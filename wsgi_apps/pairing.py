@@ -62,9 +62,9 @@ class PairedCatalog:
             why = self._log.pair(self._catalog.introduce(self._log.last_order(), timeout_s))
             self._is_foreign = why is not None
             if why is not None:
-                outages.begins(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
+                outages.log_start(_SUBJECT, f"no buy begins, for the catalog is not the one of this order log: {why}")
                 raise Unavailable(_FOREIGN_CATALOG, retry_after_s=1)
-            outages.ends(_SUBJECT, "the catalog is the one of this order log again")
+            outages.log_end(_SUBJECT, "the catalog is the one of this order log again")
             self._is_paired = True
 
     def sell(

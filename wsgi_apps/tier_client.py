@@ -172,12 +172,12 @@ class TierClient:
         """Logs that the tier is lost, once until it answers again."""
         self._lost = self._lost or f"{self._where} does not answer: {why}"
         if self._tells_log:
-            outages.begins(self._where, self._lost)
+            outages.log_start(self._where, self._lost)
 
     def _tell_found(self) -> None:
         """Logs that the tier answers again."""
         self._lost = None
-        outages.ends(self._where, f"{self._where} answers again")
+        outages.log_end(self._where, f"{self._where} answers again")
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
         """Raises Unavailable when the tier rejects this one, or the path, and logs when that begins."""

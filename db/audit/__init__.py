@@ -1,7 +1,7 @@
-"""Whether the promises I1 to I6 hold, as an auditor would find out: from both databases, and from nothing else.
+"""Audits the promises I1 to I4 and I6 (docs/books.md) from the two databases alone.
 
-The store may be selling meanwhile. History is append-only, so an audit need not stop it, nor look at all of it at one
-moment: it reads a piece at a time (db/snapshots.py), in the order in which a buy in flight is no discrepancy.
+The store may be selling meanwhile. History is append-only, so the audit reads it in chunks (db/snapshots.py), each from
+the two files in the order that makes a buy in flight no discrepancy.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import apsw
 
 from db.audit import files, intents, names, orders, refusals, stock
-from db.audit.acceptance import Accepted, signatures
+from db.audit.acceptance import Accepted, acceptances
 from db.audit.discrepancy import Discrepancy
 from db.snapshots import Snapshots
 
@@ -19,14 +19,14 @@ __all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy",
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
-# What holds of a copy too. The buys in doubt in it wait for a tier that settles them.
+# Not the age of buys in doubt: in a copy no order tier settles them.
 CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, names.check, stock.check, orders.check, refusals.check)
 ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The findings, in the order of the checks. What the owner has accepted is apart from the rest."""
+    """The discrepancies, in the order of the checks; those that the owner has accepted are apart."""
 
     discrepancies: tuple[Discrepancy, ...]
     accepted: tuple[Accepted, ...] = ()
@@ -39,9 +39,9 @@ class Audit:
 def audit(
     snapshots: Snapshots, checks: Sequence[Check] = ALL_CHECKS, on_progress: Callable[[str], None] = lambda _check: None
 ) -> Audit:
-    """Run the `checks`. `on_progress` hears the name of each check before it begins.
+    """Runs the `checks`, and calls `on_progress` with the name of each before it begins.
 
-    Raises apsw.BusyError and the errors in db.errors.DISK_ERRORS: then nothing is known.
+    Raises apsw.BusyError and the errors in db.errors.DISK_ERRORS when a check cannot be completed.
     """
     found: list[Discrepancy] = []
     for check in checks:
@@ -50,13 +50,13 @@ def audit(
         try:
             found.extend(check(snapshots))
         except (apsw.SQLError, apsw.CorruptError, TypeError) as error:
-            # A table or a column that is not there, a page that makes no sense, or a value that no STRICT table takes.
+            # A missing table or column, a damaged page, or a value of a type that a STRICT table refuses.
             found.append(Discrepancy("schema", name, f"cannot be checked: {error}", hides=True))
-    return _sorted_out(found, signatures(snapshots))
+    return _split_accepted(found, acceptances(snapshots))
 
 
-def _sorted_out(found: Sequence[Discrepancy], signed: Mapping[str, tuple[str, str, str]]) -> Audit:
-    """Take what was accepted apart. Of discrepancies that are equal word by word, each is accepted by itself."""
+def _split_accepted(found: Sequence[Discrepancy], signed: Mapping[str, tuple[str, str, str]]) -> Audit:
+    """Separates accepted discrepancies from the rest. Each of several with equal words needs its own acceptance."""
     seen: Counter[Discrepancy] = Counter()
     wrong, accepted = [], []
     for one in found:

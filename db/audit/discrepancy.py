@@ -1,20 +1,21 @@
-"""One thing that is not as it should be."""
+"""A discrepancy: one broken promise that the audit found."""
 
 import hashlib
 from dataclasses import dataclass
 
 from domain.values import Buy
 
-_FINGERPRINT_CHARACTERS = 12  # 48 bits: no two of even a million discrepancies are likely to share one
+_FINGERPRINT_CHARACTERS = 12  # 48 bits: two of a million discrepancies are unlikely to share one
 
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """`promise` is I1 to I6, or `schema` or `file`; `where` names the key, the product, the number or the table.
+    """One finding of the audit.
 
-    `repair` is the buy that the store's own protocol can bring to its end, which repairs this by appending alone.
-    `detail` is what tells it from another of the same words, such as the SQL that was found. `nth` counts those that
-    are equal in all of that. `hides` says that there may be more, which could not be looked at.
+    `promise` is I1 to I6, `schema` or `file`. `where` names the key, the product, the number or the table. `repair` is
+    the buy that reconcile can settle, which repairs the discrepancy by appending alone. `detail` distinguishes
+    discrepancies with the same words, for example by the SQL found. `nth` counts those that are equal in all of that.
+    `hides` means that more may be wrong, which could not be checked.
     """
 
     promise: str
@@ -27,6 +28,6 @@ class Discrepancy:
 
     @property
     def fingerprint(self) -> str:
-        """The name by which the owner accepts exactly this: it changes with any word, and with what was found."""
+        """Identifies exactly this discrepancy for its acceptance. It changes with every word and with `detail`."""
         text = "\0".join((self.promise, self.where, self.what, self.detail, str(self.nth)))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_FINGERPRINT_CHARACTERS]

@@ -1,4 +1,4 @@
-"""The files themselves: of one store, pages that make sense, and a schema whose guards are all in place."""
+"""Checks the two files: one store id, undamaged pages, valid rows, and the schema of the migrations."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,13 +14,13 @@ Schema = dict[tuple[str, str], str]
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """The ids, `PRAGMA quick_check` and `foreign_key_check`, and the schema held against the migrations."""
-    yield from _apart(snapshots)
+    """Compares the ids, runs `quick_check` and `foreign_key_check`, and compares the schema with the migrations."""
+    yield from _different_ids(snapshots)
     for file in FILES:
         with snapshots.snapshot(file) as connection:
             pages = fetch_all(connection, _QUICK_CHECK[file], {})
         for (problem,) in pages:
-            if problem != "ok":  # of a damaged page nobody knows what was on it; of a wrong row all can be read
+            if problem != "ok":  # a damaged page may hide anything; a row that fails its CHECK can still be read
                 yield Discrepancy("file", file.name, problem, hides=not problem.startswith("CHECK constraint failed"))
         with snapshots.snapshot(file) as connection:
             orphans = fetch_all(connection, _FOREIGN_KEY_CHECK[file], {})
@@ -34,8 +34,8 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
 _IDS = "SELECT log.store.id, catalog.store.id FROM log.store JOIN catalog.store"
 
 
-def _apart(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """A log that has not met its catalog yet has no id, and is anybody's."""
+def _different_ids(snapshots: Snapshots) -> Iterator[Discrepancy]:
+    """Compares the ids of the two files. A log that has not met its catalog yet has none, and matches any."""
     with snapshots.snapshot(LOG, CATALOG) as connection:
         ids = fetch_all(connection, _IDS, {})
     for of_log, of_catalog in ids:
@@ -46,7 +46,7 @@ def _apart(snapshots: Snapshots) -> Iterator[Discrepancy]:
 
 _QUICK_CHECK = {CATALOG: "PRAGMA catalog.quick_check", LOG: "PRAGMA log.quick_check"}
 _FOREIGN_KEY_CHECK = {CATALOG: "PRAGMA catalog.foreign_key_check", LOG: "PRAGMA log.foreign_key_check"}
-# Indexes that a constraint makes have no SQL; what ANALYZE leaves is no part of the schema.
+# The index of a constraint has no SQL. The tables of ANALYZE are not part of the schema.
 _SCHEMA = {
     CATALOG: "SELECT type, name, sql FROM catalog.sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_stat%'",
     LOG: "SELECT type, name, sql FROM log.sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_stat%'",
@@ -71,7 +71,7 @@ def _differences(file: File, found: Schema) -> Iterator[Discrepancy]:
 
 
 def _migrated(file: File) -> Schema:
-    """The schema as the migrations make it."""
+    """Returns the schema that the migrations make."""
     with closing(apsw.Connection(":memory:")) as connection:
         add_fold(connection)
         for script in file.scripts():

@@ -1,4 +1,4 @@
-"""Buys in doubt: some while the store is buying, none for long."""
+"""Checks that no buy is in doubt for long (I6)."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from db.connection import fetch_all
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.values import Buy
 
-# The order tier settles what is in doubt for 3 s, and a catalog that restarts meanwhile takes a few more.
+# The order tier settles a buy that has been in doubt for 3 s, and a restart of the catalog may delay that.
 OVERDUE_S = 10.0
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """I6: buys in doubt drain. Their age is by the clock of the machine, as is the time that the log has of them."""
+    """Finds buys that have been in doubt for more than OVERDUE_S. Their age is by the machine's clock."""
     with snapshots.snapshot(LOG, CATALOG) as connection:
         overdue = fetch_all(connection, _OVERDUE, {"overdue_s": OVERDUE_S})
     for key, product, quantity, age_s, taken_as, refusal in overdue:

@@ -1,4 +1,4 @@
-"""The names: as a search compares them they stand in the catalog a second time, and must say the same there."""
+"""Checks the column `products.folded`, which a search compares instead of the name."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from domain.values import fold
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """Each product is found by a search for its name."""
+    """Finds products whose folded name is not that of their name, so that a search misses them."""
     after = ""
     while True:
         with snapshots.snapshot(CATALOG) as connection:

@@ -1,4 +1,4 @@
-"""The order log: numbers without a gap, and orders that were all sold, as they say."""
+"""Checks the order log: its numbers have no gap (I4), and the catalog has sold each order (I3)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,26 +9,26 @@ from db.snapshots import CATALOG, CHUNK, LOG, Snapshots
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """I4, and the other half of I3: what is ordered is sold."""
+    """Finds missing numbers, keys ordered twice, and orders that were not sold or differ from their sale."""
     with snapshots.snapshot(LOG) as connection:
         twice = fetch_all(connection, _ORDERED_TWICE, {})
     for key, times in twice:
         yield Discrepancy("I3", f"key {key}", f"is ordered {times} times")
     after = -1
     while True:
-        # The log first: what is ordered at a moment was sold before.
+        # The log first: an order is sold before it is appended.
         with snapshots.snapshot(LOG, CATALOG) as connection:
             [(count, upto)] = fetch_all(connection, _CHUNK, {"after": after, "limit": CHUNK})
             chunk = {"after": after, "upto": after if upto is None else upto}
             gaps = fetch_all(connection, _GAPS, chunk)
             differing = fetch_all(connection, _NOT_AS_SOLD, chunk)
-            given = fetch_all(connection, _LAST_GIVEN, {})
+            sequence = fetch_all(connection, _SEQUENCE, {})
         yield from (_missing(first, last) for first, last in gaps)
         yield from (_not_as_sold(row) for row in differing)
         after = chunk["upto"]
         if count < CHUNK:
             break
-    yield from _end(after, given)
+    yield from _check_last_number(after, sequence)
 
 
 _ORDERED_TWICE = "SELECT key, count(*) FROM log.orders GROUP BY key HAVING count(*) > 1"
@@ -40,7 +40,7 @@ _GAPS = """
     (SELECT number, lag(number, 1, :after) OVER (ORDER BY number) AS before
         FROM log.orders WHERE number > :after AND number <= :upto)
     WHERE number <> before + 1"""
-_LAST_GIVEN = "SELECT seq FROM log.sqlite_sequence WHERE name = 'orders'"
+_SEQUENCE = "SELECT seq FROM log.sqlite_sequence WHERE name = 'orders'"
 
 
 def _missing(first: int, last: int) -> Discrepancy:
@@ -48,9 +48,9 @@ def _missing(first: int, last: int) -> Discrepancy:
     return Discrepancy("I4", f"order {first}", what)
 
 
-def _end(last: int, given: list[Any]) -> Iterator[Discrepancy]:
-    """Hold the last number against the last one that was given out: its order may have been the last."""
-    last_given = given[0][0] if given else -1
+def _check_last_number(last: int, sequence: list[Any]) -> Iterator[Discrepancy]:
+    """Compares the last order's number with the last one that AUTOINCREMENT gave: the last orders may be missing."""
+    last_given = sequence[0][0] if sequence else -1
     if last_given > last:
         yield _missing(last + 1, last_given)
     elif last_given < last:

@@ -1,4 +1,4 @@
-"""Refused buys: what the log refused, the catalog refused, and nobody sold."""
+"""Checks refused buys: each refusal in the log is also in the catalog, and no refused key is sold or ordered."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,10 @@ from db.snapshots import CATALOG, CHUNK, LOG, Snapshots
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """The part of I3 and I5 that a no is final. The catalog knows more of them, those of direct decrements."""
+    """Finds refusals that were not final (I3, I5).
+
+    Refusals that only the catalog has are right: they are those of direct decrements.
+    """
     with snapshots.snapshot(CATALOG) as connection:
         sold = fetch_all(connection, _SOLD_AND_REFUSED, {})
     for key, taken_as in sold:
@@ -20,7 +23,7 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
         yield Discrepancy("I3", f"key {key}", f"is both refused and order {number} in the log")
     after = ""
     while True:
-        # The log first: what is refused in it was refused by the catalog before.
+        # The log first: the catalog refuses a buy before the log records that.
         with snapshots.snapshot(LOG, CATALOG) as connection:
             [(count, upto)] = fetch_all(connection, _CHUNK, {"after": after, "limit": CHUNK})
             differing = fetch_all(connection, _NOT_AS_REFUSED, {"after": after, "upto": upto})
@@ -35,19 +38,22 @@ _ORDERED_AND_REFUSED = "SELECT key, number FROM log.refused JOIN log.orders USIN
 _CHUNK = """
     SELECT count(*), max(key) FROM (SELECT key FROM log.refused WHERE key > :after ORDER BY key LIMIT :limit)"""
 _NOT_AS_REFUSED = """
-    SELECT no.key, no.product, no.quantity, no.reason, refused.product, refused.quantity, refused.reason, sold.delta
-    FROM log.refused AS no LEFT JOIN catalog.refused USING (key) LEFT JOIN catalog.stock_ledger AS sold USING (key)
-    WHERE no.key > :after AND no.key <= :upto
+    SELECT logged.key, logged.product, logged.quantity, logged.reason,
+        refused.product, refused.quantity, refused.reason, sold.delta
+    FROM log.refused AS logged
+    LEFT JOIN catalog.refused USING (key) LEFT JOIN catalog.stock_ledger AS sold USING (key)
+    WHERE logged.key > :after AND logged.key <= :upto
     AND (sold.delta IS NOT NULL
-        OR (refused.product, refused.quantity, refused.reason) IS NOT (no.product, no.quantity, no.reason))"""
+        OR (refused.product, refused.quantity, refused.reason)
+            IS NOT (logged.product, logged.quantity, logged.reason))"""
 
 
 def _not_as_refused(row: Any) -> Discrepancy:
-    key, product, quantity, reason, other, pieces, because, delta = row
+    key, product, quantity, reason, other_product, other_quantity, other_reason, delta = row
     where = f"key {key}"
     if delta is not None:
         return Discrepancy("I3", where, f"refused in the log, but sold by the catalog: a change of {delta}")
-    if other is None:
+    if other_product is None:
         return Discrepancy("I3", where, f"{quantity} {product} refused in the log, but not by the catalog")
-    said = f"{pieces} {other} by the catalog, {because}"
-    return Discrepancy("I3", where, f"{quantity} {product} refused in the log, {reason}, but {said}")
+    at_catalog = f"{other_quantity} {other_product} by the catalog, {other_reason}"
+    return Discrepancy("I3", where, f"{quantity} {product} refused in the log, {reason}, but {at_catalog}")

@@ -1,4 +1,4 @@
-"""The stock: a ledger that adds up to what is on the shelf, and whose sales are all in the order log."""
+"""Checks the stock: the ledger adds up to it (I1), it is never negative (I2), and each sale is ordered (I3)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from domain.values import Buy
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """I1, I2, and one half of I3: what is sold is ordered."""
+    """Finds ledger entries that do not add up, products that differ from their history, and sales without an order."""
     with snapshots.snapshot(CATALOG) as connection:
         twice = fetch_all(connection, _SOLD_TWICE, {})
     for key, times in twice:
@@ -18,19 +18,19 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     balances: dict[str, int] = {}
     after = 0
     while True:
-        # The catalog first: what it has sold at a moment was in the order log before, as an intent, and stays there.
+        # The catalog first: a buy is in the log before its sale, as an intent, and stays there as an order.
         with snapshots.snapshot(CATALOG, LOG) as connection:
             entries = fetch_all(connection, _ENTRIES, {"after": after, "limit": CHUNK})
             upto = entries[-1][0] if entries else after
             unordered = fetch_all(connection, _UNORDERED, {"after": after, "upto": upto})
-            # The last entries and the shelf must be of one moment.
+            # The last entries and the products must be of one snapshot.
             products = fetch_all(connection, _PRODUCTS, {}) if len(entries) < CHUNK else None
-        yield from _adds_up(after, entries, balances)
+        yield from _check_entries(after, entries, balances)
         yield from (_unordered(row) for row in unordered)
         if products is not None:
             break
         after = upto
-    yield from _shelf(products, balances)
+    yield from _check_products(products, balances)
 
 
 _SOLD_TWICE = """
@@ -40,8 +40,8 @@ _ENTRIES = """
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
 
 
-def _adds_up(after: int, entries: list[Any], balances: dict[str, int]) -> Iterator[Discrepancy]:
-    """Hold each entry against the one before. `balances` has the last of each product, and is brought forward."""
+def _check_entries(after: int, entries: list[Any], balances: dict[str, int]) -> Iterator[Discrepancy]:
+    """Compares each entry with the one before it. `balances` has each product's last balance, and is updated."""
     for entry, product, delta, balance, reason, key in entries:
         where = f"{product}, ledger entry {entry}"
         if entry != after + 1:
@@ -63,7 +63,7 @@ def _adds_up(after: int, entries: list[Any], balances: dict[str, int]) -> Iterat
         after = entry
 
 
-# Its corrections are nobody's word yet (migrations/catalog/0004_ledger_first.sql).
+# No owner has confirmed the corrections that a migration wrote (migrations/catalog/0004_ledger_first.sql).
 _BY_A_MIGRATION = "migration-"
 
 _UNORDERED = """
@@ -84,7 +84,7 @@ def _unordered(row: Any) -> Discrepancy:
     return Discrepancy("I3", f"key {key}", what, repair=Buy(key, product, quantity))
 
 
-# Of a group's bare columns SQLite takes those of the row that has the maximum.
+# In a group with max(), SQLite takes the other columns from the row that has the maximum.
 _PRODUCTS = """
     SELECT name, quantity, products.price_cents, retired, what, last.price_cents
     FROM catalog.products LEFT JOIN
@@ -92,7 +92,8 @@ _PRODUCTS = """
     ON product = name"""
 
 
-def _shelf(products: list[Any], balances: dict[str, int]) -> Iterator[Discrepancy]:
+def _check_products(products: list[Any], balances: dict[str, int]) -> Iterator[Discrepancy]:
+    """Compares each product with its last balance and the last entry of its history."""
     for name, quantity, price_cents, retired, what, last_price_cents in products:
         balance = balances.get(name)
         if balance is None:

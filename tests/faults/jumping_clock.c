@@ -1,5 +1,5 @@
-/* A wall clock that can be set while programs run: preloaded, it adds to the time of day the seconds that stand, as a
-   64-bit number, at the start of the file CLOCK_FILE. Other clocks, and how long something takes, stay as they are. */
+/* A preloaded library that sets the wall clock of running programs. It adds to the time of day the seconds that the file
+   CLOCK_FILE holds as a 64-bit number. The monotonic clock, and so every measured duration, stays as it is. */
 
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,7 +19,7 @@ __attribute__((constructor)) static void open_clock(void)
     int file = open(getenv("CLOCK_FILE"), O_RDONLY | O_CLOEXEC);
     void *start = mmap(NULL, sizeof *ahead_s, PROT_READ, MAP_SHARED, file, 0);
     if (file < 0 || start == MAP_FAILED)
-        abort(); /* rather than test nothing */
+        abort(); /* otherwise the test would test nothing */
     close(file);
     ahead_s = start;
 }
@@ -35,7 +35,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 int gettimeofday(struct timeval *restrict now, void *restrict zone)
 {
     struct timespec precise;
-    (void)zone; /* obsolete, and NULL in every program of today */
+    (void)zone; /* obsolete, and NULL in every current program */
     clock_gettime(CLOCK_REALTIME, &precise);
     now->tv_sec = precise.tv_sec;
     now->tv_usec = precise.tv_nsec / 1000;

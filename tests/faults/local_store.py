@@ -1,4 +1,4 @@
-"""The whole store in this process, for disks that only exist in this process, and a folder for it."""
+"""The whole store in one process, for simulated disks that exist only in this process."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ PRODUCTS = [Product("Ticket", 5_000, 60), Product("Tux", 2_599, 10_000)]
 
 
 class LocalStore:
-    """Both databases of a folder, and the checkout over them."""
+    """The two databases of a folder, and a checkout that uses them."""
 
     def __init__(self, folder: Path) -> None:
         self._catalog = CatalogStore(folder / "catalog.db")
@@ -25,7 +25,7 @@ class LocalStore:
         self.checkout = Checkout(self._orders, self._catalog)
 
     def prepare(self) -> None:
-        """As the tiers do before they serve: schema, first products, and buys in doubt brought to their end."""
+        """Prepares the store as the tiers do before they serve: migrates, loads products, settles buys in doubt."""
         self._catalog.migrate()
         if self._catalog.is_empty():
             self._catalog.load(PRODUCTS)
@@ -33,13 +33,13 @@ class LocalStore:
         self.checkout.settle(self.checkout.intents(MAX_INTENTS))
 
     def close(self) -> None:
-        """Close this thread's connections."""
+        """Closes this thread's connections."""
         self._catalog.close()
         self._orders.close()
 
 
 def answers(checkout: Checkout, buys: Sequence[Buy]) -> list[str]:
-    """What a patient shopper reads in the end: each order's number, or the refusal."""
+    """Places the buys until the store is available. Returns each order's number, or the message of the refusal."""
     while True:
         try:
             placed = checkout.place_all(buys)
@@ -50,7 +50,7 @@ def answers(checkout: Checkout, buys: Sequence[Buy]) -> list[str]:
 
 @contextmanager
 def memory_folder() -> Iterator[Path]:
-    """A folder where a sync costs nothing, if there is one: what is durable, the model says and not this machine."""
+    """Yields a folder in memory where possible, where a sync is free: the simulated disk decides what is durable."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="toystore-", dir=memory) as folder:
         yield Path(folder)

@@ -1,5 +1,5 @@
-/* A file system, as CIFS, FUSE, 9p or a network disk may be: it cannot sync a folder (NO_FOLDER_SYNC), or cannot map a
-   file into memory for several processes to share (NO_SHARED_MEMORY). Preloaded; only SQLite's -shm files are mapped. */
+/* A preloaded library that simulates a file system such as CIFS, FUSE, 9p or a network disk. With NO_FOLDER_SYNC in the
+   environment it cannot sync a folder. With NO_SHARED_MEMORY it cannot map SQLite's -shm files into memory. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-"""A TCP proxy between two tiers that does to each HTTP exchange what bad networks do, as a shuffled deck says."""
+"""A TCP proxy between two tiers that delays, cuts, doubles or loses HTTP messages, as a bad network does."""
 
 import random
 import socket
@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, Self
 
 Fault = Literal["none", "reply lost", "late", "twice", "request cut", "reply cut", "trickled"]
 
-# Of 20 exchanges: three in ten replies are lost behind the commit, one in five comes when nobody waits any more.
+# How many of 20 exchanges get each fault. A lost reply is lost after the commit, a late one comes after the deadline.
 BAD_NETWORK: Mapping[Fault, int] = {
     "none": 6,
     "reply lost": 6,
@@ -23,21 +23,21 @@ BAD_NETWORK: Mapping[Fault, int] = {
     "trickled": 1,
 }
 TRICKLE_EVERY_S = 0.001
-# A tier that stands still must not keep the proxy for ever.
+# A stopped tier must not block the proxy for ever.
 UPSTREAM_TIMEOUT_S = 30.0
 
 
 class Proxy:
-    """Listens on `port` and passes exchanges on to `upstream_port`. Use as a context manager.
+    """Listens on `port` and forwards to `upstream_port`. Use it as a context manager.
 
-    `late_s` is how long a late reply takes; `done` counts what was done. `mend()` ends all faults.
+    Faults come in the order of a shuffled deck. `late_s` delays a late reply. `done` counts the faults so far.
     """
 
     def __init__(self, upstream_port: int, *, late_s: float, seed: int) -> None:
         self._upstream = ("127.0.0.1", upstream_port)
         self._late_s = late_s
         self._rng = random.Random(seed)
-        self._deck = self._shuffled(BAD_NETWORK)  # first each fault once: there may be few exchanges
+        self._deck = self._shuffled(BAD_NETWORK)  # each fault once first, because there may be few exchanges
         self._mutex = threading.Lock()
         self._is_mended = False
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -55,17 +55,17 @@ class Proxy:
         self._ended.set()
         for sock in (self._listener, *self._clients):
             with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # wakes up the thread that waits for it
+                sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits on it
         for thread in self._threads:
             thread.join()
         self._listener.close()
 
     def mend(self) -> None:
-        """From now on every exchange is passed on as it is."""
+        """Ends all faults: from now on every exchange is forwarded unchanged."""
         self._is_mended = True
 
     def _draw(self) -> Fault:
-        """What is done to the next exchange."""
+        """Returns the fault of the next exchange."""
         with self._mutex:
             if self._is_mended:
                 return "none"
@@ -91,18 +91,18 @@ class Proxy:
             self._threads[-1].start()
 
     def _serve(self, client: socket.socket) -> None:
-        # One side hung up, the exchange ended in a cut, or the proxy ends: all of it is the end of this connection.
+        # An OSError ends the connection: a side closed it, a fault cut it, or the proxy stops.
         with client, client.makefile("rb") as stream, suppress(OSError):
             while request := _message(stream):
                 self._exchange(self._draw(), request, client)
 
     def _exchange(self, fault: Fault, request: bytes, client: socket.socket) -> None:
-        """One request and its reply. Raises ConnectionError where the connection is cut."""
+        """Forwards one request and its reply with this fault. Raises ConnectionError when the fault cuts them."""
         if fault == "request cut":
             self._send(request[: len(request) // 2]).close()
             _reset(client)
         first = self._send(request) if fault == "twice" else None
-        reply = self._ask(request)
+        reply = self._call(request)
         if first is not None:
             first.close()
         match fault:
@@ -121,7 +121,7 @@ class Proxy:
             case _:
                 client.sendall(reply)
 
-    def _ask(self, request: bytes) -> bytes:
+    def _call(self, request: bytes) -> bytes:
         with self._send(request) as upstream, upstream.makefile("rb") as stream:
             return _message(stream)
 
@@ -132,7 +132,7 @@ class Proxy:
 
 
 def _message(stream: BinaryIO) -> bytes:
-    """One HTTP message whole, as its Content-Length says; empty at the end of the connection."""
+    """Reads one whole HTTP message by its Content-Length. Returns nothing at the end of the connection."""
     head, length = b"", 0
     while not head.endswith(b"\r\n\r\n"):
         line = stream.readline()
@@ -145,6 +145,6 @@ def _message(stream: BinaryIO) -> bytes:
 
 
 def _reset(client: socket.socket) -> None:
-    """End the connection with a RST, as a crash or a firewall does. Always raises ConnectionError."""
+    """Closes the connection with a RST, as a crash or a firewall does. Always raises ConnectionError."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionResetError

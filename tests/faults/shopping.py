@@ -1,6 +1,6 @@
-"""Shoppers who buy from real tiers while something goes wrong, and what must hold afterwards.
+"""Lets shoppers buy from real tiers during a fault, and checks the store afterwards.
 
-They print figures: `pytest tests/faults -rP` shows them.
+The checks print figures: `pytest tests/faults -rP` shows them.
 """
 
 import threading
@@ -15,18 +15,18 @@ from tests.support.shoppers import Shoppers, session
 from tests.support.tiers import Tiers
 
 CLIENTS = 8
-# Between an answer and the next buy of a shopper. A crowd without pauses would tell no more, and write a longer log.
+# Between an answer and a shopper's next buy. Without pauses the test would find no more, and write more rows.
 PAUSE_S = 0.01
 # After the end of a fault: until buys are answered, and until none is in doubt.
 RECOVERS_WITHIN_S = 30.0
 TICKETS = 50
-# One runs out, and one does not.
+# Tickets sell out, Tux does not.
 PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
 
 
 @contextmanager
 def shopping(tiers: Tiers) -> Iterator[Shoppers]:
-    """Shoppers who buy all the time; at the end each waits for its last answer. Raises the first failure."""
+    """Lets shoppers buy while the block runs, and waits for their last answers. Raises the first failure."""
     shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
     closing = threading.Event()
 
@@ -49,7 +49,7 @@ def shopping(tiers: Tiers) -> Iterator[Shoppers]:
 
 
 def check_recovery(shoppers: Shoppers) -> None:
-    """Asserts that somebody who asks only now is answered soon."""
+    """Asserts that a buy that begins now is answered within RECOVERS_WITHIN_S."""
     begun = time.monotonic()
     shoppers.wait_until_answered(len(shoppers.answered) + CLIENTS + 1)
     seconds = time.monotonic() - begun
@@ -58,12 +58,12 @@ def check_recovery(shoppers: Shoppers) -> None:
 
 
 def check_books_at_rest(tiers: Tiers, shoppers: Shoppers) -> Books:
-    """Asserts that trouble was never called a no, and that all promises hold once no buy is in doubt."""
+    """Asserts that no fault caused a refusal, and that all promises hold once no buy is in doubt."""
     assert shoppers.statuses <= {200, 404, 503}
     books = Books.at_rest(tiers.data_dir)
     shoppers.history.check(books)
     assert_audit_is_clean(tiers.data_dir)
     print(f"{len(books.orders)} orders, {len(books.refused)} refusals, statuses {sorted(shoppers.statuses)}")
     sold = sum(product == "Ticket" for _, _, product, _ in books.orders)
-    assert sold == TICKETS or not books.refused, "nobody is refused before the last ticket is sold"
+    assert sold == TICKETS or not books.refused, "no buy is refused before the last ticket is sold"
     return books

@@ -1,4 +1,4 @@
-"""The drill: backups of a store that is selling, each restored into a fresh folder and audited."""
+"""Backups of a selling store, each restored into a new folder and audited."""
 
 import itertools
 import subprocess
@@ -23,7 +23,7 @@ from tests.support.tiers import ROOT, Tiers, products_file, running
 
 BACKUPS = 20
 CLIENTS = 12
-# For one restore with its audits. A store of a few thousand orders takes a second; a busy machine takes longer.
+# For one restore with its audits. It takes a second for a few thousand orders, and longer on a busy machine.
 RESTORED_WITHIN_S = 60.0
 
 Command = Callable[..., int]
@@ -31,7 +31,7 @@ Command = Callable[..., int]
 
 @dataclass(frozen=True)
 class Taken:
-    """A backup, and the keys that had their answer before it began."""
+    """A backup, and the keys that were answered before it began."""
 
     folder: Path
     answered: frozenset[str]
@@ -39,7 +39,7 @@ class Taken:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs the program of the books on the store in a folder; its exit code."""
+    """A function that runs `python -m admin` on the store in a folder, and returns the exit code."""
 
     def run(data_dir: Path, *arguments: str) -> int:
         monkeypatch.setenv("DATA_DIR", str(data_dir))
@@ -48,13 +48,13 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
-def test_20_backups_of_a_store_that_is_selling_are_whole(tmp_path: Path, command: Command) -> None:
+def test_20_backups_of_a_selling_store_are_complete(tmp_path: Path, command: Command) -> None:
     products = products_file(tmp_path, "Ticket 50 1000000", "Tux 25.99 1000000", "Rare 9 50")
     with running(tmp_path / "data", PRODUCTS=products) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         with shopping(shoppers):
             taken = [take(tiers, shoppers, tmp_path / f"backup-{number}") for number in range(BACKUPS)]
-            assert command(tiers.data_dir, "audit") == 0, "nor does an audit mistake a buy under way"
+            assert command(tiers.data_dir, "audit") == 0, "a buy under way is no discrepancy"
         live = Books.read(tiers.data_dir)
     shoppers.history.check(live)
     assert shoppers.statuses == {200, 404}
@@ -64,18 +64,18 @@ def test_20_backups_of_a_store_that_is_selling_are_whole(tmp_path: Path, command
         begun = time.monotonic()
         assert command(restored, "restore", str(backup.folder)) == 0
         in_doubt += len(Books.read(restored).intents)
-        # Buys that were in doubt at the moment of the backup are overdue by now.
+        # Buys that were in doubt in the backup may be overdue by now.
         if command(restored, "audit") == 1:
             assert command(restored, "reconcile", "--apply") == 0
         assert time.monotonic() - begun < RESTORED_WITHIN_S
         check(restored, backup, live)
-    assert in_doubt > 0, "there were backups in the middle of buys"
+    assert in_doubt > 0, "some backups were made in the middle of a buy"
     assert 0 < len(Books.read(taken[0].folder).orders) < len(Books.read(taken[-1].folder).orders)
 
 
 @contextmanager
 def shopping(shoppers: Shoppers) -> Iterator[None]:
-    """Shoppers who buy for as long as the block runs."""
+    """Lets shoppers buy while the block runs."""
     ending = threading.Event()
 
     def shop(shopper: int) -> None:
@@ -98,7 +98,7 @@ def shopping(shoppers: Shoppers) -> Iterator[None]:
 
 
 def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
-    """A backup by the program, in a process of its own, as an owner makes it."""
+    """Makes a backup with `python -m admin` in a process of its own."""
     answered = frozenset(shoppers.answered)
     backup = subprocess.run(
         [sys.executable, "-m", "admin", "backup", str(folder)],
@@ -113,7 +113,7 @@ def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
 
 
 def check(restored: Path, backup: Taken, live: Books) -> None:
-    """Every answer that was given before the backup is in it, and what it has is the beginning of what there was."""
+    """Asserts that the backup has every answer from before it, and that its history is the beginning of the store's."""
     log, catalog = OrderStore(restored / "order.db"), CatalogStore(restored / "catalog.db")
     copied = Books.read(backup.folder)
     assert copied.orders == live.orders[: len(copied.orders)]

@@ -1,6 +1,7 @@
-"""A wall clock that jumps by hours under running tiers. It takes a C compiler, for the clock is a preloaded library.
+"""A wall clock that jumps by hours under running tiers. A preloaded C library simulates it.
 
-Not libfaketime: the 0.9.10 of Debian 12 breaks time.sleep of Python 3.11 (https://github.com/wolfcw/libfaketime/issues/426).
+It is not libfaketime: 0.9.10, of Debian 12, breaks time.sleep in Python 3.11
+(https://github.com/wolfcw/libfaketime/issues/426).
 """
 
 import shutil
@@ -21,7 +22,7 @@ BETWEEN_JUMPS_S = 1.0
 
 
 class Clock:
-    """The wall clock of programs that run in `environment`."""
+    """The wall clock of programs with the variables in `environment`."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc")
@@ -34,12 +35,12 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._file)}
 
     def set_ahead(self, ahead: timedelta) -> None:
-        """Let it jump to so much before the true time."""
+        """Makes the clock jump to the true time plus `ahead`."""
         with self._file.open("r+b") as file:
             file.write(struct.pack("q", int(ahead.total_seconds())))
 
 
-def test_a_clock_that_jumps_by_hours_changes_times_and_nothing_else(tmp_path: Path) -> None:
+def test_a_jumping_clock_changes_only_the_times_of_orders(tmp_path: Path) -> None:
     clock = Clock(tmp_path)
     with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS), **clock.environment) as tiers:
         workers = workers_of(tiers)
@@ -49,18 +50,18 @@ def test_a_clock_that_jumps_by_hours_changes_times_and_nothing_else(tmp_path: Pa
                 check_recovery(shoppers)
                 time.sleep(BETWEEN_JUMPS_S)
                 measured = time_of_last_order(tiers) - datetime.now(UTC)
-                assert abs(measured - ahead) < timedelta(minutes=5), "the jump was felt"
+                assert abs(measured - ahead) < timedelta(minutes=5), "the tiers saw the jump"
         assert shoppers.statuses <= {200, 404}
-        assert workers <= workers_of(tiers), "no worker was taken for dead"
+        assert workers <= workers_of(tiers), "no worker was restarted"
         check_books_at_rest(tiers, shoppers)
 
 
 def workers_of(tiers: Tiers) -> set[int]:
-    """The process ids of all workers."""
+    """Returns the process ids of all workers."""
     return {worker for name in NAMES for worker in tiers.workers(name)}
 
 
 def time_of_last_order(tiers: Tiers) -> datetime:
-    """By the clock of the order tier."""
+    """Returns the time of the newest order, by the clock of the order tier."""
     [(time,)] = query(tiers.data_dir / "order.db", "SELECT time FROM orders ORDER BY number DESC LIMIT 1")
     return datetime.fromisoformat(time)

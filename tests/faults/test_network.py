@@ -1,4 +1,4 @@
-"""Networks that lose, delay, double and cut what the tiers say to each other, and tiers that stand still."""
+"""A network between the tiers that loses, delays, doubles and cuts messages, and tiers that are stopped."""
 
 import os
 import signal
@@ -18,19 +18,19 @@ CLIENTS = 16
 PATIENCE_S = 120.0
 BAD_NETWORK_BUYS = 256
 PRODUCTS = ("Ticket 50 40", "Tux 25.99 10000")
-# How long after a fault until all is as before.
+# After a fault, until no buy is in doubt.
 RECOVERS_WITHIN_S = 30.0
 # Longer than the deadlines of order and front end, 2 s and 6 s.
 LATE_FOR_ORDER_S, LATE_FOR_FRONT_END_S = 2.5, 6.5
 
 
 def buys_of(count: int) -> list[tuple[str, str, int]]:
-    """Every fourth wants one of 40 tickets."""
+    """Returns buys of Tux, and every fourth of one of 40 tickets."""
     return [(f"key-{number}", "Tux" if number % 4 else "Ticket", 1) for number in range(count)]
 
 
 def check_recovery(tiers: Tiers, shoppers: Shoppers) -> Books:
-    """Asserts that the store is as good as new within RECOVERS_WITHIN_S, and that its history holds; the books."""
+    """Asserts that no buy is in doubt within RECOVERS_WITHIN_S and that the history agrees. Returns the books."""
     mended = time.monotonic()
     with session() as shop:
         shoppers.buy(shop, "afterwards", "Tux", 1)
@@ -41,7 +41,7 @@ def check_recovery(tiers: Tiers, shoppers: Shoppers) -> Books:
     return books
 
 
-def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_nothing(tmp_path: Path) -> None:
+def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_no_buy(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS))
     with (
         Proxy(tiers.ports["catalog"], late_s=LATE_FOR_ORDER_S, seed=1) as to_catalog,
@@ -54,7 +54,7 @@ def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_nothing(tmp_p
         try:
             tiers.start()
             shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
-            # Many at once, for half of all calls come to nothing, and each carries as many buys as wait for it.
+            # Many shoppers at once: half of all calls fail, and each call carries all buys that wait for it.
             shoppers.share(buys_of(BAD_NETWORK_BUYS), BAD_NETWORK_BUYS // 2, meanwhile=lambda: None)
             to_catalog.mend()
             to_order.mend()
@@ -68,8 +68,8 @@ def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_nothing(tmp_p
 
 
 @contextmanager
-def standing_still(tiers: Tiers, tier: str) -> Iterator[None]:
-    """SIGSTOP to a tier's master and workers, SIGCONT at the end."""
+def stopped(tiers: Tiers, tier: str) -> Iterator[None]:
+    """Sends SIGSTOP to a tier's master and workers, and SIGCONT after the block."""
     processes = [tiers.master(tier), *tiers.workers(tier)]
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
@@ -81,7 +81,7 @@ def standing_still(tiers: Tiers, tier: str) -> Iterator[None]:
 
 
 def at_rest(shoppers: Shoppers) -> int:
-    """How many keys have an answer once no new one has had one for a second."""
+    """Waits until no key has got an answer for a second. Returns how many keys have one."""
     answered = -1
     while answered < (answered := len(shoppers.answered)):
         time.sleep(1.0)
@@ -89,27 +89,27 @@ def at_rest(shoppers: Shoppers) -> int:
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_a_tier_that_stands_still_loses_repeats_and_refuses_nothing(tier: str, tmp_path: Path) -> None:
+def test_a_stopped_tier_loses_repeats_and_refuses_no_buy(tier: str, tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS))
     buys = buys_of(600)
     answered_before = answered_meanwhile = 0
 
-    def stand_still() -> None:
+    def stop() -> None:
         nonlocal answered_before, answered_meanwhile
         shoppers.wait_until_answered(100)
-        with standing_still(tiers, tier):
-            answered_before = at_rest(shoppers)  # what was under way in other tiers has arrived
-            time.sleep(float(os.environ.get("STANDS_STILL_S", "5")))
+        with stopped(tiers, tier):
+            answered_before = at_rest(shoppers)  # the requests under way in the other tiers have ended
+            time.sleep(float(os.environ.get("STOPPED_S", "5")))
             answered_meanwhile = len(shoppers.answered) - answered_before
 
     try:
         tiers.start()
         shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
-        shoppers.share(buys, CLIENTS, meanwhile=stand_still)
+        shoppers.share(buys, CLIENTS, meanwhile=stop)
         books = check_recovery(tiers, shoppers)
     finally:
         tiers.stop()
-    assert answered_before < len(buys), "it stood still in the middle of the buys"
+    assert answered_before < len(buys), "it was stopped in the middle of the buys"
     assert answered_meanwhile == 0
     assert shoppers.statuses <= {200, 404, 503}
     assert books.products == {"Ticket": 0, "Tux": 10_000 - 451}

@@ -1,4 +1,4 @@
-"""File systems that cannot do all that others can. It takes a C compiler, for a preloaded library plays them."""
+"""File systems that cannot sync a folder, or have no shared memory. A preloaded C library simulates them."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ SOURCE = Path(__file__).with_name("odd_file_system.c")
 
 @pytest.fixture
 def preloaded(tmp_path: Path) -> dict[str, str]:
-    """The environment of a program on such a file system."""
+    """The environment variables that preload the library."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("ODD FILE SYSTEMS NOT TESTED, there is no C compiler here: apt install gcc")
@@ -24,7 +24,7 @@ def preloaded(tmp_path: Path) -> dict[str, str]:
     return {"LD_PRELOAD": str(library)}
 
 
-def test_folders_that_cannot_be_synced_are_passed_over(tmp_path: Path, preloaded: dict[str, str]) -> None:
+def test_a_store_works_where_folders_cannot_be_synced(tmp_path: Path, preloaded: dict[str, str]) -> None:
     with running(tmp_path / "data", NO_FOLDER_SYNC="1", **preloaded) as tiers:
         assert requests.post(tiers.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
         backup = [sys.executable, "-m", "admin", "backup", str(tmp_path / "backup")]
@@ -32,7 +32,7 @@ def test_folders_that_cannot_be_synced_are_passed_over(tmp_path: Path, preloaded
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_without_shared_memory_the_start_is_refused_and_says_why(
+def test_a_start_without_shared_memory_is_refused_with_the_reason(
     tmp_path: Path, preloaded: dict[str, str], tier: str
 ) -> None:
     tiers = Tiers(tmp_path / "data", NO_SHARED_MEMORY="1", **preloaded)
@@ -45,6 +45,6 @@ def test_without_shared_memory_the_start_is_refused_and_says_why(
         timeout=60,
         check=False,
     )
-    assert start.returncode == 2, "no later try can mend it"
+    assert start.returncode == 2, "not the exit code that makes the supervisor try again"
     assert start.stderr.count("\n") == 1
     assert "write-ahead logging (WAL) needs shared memory, which the file system " in start.stderr

@@ -1,4 +1,4 @@
-"""A VFS of the tests as SQLite's default, for a while."""
+"""Replaces SQLite's default disk (VFS) by one of the tests for a while."""
 
 import time
 from collections.abc import Iterator
@@ -7,31 +7,31 @@ from contextlib import contextmanager
 import apsw
 
 
-class StandIn(apsw.VFS):
-    """SQLite's own disk as its default, for others to build on."""
+class PassthroughVFS(apsw.VFS):
+    """A VFS that passes everything on to SQLite's own, as a base class for simulated disks."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "unix", makedefault=True)
 
     def xSleep(self, microseconds: int) -> int:
-        """The wait for a lock. apsw's own sleeps with the interpreter's lock, which who holds the other needs."""
+        """Waits for a lock. apsw's own xSleep holds the interpreter lock, which the holder of the other lock needs."""
         time.sleep(microseconds / 1e6)
         return microseconds
 
 
 @contextmanager
 def in_use(vfs: apsw.VFS, checkpoint_pages: int) -> Iterator[None]:
-    """Until the end of the block, with a checkpoint whenever a WAL has so many pages.
+    """Keeps the VFS as SQLite's default while the block runs. A WAL of `checkpoint_pages` is then checkpointed.
 
-    All connections that are opened meanwhile must be closed meanwhile.
+    All connections that are opened in the block must be closed in it.
     """
 
-    def check_often(connection: apsw.Connection) -> None:
+    def set_autocheckpoint(connection: apsw.Connection) -> None:
         connection.wal_autocheckpoint(checkpoint_pages)
 
-    apsw.connection_hooks.append(check_often)
+    apsw.connection_hooks.append(set_autocheckpoint)
     try:
         yield
     finally:
-        apsw.connection_hooks.remove(check_often)
+        apsw.connection_hooks.remove(set_autocheckpoint)
         vfs.unregister()

@@ -154,7 +154,7 @@ REFUSED: dict[str, tuple[Answer, str]] = {
 @pytest.fixture
 def no_earlier_outages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forgets earlier outages: each is logged only once in a while, and a test may get the port of an earlier one."""
-    monkeypatch.setattr(outages, "_told_at", {})
+    monkeypatch.setattr(outages, "_logged_at", {})
     monkeypatch.setattr(outages, "_active", {})
 
 

@@ -1,4 +1,4 @@
-"""kill -9 at every step of the protocol: `python -m tests.faults.crashes --each 25 --random 450 --buys 10000`."""
+"""Kills tiers at every step of a buy: `python -m tests.faults.crashes --each 25 --random 450 --buys 10000`."""
 
 import argparse
 import json
@@ -14,17 +14,17 @@ from tests.faults.crashes.campaign import Campaign, CrashingStore
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.crashes", description=__doc__)
     parser.add_argument("--each", type=int, default=25, help="kills at each point (default 25)")
-    parser.add_argument("--random", type=int, default=450, help="kills at random, after those (default 450)")
-    parser.add_argument("--buys", type=int, default=10_000, help="buys at least (default 10000)")
-    parser.add_argument("--seed", type=int, default=1, help="of shoppers and kills (default 1)")
+    parser.add_argument("--random", type=int, default=450, help="then kills at random (default 450)")
+    parser.add_argument("--buys", type=int, default=10_000, help="buys to make at least (default 10000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the shoppers and kills (default 1)")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
 
-    def say(line: str) -> None:
+    def show(line: str) -> None:
         print(f"{time.monotonic() - begun:7.1f} s  {line}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="crashes-") as folder, CrashingStore(Path(folder)) as store:
-        campaign = Campaign(store, seed=options.seed, say=say)
+        campaign = Campaign(store, seed=options.seed, on_progress=show)
         try:
             books = campaign.run(each=options.each, at_random=options.random, buys=options.buys)
         except AssertionError as broken:

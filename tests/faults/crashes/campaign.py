@@ -1,4 +1,4 @@
-"""Shoppers who buy all the while, and kills at every point of the protocol, then at random."""
+"""Kills tiers at every point of the protocol, and then at random, while shoppers buy."""
 
 import itertools
 import random
@@ -21,12 +21,12 @@ from tests.support.tiers import products_file
 from tests.support.waiting import wait_until
 
 CLIENTS = 16
-PAUSE_S = 0.5  # of a shopper between two buys, at most
-PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # one sells out on the way
+PAUSE_S = 0.5  # a shopper's longest pause between two buys
+PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # tickets sell out
 
-# How long the shoppers need at most to come to a point, and a killed tier to come back, on a busy machine.
+# On a busy machine, until a buy reaches the armed point, or a killed tier is back.
 FIRES_WITHIN_S = 120.0
-# A key is repeated for as long: its tiers are killed again and again meanwhile.
+# A shopper repeats a key for this long, because the tiers are killed again and again.
 PATIENCE_S = 90.0
 
 
@@ -43,21 +43,21 @@ class CrashingStore(Store):
 
 
 class Campaign:
-    """Shoppers and kills for one store. `kills` counts those at each point, `say` gets a line now and then."""
+    """Shoppers and kills for one store. `kills` counts the kills at each point, `on_progress` gets a line at times."""
 
-    def __init__(self, store: CrashingStore, *, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(self, store: CrashingStore, *, seed: int, on_progress: Callable[[str], None]) -> None:
         self.shoppers = Shoppers(store.url("front_end"), patience_s=PATIENCE_S)
         self.kills: Counter[str] = Counter()
         self._store = store
         self._seed = seed
-        self._say = say
+        self._on_progress = on_progress
         self._finished = threading.Event()
 
     def run(self, *, each: int, at_random: int, buys: int) -> Books:
-        """Kill `each` times at each point, then `at_random` more, while at least so many buys are made.
+        """Kills `each` times at each point, then `at_random` times at random, until at least `buys` buys are answered.
 
-        The books at rest, which agree with what the shoppers were told. Raises AssertionError for any that do not,
-        for a point that is not reached, a key without an answer, and buys that stay in doubt.
+        Returns the books at rest, which agree with every answer. Raises AssertionError when they do not, when a point
+        is not reached, a key gets no answer, or a buy stays in doubt.
         """
         with ThreadPoolExecutor(CLIENTS + 3) as pool:
             try:
@@ -82,31 +82,31 @@ class Campaign:
         return books
 
     def _shop(self, number: int) -> None:
-        dice = random.Random(f"{self._seed} shopper {number}")
-        turn = 0
+        rng = random.Random(f"{self._seed} shopper {number}")
+        bought = 0
         with session() as shop:
             while not self._finished.is_set():
-                product = dice.choice(sorted(PRODUCTS))
-                self.shoppers.buy(shop, f"{number}-{turn}", product, dice.choice((1, 1, 1, 2, 7)))
-                turn += 1
-                self._finished.wait(dice.uniform(0, PAUSE_S))
+                product = rng.choice(sorted(PRODUCTS))
+                self.shoppers.buy(shop, f"{number}-{bought}", product, rng.choice((1, 1, 1, 2, 7)))
+                bought += 1
+                self._finished.wait(rng.uniform(0, PAUSE_S))
 
     def _kill_at(self, points: Sequence[str], each: int) -> None:
-        for turn, (at, point) in itertools.product(range(each), enumerate(points)):
+        for times, (at, point) in itertools.product(range(each), enumerate(points)):
             if self._finished.is_set():  # another lane has failed
                 return
-            self._kill_once(point, "worker" if (turn + at) % 2 else "master")
+            self._kill_once(point, "worker" if (times + at) % 2 else "master")
 
     def _kill_once(self, point: str, victim: Victim) -> None:
         folder = self._store.crash_dir
         arm(folder, point, victim)
         if point in RECOVERY_POINTS:
-            self._leave_doubt()
-            if victim == "master":  # it settles before it serves; its workers do so seconds later
+            self._leave_intent()
+            if victim == "master":  # a new master settles the intent at its start, before its workers would
                 self._store.kill("order", "master")
                 self._count("at random")
         wait_until(
-            f"somebody comes to {point}",
+            f"a process reaches {point}",
             lambda: has_fired(folder, point),
             timeout_s=FIRES_WITHIN_S,
             every_s=0.01,
@@ -115,8 +115,8 @@ class Campaign:
         self._count(point)
         self._store.wait_until_all_answer()
 
-    def _leave_doubt(self) -> None:
-        """A buy like that of a shopper who gave up when its intent was on disk: nobody but the recovery ends it."""
+    def _leave_intent(self) -> None:
+        """Leaves a buy in doubt, as after a shopper who gave up: only the recovery settles it."""
         buy = Buy(f"given-up-{len(self.shoppers.history.attempts)}", "Tux", 1)
         now = time.monotonic()
         self.shoppers.history.attempts.append(Attempt(buy.key, buy.product, buy.quantity, now, now, answer=None))
@@ -131,21 +131,21 @@ class Campaign:
                 log.close()
 
     def _kill_at_random(self, times: int) -> None:
-        dice = random.Random(f"{self._seed} kills")
+        rng = random.Random(f"{self._seed} kills")
         for _ in range(times):
-            time.sleep(dice.uniform(0, 0.3))
-            self._store.kill(dice.choice(sorted(POINTS)), dice.choice(("worker", "master")))
+            time.sleep(rng.uniform(0, 0.3))
+            self._store.kill(rng.choice(sorted(POINTS)), rng.choice(("worker", "master")))
             self._count("at random")
 
     def _count(self, point: str) -> None:
         self.kills[point] += 1
         if self.kills.total() % 20 == 0:
-            self._say(f"{self.kills.total()} kills, the last: {point}")
+            self._on_progress(f"{self.kills.total()} kills, the last: {point}")
 
     def _wait_for_buys(self, buys: int, shopping: Sequence["Future[None]"]) -> None:
         while len(self.shoppers.answered) < buys:
             for shopper in shopping:
                 if shopper.done():
-                    shopper.result()  # it has failed: whoever waits for it would wait for ever
-            self._say(f"{len(self.shoppers.answered)} of {buys} buys")
+                    shopper.result()  # raises its failure, instead of waiting for ever
+            self._on_progress(f"{len(self.shoppers.answered)} of {buys} buys")
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""Migrates a database, and dies at the start of one statement of it: `… migration TIER FILE NUMBER`."""
+"""Migrates the database FILE, and kills itself before statement NUMBER. The arguments are TIER FILE NUMBER."""
 
 import os
 import signal

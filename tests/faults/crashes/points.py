@@ -1,7 +1,7 @@
-"""Where a process can be told to die, and how it does.
+"""Crash points: named steps of the protocol at which a process kills itself, or its master, when the point is armed.
 
-A point is armed by a file of its name in CRASH_DIR, which says whom to kill. Whoever comes to the point first takes
-the file, so each arming kills once.
+A file with the point's name in CRASH_DIR arms it, and says which process to kill. The first process that reaches the
+point takes the file, so each arming kills once.
 """
 
 import os
@@ -14,11 +14,11 @@ from typing import Literal
 
 Victim = Literal["worker", "master"]
 
-# Around one transaction: before it has the lock, with a part of its rows written, before its COMMIT writes, when all is
-# written and not synced, and when it is durable and nobody knows.
+# The points of one transaction: before it has the lock, after some of its rows are written, before its COMMIT writes,
+# after all is written but not synced, and after it is durable but not yet acknowledged.
 _TRANSACTION = ("before", "half", "commit", "sync", "after")
 
-# The protocol, in its order. `settle` is the recovery, in a worker's thread or in a starting master.
+# By tier, in the order of the protocol. `settle` is the recovery, in a worker's thread or in a starting master.
 POINTS: dict[str, tuple[str, ...]] = {
     "front_end": ("front-call.before", "front-call.after"),
     "order": (
@@ -41,22 +41,23 @@ class _Thread(threading.local):
 
 
 _thread = _Thread()
-_master = os.getpid()  # who reads gunicorn's settings, and with them this
+_master = os.getpid()  # gunicorn's master process imports this module with its settings, before it forks
 
 
 def arm(folder: Path, point: str, victim: Victim) -> None:
-    """Whoever of the store comes to this point next kills itself, or its master."""
+    """Arms a point: the next process of the store that reaches it kills itself, or its master."""
     ready = folder / f"{point}.new"
     ready.write_text(victim)
     ready.rename(folder / point)
 
 
 def has_fired(folder: Path, point: str) -> bool:
+    """Whether a process has reached the point since it was armed."""
     return not (folder / point).exists()
 
 
 def crash(point: str) -> None:
-    """Die here if the point is armed. A killed master leaves this worker to end its work as an orphan."""
+    """Kills the process if the point is armed. After a kill of its master, this worker goes on as an orphan."""
     armed = Path(os.environ["CRASH_DIR"], point)
     taken = armed.with_suffix(f"{armed.suffix}.{os.getpid()}")
     try:
@@ -69,7 +70,7 @@ def crash(point: str) -> None:
 
 @contextmanager
 def transaction(name: str) -> Iterator[None]:
-    """Points around, and in, a transaction of this thread."""
+    """Adds the points around a transaction of this thread, and names it for those within it."""
     crash(f"{name}.before")
     _thread.transaction = name
     try:
@@ -80,6 +81,6 @@ def transaction(name: str) -> Iterator[None]:
 
 
 def crash_in_transaction(at: str) -> None:
-    """For hooks that know the moment and not the transaction."""
+    """Reaches a point within this thread's transaction, whose name SQLite's hooks do not know."""
     if _thread.transaction is not None:
         crash(f"{_thread.transaction}.{at}")

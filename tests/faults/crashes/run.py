@@ -1,4 +1,4 @@
-"""`make run` with tiers that die where they are told to: conf.run and its supervisord, with other settings files."""
+"""Runs the store as `make run` does, with gunicorn settings that add the crash points."""
 
 import os
 import sys

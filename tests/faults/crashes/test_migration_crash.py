@@ -1,4 +1,4 @@
-"""kill -9 at every statement of a migration."""
+"""A kill at every statement of a migration."""
 
 import signal
 import subprocess
@@ -17,10 +17,10 @@ VERSION = "PRAGMA user_version"
 
 
 @pytest.mark.parametrize("tier", STORES)
-def test_a_migration_that_dies_at_any_statement_is_done_whole_at_the_next_start(tier: str, tmp_path: Path) -> None:
+def test_a_killed_migration_has_changed_nothing_and_the_next_start_completes_it(tier: str, tmp_path: Path) -> None:
     whole = tmp_path / "whole.db"
     STORES[tier](whole).migrate()
-    died = 0
+    kills = 0
     for statement in count():
         file = tmp_path / f"{statement}.db"
         command = [sys.executable, "-m", "tests.faults.crashes.migration", tier, str(file), str(statement)]
@@ -28,10 +28,10 @@ def test_a_migration_that_dies_at_any_statement_is_done_whole_at_the_next_start(
         if end == 0:
             break
         assert end == -signal.SIGKILL
-        died += 1
+        kills += 1
         if file.exists():
-            assert query(file, VERSION) in ([(0,)], query(whole, VERSION)), "half of a migration is none"
+            assert query(file, VERSION) in ([(0,)], query(whole, VERSION)), "no migration is committed by half"
         STORES[tier](file).migrate()
         assert query(file, SCHEMA) == query(whole, SCHEMA)
         assert query(file, "PRAGMA quick_check") == [("ok",)]
-    assert died > len(query(whole, SCHEMA)) / 2, "it died at each statement that makes something"
+    assert kills > len(query(whole, SCHEMA)) / 2, "it was killed at each statement that creates something"

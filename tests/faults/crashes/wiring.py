@@ -1,4 +1,4 @@
-"""Puts the points around the stores and the calls of the real tiers. The product knows nothing of them."""
+"""Adds the crash points to the real tiers by patching the stores, their clients and SQLite's VFS."""
 
 import threading
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from domain.errors import Unavailable
 from domain.protocols import Placed, Sale
 from domain.values import Buy
 from tests.faults.crashes.points import crash, crash_in_transaction, transaction
-from tests.faults.vfs import StandIn
+from tests.faults.vfs import PassthroughVFS
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 
 
 class _Thread(threading.local):
-    prefix = ""  # "settle-" while this thread settles what is in doubt
+    prefix = ""  # "settle-" while this thread settles buys in doubt
 
 
 _thread = _Thread()
@@ -81,25 +81,25 @@ def wire_catalog() -> None:
 
 
 def wire_sqlite() -> None:
-    """Points inside SQLite: behind a row, before a commit writes, and when it has written and not synced."""
-    apsw.connection_hooks.append(_watch)
+    """Adds points inside SQLite: after a row, before a commit writes, and after it has written but not synced."""
+    apsw.connection_hooks.append(_add_hooks)
     vfs = _CrashingDisk("crashing")
-    _kept.append(vfs)  # SQLite has no reference of its own
+    _kept.append(vfs)  # SQLite keeps no reference to it
 
 
 _kept: list[apsw.VFS] = []
 
 
-def _watch(connection: apsw.Connection) -> None:
+def _add_hooks(connection: apsw.Connection) -> None:
     def before_commit() -> bool:
         crash_in_transaction("commit")
-        return False  # go on
+        return False  # lets the commit go on
 
     connection.set_update_hook(lambda *_: crash_in_transaction("half"))
     connection.set_commit_hook(before_commit)
 
 
-class _CrashingDisk(StandIn):
+class _CrashingDisk(PassthroughVFS):
     def xOpen(self, name: Any, flags: list[int]) -> "_CrashingFile":
         return _CrashingFile("unix", name, flags)
 
@@ -109,8 +109,8 @@ class _CrashingFile(apsw.VFSFile):
         try:
             super().xLock(level)
         except apsw.IOError as error:
-            # A read-only connection that closes asks for a lock that it cannot have. SQLite does not mind; apsw would
-            # raise all but a busy error from close().
+            # A read-only connection asks, when it closes, for a lock that it cannot have. SQLite ignores that, but apsw
+            # would raise any error except a busy one from close().
             raise apsw.BusyError from error
 
     def xSync(self, flags: int) -> None:

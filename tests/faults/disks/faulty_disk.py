@@ -1,4 +1,4 @@
-"""A disk that fails when it is told to. It is SQLite's default while it is in use: the store knows nothing of it."""
+"""A VFS whose writes and syncs fail on demand. It is SQLite's default while in use, so the store needs no change."""
 
 import os
 from collections.abc import Callable
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import apsw
 
-from tests.faults.vfs import StandIn
+from tests.faults.vfs import PassthroughVFS
 
 
 class Fault(StrEnum):
-    """What goes wrong: the first at a sync, the others at a write."""
+    """A failure of a sync or, all others, of a write."""
 
-    SYNC = "sync"  # nobody knows what of the file is on the disk
+    SYNC = "sync"  # any part of the file may be on the disk
     WRITE = "write"  # an I/O error, and nothing is written
     SHORT = "short"  # half is written, then the disk is full
     FULL = "full"  # nothing is written
 
 
-# Asked before each write and each sync of a file, by its name: whether this fault is to happen there.
-Strikes = Callable[[Fault, str], bool]
+# Called before each write and each sync with a fault and the file's name: whether that fault happens now.
+ShouldFail = Callable[[Fault, str], bool]
 
 
-class FaultyDisk(StandIn):
-    """Lets `strikes` decide."""
+class FaultyDisk(PassthroughVFS):
+    """Fails where `should_fail` says so."""
 
-    def __init__(self, strikes: Strikes) -> None:
-        self.strikes = strikes
+    def __init__(self, should_fail: ShouldFail) -> None:
+        self.should_fail = should_fail
         super().__init__("faulty")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
@@ -43,38 +43,41 @@ class _FaultyFile(apsw.VFSFile):
         self._name = os.path.basename(name if isinstance(name, str) else name.filename())
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        if self._disk.strikes(Fault.WRITE, self._name):
+        if self._disk.should_fail(Fault.WRITE, self._name):
             raise apsw.exception_for(apsw.SQLITE_IOERR_WRITE)
-        if self._disk.strikes(Fault.FULL, self._name):
+        if self._disk.should_fail(Fault.FULL, self._name):
             raise apsw.FullError("no room")
-        if self._disk.strikes(Fault.SHORT, self._name):
+        if self._disk.should_fail(Fault.SHORT, self._name):
             super().xWrite(data[: len(data) // 2], offset)
             raise apsw.FullError("no room for all of it")
         super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:
-        if self._disk.strikes(Fault.SYNC, self._name):
+        if self._disk.should_fail(Fault.SYNC, self._name):
             raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         super().xSync(flags)
 
 
-def told_by(switch: Path) -> Strikes:
-    """Whatever stands in the file `switch`: a fault, and the start of the names that it strikes. No file, no fault."""
+def switched_by(switch: Path) -> ShouldFail:
+    """Fails as the file `switch` says: a fault, and the start of the names of the files that it hits.
 
-    def strikes(fault: Fault, name: str) -> bool:
+    Without that file nothing fails.
+    """
+
+    def should_fail(fault: Fault, name: str) -> bool:
         try:
-            told, names = switch.read_text().split()
+            wanted, names = switch.read_text().split()
         except FileNotFoundError:
             return False
-        return told == fault and name.startswith(names)
+        return wanted == fault and name.startswith(names)
 
-    return strikes
+    return should_fail
 
 
 def fail_in_this_process() -> None:
-    """For a tier: all that it opens from now on is on a disk that the file named by FAULT_SWITCH tells to fail."""
-    _disks.append(FaultyDisk(told_by(Path(os.environ["FAULT_SWITCH"]))))
+    """Makes every database that this process opens fail as the file named by FAULT_SWITCH says."""
+    _disks.append(FaultyDisk(switched_by(Path(os.environ["FAULT_SWITCH"]))))
 
 
-# SQLite uses it as long as the process lives.
+# Keeps a reference, because SQLite uses the VFS as long as the process lives.
 _disks: list[FaultyDisk] = []

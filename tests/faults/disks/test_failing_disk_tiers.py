@@ -1,4 +1,4 @@
-"""Writes and syncs that fail in the running tiers, one database after the other, while shoppers buy."""
+"""Writes and syncs that fail in the running tiers, in one database after the other, while shoppers buy."""
 
 import time
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ LASTS_S = 1.0
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_a_disk_that_fails_for_a_while_costs_time_and_nothing_else(tmp_path: Path, fault: Fault) -> None:
+def test_a_disk_that_fails_for_a_while_only_delays_buys(tmp_path: Path, fault: Fault) -> None:
     switch = tmp_path / "fault"
     with running(
         tmp_path / "data", ON_A_FAULTY_DISK, PRODUCTS=products_file(tmp_path, *PRODUCTS), FAULT_SWITCH=str(switch)
     ) as tiers:
         with shopping(tiers) as shoppers:
             for database in ("catalog.db", "order.db"):
-                troubles = tiers.log.read_text().count(f"{database}: ")
+                lines = tiers.log.read_text().count(f"{database}: ")
 
-                def is_felt(database: str = database, troubles: int = troubles) -> bool:
-                    return tiers.log.read_text().count(f"{database}: ") > troubles
+                def is_logged(database: str = database, lines: int = lines) -> bool:
+                    return tiers.log.read_text().count(f"{database}: ") > lines
 
                 with failing(switch, fault, database):
-                    wait_until("the fault is felt", is_felt)
+                    wait_until("the fault is logged", is_logged)
                     time.sleep(LASTS_S)
                 check_recovery(shoppers)
         check_books_at_rest(tiers, shoppers)
@@ -38,10 +38,10 @@ def test_a_disk_that_fails_for_a_while_costs_time_and_nothing_else(tmp_path: Pat
 
 @contextmanager
 def failing(switch: Path, fault: Fault, database: str) -> Iterator[None]:
-    """The database and its log fail in this way."""
+    """Makes the database and its WAL fail while the block runs."""
     new = switch.with_suffix(".new")
     new.write_text(f"{fault} {database}")
-    new.replace(switch)  # at once, for the tiers read it all the time
+    new.replace(switch)  # atomic, because the tiers read it all the time
     try:
         yield
     finally:

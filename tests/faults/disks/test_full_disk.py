@@ -1,4 +1,4 @@
-"""A disk without room under one of the databases, while shoppers buy. It takes root: the disk is a small tmpfs."""
+"""A full disk under one of the databases while shoppers buy. The disk is a small tmpfs, which only root can mount."""
 
 import os
 import subprocess
@@ -16,27 +16,27 @@ from tests.support.waiting import wait_until
 DISK_BYTES = 8_000_000
 
 
-@pytest.mark.parametrize(("database", "is_told"), [("catalog.db", False), ("order.db", True)])
-def test_a_full_disk_costs_time_and_nothing_else(tmp_path: Path, database: str, is_told: bool) -> None:
-    """For a moment, or until shoppers are told to come back later."""
+@pytest.mark.parametrize(("database", "waits_for_503"), [("catalog.db", False), ("order.db", True)])
+def test_a_full_disk_only_delays_buys(tmp_path: Path, database: str, waits_for_503: bool) -> None:
+    """The disk is full for a moment, or until a shopper gets a 503."""
     data = tmp_path / "data"
     data.mkdir()
     with small_disk(tmp_path / "disk") as disk:
-        # SQLite follows the link, and writes the log beside the file that it leads to.
+        # SQLite follows the link, and writes the WAL beside the target.
         (data / database).symlink_to(disk / database)
         with running(data, PRODUCTS=products_file(tmp_path, *PRODUCTS)) as tiers:
             with shopping(tiers) as shoppers:
                 with filled(disk):
                     wait_until("the disk is full", lambda: "is full" in tiers.log.read_text())
                     time.sleep(1.5)
-                    wait_until("shoppers are told", lambda: not is_told or 503 in shoppers.statuses)
+                    wait_until("a shopper gets a 503", lambda: not waits_for_503 or 503 in shoppers.statuses)
                 check_recovery(shoppers)
             check_books_at_rest(tiers, shoppers)
 
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own. Where none can be mounted, the test is skipped and says so."""
+    """Mounts a small file system on the folder. Skips the test where none can be mounted."""
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
     refused = "this user is not root" if os.geteuid() else subprocess.run(mount, capture_output=True, text=True).stderr
@@ -50,7 +50,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def filled(disk: Path) -> Iterator[None]:
-    """Something else has taken all the room."""
+    """Fills the disk while the block runs."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:

@@ -1,7 +1,4 @@
-"""A backup to a disk's own folder, and a restore into one: no rename can replace a mount point.
-
-It takes root, to mount a small tmpfs.
-"""
+"""A backup to a mount point, and a restore into one, which no rename can replace. Only root can mount the tmpfs."""
 
 from pathlib import Path
 

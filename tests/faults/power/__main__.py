@@ -1,4 +1,4 @@
-"""The power goes under the store, again and again: `python -m tests.faults.power --images 2000`."""
+"""Simulates power losses under the store: `python -m tests.faults.power --images 2000`."""
 
 import argparse
 import sys
@@ -8,19 +8,19 @@ from collections import Counter
 from tests.faults.power.cuts import Cut, cut_power
 
 _DESCRIPTION = """\
-Shoppers buy on a disk that records what SQLite does to it. Then the power goes at many instants of that record, each
-time under both databases at once: what was synced is left, and of the rest whatever chance leaves, sector by sector. A
-store starts on each such image and is held to all that its shoppers had been told by then.
+Shoppers buy on a disk that records every operation of SQLite. Then the power is cut at many points of the record, each
+time under both databases at once: all synced bytes stay, and of the others each sector stays or not, at random. A store
+starts on each such image, and must confirm every answer that its shoppers had got before the cut.
 
-With --failing-syncs 0.04 4 of 100 syncs of a log fail, and leave of what they should have covered what chance wants.
-With --synchronous NORMAL in place of the store's own FULL, the same cuts must lose orders: else they prove nothing.
+With --failing-syncs 0.04, 4 of 100 syncs of a WAL fail, and leave a random part of what they should have synced. With
+--synchronous NORMAL instead of the store's own FULL, the same cuts must lose orders: otherwise they prove nothing.
 Exit code: 0 no promise was broken, 1 some were, 2 wrong usage, 130 interrupted."""
 
 PROGRESS_EVERY = 25
 
 
 def main(arguments: list[str]) -> int:
-    """The whole program; its exit code."""
+    """Runs the program. Returns its exit code."""
     given = _parser().parse_args(arguments)
     cuts: list[Cut] = []
     begun = time.monotonic()
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def summary(cuts: list[Cut], seconds: float) -> str:
-    """What came of the cuts, for people."""
+    """Describes the results of all cuts."""
     broken = Counter(cut.broken.split(":")[0] for cut in cuts if cut.broken)
     lines = [
         f"{len(cuts):,} images of {len({cut.trace for cut in cuts})} traces in {seconds:.0f} s",
@@ -66,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--images", type=_count, default=2_000, help="power cuts to make (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="of the buys and the cuts (default: %(default)s)")
-    parser.add_argument("--synchronous", choices=("FULL", "NORMAL", "OFF"), help="instead of what the store asks for")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the buys and the cuts (default: %(default)s)")
+    parser.add_argument("--synchronous", choices=("FULL", "NORMAL", "OFF"), help="instead of the store's own setting")
     parser.add_argument(
         "--failing-syncs",
         type=_probability,
         default=0.0,
         metavar="P",
-        help="that the sync of a log fails (default: %(default)s)",
+        help="probability that the sync of a WAL fails (default: %(default)s)",
     )
     return parser
 

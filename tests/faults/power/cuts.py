@@ -1,4 +1,4 @@
-"""Power cuts: one image of both databases for each, and what a store that starts on it says."""
+"""Cuts the power at random points of a trace, and checks a store that starts on what is left."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from tests.faults.local_store import memory_folder
 from tests.faults.power.power_loss import Disk
 from tests.faults.power.trace import Answered, Event, Killed, SyncFailed
 from tests.faults.power.verdict import broken_promise
-from tests.faults.power.workload import three_days, write_image
+from tests.faults.power.workload import record_trace, write_image
 
-# Then a new trace is recorded. With failing syncs it matters more what was recorded than where it is cut.
+# Images from one trace. With failing syncs, another trace matters more than another cut of the same one.
 IMAGES_A_TRACE = 250
 IMAGES_A_FAILING_TRACE = 40
-# Answers right after the kill may repeat what the killed had written and not synced.
+# The first answers after the kill, which may depend on what the killed processes had written but not synced.
 FIRST_ANSWERS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One power loss. `at` is the event before which the power went; `broken` is the promise that did not hold."""
+    """One power loss, before the event `at` of a trace. `broken` is the first promise that did not hold."""
 
     trace: int
     at: int
@@ -31,32 +31,32 @@ class Cut:
 
 
 def cut_power(images: int, seed: int, synchronous: str | None = None, failing_syncs: float = 0.0) -> Iterator[Cut]:
-    """So many cuts, spread over as many traces as it takes. See `three_days` for the rest."""
+    """Yields `images` cuts, from as many traces as needed. The other parameters are those of `record_trace`."""
     images_a_trace = IMAGES_A_FAILING_TRACE if failing_syncs else IMAGES_A_TRACE
     for trace_number, first in enumerate(range(0, images, images_a_trace)):
-        chance = Random(f"{seed}-{trace_number}")
+        rng = Random(f"{seed}-{trace_number}")
         with memory_folder() as folder:
-            trace = three_days(folder, chance, synchronous, failing_syncs)
-        yield from _cut(trace, trace_number, min(images_a_trace, images - first), chance)
+            trace = record_trace(folder, rng, synchronous, failing_syncs)
+        yield from _cut(trace, trace_number, min(images_a_trace, images - first), rng)
 
 
-def _cut(trace: Sequence[Event], number: int, images: int, chance: Random) -> Iterator[Cut]:
+def _cut(trace: Sequence[Event], number: int, images: int, rng: Random) -> Iterator[Cut]:
     killed = trace.index(Killed())
-    disk = Disk(rng=chance)
-    for at in sorted(_moments(trace, killed, images, chance)):
-        disk.follow(trace, at)
-        # The extremes weigh as much as all between: nothing that was not synced has survived, or everything has.
-        survival = chance.choice([0.0, 1.0, chance.random()])
+    disk = Disk(rng)
+    for at in sorted(_cut_points(trace, killed, images, rng)):
+        disk.replay(trace, at)
+        # In a third of the cuts nothing unsynced survives, in a third everything, and in a third a random part.
+        survival = rng.choice([0.0, 1.0, rng.random()])
         with memory_folder() as folder:
-            write_image(folder / "data", disk.after_power_loss(chance, survival))
+            write_image(folder / "data", disk.after_power_loss(rng, survival))
             broken = broken_promise(folder / "data", trace[:at])
         answered = sum(isinstance(event, Answered) for event in trace[:at])
         failed = sum(isinstance(event, SyncFailed) for event in trace[:at])
         yield Cut(number, at, answered, at > killed, failed, disk.uncertain, broken)
 
 
-def _moments(trace: Sequence[Event], killed: int, images: int, chance: Random) -> list[int]:
-    """Of three kinds alike: any, right after an answer, and right after one of the first answers behind the kill."""
+def _cut_points(trace: Sequence[Event], killed: int, images: int, rng: Random) -> list[int]:
+    """Chooses where to cut, a third each: anywhere, after an answer, and after a first answer since the kill."""
     answers = [at + 1 for at, event in enumerate(trace) if isinstance(event, Answered)]
     first = [at for at in answers if at > killed][:FIRST_ANSWERS]
-    return [chance.choice(chance.choice([range(len(trace) + 1), answers, first])) for _ in range(images)]
+    return [rng.choice(rng.choice([range(len(trace) + 1), answers, first])) for _ in range(images)]

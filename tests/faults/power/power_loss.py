@@ -1,4 +1,4 @@
-"""What may be on a disk after a power loss: all that was synced, and any part of the rest, sector by sector."""
+"""A model of a disk that loses its power: synced bytes stay, and each unsynced sector may be lost."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ C = TypeVar("C")
 
 
 class _Pending(Generic[C]):
-    """Changes that no sync has made certain yet, oldest first, each with its place in the trace."""
+    """Changes that are not synced yet, oldest first, each with its position in the trace."""
 
     def __init__(self) -> None:
         self._changes: deque[tuple[int, C]] = deque()
@@ -26,62 +26,63 @@ class _Pending(Generic[C]):
         self._changes.append((at, change))
 
     def take(self, upto: int) -> Iterator[C]:
+        """Removes and yields the changes before the position `upto`."""
         while self._changes and self._changes[0][0] < upto:
             yield self._changes.popleft()[1]
 
 
 @dataclass(slots=True)
 class _File:
-    seen: bytearray = field(default_factory=bytearray)  # by running programs
-    certain: bytearray = field(default_factory=bytearray)
+    cached: bytearray = field(default_factory=bytearray)  # the content that running programs see
+    durable: bytearray = field(default_factory=bytearray)
     pending: _Pending[Written | Truncated] = field(default_factory=_Pending)
 
 
 class Disk:
-    """Follows a trace; before any event of it the power may go.
+    """Replays a trace up to any event, before which the power may be cut.
 
-    What is assumed of the hardware is what SQLite assumes: a synced byte stays, also when a write next to it in its
-    sector is torn (SQLITE_IOCAP_POWERSAFE_OVERWRITE), and a file that grows past bytes never written has zeros there.
-    A failed sync is reported once, as Linux does: programs go on to read what it should have covered, and no later sync
-    writes it again, so each sector of it is on the disk or not, for good.
+    It assumes of the hardware what SQLite assumes: a synced byte stays, even when a write next to it in its sector is
+    torn (SQLITE_IOCAP_POWERSAFE_OVERWRITE), and a file that grows past bytes never written has zeros there. A failed
+    sync is reported once, as on Linux: programs still read the unsynced bytes, and no later sync writes them again, so
+    each sector of them is on the disk or lost, for good.
     """
 
     def __init__(self, rng: Random) -> None:
-        """`rng` decides what failed syncs have left: none, half or all of it, by its `choice`."""
-        self._luck = rng
+        """`rng.choice` decides how much a failed sync has written: none, half or all of it."""
+        self._rng = rng
         self._at = 0
         self._files: dict[int, _File] = {}
         self._names: dict[str, int] = {}
         self._pending_names: _Pending[Created | Deleted] = _Pending()
 
-    def follow(self, trace: Sequence[Event], upto: int) -> None:
-        """As far as the event at `upto`, without it. There is no way back."""
+    def replay(self, trace: Sequence[Event], upto: int) -> None:
+        """Replays the events before `upto`. A disk cannot go back to an earlier event."""
         for at in range(self._at, upto):
             self._apply(at, trace[at])
         self._at = upto
 
     def page_cache(self) -> dict[str, bytes]:
-        """What running programs see, and what is left when they are killed while the power stays on."""
+        """Returns the files that running programs see, and that a kill leaves."""
         names = dict(self._names)
-        for renaming in self._pending_names:
-            _rename(names, renaming)
-        return {name: bytes(self._files[number].seen) for name, number in names.items()}
+        for name_change in self._pending_names:
+            _change_names(names, name_change)
+        return {name: bytes(self._files[number].cached) for name, number in names.items()}
 
-    def after_power_loss(self, chance: Random, survival: float) -> dict[str, bytes]:
-        """One of the images that a power loss may leave here: the bytes of each file by its name.
+    def after_power_loss(self, rng: Random, survival: float) -> dict[str, bytes]:
+        """Returns one of the images that a power loss may leave now: the bytes of each file by its name.
 
-        `survival` is the probability with which a sector that no sync has made certain is on the disk.
+        `survival` is the probability that an unsynced sector is on the disk.
         """
         names = dict(self._names)
-        for renaming in self._pending_names:
-            if chance.random() >= survival:
+        for name_change in self._pending_names:
+            if rng.random() >= survival:
                 break  # a folder's changes reach the disk in their order
-            _rename(names, renaming)
-        return {name: _survivor(self._files[number], chance, survival) for name, number in names.items()}
+            _change_names(names, name_change)
+        return {name: _survivor(self._files[number], rng, survival) for name, number in names.items()}
 
     @property
     def uncertain(self) -> bool:
-        """Whether a power loss now could take anything away."""
+        """Whether a power loss now could lose anything."""
         return any(True for _ in self._pending_names) or any(
             True for file in self._files.values() for _ in file.pending
         )
@@ -95,32 +96,32 @@ class Disk:
                 self._pending_names.add(at, event)
             case Written() | Truncated():
                 file = self._files[event.file]
-                _change(file.seen, event)
+                _change(file.cached, event)
                 file.pending.add(at, event)
             case Synced():
                 file = self._files[event.file]
                 for change in file.pending.take(event.upto):
-                    _change(file.certain, change)
+                    _change(file.durable, change)
             case SyncFailed():
                 file = self._files[event.file]
                 for change in file.pending.take(event.upto):
-                    _change_by_chance(file.certain, change, self._luck, self._luck.choice([0.0, 0.5, 1.0]))
+                    _change_some_sectors(file.durable, change, self._rng, self._rng.choice([0.0, 0.5, 1.0]))
             case FolderSynced():
-                for renaming in self._pending_names.take(event.upto):
-                    _rename(self._names, renaming)
+                for name_change in self._pending_names.take(event.upto):
+                    _change_names(self._names, name_change)
 
 
-def _survivor(file: _File, chance: Random, survival: float) -> bytes:
-    """The certain bytes, and of each sector of each later change the rng of one throw."""
-    content = bytearray(file.certain)
+def _survivor(file: _File, rng: Random, survival: float) -> bytes:
+    """Returns the durable bytes, with a random part of the sectors that were changed later."""
+    content = bytearray(file.durable)
     for change in file.pending:
-        _change_by_chance(content, change, chance, survival)
+        _change_some_sectors(content, change, rng, survival)
     return bytes(content)
 
 
-def _change_by_chance(content: bytearray, change: Written | Truncated, chance: Random, survival: float) -> None:
+def _change_some_sectors(content: bytearray, change: Written | Truncated, rng: Random, survival: float) -> None:
     for part in _sectors(change):
-        if chance.random() < survival:
+        if rng.random() < survival:
             _change(content, part)
 
 
@@ -144,9 +145,9 @@ def _change(content: bytearray, change: Written | Truncated) -> None:
         content[change.offset : change.offset + len(change.data)] = change.data
 
 
-def _rename(names: dict[str, int], change: Created | Deleted) -> None:
+def _change_names(names: dict[str, int], change: Created | Deleted) -> None:
     if isinstance(change, Created):
         names[change.name] = change.file
     else:
-        # Its creation may itself have been lost.
+        # The name may be absent, because its creation may have been lost.
         names.pop(change.name, None)

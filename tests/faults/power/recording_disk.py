@@ -1,4 +1,4 @@
-"""A disk that writes down what SQLite asks of it, and is its default while in use: the store knows nothing of it."""
+"""A VFS that records every operation of SQLite in a trace. It is SQLite's default while in use."""
 
 import errno
 import os
@@ -21,13 +21,13 @@ from tests.faults.power.trace import (
     Written,
     names_after,
 )
-from tests.faults.vfs import StandIn, in_use
+from tests.faults.vfs import PassthroughVFS, in_use
 
-# SQLite on Unix syncs the folder at the first sync of such a file, for its name is as precious as its bytes.
+# On Unix, SQLite syncs the folder at the first sync of such a file, so that its name is durable too.
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 
 
-# Asked before each sync of a file, by its name: whether it is to fail.
+# Called before each sync with the file's name: whether that sync fails.
 Fails = Callable[[str], bool]
 
 
@@ -35,8 +35,8 @@ def never(_name: str) -> bool:
     return False
 
 
-class RecordingDisk(StandIn):
-    """Continues a trace. All files are told apart by their names, so they must stand in one folder."""
+class RecordingDisk(PassthroughVFS):
+    """Appends to a trace. It distinguishes files by their names alone, so all must be in one folder."""
 
     def __init__(self, trace: list[Event], fails: Fails) -> None:
         self.trace = trace
@@ -48,10 +48,10 @@ class RecordingDisk(StandIn):
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
-        if path is None:  # a temporary file: nothing of it matters after a power loss
+        if path is None:  # a temporary file, which does not matter after a power loss
             return apsw.VFSFile("unix", name, flags)
         with self._names:
-            # The store makes a database as an empty file, for its owner alone, before SQLite opens it.
+            # The file may exist: the store creates an empty, private file before SQLite opens it.
             is_new = not os.path.exists(path) or os.path.basename(path) not in self._files
             file = _RecordedFile(self, name, flags)
             if is_new:
@@ -62,7 +62,7 @@ class RecordingDisk(StandIn):
         return file
 
     def fsync(self, descriptor: int) -> None:
-        """The store's own sync, of one of the files or of their folder, in the place of `os.fsync`."""
+        """Replaces `os.fsync`, by which the store itself syncs a file or the folder."""
         upto = len(self.trace)
         name = os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
         if name not in self._files:
@@ -84,7 +84,7 @@ class RecordingDisk(StandIn):
 
 
 class _RecordedFile(apsw.VFSFile):
-    """Each step is written down once it is done: a sync that another thread began before does not cover it."""
+    """Records each operation after it is done: a sync that another thread began before it does not cover it."""
 
     number: int
 
@@ -104,7 +104,7 @@ class _RecordedFile(apsw.VFSFile):
         self._trace.append(Truncated(self.number, newsize))
 
     def xSync(self, flags: int) -> None:
-        """Only says so: what would be on the disk is for the reader of the trace to decide."""
+        """Only records the sync. The model in power_loss.py decides what is on the disk."""
         upto = len(self._trace)
         if self._fails():
             self._trace.append(SyncFailed(self.number, upto))
@@ -117,7 +117,7 @@ class _RecordedFile(apsw.VFSFile):
 
 @contextmanager
 def recording(trace: list[Event], checkpoint_pages: int, fails: Fails = never) -> Iterator[None]:
-    """Record all that SQLite and the store do to the disk, see `in_use` and `RecordingDisk`."""
+    """Records all operations of SQLite and the store in `trace` while the block runs, see `in_use`."""
     disk = RecordingDisk(trace, fails)
     with patch("os.fsync", disk.fsync), in_use(disk, checkpoint_pages):
         yield

@@ -1,4 +1,4 @@
-"""The power goes under both databases at once. `python -m tests.faults.power` makes many more cuts."""
+"""Power losses under both databases at once lose no answer. `python -m tests.faults.power` makes many more."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,24 +14,24 @@ from tests.faults.power.power_loss import Disk
 from tests.faults.power.recording_disk import recording
 from tests.faults.power.trace import Answered, Asked, Event, Synced, SyncFailed
 from tests.faults.power.verdict import broken_promise
-from tests.faults.power.workload import CHECKPOINT_PAGES, in_doubt, kill, log_syncs, shop, write_image
+from tests.faults.power.workload import CHECKPOINT_PAGES, in_doubt, kill, shop, wal_syncs, write_image
 
 
-def test_no_power_loss_takes_away_what_a_shopper_was_told() -> None:
+def test_no_power_loss_loses_an_answer() -> None:
     cuts = list(cut_power(300, seed=1))
     assert [cut for cut in cuts if cut.broken] == []
-    assert sum(cut.uncertain for cut in cuts) > 30, "the power went between writes and their sync"
+    assert sum(cut.uncertain for cut in cuts) > 30, "some cuts come between a write and its sync"
     assert sum(cut.after_kill for cut in cuts) > 30
     assert sum(cut.answered for cut in cuts) > 3_000
 
 
-def test_a_disk_that_fails_to_sync_takes_nothing_away_either() -> None:
+def test_no_power_loss_after_a_failed_sync_loses_an_answer() -> None:
     cuts = list(cut_power(200, seed=1, failing_syncs=0.04))
     assert [cut for cut in cuts if cut.broken] == []
     assert sum(cut.failed_syncs > 0 for cut in cuts) > 100
 
 
-def test_the_same_cuts_find_what_a_store_loses_that_does_not_sync_each_commit() -> None:
+def test_the_same_cuts_find_the_lost_answers_of_a_store_that_does_not_sync_each_commit() -> None:
     broken = [cut.broken for cut in cut_power(60, seed=1, synchronous="NORMAL") if cut.broken]
     assert len(broken) > 10
     assert any(what.startswith("I5") for what in broken), "acknowledged orders are gone"
@@ -43,28 +43,28 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-def test_a_first_start_may_end_at_any_moment(folder: Path) -> None:
+def test_a_power_loss_at_any_point_of_a_first_start_does_no_harm(folder: Path) -> None:
     trace: list[Event] = []
     with recording(trace, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
-    disk, chance = Disk(rng=Random(1)), Random(1)
+    disk, rng = Disk(rng=Random(1)), Random(1)
     for at in range(len(trace) + 1):
-        disk.follow(trace, at)
+        disk.replay(trace, at)
         for survival in (0.0, 0.3, 0.7, 1.0):
             left = folder / f"{at}-{survival}"
-            write_image(left, disk.after_power_loss(chance, survival))
+            write_image(left, disk.after_power_loss(rng, survival))
             assert broken_promise(left, []) is None, f"event {at}, survival {survival}"
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["", "behind a failed sync"])
-def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe(folder: Path, fails: bool) -> None:
+@pytest.mark.parametrize("fails", [False, True], ids=["", "after a failed sync"])
+def test_an_unsynced_commit_of_a_killed_worker_is_durable_before_it_is_an_answer(folder: Path, fails: bool) -> None:
     before: list[Event] = []
     with recording(before, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
         shop(folder / "first", [Buy(f"key-{number}", "Tux", 1) for number in range(3)], before, shoppers=1)
     opened = next(at for at, event in enumerate(before) if isinstance(event, Asked))
     repeated = 0
-    for at in log_syncs(before):
+    for at in wal_syncs(before):
         if at < opened:
             continue
         trace = list(before)
@@ -80,19 +80,19 @@ def test_what_a_killed_worker_had_not_synced_is_told_to_nobody_before_it_is_safe
     assert repeated > 6
 
 
-class Worst(Random):
-    """The rng that leaves nothing."""
+class WorstCase(Random):
+    """A random generator for `Disk` with which a failed sync writes nothing."""
 
     def choice(self, seq: Any) -> Any:
         return min(seq)
 
 
 def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list[str | None]:
-    """The promises that break when the power goes right after an answer, and all that was not synced is gone."""
-    disk, found = Disk(rng=Worst()), []
+    """Returns the broken promise, or None, for a power loss after each answer that loses all unsynced bytes."""
+    disk, found = Disk(rng=WorstCase()), []
     for at in range(start, len(trace)):
         if isinstance(trace[at], Answered):
-            disk.follow(trace, at + 1)
+            disk.replay(trace, at + 1)
             image = folder / f"cut-{start}-{at}"
             write_image(image, disk.after_power_loss(Random(), survival=0.0))
             found.append(broken_promise(image, trace[: at + 1]))

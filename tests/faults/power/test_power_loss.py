@@ -1,4 +1,4 @@
-"""The model of a disk that loses its power: what it must keep, and what it must be able to lose."""
+"""The model of a disk keeps synced bytes after a power loss, and may lose any unsynced sector or name."""
 
 from random import Random
 
@@ -11,27 +11,27 @@ NEW: list[Event] = [Created("a", 1), FolderSynced(upto=1)]
 
 
 def images(trace: list[Event], survival: float = 0.5) -> set[tuple[tuple[str, bytes], ...]]:
-    """All images that a power loss at the end of this trace leaves in many throws."""
+    """Returns the distinct images of 200 random power losses at the end of this trace."""
     disk = Disk(rng=Random(1))
-    disk.follow(trace, len(trace))
-    chance = Random(1)
-    return {tuple(sorted(disk.after_power_loss(chance, survival).items())) for _ in range(200)}
+    disk.replay(trace, len(trace))
+    rng = Random(1)
+    return {tuple(sorted(disk.after_power_loss(rng, survival).items())) for _ in range(200)}
 
 
 def contents(trace: list[Event]) -> set[bytes]:
-    """The same, of a trace that has the one file `a` in all of its images."""
+    """Returns the distinct contents of the file `a`, which must be the only file of each image."""
     return {content for [(_, content)] in images(trace)}
 
 
-def test_what_was_synced_stays() -> None:
+def test_synced_bytes_stay() -> None:
     assert contents([*NEW, Written(1, 0, b"one"), Synced(1, upto=3)]) == {b"one"}
 
 
-def test_what_was_not_synced_may_be_lost_or_not() -> None:
+def test_unsynced_bytes_may_be_lost() -> None:
     assert contents([*NEW, Written(1, 0, b"one"), Written(1, 3, b"two")]) == {b"", b"one", b"\0\0\0two", b"onetwo"}
 
 
-def test_a_sync_covers_what_was_written_before_it_began() -> None:
+def test_a_sync_covers_writes_from_before_it_began() -> None:
     assert contents([*NEW, Written(1, 0, b"1"), Written(1, 1, b"2"), Synced(1, upto=3)]) == {b"1", b"12"}
 
 
@@ -40,7 +40,7 @@ def test_a_sync_covers_one_file() -> None:
     assert images(both) == {(("a", b"1"), ("b", b"")), (("a", b"1"), ("b", b"2"))}
 
 
-def test_a_write_may_be_torn_between_sectors_and_not_within() -> None:
+def test_a_write_may_be_torn_between_sectors_but_not_within_one() -> None:
     before, after = b"-" * 2 * SECTOR_BYTES, b"+" * 2 * SECTOR_BYTES
     torn = contents([*NEW, Written(1, 0, before), Synced(1, upto=3), Written(1, 0, after)])
     assert torn == {a[:SECTOR_BYTES] + b[SECTOR_BYTES:] for a in (before, after) for b in (before, after)}
@@ -60,5 +60,7 @@ def test_a_deleted_file_may_come_back_and_its_successor_may_be_lost() -> None:
 
 
 @pytest.mark.parametrize(("survival", "left"), [(0.0, {()}), (1.0, {(("a", b"1"),)})])
-def test_the_extremes_are_nothing_and_everything(survival: float, left: set[tuple[tuple[str, bytes], ...]]) -> None:
+def test_a_survival_of_0_loses_everything_and_of_1_nothing(
+    survival: float, left: set[tuple[tuple[str, bytes], ...]]
+) -> None:
     assert images([Created("a", 1), Written(1, 0, b"1")], survival) == left

@@ -1,4 +1,4 @@
-"""The program around the power cuts: what it says, and its exit codes."""
+"""The output and the exit codes of `python -m tests.faults.power`."""
 
 from collections.abc import Iterator
 
@@ -8,20 +8,20 @@ from tests.faults.power import __main__ as power
 from tests.faults.power.cuts import Cut
 
 
-def test_it_tells_what_came_of_the_cuts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_the_results_of_the_cuts(capsys: pytest.CaptureFixture[str]) -> None:
     assert power.main(["--images", "5"]) == 0
-    said = capsys.readouterr()
-    assert said.out.startswith("5 images of 1 traces")
-    assert "0 broke a promise" in said.out
-    assert "5 of 5 images" in said.err
+    output = capsys.readouterr()
+    assert output.out.startswith("5 images of 1 traces")
+    assert "0 broke a promise" in output.out
+    assert "5 of 5 images" in output.err
 
 
-def test_a_broken_promise_is_told_and_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_promise_is_printed_and_gives_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert power.main(["--images", "20", "--synchronous", "NORMAL"]) == 1
-    assert "    trace 0, event " in capsys.readouterr().out, "an example of it"
+    assert "    trace 0, event " in capsys.readouterr().out
 
 
-def test_a_ctrl_c_tells_what_came_of_the_cuts_so_far(
+def test_after_a_ctrl_c_it_prints_the_results_so_far(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object) -> Iterator[Cut]:
@@ -37,7 +37,7 @@ def test_a_ctrl_c_tells_what_came_of_the_cuts_so_far(
     "wrong",
     [["--images", "0"], ["--images", "many"], ["--synchronous", "SOMETIMES"], ["--failing-syncs", "1.5"], ["--what"]],
 )
-def test_wrong_usage_is_exit_code_2(wrong: list[str]) -> None:
+def test_wrong_usage_gives_exit_code_2(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         power.main(wrong)
     assert end.value.code == 2

@@ -1,11 +1,11 @@
-"""What SQLite did to the disk, in one order, and what the shoppers were told meanwhile."""
+"""Events of a trace: the operations of SQLite on the disk, the shoppers' buys and their answers, in one order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain.values import Buy
 
-# A `file` is a number that stays with its bytes, as an inode does: a name may come to stand for another file.
+# A `file` is a number that identifies the content, as an inode does. A name may later belong to another file.
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What the trace had of this file before `upto`, when the sync was called, is on the disk."""
+    """A sync has made durable all changes of this file before the event `upto`, when it was called."""
 
     file: int
     upto: int
@@ -42,7 +42,7 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class SyncFailed:
-    """What the trace had of this file before `upto` is on the disk or not, and no later sync changes that."""
+    """A sync has failed: any part of the changes before `upto` is on the disk, and no later sync changes that."""
 
     file: int
     upto: int
@@ -50,7 +50,7 @@ class SyncFailed:
 
 @dataclass(frozen=True, slots=True)
 class FolderSynced:
-    """What the trace had of names before `upto` is on the disk."""
+    """A sync of the folder has made durable all names created and deleted before `upto`."""
 
     upto: int
 
@@ -62,7 +62,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The shopper has read it: the order's number, or the refusal's reason."""
+    """The shopper has got the answer: the order's number, or the reason of the refusal."""
 
     key: str
     answer: str
@@ -70,14 +70,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """All programs ended by kill -9: whatever was under way stays as it is, and the power stays on."""
+    """All processes were killed by kill -9. The power stayed on, so the page cache is kept."""
 
 
 Event = Created | Deleted | Written | Truncated | Synced | SyncFailed | FolderSynced | Asked | Answered | Killed
 
 
 def names_after(trace: Sequence[Event]) -> dict[str, int]:
-    """The files that running programs see after these events."""
+    """Returns the files that running programs see after these events, by name."""
     names: dict[str, int] = {}
     for event in trace:
         match event:

@@ -1,4 +1,4 @@
-"""Starts the store on what a power loss left, and holds it to what its shoppers were told."""
+"""Starts a store on the image that a power loss left, and checks it against every answer from before."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.history import assert_told
 
 
 def broken_promise(folder: Path, history: Sequence[Event]) -> str | None:
-    """What is wrong with the store in `folder` after this history, in a line; None when all promises hold."""
+    """Returns the first promise that the store in `folder` breaks after this history, or None."""
     try:
         _check(folder, history)
     except AssertionError as broken:
@@ -31,16 +31,16 @@ def _check(folder: Path, history: Sequence[Event]) -> None:
     try:
         store.prepare()
         assert not store.checkout.intents(1), "I6: recovery leaves no buy in doubt"
-        # Who has no answer yet asks again. Only they: a lost order must not come back by being asked for.
+        # Only shoppers without an answer repeat their buys: a repeated key would hide that its order was lost.
         unanswered = in_doubt(history)
         for buy in unanswered:
             replies[buy.key] = set(answers(store.checkout, [buy]))
     finally:
         store.close()
     for name in ("catalog.db", "order.db"):
-        assert query(folder / name, "PRAGMA integrity_check") == [("ok",)], f"{name} is sound"
+        assert query(folder / name, "PRAGMA integrity_check") == [("ok",)], f"{name} is undamaged"
     books = Books.read(folder)
-    assert_told(books, replies)  # first, for what a shopper was told weighs most
+    assert_told(books, replies)  # first, because a lost answer is the worst failure
     books.check()
-    # A key that nobody asked for is in nobody's books.
-    assert {key for _, key, *_ in books.orders} | books.refused.keys() == replies.keys(), "each key asked has its end"
+    # The books must have every key that a shopper sent, and no other.
+    assert {key for _, key, *_ in books.orders} | books.refused.keys() == replies.keys(), "each key sent has its end"

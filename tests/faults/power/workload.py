@@ -1,4 +1,4 @@
-"""Three days in the life of a store, recorded: shoppers who buy, a clean end, a kill, a restart."""
+"""Records a trace of a store: shoppers buy until a clean end, then until a kill, then after a restart."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,64 +19,65 @@ from tests.faults.power.recording_disk import recording
 from tests.faults.power.trace import Answered, Asked, Created, Event, Killed, Synced, SyncFailed
 
 SHOPPERS = 3
-BUYS_A_DAY = 100
-# Between the buys of a shopper. Without it, or with more of them, most of the time goes into SQLite's busy back-off.
+BUYS_A_RUN = 100
+# Between the buys of a shopper. Without it, or with more shoppers, most of the time goes into SQLite's busy back-off.
 PAUSE_S = 0.005
-# The store's own is 1,000. So few, so that many checkpoints happen, most of them while others write.
+# Fewer than the store's own 1,000, so that many checkpoints happen, most of them while other threads write.
 CHECKPOINT_PAGES = 40
 
 
-def three_days(folder: Path, chance: Random, synchronous: str | None = None, failing_syncs: float = 0.0) -> list[Event]:
-    """A trace: a day with a clean end, one that a kill ends in the middle of a commit, and one that goes on from there.
+def record_trace(folder: Path, rng: Random, synchronous: str | None = None, failing_syncs: float = 0.0) -> list[Event]:
+    """Records three runs: one with a clean end, one that a kill ends during a commit, and one after the restart.
 
-    `synchronous` takes the place of what the store itself asks of SQLite. After the first start, syncs of a write-ahead
-    log fail with the probability `failing_syncs`.
+    `synchronous` replaces the store's own setting. After the first start, syncs of a WAL fail with the probability
+    `failing_syncs`.
     """
-    rng = Random(chance.random())  # of its own: which of the shoppers' threads asks for it, only the machine knows
+    # Of its own, because the order in which the shoppers' threads use it is not deterministic.
+    rng_of_syncs = Random(rng.random())
 
     def fails(name: str) -> bool:
-        return name.endswith("-wal") and rng.random() < failing_syncs
+        return name.endswith("-wal") and rng_of_syncs.random() < failing_syncs
 
-    wishes = _wishes(chance)
+    wanted = _random_buys(rng)
     trace: list[Event] = []
     first, second = folder / "first", folder / "second"
     with recording(trace, CHECKPOINT_PAGES), weakened(synchronous):
         LocalStore(first).prepare()
     with recording(trace, CHECKPOINT_PAGES, fails), weakened(synchronous):
-        shop(first, list(islice(wishes, BUYS_A_DAY)), trace)
+        shop(first, list(islice(wanted, BUYS_A_RUN)), trace)
         begun = len(trace)
-        shop(first, list(islice(wishes, BUYS_A_DAY)), trace)
-    kill(trace, chance.choice([at for at in _ends_of_commits(trace) if at > begun]), second)
+        shop(first, list(islice(wanted, BUYS_A_RUN)), trace)
+    kill(trace, rng.choice([at for at in _ends_of_commits(trace) if at > begun]), second)
     with recording(trace, CHECKPOINT_PAGES, fails), weakened(synchronous):
-        # Nothing prepares this day: gunicorn's master, which does, outlives a killed worker.
-        shop(second, in_doubt(trace) + list(islice(wishes, BUYS_A_DAY)), trace)
+        # Without `prepare`, which gunicorn's master runs: it survives the kill of a worker.
+        shop(second, in_doubt(trace) + list(islice(wanted, BUYS_A_RUN)), trace)
     return trace
 
 
 def shop(folder: Path, buys: Sequence[Buy], trace: list[Event], shoppers: int = SHOPPERS) -> None:
-    """Places all buys, some of them together, and write down what was asked and answered."""
+    """Places all buys, some of them in batches, and records each buy and its answer."""
     store = LocalStore(folder)
 
-    def one(share: Sequence[Buy]) -> None:
+    def buy(share: Sequence[Buy]) -> None:
         try:
-            for basket in _baskets(share):
+            for batch in _batches(share):
                 time.sleep(PAUSE_S)
-                trace.extend([Asked(buy) for buy in basket])
-                replies = answers(store.checkout, basket)
-                trace.extend([Answered(buy.key, reply) for buy, reply in zip(basket, replies, strict=True)])
+                trace.extend([Asked(buy) for buy in batch])
+                replies = answers(store.checkout, batch)
+                trace.extend([Answered(buy.key, reply) for buy, reply in zip(batch, replies, strict=True)])
         finally:
             store.close()
 
     with ThreadPoolExecutor(shoppers) as pool:
-        for done in [pool.submit(one, buys[number::shoppers]) for number in range(shoppers)]:
+        for done in [pool.submit(buy, buys[number::shoppers]) for number in range(shoppers)]:
             done.result()
 
 
 def kill(trace: list[Event], at: int, folder: Path) -> None:
-    """Forget what happened from `at` on; what running programs saw of the disk then stands in `folder` afterwards."""
+    """Cuts the trace off before the event `at`, and writes the files as running programs saw them to `folder`."""
     del trace[at:]
     disk = Disk(rng=Random())
-    disk.follow(trace, len(trace))
+    disk.replay(trace, len(trace))
     write_image(folder, disk.page_cache())
     trace.append(Killed())
 
@@ -87,21 +88,21 @@ def write_image(folder: Path, image: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def log_syncs(trace: Sequence[Event]) -> list[int]:
-    """Where a commit is written and not yet synced: the events that sync a write-ahead log, or fail to."""
-    logs = {event.file for event in trace if isinstance(event, Created) and event.name.endswith("-wal")}
-    return [at for at, event in enumerate(trace) if isinstance(event, Synced | SyncFailed) and event.file in logs]
+def wal_syncs(trace: Sequence[Event]) -> list[int]:
+    """Returns the positions of the syncs of a WAL, failed ones too. Before each, a commit is written but not synced."""
+    wals = {event.file for event in trace if isinstance(event, Created) and event.name.endswith("-wal")}
+    return [at for at, event in enumerate(trace) if isinstance(event, Synced | SyncFailed) and event.file in wals]
 
 
 def _ends_of_commits(trace: Sequence[Event]) -> list[int]:
-    """Where a kill leaves a commit that is written and not synced, half of them behind a failed sync, if there are."""
-    syncs = log_syncs(trace)
+    """Returns where a kill leaves a commit unsynced. Half of the positions follow a failed sync, if there is one."""
+    syncs = wal_syncs(trace)
     failed = [at + 1 for at in syncs if isinstance(trace[at], SyncFailed)]
     return syncs + failed * (len(syncs) // max(1, len(failed)))
 
 
 def in_doubt(trace: Sequence[Event]) -> list[Buy]:
-    """What was asked and not answered."""
+    """Returns the buys without an answer."""
     answered = {event.key for event in trace if isinstance(event, Answered)}
     buys = {event.buy.key: event.buy for event in trace if isinstance(event, Asked)}
     return [buy for key, buy in buys.items() if key not in answered]
@@ -109,7 +110,7 @@ def in_doubt(trace: Sequence[Event]) -> list[Buy]:
 
 @contextmanager
 def weakened(synchronous: str | None) -> Iterator[None]:
-    """Connections of the store that sync less than it asks them to; none of it with None."""
+    """Makes the store's connections use this `synchronous` while the block runs. None changes nothing."""
 
     def weaker(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
         opened = connect(path, busy_timeout_ms)
@@ -120,18 +121,18 @@ def weakened(synchronous: str | None) -> Iterator[None]:
         yield
 
 
-def _wishes(chance: Random) -> Iterator[Buy]:
-    """Buys for ever, of a product that runs out, of one that does not, and of one that never was."""
+def _random_buys(rng: Random) -> Iterator[Buy]:
+    """Yields endless buys of a product that sells out, of one that does not, and of an unknown one."""
     for number in count():
-        [product] = chance.choices(["Ticket", "Tux", "Unicorn"], weights=[5, 4, 1])
-        yield Buy(f"key-{number}", product, chance.randint(1, 2))
+        [product] = rng.choices(["Ticket", "Tux", "Unicorn"], weights=[5, 4, 1])
+        yield Buy(f"key-{number}", product, rng.randint(1, 2))
 
 
-def _baskets(buys: Sequence[Buy]) -> Iterator[list[Buy]]:
-    """One buy alone, then three that travel together, and so on."""
+def _batches(buys: Sequence[Buy]) -> Iterator[list[Buy]]:
+    """Splits the buys into batches of one and of three, by turns."""
     rest = iter(buys)
     for size in cycle((1, 3)):
-        basket = list(islice(rest, size))
-        if not basket:
+        batch = list(islice(rest, size))
+        if not batch:
             return
-        yield basket
+        yield batch

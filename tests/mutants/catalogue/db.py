@@ -176,11 +176,11 @@ MUTANTS = (
         "    connection.set_busy_timeout(timeout_ms)",
     ),
     Mutant(
-        "who has waited for a lock once waits no more",
+        "only the first statement of a connection waits for a lock",
         "the second statement of a connection fails at once when another writes",
         "db/busy_handler.py",
         "        if tries == 0:",
-        "        if tries == 0 and not ends:",
+        "        if tries == 0 and not deadline:",
     ),
     Mutant(
         "the stock may be changed by hand",
@@ -213,15 +213,15 @@ MUTANTS = (
         "        WHERE FALSE AND NOT EXISTS",
     ),
     Mutant(
-        "a signature covers all that reads alike",
-        "what is wrong anew hides behind what was accepted before",
+        "an acceptance covers all discrepancies that read alike",
+        "a new discrepancy hides behind an accepted one",
         "db/audit/__init__.py",
         "replace(one, nth=seen[one])",
         "replace(one, nth=1)",
     ),
     Mutant(
-        "a signature covers a changed schema",
-        "an accepted trigger is replaced by another one, and the audit is content",
+        "an acceptance covers a changed schema",
+        "an accepted trigger is replaced by another one, and the audit passes",
         "db/audit/discrepancy.py",
         "self.what, self.detail, str(self.nth)",
         "self.what, str(self.nth)",
@@ -248,10 +248,10 @@ MUTANTS = (
         "        if False:\n",
     ),
     Mutant(
-        "threads do not take turns at the database",
-        "a batch in flight sleeps beside a lock that is free again",
+        "several threads write to the database at once",
+        "a batch sleeps in the busy handler although the lock is free again",
         "db/database.py",
-        "with self._turn(), keys,",
+        "with self._writer_lock_held(), keys,",
         "with keys,",
     ),
 )

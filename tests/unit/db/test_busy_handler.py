@@ -1,4 +1,4 @@
-"""How long a connection waits for another's lock, and what ends the wait."""
+"""A connection waits for another's lock up to its timeout, and a signal ends the wait."""
 
 import _thread
 import threading
@@ -17,50 +17,50 @@ LONG_MS = 600_000
 
 
 @pytest.fixture
-def owner(tmp_path: Path) -> Iterator[apsw.Connection]:
-    """A connection that has the write lock of a new database."""
+def holder(tmp_path: Path) -> Iterator[apsw.Connection]:
+    """A connection that holds the write lock of a new database."""
     (tmp_path / "t.db").touch()
-    with_lock = connect(tmp_path / "t.db")
-    with_lock.execute("BEGIN IMMEDIATE")
-    yield with_lock
-    with_lock.close()
+    holder = connect(tmp_path / "t.db")
+    holder.execute("BEGIN IMMEDIATE")
+    yield holder
+    holder.close()
 
 
 @pytest.fixture
-def waiter(owner: apsw.Connection) -> Iterator[apsw.Connection]:
+def waiter(holder: apsw.Connection) -> Iterator[apsw.Connection]:
     """Another connection to the same database."""
-    other = apsw.Connection(owner.filename)
+    other = apsw.Connection(holder.filename)
     yield other
     other.close()
 
 
-def test_a_lock_is_waited_for_as_long_as_told_and_no_shorter(waiter: apsw.Connection) -> None:
+def test_each_statement_waits_for_the_whole_timeout(waiter: apsw.Connection) -> None:
     wait_for_locks(waiter, 300)
     for _ in range(2):
         begun = time.monotonic()
         with pytest.raises(apsw.BusyError):
             waiter.execute("BEGIN IMMEDIATE")
-        assert time.monotonic() - begun >= 0.3, "each statement has the whole of it"
+        assert time.monotonic() - begun >= 0.3, "the second statement waits as long as the first"
 
 
-def test_no_patience_is_no_wait(waiter: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_of_0_does_not_wait(waiter: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("db.busy_handler.time.sleep", lambda _: pytest.fail("it waits"))
     wait_for_locks(waiter, 0)
     with pytest.raises(apsw.BusyError):
         waiter.execute("BEGIN IMMEDIATE")
 
 
-def test_who_waits_gets_the_lock_when_it_is_free(owner: apsw.Connection, waiter: apsw.Connection) -> None:
+def test_a_waiting_connection_gets_the_lock_when_it_is_free(holder: apsw.Connection, waiter: apsw.Connection) -> None:
     wait_for_locks(waiter, LONG_MS)
     waiting = threading.Thread(target=lambda: waiter.execute("BEGIN IMMEDIATE"))
     waiting.start()
-    owner.execute("COMMIT")
+    holder.execute("COMMIT")
     waiting.join(60)
     assert waiter.in_transaction
 
 
-def test_a_connection_of_the_store_waits_for_a_second(owner: apsw.Connection) -> None:
-    other = connect(Path(owner.filename))
+def test_a_connection_of_the_store_waits_for_one_second(holder: apsw.Connection) -> None:
+    other = connect(Path(holder.filename))
     begun = time.monotonic()
     with pytest.raises(apsw.BusyError):
         other.execute("BEGIN IMMEDIATE")
@@ -78,7 +78,7 @@ def test_a_ctrl_c_ends_the_wait(waiter: apsw.Connection) -> None:
     assert not waiter.in_transaction
 
 
-def test_whoever_may_have_to_wait_can_be_interrupted() -> None:
-    """SQLite's own busy timeout sleeps where no signal is heard."""
+def test_no_code_uses_sqlites_own_busy_timeout() -> None:
+    """SQLite's busy timeout sleeps in C, where a signal cannot end the wait."""
     folder = Path(connections.__file__).parent
     assert [path for path in folder.rglob("*.py") if "set_busy_timeout" in path.read_text()] == []

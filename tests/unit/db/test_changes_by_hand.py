@@ -1,4 +1,4 @@
-"""Changes by hand, with a shell beside the programs: what the books cannot explain is refused."""
+"""The triggers refuse every change in a shell that the ledger, the history or an intent does not explain."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ TABLES = {
 
 @pytest.fixture
 def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> Path:
-    """A store that has sold, refused, restocked, priced and retired, and has a buy in doubt."""
+    """A store with a sale, a refused buy, a restock, a new price, a retired product and a buy in doubt."""
     checkout.place(Buy("a", "Tux", 2))
     with pytest.raises(OutOfStock):
         checkout.place(Buy("no", "Tux", 1_000))
@@ -36,11 +36,12 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
 
 
 def rows(store: Path) -> list[list[tuple[object, ...]]]:
+    """Returns all rows of both databases."""
     return [query(store / file, f"SELECT * FROM {table}") for file, tables in TABLES.items() for table in tables]
 
 
 def by_hand(path: Path, sql: str) -> None:
-    """As in the sqlite3 shell, which has no foreign keys and no pragma of ours."""
+    """Runs `sql` as the sqlite3 shell does: without foreign keys and without the store's pragmas."""
     shell = apsw.Connection(str(path))
     try:
         shell.execute(sql).fetchall()
@@ -147,7 +148,7 @@ def by_hand(path: Path, sql: str) -> None:
         ),
     ],
 )
-def test_the_catalog_refuses_what_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
+def test_the_catalog_refuses_rows_that_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
     before = rows(store)
     with pytest.raises(apsw.ConstraintError, match=message):
         by_hand(store / "catalog.db", sql)
@@ -178,7 +179,7 @@ ORDER = "INTO orders (key, product, quantity, price_cents) VALUES"
         ("REPLACE INTO intents SELECT begun, 'x', 'Tux', 9, 'now' FROM intents", "not replaced"),
     ],
 )
-def test_the_order_log_refuses_what_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
+def test_the_order_log_refuses_rows_that_its_books_cannot_explain(store: Path, sql: str, message: str) -> None:
     before = rows(store)
     with pytest.raises(apsw.ConstraintError, match=message):
         by_hand(store / "order.db", sql)
@@ -198,12 +199,12 @@ def test_the_order_log_refuses_what_its_books_cannot_explain(store: Path, sql: s
         "INSERT INTO product_history (product, what, price_cents, key) VALUES ('Tux', 'retired', 2599, 'by hand')",
     ],
 )
-def test_an_entry_by_hand_that_explains_itself_brings_its_product_along(store: Path, sql: str) -> None:
+def test_a_valid_entry_by_hand_updates_its_product(store: Path, sql: str) -> None:
     by_hand(store / "catalog.db", sql)
     assert_audit_is_clean(store)
 
 
-def test_a_first_entry_makes_its_product_and_its_history(store: Path, catalog: CatalogStore) -> None:
+def test_a_first_entry_creates_its_product_and_its_history(store: Path, catalog: CatalogStore) -> None:
     by_hand(
         store / "catalog.db",
         "INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES ('Cat', 5, 5, 'initial', 150)",
@@ -224,16 +225,16 @@ def test_a_first_entry_makes_its_product_and_its_history(store: Path, catalog: C
         ),
     ],
 )
-def test_what_was_forged_may_be_put_back_as_the_books_have_it(store: Path, forged: str, back: str) -> None:
+def test_a_forged_product_may_be_set_back_to_its_books(store: Path, forged: str, back: str) -> None:
     forge(store / "catalog.db", forged.replace("retired = 1", "retired = 1 WHERE name = 'Tux'"))
     by_hand(store / "catalog.db", back.replace("retired = 0", "retired = 0 WHERE name = 'Tux'"))
     assert_audit_is_clean(store)
 
 
-def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_again_by_its_sale(
+def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_by_its_sale(
     store: Path, catalog: CatalogStore, checkout: Checkout
 ) -> None:
-    """It is the one row that may be deleted, for that is how the order tier ends it. See docs/books.md."""
+    """Only an intent may be deleted, because the order tier deletes it too. See docs/books.md."""
     catalog.sell([Buy("doubt", "Bird", 1)])
     by_hand(store / "order.db", "DELETE FROM intents")
     with pytest.raises(AssertionError, match="key doubt: 1 Bird sold, but never ordered"):

@@ -1,36 +1,32 @@
+"""A connection is durable: it syncs, checkpoints what a killed process left, and uses WAL mode or fails."""
+
+import errno
 import os
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import apsw
 import pytest
 
-from db.connection import connect
+from db import connection as module
+from db.catalog import CatalogStore
+from db.connection import connect, sync
 from db.database import Database
+from db.errors import NoSharedMemory
 from db.staging import create_private
 from domain.errors import Unavailable
+from domain.values import Buy
 from tests.support.books import query
 from tests.support.tiers import ROOT
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    create_private(tmp_path / "t.db")
-    database = Database(tmp_path / "t.db")
-    with database.write() as transaction:
-        transaction.execute("CREATE TABLE t (x)")
-    return database
-
-
-@pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The paths that the store, and not SQLite, has synced."""
+    """The paths that the store itself syncs; SQLite's own syncs are not among them."""
     paths: list[str] = []
     monkeypatch.setattr(
         "db.connection.os.fsync", lambda descriptor: paths.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -45,107 +41,7 @@ def test_a_connection_is_fully_durable(database: Database) -> None:
         assert connection.pragma("foreign_keys") == 1
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_rolls_back_on_any_exception(database: Database, error: type[BaseException]) -> None:
-    with pytest.raises(error), database.write() as transaction:
-        transaction.execute("INSERT INTO t VALUES (1)")
-        raise error
-    assert query(database.path, "SELECT * FROM t") == []
-    with database.write() as transaction:
-        transaction.execute("INSERT INTO t VALUES (2)")
-    assert query(database.path, "SELECT * FROM t") == [(2,)]
-
-
-def test_holds_the_write_lock_from_the_start(database: Database) -> None:
-    other = apsw.Connection(str(database.path))
-    with database.write(), pytest.raises(apsw.BusyError):
-        other.execute("BEGIN IMMEDIATE")
-    other.close()
-
-
-def test_each_thread_has_its_own_connection(database: Database) -> None:
-    seen: list[apsw.Connection] = []
-
-    def look() -> None:
-        with database.read() as connection:
-            seen.append(connection)
-        database.close()
-
-    threads = [threading.Thread(target=look) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    look()
-    assert len({id(connection) for connection in seen}) == 4
-
-
-def test_a_lock_that_stays_is_unavailable(database: Database) -> None:
-    other = apsw.Connection(str(database.path))
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable), database.write():
-        pass
-    other.execute("ROLLBACK")
-    other.close()
-    with database.write():
-        pass
-
-
-def test_threads_write_in_turn_and_none_sleeps_beside_a_free_lock(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write(value: int) -> None:
-        with database.write() as transaction:
-            transaction.execute("INSERT INTO t VALUES (?)", [value]).fetchall()
-        database.close()
-
-    monkeypatch.setattr(
-        "db.busy_handler.time", SimpleNamespace(sleep=lambda _: pytest.fail("it sleeps"), monotonic=time.monotonic)
-    )
-    with ThreadPoolExecutor(4) as pool:
-        with database.write() as transaction:
-            writing = [pool.submit(write, value) for value in range(4)]
-            time.sleep(0.1)  # for them to come and wait
-            transaction.execute("INSERT INTO t VALUES (4)").fetchall()
-        for done in writing:
-            done.result(60)
-    assert sorted(query(database.path, "SELECT x FROM t")) == [(value,) for value in range(5)]
-
-
-def test_a_thread_whose_turn_does_not_come_is_told_so(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("db.database.BUSY_TIMEOUT_MS", 10)
-    with ThreadPoolExecutor(1) as pool, database.write():
-        assert isinstance(pool.submit(database.require_writable).exception(60), Unavailable)
-    database.require_writable()
-
-
-def test_a_failing_disk_is_unavailable_and_the_connection_is_opened_afresh(database: Database) -> None:
-    with database.read() as connection:
-        first = connection
-    with pytest.raises(Unavailable), database.write() as transaction:
-        transaction.execute("INSERT INTO t VALUES (1)")
-        raise apsw.IOError("disk I/O error")
-    with database.write() as transaction:
-        assert transaction is not first
-        transaction.execute("INSERT INTO t VALUES (2)")
-    assert query(database.path, "SELECT * FROM t") == [(2,)]
-
-
-def test_a_disk_that_fails_again_at_the_closing_is_unavailable_all_the_same(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Failing(apsw.Connection):
-        def close(self, force: bool = False) -> None:
-            super().close(force)
-            raise apsw.IOError("disk I/O error")
-
-    database.close()
-    monkeypatch.setattr(apsw, "Connection", Failing)
-    with pytest.raises(Unavailable), database.read():
-        raise apsw.IOError("disk I/O error")
-
-
-def test_what_a_killed_process_has_written_is_settled_before_it_is_read(tmp_path: Path, synced: list[str]) -> None:
+def test_the_wal_of_a_killed_process_is_checkpointed_before_it_is_read(tmp_path: Path, synced: list[str]) -> None:
     killed = """
 import os, sys
 from pathlib import Path
@@ -158,19 +54,19 @@ os._exit(0)
 """
     path = tmp_path / "t.db"
     subprocess.run([sys.executable, "-c", killed, path], cwd=ROOT, check=True)
-    log = path.with_name("t.db-wal")
-    assert log.stat().st_size > 0
+    wal = path.with_name("t.db-wal")
+    assert wal.stat().st_size > 0
     database = Database(path)
     with database.read():
-        assert log.stat().st_size == 0, "no older part of it can come back and hide what is newer"
-        assert synced[-2:] == [str(log), str(tmp_path)]
-        # The copy is another program's work: a file that this one closes would lose its locks.
+        assert wal.stat().st_size == 0, "no old page of it can hide a newer one after a power loss"
+        assert synced[-2:] == [str(wal), str(tmp_path)]
+        # By another program: if this process opened and closed the file, SQLite's locks on it would be dropped.
         subprocess.run(["cp", path, tmp_path / "alone.db"], check=True)
     database.close()
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
 
 
-def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: list[str]) -> None:
+def test_the_wal_beside_the_target_of_a_link_is_synced(tmp_path: Path, synced: list[str]) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "t.db").symlink_to(tmp_path / "disk" / "t.db")
     create_private(tmp_path / "disk" / "t.db")
@@ -178,21 +74,7 @@ def test_a_database_may_stand_elsewhere_behind_a_link(tmp_path: Path, synced: li
     assert synced == [str(tmp_path / "disk" / "t.db-wal"), str(tmp_path / "disk")]
 
 
-def test_a_full_disk_is_unavailable(database: Database) -> None:
-    with database.read() as connection:
-        connection.pragma("max_page_count", connection.pragma("page_count"))
-    with pytest.raises(Unavailable), database.write() as transaction:
-        for _ in range(100):
-            transaction.execute("INSERT INTO t VALUES (zeroblob(4000))")
-    assert query(database.path, "SELECT * FROM t") == []
-
-
-def test_a_mistake_of_ours_is_no_trouble_of_the_disk(database: Database) -> None:
-    with pytest.raises(apsw.SQLError), database.write() as transaction:
-        transaction.execute("INSERT INTO nowhere VALUES (1)")
-
-
-def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(database: Database, synced: list[str]) -> None:
+def test_a_waiting_checkpoint_does_not_block_a_new_connection(database: Database, synced: list[str]) -> None:
     reader, writer = connect(database.path), connect(database.path)
     reader.execute("BEGIN; SELECT x FROM t").fetchall()
     writer.execute("INSERT INTO t VALUES (2)").fetchall()
@@ -204,14 +86,16 @@ def test_who_waits_to_checkpoint_keeps_no_new_connection_waiting(database: Datab
     late = connect(database.path)
     assert late.execute("SELECT count(*) FROM t").get == 1
     assert checkpoint.is_alive(), "it still waits for the reader"
-    assert f"{database.path}-wal" in synced, "what is in the log was synced all the same"
+    assert f"{database.path}-wal" in synced, "the WAL was synced although it could not be emptied"
     reader.execute("COMMIT").fetchall()
     checkpoint.join()
     for connection in (reader, writer, late):
         connection.close()
 
 
-def test_a_disk_without_room_for_a_checkpoint_can_be_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_without_room_for_a_checkpoint_can_be_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Full(apsw.Connection):
         def wal_checkpoint(self, *_: Any, **__: Any) -> Any:
             raise apsw.FullError
@@ -222,7 +106,7 @@ def test_a_disk_without_room_for_a_checkpoint_can_be_read(database: Database, mo
         assert connection.execute("SELECT count(*) FROM t").get == 0
 
 
-def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wal_that_cannot_be_synced_fails_the_connection(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError("Input/output error")
 
@@ -232,3 +116,55 @@ def test_a_log_that_cannot_be_synced_is_trouble(database: Database, monkeypatch:
         connect(database.path)
     with pytest.raises(Unavailable), database.read():
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
+def test_a_folder_that_cannot_be_synced_is_skipped_but_not_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("db.connection.os.fsync", fail)
+    sync(tmp_path)
+    with pytest.raises(OSError):
+        sync(tmp_path / "file")
+
+
+def test_a_folder_on_a_failing_disk_is_not_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("db.connection.os.fsync", fail)
+    with pytest.raises(OSError):
+        sync(tmp_path)
+
+
+def test_a_failed_switch_to_wal_means_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite keeps the old mode on a file system, or a VFS, that it knows to have no shared memory."""
+
+    class WithoutWal(apsw.Connection):
+        def execute(self, statements: str, *arguments: object, **options: object) -> apsw.Cursor:
+            statements = statements.replace("journal_mode = WAL", "journal_mode = DELETE")
+            return super().execute(statements, *arguments, **options)  # type: ignore[arg-type]
+
+    (tmp_path / "t.db").touch()
+    monkeypatch.setattr(apsw, "Connection", WithoutWal)
+    with pytest.raises(NoSharedMemory, match="delete"):
+        connect(tmp_path / "t.db")
+
+
+def test_the_wal_shrinks_after_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
+    wal = tmp_path / "catalog.db-wal"
+    catalog.sell([Buy("first", "Tux", 1)])
+    reader = apsw.Connection(str(tmp_path / "catalog.db"))
+    reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
+    for number in range(800):
+        catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
+    assert wal.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
+    reader.execute("COMMIT").fetchall()
+    reader.close()
+    for number in range(3):
+        catalog.sell([Buy(f"again-{number}", "Tux", 1)])
+    assert wal.stat().st_size <= module.WAL_LIMIT_BYTES

@@ -1,11 +1,8 @@
-"""SQLite's family of errors: a sentence for each, and no traceback for any that is not a mistake of ours."""
+"""Each error of SQLite belongs to a group and has an explanation; only mistakes in this code end with a traceback."""
 
-import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +10,8 @@ import apsw
 import pytest
 
 from admin.program import main
-from db import connection as module
 from db.catalog import CatalogStore
-from db.connection import StartPostponed, StartRefused, connect, sync
+from db.connection import StartPostponed, StartRefused
 from db.database import Database
 from db.errors import BUSY, DAMAGE, DISK_ERRORS, NoSharedMemory, explain
 from db.migrate import migrate
@@ -23,10 +19,9 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
-from tests.support.tiers import ROOT
 from wsgi_apps.recovery import Recovery
 
-# Mistakes of ours in SQL or in the use of apsw: their traceback is what we want.
+# Mistakes in this code's SQL or use of apsw, which should end with a traceback.
 OURS = {
     "AbortError",
     "BindingsError",
@@ -54,44 +49,44 @@ OURS = {
     "VFSFileClosedError",
     "VFSNotImplementedError",
 }
-FAMILY = {name for name in dir(apsw) if name.endswith("Error")}
+ALL = {name for name in dir(apsw) if name.endswith("Error")}
 
 
-def test_each_error_of_sqlite_has_its_place() -> None:
+def test_every_error_of_sqlite_is_in_one_group() -> None:
     ours = {getattr(apsw, name) for name in OURS}
     assert not ours & {*BUSY, *DAMAGE, *DISK_ERRORS}
-    assert {*BUSY, *DAMAGE, *DISK_ERRORS} | ours == {getattr(apsw, name) for name in FAMILY}
+    assert {*BUSY, *DAMAGE, *DISK_ERRORS} | ours == {getattr(apsw, name) for name in ALL}
 
 
 @pytest.mark.parametrize("error", [*DAMAGE, *DISK_ERRORS, *BUSY, NoSharedMemory])
-def test_none_of_them_passes_as_a_mistake_of_ours(
+def test_every_error_of_the_disk_raises_unavailable(
     catalog: CatalogStore, tmp_path: Path, error: type[Exception]
 ) -> None:
     database = Database(tmp_path / "catalog.db")
     for use in (database.read, database.write):
         with pytest.raises(Unavailable), use():
-            raise error("as SQLite says it")
+            raise error("the message of SQLite")
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (apsw.CorruptError("malformed"), "damaged or no database (malformed); run python -m admin audit"),
-        (apsw.NotADBError("no database"), "bring a backup back"),
+        (apsw.NotADBError("no database"), "restore a backup"),
         (apsw.ReadOnlyError("readonly"), "read-only (readonly); make it writable"),
         (apsw.FullError("full"), "the disk is full (full); make room"),
         (NoSharedMemory("stays delete"), "write-ahead logging (WAL) needs shared memory, which the file system "),
     ],
 )
-def test_each_says_what_to_do(tmp_path: Path, error: Exception, words: str) -> None:
+def test_each_explanation_says_what_to_do(tmp_path: Path, error: Exception, words: str) -> None:
     line = explain(tmp_path / "order.db", error)
     assert line.startswith(f"{tmp_path / 'order.db'}: ") and words in line and "\n" not in line
 
 
-def test_a_disk_that_turned_read_only_under_an_open_file_is_called_so(
+def test_a_disk_that_turned_read_only_under_an_open_file_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite calls it a disk I/O error."""
+    """SQLite reports a disk I/O error."""
     stat = os.statvfs(tmp_path)
     read_only = os.statvfs_result((*stat[:8], stat.f_flag | os.ST_RDONLY, *stat[9:]))
     assert "read-only" not in explain(tmp_path / "order.db", apsw.IOError("disk I/O error"))
@@ -99,7 +94,7 @@ def test_a_disk_that_turned_read_only_under_an_open_file_is_called_so(
     assert "read-only" in explain(tmp_path / "order.db", apsw.IOError("disk I/O error"))
 
 
-def test_a_read_only_database_is_not_told_to_try_again(
+def test_the_error_of_a_read_only_database_does_not_suggest_a_retry(
     catalog: CatalogStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class ReadOnly(apsw.Connection):
@@ -114,7 +109,7 @@ def test_a_read_only_database_is_not_told_to_try_again(
         catalog.migrate()
 
 
-def test_a_start_is_put_off_only_for_what_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_is_postponed_only_for_an_error_that_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scripts").mkdir()
     for error, kind in ((apsw.FullError("full"), StartPostponed), (apsw.CorruptError("malformed"), StartRefused)):
 
@@ -127,60 +122,8 @@ def test_a_start_is_put_off_only_for_what_may_pass(tmp_path: Path, monkeypatch: 
         assert type(refused.value) is kind
 
 
-@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_is_passed_over_and_a_file_never(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    def fail(_descriptor: int) -> None:
-        raise OSError(number, os.strerror(number))
-
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("db.connection.os.fsync", fail)
-    sync(tmp_path)
-    with pytest.raises(OSError):
-        sync(tmp_path / "file")
-
-
-def test_a_folder_on_a_failing_disk_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_descriptor: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-    monkeypatch.setattr("db.connection.os.fsync", fail)
-    with pytest.raises(OSError):
-        sync(tmp_path)
-
-
-@pytest.mark.parametrize("refused", ["OSError(1, 'no')", "ValueError('no')"])
-def test_a_limit_that_may_not_be_raised_is_passed_over(refused: str) -> None:
-    """In a process of its own: to import the settings of gunicorn is to set the process up."""
-    tier = f"""
-import resource
-def refuse(*_limits):
-    print("asked")
-    raise {refused}
-resource.getrlimit = lambda _kind: (64, 1 << 20)
-resource.setrlimit = refuse
-from conf import common
-"""
-    started = subprocess.run([sys.executable, "-c", tier], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (started.returncode, started.stdout) == (0, "asked\n"), started.stderr
-
-
-def test_a_mode_that_is_not_wal_is_no_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a file system, or a VFS, of which SQLite knows that it has none."""
-
-    class Without(apsw.Connection):
-        def execute(self, statements: str, *arguments: object, **options: object) -> apsw.Cursor:
-            statements = statements.replace("journal_mode = WAL", "journal_mode = DELETE")
-            return super().execute(statements, *arguments, **options)  # type: ignore[arg-type]
-
-    (tmp_path / "t.db").touch()
-    monkeypatch.setattr(apsw, "Connection", Without)
-    with pytest.raises(NoSharedMemory, match="delete"):
-        connect(tmp_path / "t.db")
-
-
 def damage(path: Path) -> None:
+    """Overwrites every page but the first."""
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xde\xad" * ((path.stat().st_size - 4096) // 2))
@@ -220,8 +163,8 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("file", ["catalog.db", "order.db"])
-@pytest.mark.parametrize("spoil", [damage, make_foreign, make_text, make_empty, make_folder, make_missing])
-def test_every_command_names_a_spoiled_file_in_one_line(
+@pytest.mark.parametrize("break_file", [damage, make_foreign, make_text, make_empty, make_folder, make_missing])
+def test_every_command_names_a_broken_file_in_one_line(
     checkout: Checkout,
     catalog: CatalogStore,
     orders: OrderStore,
@@ -229,33 +172,31 @@ def test_every_command_names_a_spoiled_file_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     file: str,
-    spoil: Callable[[Path], None],
+    break_file: Callable[[Path], None],
 ) -> None:
     for number in range(30):
         checkout.place(Buy(f"k{number}", "Tux", 1))
     catalog.close()
     orders.close()
-    spoil(tmp_path / file)
+    break_file(tmp_path / file)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     for command in COMMANDS:
         arguments = [str(tmp_path / "copy") if word == "copy" else word for word in command]
         code = main(arguments)
         out, err = capsys.readouterr()
         if command[0] == "restock" and file == "order.db":
-            assert (code, err) == (0, ""), "what touches only the catalog wants only the catalog"
-        elif command == ["audit"] and spoil in (damage, make_text):
+            assert (code, err) == (0, ""), "a change of the catalog needs no order log"
+        elif command == ["audit"] and break_file in (damage, make_text):
             assert code == 1 and file in out and err == ""
             assert main(["audit", "--json"]) == 1
             [found] = json.loads(capsys.readouterr().out)["discrepancies"]
             assert (found["promise"], found["where"]) == ("file", file) and str(tmp_path / file) in found["what"]
-        elif command[0] == "restock" and file == "order.db":
-            assert code == 0, "it needs the catalog alone"
         else:
             assert code == 2 and err.count("\n") == 1 and str(tmp_path / file) in err, (command, err)
         assert not (tmp_path / "copy").exists()
 
 
-def test_a_damaged_log_is_told_once_and_does_not_end_the_recovery(
+def test_a_damaged_order_log_is_logged_once_and_does_not_end_the_recovery(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(30):
@@ -271,37 +212,3 @@ def test_a_damaged_log_is_told_once_and_does_not_end_the_recovery(
             checkout.place(Buy("later", "Tux", 1))
     [line] = caplog.messages
     assert "order.db: damaged" in line and "python -m admin audit" in line
-
-
-def test_the_write_ahead_log_shrinks_behind_a_long_reader(catalog: CatalogStore, tmp_path: Path) -> None:
-    log = tmp_path / "catalog.db-wal"
-    catalog.sell([Buy("first", "Tux", 1)])
-    reader = apsw.Connection(str(tmp_path / "catalog.db"))
-    reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
-    for number in range(800):
-        catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
-    assert log.stat().st_size > 1.5 * module.LOG_LIMIT_BYTES
-    reader.execute("COMMIT").fetchall()
-    reader.close()
-    for number in range(3):
-        catalog.sell([Buy(f"again-{number}", "Tux", 1)])
-    assert log.stat().st_size <= module.LOG_LIMIT_BYTES
-
-
-def test_a_large_write_ahead_log_is_told_of(
-    catalog: CatalogStore,
-    orders: OrderStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    for name in ("db.database.LARGE_LOG_BYTES", "admin.report.LARGE_LOG_BYTES"):
-        monkeypatch.setattr(name, 10_000)
-    for number in range(5):
-        catalog.sell([Buy(f"k{number}", "Tux", 1)])
-    [line] = caplog.messages
-    assert "catalog.db-wal: has grown beyond" in line and "keeps an old state" in line
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    assert main(["status"]) == 0
-    assert "(large:" in capsys.readouterr().out

@@ -1,3 +1,5 @@
+"""A migration upgrades a store's own database in one transaction, and leaves any other file alone."""
+
 import os
 import subprocess
 import sys
@@ -50,18 +52,18 @@ def test_a_failing_migration_changes_nothing(tmp_path: Path, scripts: Path) -> N
     assert query(path, "SELECT name FROM sqlite_schema") == [("t",)]
 
 
-def test_processes_that_start_at_once_migrate_once(tmp_path: Path, scripts: Path) -> None:
+def test_of_concurrent_migrations_one_runs(tmp_path: Path, scripts: Path) -> None:
     failures: list[BaseException] = []
     start = threading.Barrier(16)
 
-    def one() -> None:
+    def migrate_once() -> None:
         start.wait()
         try:
             migrate(tmp_path / "t.db", scripts, MINE)
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one) for _ in range(16)]
+    threads = [threading.Thread(target=migrate_once) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -99,13 +101,13 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, sc
     assert path.read_bytes() == b"my diary" * 1000
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, scripts: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, scripts: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartRefused, match="file"):
         migrate(tmp_path / "file" / "t.db", scripts, MINE)
 
 
-def test_the_databases_of_the_tiers_are_not_exchanged(tmp_path: Path) -> None:
+def test_one_tiers_database_is_refused_by_the_other(tmp_path: Path) -> None:
     catalog, order = CatalogStore(tmp_path / "t.db"), OrderStore(tmp_path / "t.db")
     catalog.migrate()
     with pytest.raises(StartRefused, match="not a database of this tier"):
@@ -128,11 +130,13 @@ def test_an_unsafe_sqlite_is_refused(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["3.51.3", "3.54.1", "4.0.0"])
-def test_a_safe_sqlite_is_taken(version: str) -> None:
+def test_a_safe_sqlite_is_accepted(version: str) -> None:
     require_safe_sqlite(version)
 
 
-def test_the_sqlite_at_hand_is_checked_before_the_first_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_sqlite_is_checked_before_the_first_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.40.1")
     with pytest.raises(StartRefused, match=r"3\.40\.1"):
         migrate(tmp_path / "t.db", MIGRATIONS, APPLICATION_ID)
@@ -146,23 +150,23 @@ def test_a_migration_with_a_query_in_it_runs_to_its_end(tmp_path: Path, scripts:
     assert query(tmp_path / "t.db", "SELECT name FROM sqlite_schema") == [("t",), ("u",)]
 
 
-def test_an_empty_database_with_a_strangers_version_is_refused(tmp_path: Path, scripts: Path) -> None:
+def test_an_empty_database_with_another_programs_version_is_refused(tmp_path: Path, scripts: Path) -> None:
     with apsw.Connection(str(tmp_path / "t.db")) as other:
         other.pragma("user_version", 1)
     with pytest.raises(StartRefused, match="not a database of this tier"):
         migrate(tmp_path / "t.db", scripts, MINE)
 
 
-def test_a_strangers_write_ahead_log_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+def test_another_programs_wal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
-    stranger = f"""
+    program = f"""
 import apsw, os
 other = apsw.Connection({str(path)!r})
 other.execute("PRAGMA journal_mode = WAL").fetchall()
 other.execute("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (randomblob(9000))")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", stranger], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True)
     files = (path, path.with_name("t.db-wal"))
     before = [file.read_bytes() for file in files]
     with pytest.raises(StartRefused, match="not a database of this tier"):
@@ -170,26 +174,26 @@ os._exit(0)
     assert [file.read_bytes() for file in files] == before
 
 
-def test_a_strangers_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
+def test_another_programs_journal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
-    stranger = f"""
+    program = f"""
 import apsw, os
 other = apsw.Connection({str(path)!r})
 other.execute("CREATE TABLE theirs (x); PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN")
 other.execute("INSERT INTO theirs VALUES (randomblob(99000))")
 os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", stranger], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True)
     files = (path, path.with_name("t.db-journal"))
     before = [file.read_bytes() for file in files]
-    assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal is to be rolled back"
+    assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal must be rolled back"
     with pytest.raises(StartRefused, match="not a database of this tier"):
         migrate(path, scripts, MINE)
     assert [file.read_bytes() for file in files] == before
 
 
-def test_processes_that_start_on_a_new_folder_at_once_all_start(tmp_path: Path) -> None:
-    """Processes and not threads: only between them does SQLite fail the switch to WAL at once."""
+def test_processes_that_start_at_once_on_a_new_folder_all_start(tmp_path: Path) -> None:
+    """Only between processes, and not between threads, SQLite fails a concurrent switch to WAL at once."""
     start = """
 import sys, time
 from pathlib import Path
@@ -198,15 +202,15 @@ while time.time() < float(sys.argv[2]):
     pass
 CatalogStore(Path(sys.argv[1])).migrate()
 """
-    for turn in range(5):
+    for attempt in range(5):
         begin_at = str(time.time() + 0.7)
-        command = [sys.executable, "-c", start, str(tmp_path / f"{turn}.db"), begin_at]
+        command = [sys.executable, "-c", start, str(tmp_path / f"{attempt}.db"), begin_at]
         processes = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(4)]
         assert [process.communicate()[1] for process in processes] == [b""] * 4
 
 
 def test_a_new_store_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
-    """Keys stand in it."""
+    """The files hold the keys of buys."""
     umask = os.umask(0o022)
     try:
         store = CatalogStore(tmp_path / "data" / "catalog.db")

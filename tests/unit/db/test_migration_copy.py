@@ -1,4 +1,4 @@
-"""The copy that a migration keeps, and what it says in the log."""
+"""A migration copies the database beside itself first, and logs the upgrade."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ def scripts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def path(tmp_path: Path, scripts: Path) -> Path:
-    """A database at schema 1, with a second migration to come."""
+    """A database at schema 1, and a second migration that has not run."""
     migrate(tmp_path / "data" / "t.db", scripts, MINE)
     (scripts / "0002_second.sql").write_text("ALTER TABLE t ADD COLUMN y DEFAULT 7;")
     return tmp_path / "data" / "t.db"
@@ -35,17 +35,17 @@ def copies(path: Path) -> list[Path]:
     return sorted(other for other in path.parent.iterdir() if "schema" in other.name)
 
 
-def test_an_upgrade_keeps_the_database_as_it_was(path: Path, scripts: Path) -> None:
+def test_an_upgrade_keeps_a_copy_of_the_database(path: Path, scripts: Path) -> None:
     migrate(path, scripts, MINE)
     [copy] = copies(path)
     assert re.fullmatch(r"t\.db\.schema-1-\d{8}T\d{6}Z", copy.name)
     assert query(copy, "SELECT * FROM t") == [(1,)]
     assert query(copy, "PRAGMA user_version") == [(1,)]
-    assert oct(copy.stat().st_mode & 0o777) == "0o600", "keys stand in it"
+    assert oct(copy.stat().st_mode & 0o777) == "0o600", "it holds the keys of buys"
     assert query(path, "SELECT * FROM t") == [(1, 7)]
 
 
-def test_what_is_only_in_the_write_ahead_log_is_in_the_copy(path: Path, scripts: Path) -> None:
+def test_the_copy_contains_commits_that_are_only_in_the_wal(path: Path, scripts: Path) -> None:
     shell = apsw.Connection(str(path))
     shell.execute("INSERT INTO t VALUES (2)").fetchall()
     assert path.with_name("t.db-wal").stat().st_size > 0
@@ -54,7 +54,7 @@ def test_what_is_only_in_the_write_ahead_log_is_in_the_copy(path: Path, scripts:
     assert query(copies(path)[0], "SELECT x FROM t") == [(1,), (2,)]
 
 
-def test_the_log_says_from_which_schema_to_which(
+def test_an_upgrade_logs_both_schemas_and_the_copy(
     tmp_path: Path, path: Path, scripts: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -67,14 +67,14 @@ def test_the_log_says_from_which_schema_to_which(
     ]
 
 
-def test_a_new_database_and_one_that_is_up_to_date_are_not_copied(path: Path, scripts: Path) -> None:
+def test_a_new_or_current_database_is_not_copied(path: Path, scripts: Path) -> None:
     assert copies(path) == []
     (scripts / "0002_second.sql").unlink()
     migrate(path, scripts, MINE)
     assert copies(path) == []
 
 
-def test_a_failed_migration_says_where_the_copy_is_and_copies_do_not_pile_up(path: Path, scripts: Path) -> None:
+def test_a_failed_migration_names_the_copy_and_keeps_one_for_each_schema(path: Path, scripts: Path) -> None:
     (scripts / "0003_third.sql").write_text("INSERT INTO nowhere VALUES (1);")
     for _ in range(3):
         with pytest.raises(StartRefused, match=r"failed .*nowhere.*stays at schema 1, and a copy is in .*schema-1-"):
@@ -99,14 +99,14 @@ def test_without_a_copy_nothing_is_migrated(path: Path, scripts: Path, monkeypat
     assert copies(path) == []
 
 
-def test_a_copy_that_a_crash_left_unfinished_is_made_again(path: Path, scripts: Path) -> None:
+def test_an_unfinished_copy_of_a_crash_is_replaced(path: Path, scripts: Path) -> None:
     path.with_name(".t.db.schema-1.unfinished").write_text("half of it")
     migrate(path, scripts, MINE)
     [copy] = copies(path)
     assert query(copy, "SELECT x FROM t") == [(1,)]
 
 
-def test_a_database_behind_a_link_is_copied_where_it_stands(path: Path, scripts: Path, tmp_path: Path) -> None:
+def test_a_linked_database_is_copied_beside_the_target(path: Path, scripts: Path, tmp_path: Path) -> None:
     (tmp_path / "t.db").symlink_to(path)
     migrate(tmp_path / "t.db", scripts, MINE)
     assert len(copies(path)) == 1 and copies(tmp_path / "t.db") == []

@@ -1,4 +1,4 @@
-"""Files that are deleted, moved or replaced under an open store."""
+"""Nothing is committed or read after a database's files were deleted, moved, replaced or overwritten."""
 
 import logging
 import shutil
@@ -63,32 +63,30 @@ def move_folder(path: Path) -> None:
 
 
 def replace(path: Path) -> None:
-    """By a copy of what is there: as good a file as any, but not the one that is open."""
+    """Replaces the file by a copy of itself: the content is the same, but the file is not the open one."""
     query(path, f"VACUUM INTO '{path.with_name('new.db')}'")
     path.with_name("new.db").rename(path)
 
 
-def delete_log(path: Path) -> None:
+def delete_wal(path: Path) -> None:
     path.with_name("t.db-wal").unlink()
 
 
-def delete_index(path: Path) -> None:
+def delete_shm(path: Path) -> None:
     path.with_name("t.db-shm").unlink()
 
 
-def replace_log(path: Path) -> None:
-    log = path.with_name("t.db-wal")
-    shutil.copy(log, path.with_name("copy"))
-    path.with_name("copy").rename(log)
+def replace_wal(path: Path) -> None:
+    wal = path.with_name("t.db-wal")
+    shutil.copy(wal, path.with_name("copy"))
+    path.with_name("copy").rename(wal)
 
 
-EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_log, delete_index, replace_log]
+EVERY_CHANGE = [delete, delete_all, move, move_folder, replace, delete_wal, delete_shm, replace_wal]
 
 
 @pytest.mark.parametrize("change", EVERY_CHANGE)
-def test_nothing_is_committed_into_a_file_that_is_not_where_it_was(
-    database: Database, path: Path, change: Change
-) -> None:
+def test_nothing_is_committed_after_a_file_was_moved(database: Database, path: Path, change: Change) -> None:
     change(path)
     for value in (2, 3):
         with pytest.raises(Unavailable):
@@ -96,17 +94,17 @@ def test_nothing_is_committed_into_a_file_that_is_not_where_it_was(
 
 
 @pytest.mark.parametrize("change", [delete, delete_all, move, move_folder, replace])
-def test_nor_is_anything_read_from_it(database: Database, path: Path, change: Change) -> None:
+def test_nothing_is_read_after_the_database_was_moved(database: Database, path: Path, change: Change) -> None:
     change(path)
     with pytest.raises(Unavailable), database.read():
         pass
 
 
-@pytest.mark.parametrize("change", [delete_log, delete_index, replace_log])
-def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
+@pytest.mark.parametrize("change", [delete_wal, delete_shm, replace_wal])
+def test_after_a_companion_was_moved_no_thread_uses_its_connection(
     database: Database, path: Path, change: Change
 ) -> None:
-    """Health is asked by another thread than buys."""
+    """Queries, buys and /health use connections of several threads."""
     with ThreadPoolExecutor(1) as other:
         other.submit(lambda: database.read().__enter__()).result()
         change(path)
@@ -118,7 +116,7 @@ def test_once_a_companion_is_missed_no_thread_trusts_its_connection(
 
 
 @pytest.mark.parametrize("change", [delete_all, move_folder])
-def test_no_database_is_made_in_its_place(database: Database, path: Path, change: Change) -> None:
+def test_no_database_is_created_in_the_place_of_a_lost_one(database: Database, path: Path, change: Change) -> None:
     change(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
@@ -142,7 +140,7 @@ def test_a_file_that_is_put_back_is_used_again(database: Database, path: Path) -
     assert query(path, "SELECT x FROM t") == [(1,), (3,), (3,)]
 
 
-def test_a_link_that_leads_elsewhere_now_is_another_file(path: Path, tmp_path: Path) -> None:
+def test_a_link_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     database = Database(link)
@@ -160,8 +158,8 @@ def test_a_link_that_leads_elsewhere_now_is_another_file(path: Path, tmp_path: P
     assert query(path, "SELECT x FROM t") == [(1,), (3,)]
 
 
-def test_another_file_is_not_even_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opening it would bring the log that lies beside it into it."""
+def test_a_replacement_is_not_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would apply the WAL beside it."""
     replace(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
@@ -170,18 +168,18 @@ def test_another_file_is_not_even_opened(database: Database, path: Path, monkeyp
         insert(database, 2)
 
 
-def test_what_a_deleted_log_had_is_saved(database: Database, path: Path) -> None:
+def test_the_commits_in_a_deleted_wal_are_saved(database: Database, path: Path) -> None:
     insert(database, 2)
-    delete_log(path)
+    delete_wal(path)
     with pytest.raises(Unavailable):
         insert(database, 3)
     assert query(path, "SELECT x FROM t") == [(1,), (2,)]
 
 
-def test_what_others_wrote_without_the_log_is_not_written_over(database: Database, path: Path) -> None:
-    opened = connect(path)  # keeps the database from being checkpointed by who closes it
-    delete_log(path)
-    delete_index(path)
+def test_a_deleted_wal_does_not_overwrite_later_commits_of_others(database: Database, path: Path) -> None:
+    opened = connect(path)  # stays open, so that no other connection checkpoints when it closes
+    delete_wal(path)
+    delete_shm(path)
     other = connect(path)
     other.execute("CREATE TABLE theirs (x)").fetchall()
     with pytest.raises(Unavailable):
@@ -193,24 +191,24 @@ def test_what_others_wrote_without_the_log_is_not_written_over(database: Databas
     assert query(path, "PRAGMA integrity_check") == [("ok",)]
 
 
-def test_the_first_file_is_looked_at_before_it_is_used(path: Path) -> None:
-    looks = []
+def test_a_refused_first_file_is_not_checked_for_each_request(path: Path) -> None:
+    checks = []
 
     def refuse() -> None:
-        looks.append(1)
+        checks.append(1)
         raise StartRefused("it is another store's")
 
     database = Database(path, refuse)
     for _ in range(3):
         with pytest.raises(Unavailable), database.read():
             pass
-    assert len(looks) == 1, "not at each request"
+    assert len(checks) == 1
 
 
-def test_the_log_hears_of_it_once_and_of_the_end_once(
+def test_a_moved_file_is_logged_once_and_its_return_once(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outages, "QUIET_S", 0.0)
+    monkeypatch.setattr(outages, "MIN_INTERVAL_S", 0.0)
     with caplog.at_level(logging.INFO):
         move(path)
         for _ in range(5):
@@ -219,34 +217,18 @@ def test_the_log_hears_of_it_once_and_of_the_end_once(
         path.with_name("elsewhere.db").rename(path)
         insert(database, 3)
         insert(database, 4)
-    moved, missing, well = caplog.messages
+    moved, missing, writable = caplog.messages
     assert "t.db" in moved and "moved" in moved
     assert "t.db: the file is missing; put it back" in missing
-    assert "can be written again" in well
-
-
-def test_a_trouble_that_comes_and_goes_is_told_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    for _ in range(100):
-        outages.begins("a disk", "a disk: it fails")
-        outages.ends("a disk", "a disk: it works")
-    assert caplog.messages == ["a disk: it fails", "a disk: it works"]
-
-
-def test_what_writing_has_met_a_read_does_not_end(caplog: pytest.LogCaptureFixture) -> None:
-    outages.begins("another disk", "it is read-only")
-    outages.ends("another disk", "it works", writing=False)
-    outages.begins("another disk", "it is read-only", writing=False)
-    assert caplog.messages == ["it is read-only"]
-    outages.ends("another disk", "it works")
-    assert caplog.messages == ["it is read-only", "it works"]
+    assert "can be written again" in writable
 
 
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def write_over(path: Path) -> None:
-    """As `cp` does: the file stays the same, and holds another database."""
+def overwrite(path: Path) -> None:
+    """Writes another database into the same file, as `cp` does."""
     other = path.with_name("other.db")
     shell = apsw.Connection(str(other))
     shell.execute("PRAGMA application_id = 7; VACUUM").fetchall()
@@ -254,14 +236,14 @@ def write_over(path: Path) -> None:
     path.write_bytes(other.read_bytes())
 
 
-@pytest.mark.parametrize("change", [empty, write_over])
-def test_nothing_is_committed_into_a_file_that_was_written_over(database: Database, path: Path, change: Change) -> None:
+@pytest.mark.parametrize("change", [empty, overwrite])
+def test_nothing_is_committed_into_an_overwritten_file(database: Database, path: Path, change: Change) -> None:
     database.close()
     insert(database, 2)
-    database.close()  # all of it is in the database
+    database.close()  # checkpoints both rows
     insert(database, 3)
-    log = path.with_name("t.db-wal")
-    before = log.read_bytes()
+    wal = path.with_name("t.db-wal")
+    before = wal.read_bytes()
     change(path)
     for value in (4, 5):
         with pytest.raises(Unavailable):
@@ -269,10 +251,10 @@ def test_nothing_is_committed_into_a_file_that_was_written_over(database: Databa
         with pytest.raises(Unavailable), database.read():
             pass
     if change is empty:
-        assert log.read_bytes() == before, "the log may be the last copy"
+        assert wal.read_bytes() == before, "the WAL may be the last copy"
 
 
-def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, path: Path) -> None:
+def test_a_vacuumed_database_is_used_again(database: Database, path: Path) -> None:
     with database.write() as transaction:
         transaction.execute("INSERT INTO t VALUES (zeroblob(1000000))").fetchall()
     database.close()
@@ -283,14 +265,14 @@ def test_a_database_that_its_owner_has_made_smaller_is_used(database: Database, 
     shell.execute("VACUUM; PRAGMA wal_checkpoint").fetchall()
     shell.close()
     assert path.stat().st_size < 100_000
-    for value in (3, 4):  # the first one may hear that it should come again
+    for value in (3, 4):  # the first one may fail, and open a new connection
         with suppress(Unavailable):
             insert(database, value)
     insert(database, 5)
     assert query(path, "SELECT count(*) FROM t WHERE x = 5") == [(1,)]
 
 
-def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
+def test_an_order_log_that_gets_its_id_while_it_is_open_is_still_used(
     catalog: CatalogStore, orders: OrderStore
 ) -> None:
     assert orders.intents(1) == []
@@ -299,8 +281,8 @@ def test_a_log_that_takes_its_stores_id_while_it_is_open_stays_the_same(
     assert orders.intents(1) == []
 
 
-def test_another_stores_database_in_the_same_file_is_not_used(path: Path) -> None:
-    """Nor is it when nobody had the file open as it was written over."""
+def test_a_file_overwritten_with_another_stores_database_is_not_used(path: Path) -> None:
+    """No connection was open when the file was overwritten, so only its content shows the change."""
     path.unlink()
     forge_id(path, "a" * 32)
     database = Database(path)

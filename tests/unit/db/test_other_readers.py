@@ -1,4 +1,4 @@
-"""Programs of others that read the databases: what they cannot read stays out of the schema."""
+"""Other programs, such as DuckDB, can read every table and view of the two databases."""
 
 import json
 import subprocess
@@ -17,8 +17,8 @@ from domain.errors import OutOfStock
 from domain.values import Buy
 from tests.support.books import query
 
-# In a process of its own, for DuckDB's extension brings its own SQLite, and two of them must not open one file in one
-# process. The package brings the extension along, which DuckDB would download; DuckDB loads none that it did not sign.
+# Runs in a process of its own: DuckDB's extension has its own SQLite, and two libraries must not open one file in one
+# process. The package contains the signed extension, which DuckDB would otherwise download.
 _DUCKDB = """
 import json, pathlib, sys
 import duckdb, duckdb_extension_sqlite_scanner as package
@@ -27,13 +27,13 @@ shell = duckdb.connect()
 shell.execute(f"LOAD '{extension}'")
 for name in ("catalog", "order"):
     shell.execute(f"ATTACH '{sys.argv[1]}/{name}.db' AS {name}_db (TYPE sqlite, READ_ONLY)")
-json.dump([shell.execute(question).fetchall() for question in sys.argv[2:]], sys.stdout, default=float)
+json.dump([shell.execute(sql).fetchall() for sql in sys.argv[2:]], sys.stdout, default=float)
 """
 
 
 @pytest.fixture
 def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> Path:
-    """One order, a refused buy, a writeoff, and a low stock, in use."""
+    """An open store with an order, a refused buy, a writeoff and a low stock."""
     checkout.place(Buy("a", "Tux", 2))
     with pytest.raises(OutOfStock):
         checkout.place(Buy("no", "Tux", 1_000))
@@ -43,22 +43,23 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
     return tmp_path
 
 
-def ask_duckdb(store: Path, *questions: str) -> list[list[Any]]:
-    command = [sys.executable, "-c", _DUCKDB, str(store), *questions]
+def query_duckdb(store: Path, *queries: str) -> list[list[Any]]:
+    """Runs each query in DuckDB, with both databases attached, and returns the rows of each."""
+    command = [sys.executable, "-c", _DUCKDB, str(store), *queries]
     answered = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert answered.returncode == 0, answered.stderr
     answers: list[list[Any]] = json.loads(answered.stdout)
     return answers
 
 
-def test_duckdb_lists_and_reads_all_tables_and_views(store: Path) -> None:
+def test_duckdb_lists_and_reads_every_table_and_view(store: Path) -> None:
     names = [
         (file, name)
         for file in ("catalog", "order")
         for (name,) in query(store / f"{file}.db", "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')")
         if not name.startswith("sqlite_")
     ]
-    listed, _, *read = ask_duckdb(
+    listed, _, *read = query_duckdb(
         store,
         "SELECT table_catalog, table_name FROM information_schema.tables",
         "SHOW ALL TABLES",
@@ -71,8 +72,8 @@ def test_duckdb_lists_and_reads_all_tables_and_views(store: Path) -> None:
         )
 
 
-def test_duckdb_answers_as_sqlite_does(store: Path) -> None:
-    log, low, for_sale, prices = ask_duckdb(
+def test_duckdb_gives_the_same_rows_as_sqlite(store: Path) -> None:
+    log, low, for_sale, prices = query_duckdb(
         store,
         "SELECT * FROM order_db.order_log",
         "SELECT * FROM catalog_db.low_stock",

@@ -1,4 +1,4 @@
-"""One store id in both files, and which two files belong together."""
+"""A catalog and an order log match when they have the same store id, and neither is older than the other."""
 
 import shutil
 from contextlib import closing
@@ -12,7 +12,7 @@ from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.connection import StartPostponed, StartRefused
 from db.order import OrderStore
-from db.pairing import LOG_NAME, require_whole, store_id, why_apart
+from db.pairing import LOG_NAME, find_mismatch, require_whole, store_id
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy
@@ -35,7 +35,7 @@ def test_a_new_catalog_has_an_id_of_its_own_and_a_new_log_has_none(tmp_path: Pat
 @pytest.mark.parametrize(
     "sql", ["UPDATE store SET id = id", "DELETE FROM store", f"REPLACE INTO store VALUES (1, '{'0' * 32}')"]
 )
-def test_the_id_of_a_file_stays(catalog: CatalogStore, tmp_path: Path, sql: str) -> None:
+def test_the_id_of_a_file_cannot_be_changed(catalog: CatalogStore, tmp_path: Path, sql: str) -> None:
     before = store_id(tmp_path / "catalog.db")
     shell = apsw.Connection(str(tmp_path / "catalog.db"))
     with pytest.raises(apsw.ConstraintError, match="of one store for ever"):
@@ -44,28 +44,28 @@ def test_the_id_of_a_file_stays(catalog: CatalogStore, tmp_path: Path, sql: str)
     assert store_id(tmp_path / "catalog.db") == before
 
 
-def test_a_missing_and_an_empty_file_have_no_id_and_none_is_made(tmp_path: Path) -> None:
+def test_a_missing_or_empty_file_has_no_id_and_is_not_created(tmp_path: Path) -> None:
     (tmp_path / "order.db").touch()
     assert store_id(tmp_path / "catalog.db") is None
     assert store_id(tmp_path / "order.db") is None
     assert [path.name for path in tmp_path.iterdir()] == ["order.db"]
-    assert why_apart(tmp_path) is None, "an empty folder is the beginning of a store"
+    assert find_mismatch(tmp_path) is None, "a new store starts in an empty folder"
 
 
-def test_two_files_of_one_store_belong_together(checkout: Checkout, tmp_path: Path) -> None:
+def test_the_two_files_of_one_store_match(checkout: Checkout, tmp_path: Path) -> None:
     checkout.place(Buy("k", "Tux", 1))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
-def test_a_buy_in_doubt_is_no_objection(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
+def test_files_match_with_a_buy_in_doubt(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     orders.begin([Buy("k", "Tux", 1)])
     catalog.sell([Buy("k", "Tux", 1)])
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
 @pytest.mark.parametrize("lost", ["catalog.db", "order.db"])
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_a_lost_half_is_named(
+def test_a_lost_file_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, lost: str, is_empty: bool
 ) -> None:
     checkout.place(Buy("k", "Tux", 1))
@@ -74,11 +74,11 @@ def test_a_lost_half_is_named(
     (tmp_path / lost).unlink()
     if is_empty:
         (tmp_path / lost).touch()
-    assert (why := why_apart(tmp_path)) is not None and f"{lost} is missing" in why
+    assert (why := find_mismatch(tmp_path)) is not None and f"{lost} is missing" in why
 
 
 @pytest.mark.parametrize("lost", ["catalog.db", "order.db"])
-def test_a_half_that_was_made_anew_is_named(
+def test_a_file_that_was_created_anew_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, lost: str
 ) -> None:
     checkout.place(Buy("k", "Tux", 1))
@@ -86,26 +86,26 @@ def test_a_half_that_was_made_anew_is_named(
     orders.close()
     (tmp_path / lost).unlink()
     (catalog if lost == "catalog.db" else orders).migrate()
-    assert (why := why_apart(tmp_path)) is not None
+    assert (why := find_mismatch(tmp_path)) is not None
     assert ("has not sold what was ordered last" if lost == "catalog.db" else "lacks what the catalog has sold") in why
 
 
-@pytest.mark.parametrize("older_half", ["catalog.db", "order.db"])
-def test_a_half_from_an_older_backup_is_named(
-    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, older_half: str
+@pytest.mark.parametrize("older_file", ["catalog.db", "order.db"])
+def test_a_file_from_an_older_backup_is_named(
+    checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path, older_file: str
 ) -> None:
     checkout.place(Buy("k", "Tux", 1))
     catalog.close()
     orders.close()
-    shutil.copy(tmp_path / older_half, tmp_path / "copy")
+    shutil.copy(tmp_path / older_file, tmp_path / "copy")
     checkout.place(Buy("later", "Tux", 1))
     catalog.close()
     orders.close()
-    shutil.copy(tmp_path / "copy", tmp_path / older_half)
-    assert (why := why_apart(tmp_path)) is not None and "an older one" in why
+    shutil.copy(tmp_path / "copy", tmp_path / older_file)
+    assert (why := find_mismatch(tmp_path)) is not None and "an older one" in why
 
 
-def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
+def test_an_older_log_that_has_only_the_newest_sale_in_doubt_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
     orders.begin([Buy("in doubt", "Tux", 1)])
@@ -113,13 +113,13 @@ def test_a_log_with_the_last_sale_in_doubt_and_without_the_one_before_is_named(
     shutil.copy(tmp_path / "order.db", tmp_path / "copy")
     assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
     checkout.settle(checkout.intents(10))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / "order.db")
-    assert (why := why_apart(tmp_path)) is not None and "lacks what the catalog has sold" in why
+    assert (why := find_mismatch(tmp_path)) is not None and "lacks what the catalog has sold" in why
 
 
-def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
+def test_an_older_catalog_that_has_only_the_newest_order_is_named(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
     orders.begin([Buy("in doubt", "Tux", 1)])
@@ -128,45 +128,43 @@ def test_a_catalog_with_the_last_order_and_without_the_one_before_is_named(
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
     assert checkout.place(Buy("acknowledged", "Tux", 1)) == 0
     checkout.settle(checkout.intents(10))
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     catalog.close()
     shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
-    assert (why := why_apart(tmp_path)) is not None and "has not sold order 0" in why
+    assert (why := find_mismatch(tmp_path)) is not None and "has not sold order 0" in why
 
 
-def test_sales_that_are_all_in_doubt_are_no_objection(
-    catalog: CatalogStore, orders: OrderStore, tmp_path: Path
-) -> None:
+def test_files_match_when_all_sales_are_in_doubt(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     buys = [Buy(f"k{number}", "Tux", 1) for number in range(3)]
     orders.begin(buys)
     catalog.sell(buys)
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
-def test_another_stores_half_is_named_by_both_ids(tmp_path: Path) -> None:
+def test_another_stores_file_is_named_with_both_ids(tmp_path: Path) -> None:
     for name, id in (("a", "a" * 32), ("b", "b" * 32)):
         older(tmp_path / name, CATALOG, CATALOG.newest)
         forge(tmp_path / name / "catalog.db", f"UPDATE store SET id = '{id}'")
     older(tmp_path / "a", LOG, LOG.newest, f"INSERT INTO store (id) VALUES ('{'a' * 32}')")
-    assert why_apart(tmp_path / "a") is None
+    assert find_mismatch(tmp_path / "a") is None
     shutil.copy(tmp_path / "a" / "order.db", tmp_path / "b" / "order.db")
-    assert (why := why_apart(tmp_path / "b")) is not None and "a" * 32 in why and "b" * 32 in why
+    assert (why := find_mismatch(tmp_path / "b")) is not None and "a" * 32 in why and "b" * 32 in why
 
 
-def test_the_files_of_before_ids_belong_together_by_their_rows(tmp_path: Path) -> None:
+def test_files_from_before_ids_are_matched_by_their_rows(tmp_path: Path) -> None:
     older(tmp_path / "a", CATALOG, 1, SOLD_ONE)
     older(tmp_path / "a", LOG, 1, ORDERED_ONE)
-    assert why_apart(tmp_path / "a") is None
+    assert find_mismatch(tmp_path / "a") is None
     older(tmp_path / "b", CATALOG, 2)
     shutil.copy(tmp_path / "a" / "order.db", tmp_path / "b" / "order.db")
-    assert why_apart(tmp_path / "b") is not None
+    assert find_mismatch(tmp_path / "b") is not None
 
 
-def test_looking_changes_nothing_and_leaves_nothing(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
+def test_a_check_changes_no_file_and_leaves_none(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
     checkout.place(Buy("k", "Tux", 1))
     catalog.close()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("catalog")}
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name.startswith("catalog")} == before
 
 
@@ -185,33 +183,31 @@ def test_the_audit_names_a_log_of_another_store(
     )
 
 
-def test_what_the_owner_has_accepted_is_no_objection(
+def test_files_match_once_the_owner_has_accepted_the_lost_sale(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    """The way on for an older catalog beside a newer log, of which nothing better is left."""
+    """A store with an older catalog goes on this way when no newer one is left."""
     catalog.close()
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
     checkout.place(Buy("k%_", "Tux", 1))
     catalog.close()
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / "catalog.db")
-    assert why_apart(tmp_path) is not None
+    assert find_mismatch(tmp_path) is not None
     with Snapshots(tmp_path) as snapshots:
         [found] = [one for one in audit(snapshots).discrepancies if "never sold" in one.what]
     assert accept(tmp_path / "catalog.db", found, "the catalog was lost", "me", "signed")
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
-def test_buys_that_came_before_the_first_catalog_do_not_keep_it_from_being_made(
-    orders: OrderStore, tmp_path: Path
-) -> None:
+def test_intents_from_before_the_first_catalog_do_not_prevent_its_creation(orders: OrderStore, tmp_path: Path) -> None:
     orders.begin([Buy("early", "Tux", 1)])
-    assert why_apart(tmp_path) is None
+    assert find_mismatch(tmp_path) is None
 
 
-def test_a_strangers_database_is_refused_for_good(tmp_path: Path) -> None:
-    with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as stranger:
-        stranger.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
+def test_another_programs_database_is_refused_without_a_retry(tmp_path: Path) -> None:
+    with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as other:
+        other.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
     with pytest.raises(StartRefused, match="not a database of this tier") as refused:
         require_whole(tmp_path, LOG_NAME)
-    assert not isinstance(refused.value, StartPostponed), "supervisord would try again for ever"
+    assert not isinstance(refused.value, StartPostponed), "supervisord would restart the tier for ever"

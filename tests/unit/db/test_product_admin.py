@@ -1,3 +1,5 @@
+"""The owner's changes of products: each happens once for its key, and its entry explains the product."""
+
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -26,12 +28,13 @@ def owner(catalog: CatalogStore, tmp_path: Path) -> Iterator[ProductAdmin]:
 
 
 def rows(tmp_path: Path) -> list[list[tuple[object, ...]]]:
-    """All that is in the catalog."""
+    """Returns all rows of the catalog."""
     tables = ("products", "stock_ledger", "product_history", "refused")
     return [query(tmp_path / "catalog.db", f"SELECT * FROM {table}") for table in tables]
 
 
 def history(tmp_path: Path) -> list[tuple[object, ...]]:
+    """Returns the product history after the entries of the first four products."""
     return query(tmp_path / "catalog.db", "SELECT product, what, price_cents, key FROM product_history WHERE entry > 4")
 
 
@@ -63,7 +66,7 @@ def test_a_writeoff_is_an_entry_of_the_ledger_with_its_note(
     assert catalog.sell([Buy("all", "Tux", 160), Buy("one", "Tux", 1)]) == [Sold(2599), OutOfStock()]
 
 
-def test_more_than_the_stock_cannot_be_written_off(owner: ProductAdmin, tmp_path: Path) -> None:
+def test_a_writeoff_of_more_than_the_stock_is_refused(owner: ProductAdmin, tmp_path: Path) -> None:
     before = rows(tmp_path)
     with pytest.raises(Invalid, match="the stock of 'Tux' is 80 pieces, and not 81"):
         owner.writeoff("Tux", 81, "stolen", "k")
@@ -82,7 +85,7 @@ def test_a_correction_sets_the_stock_to_what_was_counted(
 
 
 @pytest.mark.parametrize("counted", [80, 7, 3])
-def test_a_correction_brings_a_forged_stock_and_its_ledger_together(
+def test_a_correction_makes_a_forged_stock_match_its_ledger(
     owner: ProductAdmin, orders: OrderStore, catalog: CatalogStore, tmp_path: Path, counted: int
 ) -> None:
     forge(tmp_path / "catalog.db", "UPDATE products SET quantity = 7 WHERE name = 'Tux'")
@@ -91,7 +94,7 @@ def test_a_correction_brings_a_forged_stock_and_its_ledger_together(
     assert_audit_is_clean(tmp_path)
 
 
-def test_a_retired_product_can_be_corrected_and_not_written_off(
+def test_a_retired_product_can_be_corrected_but_not_written_off(
     owner: ProductAdmin, orders: OrderStore, tmp_path: Path
 ) -> None:
     owner.retire("Tux", "gone")
@@ -101,7 +104,7 @@ def test_a_retired_product_can_be_corrected_and_not_written_off(
     assert_audit_is_clean(tmp_path)
 
 
-def test_a_new_price_is_for_the_buys_from_now_on(owner: ProductAdmin, checkout: Checkout, tmp_path: Path) -> None:
+def test_a_new_price_applies_to_later_buys_only(owner: ProductAdmin, checkout: Checkout, tmp_path: Path) -> None:
     checkout.place(Buy("before", "Tux", 1))
     assert owner.price("Tux", 1999, "k") is True
     checkout.place(Buy("after", "Tux", 1))
@@ -128,7 +131,7 @@ def test_keys_of_a_retired_product_keep_their_answers(
     checkout.place(bought)
     with pytest.raises(OutOfStock):
         checkout.place(refused)
-    catalog.sell([in_flight])  # and its answer was lost
+    catalog.sell([in_flight])  # its reply was lost
     owner.retire("Tux", "k")
     assert checkout.place(bought) == 0
     with pytest.raises(OutOfStock):
@@ -148,13 +151,13 @@ def test_a_buy_that_began_before_its_product_was_retired_is_refused_and_drains(
     assert books.refused == {"a": "product not found"}
 
 
-def test_low_stock_shows_nothing_retired(owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path) -> None:
+def test_low_stock_shows_no_retired_product(owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path) -> None:
     catalog.sell([Buy("a", "Tux", 75), Buy("b", "Bird", 95)])
     owner.retire("Tux", "k")
     assert query(tmp_path / "catalog.db", "SELECT name FROM low_stock") == [("Bird",)]
 
 
-def test_the_same_change_again_under_its_key_is_done_already(owner: ProductAdmin, tmp_path: Path) -> None:
+def test_repeating_a_change_under_its_key_changes_nothing(owner: ProductAdmin, tmp_path: Path) -> None:
     def change_all() -> list[bool]:
         return [
             owner.add(Product("Cat", 150, 3), "a"),
@@ -171,15 +174,15 @@ def test_the_same_change_again_under_its_key_is_done_already(owner: ProductAdmin
     assert rows(tmp_path) == before
 
 
-def test_a_change_stays_done_when_a_shopper_buys_under_its_key(owner: ProductAdmin, catalog: CatalogStore) -> None:
+def test_a_price_change_stays_done_when_a_shopper_buys_under_its_key(
+    owner: ProductAdmin, catalog: CatalogStore
+) -> None:
     owner.price("Tux", 160, "k")
     assert catalog.sell([Buy("k", "Tux", 1)]) == [Sold(160)]
     assert owner.price("Tux", 160, "k") is False
 
 
-def test_a_key_that_stands_for_anything_else_changes_nothing(
-    owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path
-) -> None:
+def test_a_key_of_another_change_or_buy_is_refused(owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path) -> None:
     owner.add(Product("Cat", 150, 3), "added")
     owner.restock("Cat", 5, "restocked")
     owner.price("Cat", 160, "priced")
@@ -212,9 +215,7 @@ def test_a_key_that_stands_for_anything_else_changes_nothing(
 
 
 @pytest.mark.parametrize("key", ["added", "restocked", "written off", "corrected"])
-def test_a_buy_under_an_owners_key_is_told_that_it_was_used(
-    owner: ProductAdmin, catalog: CatalogStore, key: str
-) -> None:
+def test_a_buy_under_an_owners_key_is_refused(owner: ProductAdmin, catalog: CatalogStore, key: str) -> None:
     owner.add(Product("Cat", 150, 3), "added")
     owner.restock("Cat", 3, "restocked")
     owner.writeoff("Cat", 3, "broken", "written off")
@@ -222,7 +223,7 @@ def test_a_buy_under_an_owners_key_is_told_that_it_was_used(
     assert catalog.sell([Buy(key, "Cat", 3)]) == [KeyReused()]
 
 
-def test_what_cannot_be_changed_is_named_and_changes_nothing(owner: ProductAdmin, tmp_path: Path) -> None:
+def test_an_impossible_change_is_named_and_changes_nothing(owner: ProductAdmin, tmp_path: Path) -> None:
     owner.retire("Whale", "gone")
     before = rows(tmp_path)
     for name in ("Nix", "Whale"):
@@ -252,11 +253,11 @@ def test_a_name_that_looks_like_another_one_is_refused(owner: ProductAdmin, tmp_
     for name in ("\u2b50\ufe0f Bear", "\u2b50  Bear"):
         with pytest.raises(Invalid, match=r"looks like '\\u2b50 Bear', which is or was sold already"):
             owner.add(Product(name, 1, 1), "other")
-    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "the same name again is no other one"
+    assert owner.add(Product("\u2b50 Bear", 1, 1), "star") is False, "it is the same product under its key"
     assert rows(tmp_path) == before
 
 
-def test_the_books_add_up_after_all_changes(owner: ProductAdmin, checkout: Checkout, tmp_path: Path) -> None:
+def test_the_books_add_up_after_every_kind_of_change(owner: ProductAdmin, checkout: Checkout, tmp_path: Path) -> None:
     owner.add(Product("Cat", 150, 3), "a")
     checkout.place(Buy("x", "Cat", 3))
     owner.restock("Cat", 3, "b")
@@ -311,7 +312,7 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
         "INSERT INTO stock_ledger VALUES (2, 'Bird', 98, 98, 'initial', NULL, 3999, 'later');"
         "UPDATE products SET quantity = 78 WHERE name = 'Tux';"
         "INSERT INTO stock_ledger VALUES (3, 'Tux', -2, 78, 'sold', 'k', 2599, 'last');"
-        "UPDATE products SET price_cents = 1999 WHERE name = 'Tux'",  # the only way, then
+        "UPDATE products SET price_cents = 1999 WHERE name = 'Tux'",  # the schema of that time has no history of prices
     )
     store = CatalogStore(old / "catalog.db")
     store.migrate()
@@ -324,8 +325,8 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
     assert upgraded == query(tmp_path / "catalog.db", "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
 
 
-def test_a_new_product_costs_the_same_however_long_the_ledger_is(tmp_path: Path) -> None:
-    """By the steps of SQLite's virtual machine, which no busy machine changes: buys wait for the lock meanwhile."""
+def test_adding_a_product_takes_the_same_work_however_long_the_ledger_is(tmp_path: Path) -> None:
+    """Buys wait for the write lock meanwhile. The test counts steps of SQLite's virtual machine, not time."""
     steps: dict[int, int] = {}
     for size in (10, 1_000):
         with (

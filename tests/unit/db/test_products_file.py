@@ -1,3 +1,5 @@
+"""A products file has a name, a price and a quantity on each line; a malformed line is named."""
+
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str) -> None:
         read(tmp_path, f"Bird 1 1\n{line}\nWhale 1 1")
 
 
-def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
+def test_a_missing_or_binary_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StartRefused, match="nowhere"):
         read_products(tmp_path / "nowhere")
     with pytest.raises(StartRefused, match="utf-8"):

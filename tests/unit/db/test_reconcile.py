@@ -1,3 +1,5 @@
+"""Reconcile settles sales without an order and overdue buys in doubt, and changes nothing else."""
+
 from pathlib import Path
 
 import pytest
@@ -20,25 +22,27 @@ AN_HOUR_AGO = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '
 
 
 def repairable(data_dir: Path) -> list[Buy]:
+    """Returns the buys that an audit finds to be repaired."""
     with Snapshots(data_dir) as snapshots:
         return [one.repair for one in audit(snapshots).discrepancies if one.repair is not None]
 
 
-def reconciled(data_dir: Path) -> list[tuple[Buy, Placed]]:
+def reconcile_all(data_dir: Path) -> list[tuple[Buy, Placed]]:
+    """Runs an audit, repairs the buys that it finds, and returns the result of each."""
     return list(reconcile(data_dir, repairable(data_dir)))
 
 
-def test_what_was_sold_and_is_missing_from_the_log_is_ordered_at_the_price_of_its_sale(
+def test_a_sale_missing_from_the_log_is_ordered_at_its_price(
     checkout: Checkout, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     checkout.place(Buy("before", "Tux", 1))
     lost = [Buy(f"lost-{number}", "Tux", 1) for number in range(3)]
     catalog.sell(lost)
     forge(tmp_path / "catalog.db", "UPDATE products SET price_cents = 1 WHERE name = 'Tux'")
-    assert reconciled(tmp_path) == [(buy, number) for number, buy in enumerate(lost, start=1)]
+    assert reconcile_all(tmp_path) == [(buy, number) for number, buy in enumerate(lost, start=1)]
     prices = query(tmp_path / "order.db", "SELECT key, price_cents FROM orders")
     assert prices == [("before", 2599), *((buy.key, 2599) for buy in lost)]
-    assert reconciled(tmp_path) == []
+    assert reconcile_all(tmp_path) == []
     Books.read(tmp_path).check()
 
 
@@ -46,39 +50,37 @@ def test_a_missing_last_order_is_appended_under_a_new_number(checkout: Checkout,
     for key in "ab":
         checkout.place(Buy(key, "Tux", 1))
     forge(tmp_path / "order.db", "DELETE FROM orders WHERE key = 'b'")
-    assert reconciled(tmp_path) == [(Buy("b", "Tux", 1), 2)]
+    assert reconcile_all(tmp_path) == [(Buy("b", "Tux", 1), 2)]
     with Snapshots(tmp_path) as snapshots:
         left = [f"{one.where} {one.what}" for one in audit(snapshots).discrepancies]
     assert left == ["order 1 is missing"], "a number that was given out is not given out again"
 
 
-def test_overdue_buys_in_doubt_are_brought_to_their_end(
-    orders: OrderStore, catalog: CatalogStore, tmp_path: Path
-) -> None:
-    sold, refused, unheard = Buy("sold", "Tux", 2), Buy("refused", "Tux", 81), Buy("unheard", "Bird", 3)
-    orders.begin([sold, refused, unheard])
+def test_overdue_buys_in_doubt_are_settled(orders: OrderStore, catalog: CatalogStore, tmp_path: Path) -> None:
+    sold, refused, unknown = Buy("sold", "Tux", 2), Buy("refused", "Tux", 81), Buy("unknown", "Bird", 3)
+    orders.begin([sold, refused, unknown])
     catalog.sell([sold, refused])
-    assert repairable(tmp_path) == [], "their own requests may still be at work"
+    assert repairable(tmp_path) == [], "their requests may still be running"
     forge(tmp_path / "order.db", AN_HOUR_AGO)
-    assert reconciled(tmp_path) == [(sold, 0), (refused, OutOfStock()), (unheard, 1)]
+    assert reconcile_all(tmp_path) == [(sold, 0), (refused, OutOfStock()), (unknown, 1)]
     books = Books.read(tmp_path)
     books.check()
     assert (books.products["Tux"], books.products["Bird"]) == (78, 95)
     assert books.refused == {"refused": "out of stock"}
 
 
-def test_a_buy_in_doubt_whose_key_the_catalog_knows_for_another_is_dropped(
+def test_a_buy_in_doubt_whose_key_was_used_for_another_is_dropped(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     catalog.decrement(Buy("k", "Whale", 1))
     orders.begin([Buy("k", "Tux", 1)])
     forge(tmp_path / "order.db", AN_HOUR_AGO)
-    assert reconciled(tmp_path) == [(Buy("k", "Tux", 1), KeyReused())]
+    assert reconcile_all(tmp_path) == [(Buy("k", "Tux", 1), KeyReused())]
     assert Books.read(tmp_path).orders == []
     assert orders.intents(1) == []
 
 
-def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
+def test_reconcile_only_appends(checkout: Checkout, catalog: CatalogStore, tmp_path: Path) -> None:
     checkout.place(Buy("a", "Tux", 1))
     catalog.sell([Buy("lost", "Tux", 1)])
     tables = {"catalog.db": ("stock_ledger", "refused", "products"), "order.db": ("orders", "refused")}
@@ -87,24 +89,24 @@ def test_history_is_neither_changed_nor_taken_out(checkout: Checkout, catalog: C
         return [query(tmp_path / name, f"SELECT * FROM {table}") for name in tables for table in tables[name]]
 
     before = rows()
-    reconciled(tmp_path)
+    reconcile_all(tmp_path)
     after = rows()
-    assert before[:3] == after[:3], "the catalog sold it already"
-    [old_orders, new_orders] = [before[3], after[3]]
+    assert before[:3] == after[:3], "the catalog has the sale already"
+    old_orders, new_orders = before[3], after[3]
     assert isinstance(old_orders, list) and isinstance(new_orders, list)
     assert new_orders[:-1] == old_orders
 
 
-def test_many_are_repaired_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
+def test_many_buys_are_settled_in_batches(catalog: CatalogStore, orders: OrderStore, tmp_path: Path) -> None:
     lost = [Buy(f"lost-{number}", "Bird", 1) for number in range(95)]
     catalog.sell(lost)
     orders.begin([Buy(f"doubt-{number}", "Unicorn", 1) for number in range(MAX_BATCH)])
     forge(tmp_path / "order.db", AN_HOUR_AGO)
-    assert len(reconciled(tmp_path)) == 95 + MAX_BATCH
+    assert len(reconcile_all(tmp_path)) == 95 + MAX_BATCH
     Books.read(tmp_path).check()
 
 
-def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_lost_order_log_is_rebuilt_from_its_backup_and_the_ledger(checkout: Checkout, tmp_path: Path) -> None:
     for number in range(3):
         checkout.place(Buy(f"before-{number}", "Tux", 1))
     backup(tmp_path, tmp_path / "backup", lambda _step: None)
@@ -113,14 +115,14 @@ def test_a_lost_log_is_made_again_from_its_backup_and_the_ledger(checkout: Check
     survived = tmp_path / "survived"
     backup(tmp_path, survived, lambda _step: None)
     (tmp_path / "backup" / "order.db").replace(survived / "order.db")
-    assert [number for _, number in reconciled(survived)] == [3, 4, 5]
+    assert [number for _, number in reconcile_all(survived)] == [3, 4, 5]
     books = Books.read(survived)
     books.check()
     assert {key for _, key, _, _ in books.orders[3:]} == {f"after-{number}" for number in range(3)}
 
 
 @pytest.mark.parametrize("by", ["shopper", "reconcile"])
-def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
+def test_a_concurrent_repair_of_the_same_buy_does_no_harm(
     checkout: Checkout, catalog: CatalogStore, tmp_path: Path, by: str
 ) -> None:
     lost = Buy("lost", "Tux", 1)
@@ -134,7 +136,7 @@ def test_whoever_else_repairs_the_same_meanwhile_changes_nothing(
     Books.read(tmp_path).check()
 
 
-def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
+def test_a_buy_that_cannot_be_settled_does_not_block_the_others(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(9)]
@@ -149,11 +151,11 @@ def test_a_buy_that_cannot_be_brought_to_its_end_keeps_no_other_from_its_own(
     assert orders.intents(10) == [buys[4]]
 
 
-def test_what_nobody_can_repair_by_appending_stays(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_discrepancy_that_needs_more_than_appending_stays(checkout: Checkout, tmp_path: Path) -> None:
     checkout.place(Buy("a", "Tux", 1))
     forge(
         tmp_path / "order.db",
         "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1);"
         "UPDATE orders SET quantity = 2 WHERE key = 'a'",
     )
-    assert reconciled(tmp_path) == []
+    assert reconcile_all(tmp_path) == []

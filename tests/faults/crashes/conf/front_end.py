@@ -1,4 +1,4 @@
-"""gunicorn's settings for a tier that dies where it is told to."""
+"""gunicorn's settings for a tier with crash points."""
 
 from conf.front_end import *
 from tests.faults.crashes.wiring import wire_front_end

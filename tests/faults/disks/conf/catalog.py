@@ -1,4 +1,4 @@
-"""gunicorn's settings for a tier on a disk that fails when told to."""
+"""gunicorn's settings for a tier whose disk fails on demand, see FAULT_SWITCH."""
 
 from conf.catalog import *
 from tests.faults.disks.faulty_disk import fail_in_this_process

@@ -1,4 +1,4 @@
-"""An audit beside a store that sells, on files as they come, leaves no trace."""
+"""An audit changes no file, and reports no buy of a selling store as a discrepancy."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,28 +12,27 @@ from db.audit import audit, files, orders, stock
 from db.audit import intents as intents_check
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.snapshots import CATALOG, LOG, File, Snapshots, Unreadable
+from db.snapshots import File, Snapshots
 from db.status import status
 from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.values import Buy, Sold
-from tests.support.forger import forge_schema
-from tests.unit.db.audit.finding import found
+from tests.support.audit import findings
 
 
-def test_an_audit_leaves_no_trace(books: Path) -> None:
+def test_an_audit_changes_no_file(books: Path) -> None:
     before = {path.name: path.read_bytes() for path in books.iterdir()}
     assert set(before) == {"catalog.db", "order.db"}
-    assert found(books) == []
+    assert findings(books) == []
     assert {path.name: path.read_bytes() for path in books.iterdir()} == before
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, linked: bool) -> None:
+def test_an_audit_reads_the_wal_that_a_crash_left_and_keeps_it(books: Path, tmp_path: Path, linked: bool) -> None:
     store, copy = OrderStore(books / "order.db"), tmp_path / "copy"
     store.begin([Buy("new", "Tux", 1)])
     copy.mkdir()
-    for path in books.glob("*.db*"):  # with its write-ahead log, as a power cut leaves it
+    for path in books.glob("*.db*"):  # with the WAL, as a power cut leaves it
         if not path.name.endswith("-shm"):
             (copy / path.name).write_bytes(path.read_bytes())
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
@@ -42,20 +41,20 @@ def test_what_a_crash_left_is_read_and_left_alone(books: Path, tmp_path: Path, l
     links.mkdir()
     for name in ("catalog.db", "order.db"):
         (links / name).symlink_to(copy / name)
-    assert found(links if linked else copy) == []
+    assert findings(links if linked else copy) == []
     assert {name: (copy / name).read_bytes() for name in before} == before
     store.close()
 
 
-def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Path, tmp_path: Path) -> None:
-    """As the two volumes of a deployment in containers are."""
+def test_an_audit_follows_links_to_the_two_files(books: Path, tmp_path: Path) -> None:
+    """In containers the two files are links to two volumes."""
     links = tmp_path / "links"
     links.mkdir()
     for name in ("catalog.db", "order.db"):
         (links / name).symlink_to(books / name)
     store = OrderStore(books / "order.db")
     store.begin([Buy("new", "Tux", 1)])
-    assert found(links) == []
+    assert findings(links) == []
     with Snapshots(links) as snapshots:
         state = status(snapshots)
     assert state.intents == 1
@@ -64,29 +63,20 @@ def test_files_that_are_linked_into_one_folder_are_read_where_they_are(books: Pa
     store.close()
 
 
-def test_nothing_can_be_written_through_a_look(books: Path) -> None:
-    with (
-        Snapshots(books) as snapshots,
-        snapshots.snapshot(CATALOG) as connection,
-        pytest.raises(apsw.ReadOnlyError),
-    ):
-        connection.execute("DELETE FROM log.intents")
+class InterruptedSnapshots(Snapshots):
+    """Calls `between` after the snapshot of the first file and before that of the second."""
 
-
-class Meanwhile(Snapshots):
-    """Looks at the first file; then something happens; and the second file is as it is after that."""
-
-    happens: Callable[[], None]
+    between: Callable[[], None]
 
     @contextmanager
     def snapshot(self, *files: File) -> Iterator[apsw.Connection]:
         with super().snapshot(files[0]) as connection:
-            self.happens()
+            self.between()
             yield connection
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_a_buy_between_the_two_moments_of_a_look_is_no_discrepancy(
+def test_a_buy_between_the_snapshots_of_the_two_files_is_no_discrepancy(
     books: Path, checkout: Checkout, refused: bool
 ) -> None:
     number = 0
@@ -99,31 +89,29 @@ def test_a_buy_between_the_two_moments_of_a_look_is_no_discrepancy(
         except OutOfStock:
             assert refused
 
-    with Meanwhile(books) as snapshots:
-        snapshots.happens = buy
+    with InterruptedSnapshots(books) as snapshots:
+        snapshots.between = buy
         assert audit(snapshots).discrepancies == ()
     assert number > 10
 
 
-def test_a_buy_that_stands_at_each_step_meanwhile_is_no_discrepancy(
-    books: Path, catalog: CatalogStore, orders: OrderStore
-) -> None:
+def test_buys_at_every_step_are_no_discrepancy(books: Path, catalog: CatalogStore, orders: OrderStore) -> None:
     buys: list[Buy] = []
 
-    def go_on() -> None:
-        """A buy begins, the one before it is sold, and the one before that is ordered."""
+    def advance() -> None:
+        """Begins a buy, sells the one before it, and orders the one before that."""
         buys.append(Buy(f"step-{len(buys)}", "Bird", 1))
         orders.begin(buys[-1:])
         catalog.sell(buys[-2:-1])
         orders.begin(buys[-3:-2])
         orders.finish([(buy, Sold(3999)) for buy in buys[-3:-2]])
 
-    with Meanwhile(books) as snapshots:
-        snapshots.happens = go_on
+    with InterruptedSnapshots(books) as snapshots:
+        snapshots.between = advance
         assert audit(snapshots).discrepancies == ()
 
 
-def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_is_clean_while_shoppers_buy(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stock, "CHUNK", 100)
     monkeypatch.setattr(orders, "CHUNK", 100)
     ended = threading.Event()
@@ -134,7 +122,7 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
         checkout, number = Checkout(log, catalog), 0
         while not ended.is_set():
             buys = [Buy(f"{name}-{number + at}", "Elephant" if at else "Unicorn", 1) for at in range(3)]
-            with suppress(Unavailable):  # the other one may be faster for a second; the same keys are sent again
+            with suppress(Unavailable):  # the lock may be held for a second; the same keys are sent again
                 checkout.place_all(buys)
                 bought.extend(buys)
                 number += 3
@@ -147,7 +135,7 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
     try:
         audits = 0
         while audits < 20 or len(bought) < 300:
-            assert found(books) == []
+            assert findings(books) == []
             audits += 1
     finally:
         ended.set()
@@ -155,67 +143,9 @@ def test_an_audit_beside_buyers_is_clean(books: Path, monkeypatch: pytest.Monkey
             shopper.join()
 
 
-def test_a_look_does_not_hold_up_checkpoints_for_longer_than_it_lasts(books: Path, checkout: Checkout) -> None:
+def test_each_check_reports_its_progress(books: Path) -> None:
+    reported: list[str] = []
     with Snapshots(books) as snapshots:
-        with snapshots.snapshot(LOG):
-            checkout.place(Buy("while", "Tux", 1))
-            assert not is_checkpointed(books / "order.db")
-        assert is_checkpointed(books / "order.db")
-
-
-def is_checkpointed(path: Path) -> bool:
-    shell = apsw.Connection(str(path))
-    busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
-    shell.close()
-    return not busy
-
-
-def test_a_file_that_is_missing_is_one_line_and_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match=r"catalog\.db does not exist; DATA_DIR says"):
-        Snapshots(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("content", [b"", b"my diary" * 1000])
-def test_a_file_that_is_no_database_is_one_line(books: Path, content: bytes) -> None:
-    (books / "order.db").write_bytes(content)
-    with pytest.raises(
-        Unreadable, match=r"order\.db(: damaged or no database| is empty| is not the order\.db of this store)"
-    ):
-        Snapshots(books)
-    assert (books / "order.db").read_bytes() == content
-
-
-def test_a_file_that_cannot_be_read_is_one_line(books: Path) -> None:
-    (books / "catalog.db-wal").mkdir()
-    with pytest.raises(Unreadable, match=r"cannot be read: .*catalog\.db: unable to open"):
-        Snapshots(books)
-
-
-def test_exchanged_files_are_one_line(books: Path) -> None:
-    (books / "order.db").write_bytes((books / "catalog.db").read_bytes())
-    with pytest.raises(Unreadable, match=r"order\.db is not the order\.db of this store"):
-        Snapshots(books)
-
-
-@pytest.mark.parametrize(
-    ("version", "what_to_do"),
-    [
-        (1, f"older than this code's {CATALOG.newest}; start the store once"),
-        (99, f"newer than this code's {CATALOG.newest}; use the newer release"),
-    ],
-)
-def test_another_schema_is_one_line_and_is_not_migrated(books: Path, version: int, what_to_do: str) -> None:
-    forge_schema(books / "catalog.db", f"PRAGMA user_version = {version}")
-    before = (books / "catalog.db").read_bytes()
-    with pytest.raises(Unreadable, match=f"has schema {version}, {what_to_do}"):
-        Snapshots(books)
-    assert (books / "catalog.db").read_bytes() == before
-
-
-def test_each_check_is_heard_of(books: Path) -> None:
-    heard: list[str] = []
-    with Snapshots(books) as snapshots:
-        audit(snapshots, on_progress=heard.append)
-    assert heard == ["files", "names", "stock", "orders", "refusals", "intents"]
+        audit(snapshots, on_progress=reported.append)
+    assert reported == ["files", "names", "stock", "orders", "refusals", "intents"]
     assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0

@@ -1,4 +1,4 @@
-"""Whatever is forged, lost or damaged is named."""
+"""The audit names every forged, lost or damaged row, table and page."""
 
 import re
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import Buy
+from tests.support.audit import findings, run_audit
 from tests.support.forger import forge, forge_schema
-from tests.unit.db.audit.finding import audited, found
 
 
-def test_right_books_are_clean(books: Path) -> None:
-    assert found(books) == []
+def test_an_audit_of_right_books_is_clean(books: Path) -> None:
+    assert findings(books) == []
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_right_books_are_clean(books: Path) -> None:
         ),
     ],
 )
-def test_what_is_forged_in_the_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
+def test_a_forged_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "catalog.db", sql)
-    assert found(books) == lines
+    assert findings(books) == lines
 
 
 FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
@@ -169,12 +169,12 @@ FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES 
         ),
     ],
 )
-def test_what_is_forged_in_the_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
+def test_a_forged_order_log_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "order.db", sql)
-    assert found(books) == lines
+    assert findings(books) == lines
 
 
-def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
+def test_a_key_sold_twice_is_named(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "CREATE TABLE forged AS SELECT * FROM stock_ledger;"
@@ -183,19 +183,19 @@ def test_a_key_that_is_sold_twice_is_named(books: Path) -> None:
         "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger;"
         "UPDATE products SET quantity = 58 WHERE name = 'Tux'",
     )
-    lines = found(books)
+    lines = findings(books)
     assert "I3 key k3: stands 2 times in the ledger" in lines
     assert "schema catalog.db: stock_ledger: the table differs from the migrations" in lines
 
 
-def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
+def test_a_key_ordered_twice_is_named(books: Path) -> None:
     forge_schema(
         books / "order.db",
         "CREATE TABLE forged AS SELECT * FROM orders; INSERT INTO forged SELECT 10, 'k3', product, quantity,"
         "price_cents, time FROM orders WHERE number = 3;"
         "DROP TABLE orders; ALTER TABLE forged RENAME TO orders",
     )
-    assert "I3 key k3: is ordered 2 times" in found(books)
+    assert "I3 key k3: is ordered 2 times" in findings(books)
 
 
 @pytest.mark.parametrize(
@@ -216,35 +216,35 @@ def test_a_key_that_is_ordered_twice_is_named(books: Path) -> None:
         ),
     ],
 )
-def test_a_schema_that_is_not_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
+def test_a_schema_that_differs_from_the_migrations_is_named(books: Path, name: str, sql: str, line: str) -> None:
     forge_schema(books / name, sql)
-    assert found(books) == [f"schema {line}"]
+    assert findings(books) == [f"schema {line}"]
 
 
-def test_statistics_are_no_part_of_the_schema(books: Path) -> None:
+def test_the_tables_of_analyze_are_not_part_of_the_schema(books: Path) -> None:
     forge_schema(books / "order.db", "ANALYZE")
-    assert found(books) == []
+    assert findings(books) == []
 
 
-def test_a_table_that_is_gone_does_not_end_the_audit(books: Path) -> None:
+def test_a_missing_table_does_not_end_the_audit(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "DROP TRIGGER products_price; DROP TABLE product_history; UPDATE products SET price_cents = 1",
     )
     forge(books / "order.db", FORGED_ORDER)
-    lines = found(books)
+    lines = findings(books)
     assert "schema catalog.db: product_history: the table is missing" in lines
     assert "schema stock: cannot be checked: no such table: catalog.product_history" in lines
     assert "I3 order 10, key mine: ordered, but never sold" in lines
 
 
-def test_a_value_of_no_known_type_does_not_end_the_audit(books: Path) -> None:
+def test_a_value_of_an_unexpected_type_does_not_end_the_audit(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "CREATE TABLE forged AS SELECT * FROM stock_ledger; UPDATE forged SET delta = NULL WHERE entry = 6;"
         "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger",
     )
-    lines = found(books)
+    lines = findings(books)
     assert any(line.startswith("schema stock: cannot be checked: ") for line in lines)
     assert any(line.startswith("I3 order 1, key k1: ") for line in lines)
 
@@ -254,30 +254,28 @@ def test_a_damaged_page_is_named(books: Path) -> None:
     content = bytearray(path.read_bytes())
     content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
     path.write_bytes(content)
-    assert any(line.startswith("file order.db: ") for line in found(books))
+    assert any(line.startswith("file order.db: ") for line in findings(books))
 
 
 @pytest.mark.parametrize(
     ("sale", "known"), [(None, "has not heard of it"), ("sold", "says sold"), ("refused", "says out of stock")]
 )
-def test_a_buy_in_doubt_is_a_discrepancy_once_it_is_overdue(
+def test_an_overdue_buy_in_doubt_is_a_discrepancy(
     books: Path, orders: OrderStore, catalog: CatalogStore, sale: str | None, known: str
 ) -> None:
     buy = Buy("doubt", "Tux", 1_000 if sale == "refused" else 1)
     orders.begin([buy])
     if sale:
         catalog.sell([buy])
-    assert found(books) == []
+    assert findings(books) == []
     forge(books / "order.db", "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-14 seconds')")
-    [line] = found(books)
+    [line] = findings(books)
     assert re.fullmatch(rf"I6 key doubt: {buy.quantity} Tux in doubt for 1[4-9] s; the catalog {known}", line)
-    [discrepancy] = audited(books).discrepancies
+    [discrepancy] = run_audit(books).discrepancies
     assert discrepancy.repair == buy
 
 
-def test_what_was_sold_and_is_not_ordered_can_be_repaired_and_a_forged_order_cannot(
-    books: Path, catalog: CatalogStore
-) -> None:
+def test_a_sale_without_an_order_can_be_repaired_but_a_forged_order_cannot(books: Path, catalog: CatalogStore) -> None:
     catalog.sell([Buy("lost", "Tux", 1)])
     forge(books / "order.db", FORGED_ORDER)
-    assert [one.repair for one in audited(books).discrepancies] == [Buy("lost", "Tux", 1), None]
+    assert [one.repair for one in run_audit(books).discrepancies] == [Buy("lost", "Tux", 1), None]

@@ -1,4 +1,4 @@
-"""Stores of earlier releases: their books are carried over row by row, right or wrong, and are guarded from then on."""
+"""The migrations keep every row of an earlier release's store, right or wrong, and add the newest triggers."""
 
 import shutil
 from pathlib import Path
@@ -13,12 +13,12 @@ from db.product_admin import ProductAdmin
 from db.snapshots import CATALOG, LOG, File, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy, Product
+from tests.support.audit import findings
 from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.earlier_schemas import older
 from tests.support.forger import forge
-from tests.unit.db.audit.finding import found
 
-# 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once directly, dearer; and a Cat that was retired.
+# 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once by a direct decrement, at a new price; and a retired Cat.
 PRODUCTS = """
     INSERT INTO products (name, price_cents, quantity, retired)
         VALUES ('Tux', 2599, 75, 0), ('Bird', 4999, 102, 0), ('Cat', 100, 0, 1);
@@ -53,7 +53,7 @@ KEPT = {
 
 
 def old_store(folder: Path, in_catalog: str = "", in_log: str = "") -> Path:
-    """A store of schema 2 and schema 1, in which a hand, which no trigger and no foreign key holds up, did more."""
+    """Makes a catalog of schema 2 and an order log of schema 1, and runs the given SQL in them."""
     older(
         folder, CATALOG, 2, without_triggers(PRODUCTS + in_catalog, ("stock_ledger_insert", "product_history_insert"))
     )
@@ -62,7 +62,7 @@ def old_store(folder: Path, in_catalog: str = "", in_log: str = "") -> Path:
 
 
 def without_triggers(sql: str, names: tuple[str, ...]) -> str:
-    """Rows of several days at once do not stand as the triggers want it of each."""
+    """Drops these triggers around `sql`: they refuse a history that is inserted after its products."""
     with apsw.Connection(":memory:") as connection:
         for script in CATALOG.scripts()[:2]:
             connection.execute(script.read_text()).fetchall()
@@ -73,17 +73,19 @@ def without_triggers(sql: str, names: tuple[str, ...]) -> str:
 
 
 def kept(folder: Path) -> list[list[tuple[object, ...]]]:
+    """Returns the rows that a migration must keep."""
     return [query(folder / file, sql) for file, queries in KEPT.items() for sql in queries]
 
 
 def migrated(folder: Path) -> tuple[CatalogStore, OrderStore]:
+    """Migrates both databases of the folder, and returns their stores."""
     catalog, orders = CatalogStore(folder / "catalog.db"), OrderStore(folder / "order.db")
     catalog.migrate()
     orders.migrate()
     return catalog, orders
 
 
-def test_every_row_number_and_key_survives(tmp_path: Path) -> None:
+def test_a_migration_keeps_every_row_number_and_key(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data")
     before = kept(folder)
     catalog, orders = migrated(folder)
@@ -102,7 +104,7 @@ def test_every_row_number_and_key_survives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", range(1, CATALOG.newest))
-def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None:
+def test_a_migrated_schema_equals_that_of_a_new_store(tmp_path: Path, version: int) -> None:
     older(tmp_path / "data", CATALOG, version)
     older(tmp_path / "data", LOG, min(version, LOG.newest))
     migrated(tmp_path / "data")
@@ -113,10 +115,10 @@ def test_the_schema_is_that_of_a_new_store(tmp_path: Path, version: int) -> None
             for folder in ("data", "new")
         )
         assert old == new
-    assert found(tmp_path / "data") == []
+    assert findings(tmp_path / "data") == []
 
 
-def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> None:
+def test_a_migration_keeps_the_last_order_number_given_out(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data", in_log="UPDATE sqlite_sequence SET seq = 4;")
     catalog, orders = migrated(folder)
     assert Checkout(orders, catalog).place(Buy("c", "Tux", 1)) == 5
@@ -161,41 +163,43 @@ def test_a_number_that_was_given_out_is_not_given_out_again(tmp_path: Path) -> N
         ),
     ],
 )
-def test_wrong_books_are_carried_over_and_named(tmp_path: Path, in_catalog: str, lines: list[str]) -> None:
+def test_a_migration_keeps_wrong_rows_and_the_audit_names_them(
+    tmp_path: Path, in_catalog: str, lines: list[str]
+) -> None:
     folder = old_store(tmp_path / "data", in_catalog)
     catalog, _ = migrated(folder)
-    named = [line for line in found(folder) if not line.startswith(("schema", "I3"))]
+    named = [line for line in findings(folder) if not line.startswith(("schema", "I3"))]
     assert [line for line in lines if line not in named] == []
     catalog.sell([Buy("next", "Bird", 1)])
 
 
-def test_a_row_that_fails_its_check_stops_no_start_after_a_crash(tmp_path: Path) -> None:
+def test_a_row_that_fails_its_check_does_not_prevent_a_start_after_a_crash(tmp_path: Path) -> None:
     live, crashed = tmp_path / "live", tmp_path / "crashed"
     catalog, _ = migrated(live)
     catalog.load([Product("Tux", 2599, 80)])
     forge(live / "catalog.db", "UPDATE products SET quantity = -1")
-    catalog.is_empty()  # so that the connection, and with it the log, stays
+    catalog.is_empty()  # opens a connection, so that the WAL stays
     shutil.copytree(live, crashed, ignore=shutil.ignore_patterns("*-shm"))
     assert (crashed / "catalog.db-wal").stat().st_size
     CatalogStore(crashed / "catalog.db").migrate()
     catalog.close()
 
 
-def test_a_stock_that_was_changed_by_hand_does_not_go_into_the_ledger_unsaid(tmp_path: Path) -> None:
+def test_a_stock_that_was_changed_by_hand_enters_the_ledger_as_a_named_correction(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data", "UPDATE products SET quantity = 1 WHERE name = 'Tux';")
     catalog, orders = migrated(folder)
     assert Checkout(orders, catalog).place(Buy("last", "Tux", 1)) == 2
     ledger = "SELECT delta, balance, reason, note FROM stock_ledger WHERE entry > 7"
     note = "the stock had been changed by hand, beside the ledger"
     assert query(folder / "catalog.db", ledger) == [(-74, 1, "correction", note), (-1, 0, "sold", None)]
-    assert found(folder) == [
+    assert findings(folder) == [
         "I1 Tux, ledger entry 8: takes over a stock that had been changed by hand, by -74 pieces"
-    ], "until the owner has accepted it"
+    ], "the owner has not accepted it"
     with Snapshots(folder) as snapshots:
         assert [one.repair for one in audit(snapshots).discrepancies] == [None]
 
 
-def test_views_show_prices_as_before(tmp_path: Path) -> None:
+def test_the_views_show_the_same_prices_after_a_migration(tmp_path: Path) -> None:
     folder = old_store(tmp_path / "data")
     migrated(folder)
     log = "SELECT * FROM order_log"
@@ -220,7 +224,7 @@ def test_views_show_prices_as_before(tmp_path: Path) -> None:
         (LOG, "SELECT count(*) AS orders FROM order_log WHERE order_number >= 0"),
     ],
 )
-def test_an_owners_view_keeps_no_store_from_being_upgraded(tmp_path: Path, file: File, select: str) -> None:
+def test_an_owners_view_does_not_prevent_a_migration(tmp_path: Path, file: File, select: str) -> None:
     made = [
         f'CREATE VIEW "my ""own""" AS {select}',
         'CREATE TRIGGER t INSTEAD OF INSERT ON "my ""own""" BEGIN SELECT 1; END',

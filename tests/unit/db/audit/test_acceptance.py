@@ -1,36 +1,36 @@
-"""Signed discrepancies: the audit is content with exactly what was signed, and with nothing else."""
+"""The owner accepts discrepancies; the audit then passes with exactly these, and fails with any other."""
 
 from pathlib import Path
 
 import apsw
 import pytest
 
-from db.audit import Discrepancy
 from db.audit.acceptance import accept, was_accepted
 from db.backup import backup, restore
 from db.catalog import CatalogStore
 from db.product_admin import ProductAdmin
 from domain.errors import Invalid, KeyReused
 from domain.values import Buy
+from tests.support.audit import findings, run_audit
 from tests.support.books import query
 from tests.support.forger import forge, forge_schema
-from tests.unit.db.audit.finding import audited, found
 
 FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
 FORGED_ENTRY = "UPDATE stock_ledger SET balance = 77 WHERE entry = 5"
 
 
 def accept_all(books: Path) -> None:
-    for number, one in enumerate(audited(books).discrepancies):
+    """Accepts every discrepancy that an audit finds now."""
+    for number, one in enumerate(run_audit(books).discrepancies):
         assert accept(books / "catalog.db", one, "the old shop's books", "owner", f"accept-{number}") is True
 
 
-def test_an_audit_is_clean_when_all_that_is_wrong_was_accepted(books: Path) -> None:
+def test_an_audit_is_clean_when_every_discrepancy_was_accepted(books: Path) -> None:
     forge(books / "order.db", FORGED_ORDER)
     forge(books / "catalog.db", FORGED_ENTRY)
-    assert len(audited(books).discrepancies) == 3
+    assert len(run_audit(books).discrepancies) == 3
     accept_all(books)
-    result = audited(books)
+    result = run_audit(books)
     assert (result.is_clean, result.discrepancies) == (True, ())
     assert [(one.discrepancy.promise, one.note, one.by, one.time[:2]) for one in result.accepted] == [
         ("I1", "the old shop's books", "owner", "20"),
@@ -39,12 +39,12 @@ def test_an_audit_is_clean_when_all_that_is_wrong_was_accepted(books: Path) -> N
     ]
 
 
-def test_what_was_not_accepted_is_still_named(books: Path) -> None:
+def test_a_later_discrepancy_is_named(books: Path) -> None:
     forge(books / "order.db", FORGED_ORDER)
     accept_all(books)
     forge(books / "catalog.db", FORGED_ENTRY)
-    assert [line[:2] for line in found(books)] == ["I1", "I1"]
-    assert len(audited(books).accepted) == 1 and not audited(books).is_clean
+    assert [line[:2] for line in findings(books)] == ["I1", "I1"]
+    assert len(run_audit(books).accepted) == 1 and not run_audit(books).is_clean
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_what_was_not_accepted_is_still_named(books: Path) -> None:
         ("UPDATE products SET price_cents = 7 WHERE name = 'Tux'", "UPDATE products SET price_cents = 8"),
         (
             "UPDATE products SET quantity = -1 WHERE name = 'Cat'",
-            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # the same words, CHECK constraint failed …
+            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # reads the same: CHECK constraint failed …
         ),
     ],
 )
-def test_a_discrepancy_that_changes_is_a_discrepancy_again(books: Path, first: str, then: str) -> None:
+def test_a_changed_discrepancy_is_not_accepted(books: Path, first: str, then: str) -> None:
     forge(books / "catalog.db", first)
     accept_all(books)
-    assert found(books) == []
+    assert findings(books) == []
     forge(books / "catalog.db", then)
-    assert found(books) != []
+    assert findings(books) != []
 
 
 @pytest.mark.parametrize(
@@ -82,38 +82,40 @@ def test_a_discrepancy_that_changes_is_a_discrepancy_again(books: Path, first: s
         ("DROP TRIGGER refused_delete", "DROP TRIGGER refused_update"),
     ],
 )
-def test_an_accepted_change_of_the_schema_is_that_one_and_no_other(books: Path, first: str, then: str) -> None:
+def test_another_change_of_the_schema_is_not_accepted(books: Path, first: str, then: str) -> None:
     forge_schema(books / "catalog.db", first)
     accept_all(books)
-    assert found(books) == []
+    assert findings(books) == []
     forge_schema(books / "catalog.db", then)
-    assert [line[:6] for line in found(books)] == ["schema"]
+    assert [line[:6] for line in findings(books)] == ["schema"]
 
 
-def test_of_two_that_read_alike_each_is_accepted_by_itself(books: Path) -> None:
-    """quick_check does not say which row it is."""
+def test_discrepancies_with_equal_words_are_accepted_one_by_one(books: Path) -> None:
+    """`quick_check` does not name the row."""
     forge(books / "catalog.db", "UPDATE refused SET quantity = -1 WHERE key IN ('no1', 'no2')")
-    alike = [one for one in audited(books).discrepancies if one.promise == "file"]
+    alike = [one for one in run_audit(books).discrepancies if one.promise == "file"]
     assert len({one.what for one in alike}) == 1 and len({one.fingerprint for one in alike}) == 2
     accept(books / "catalog.db", alike[0], "a test", "owner", "k")
-    assert [one.fingerprint for one in audited(books).discrepancies if one.promise == "file"] == [alike[1].fingerprint]
+    assert [one.fingerprint for one in run_audit(books).discrepancies if one.promise == "file"] == [
+        alike[1].fingerprint
+    ]
 
 
-def test_selling_goes_on_beside_what_was_accepted(books: Path, catalog: CatalogStore) -> None:
+def test_an_accepted_discrepancy_stays_accepted_while_the_store_sells(books: Path, catalog: CatalogStore) -> None:
     forge(books / "catalog.db", FORGED_ENTRY)
     accept_all(books)
     catalog.decrement(Buy("direct-2", "Tux", 1))
-    assert found(books) == []
+    assert findings(books) == []
 
 
-def test_a_signature_happens_once_for_its_key(books: Path) -> None:
+def test_a_discrepancy_is_accepted_once_for_its_key(books: Path) -> None:
     forge(books / "catalog.db", FORGED_ENTRY)
     catalog = books / "catalog.db"
-    one, other = audited(books).discrepancies
+    one, other = run_audit(books).discrepancies
     assert accept(catalog, one, "a note", "owner", "k") is True
     assert accept(catalog, one, "a note", "somebody else", "k") is False
     assert was_accepted(catalog, one.fingerprint, "a note", "k") is True
-    assert was_accepted(catalog, one.fingerprint, "a note", "unheard") is False
+    assert was_accepted(catalog, one.fingerprint, "a note", "unused") is False
     for discrepancy, note, key in ((other, "a note", "k"), (one, "another note", "k"), (other, "a note", "more")):
         with pytest.raises(KeyReused, match=f"the key '{key}' stands for something else"):
             accept(catalog, discrepancy, note, "owner", key)
@@ -126,39 +128,39 @@ def test_a_signature_happens_once_for_its_key(books: Path) -> None:
     assert query(catalog, "SELECT count(*) FROM accepted_discrepancies") == [(1,)]
 
 
-def test_what_can_be_repaired_is_not_accepted(books: Path, catalog: CatalogStore) -> None:
+def test_a_repairable_discrepancy_cannot_be_accepted(books: Path, catalog: CatalogStore) -> None:
     catalog.sell([Buy("lost", "Tux", 1)])
-    [one] = audited(books).discrepancies
+    [one] = run_audit(books).discrepancies
     with pytest.raises(Invalid, match="reconcile --apply repairs this"):
         accept(books / "catalog.db", one, "never mind", "owner", "k")
 
 
-def test_what_may_hide_more_is_not_accepted(books: Path) -> None:
+def test_a_discrepancy_that_may_hide_more_cannot_be_accepted(books: Path) -> None:
     forge(books / "order.db", "DROP TABLE intents")
-    hiding = [one for one in audited(books).discrepancies if "cannot be checked" in one.what]
+    hiding = [one for one in run_audit(books).discrepancies if "cannot be checked" in one.what]
     path = books / "order.db"
     content = bytearray(path.read_bytes())
     content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
     path.write_bytes(content)
-    damage = [one for one in audited(books).discrepancies if one.promise == "file"]
+    damage = [one for one in run_audit(books).discrepancies if one.promise == "file"]
     assert hiding and damage
     for one in (*hiding, *damage):
         with pytest.raises(Invalid, match="more may be wrong behind"):
             accept(books / "catalog.db", one, "never mind", "owner", "k")
 
 
-def test_a_signed_wildcard_is_no_signature(books: Path) -> None:
-    """Whoever writes one into the table by hand, for what hides more, is not heard."""
+def test_an_acceptance_by_hand_of_what_may_hide_more_does_not_count(books: Path) -> None:
+    """The acceptance is written into the table by hand, which `accept` would refuse."""
     forge_schema(books / "catalog.db", "DROP TRIGGER products_price; DROP TABLE product_history")
-    for number, one in enumerate(audited(books).discrepancies):
-        signed = f"'{one.fingerprint}', 'I1', 'x', 'x', 'x', 'x', 'k{number}'"
+    for number, one in enumerate(run_audit(books).discrepancies):
+        row = f"'{one.fingerprint}', 'I1', 'x', 'x', 'x', 'x', 'k{number}'"
         forge_schema(
             books / "catalog.db",
             "INSERT INTO accepted_discrepancies (fingerprint, promise, subject, finding, note, accepted_by, key)"
-            f" VALUES ({signed})",
+            f" VALUES ({row})",
         )
-    left = audited(books).discrepancies
-    assert left and all(one.hides for one in left)
+    remaining = run_audit(books).discrepancies
+    assert remaining and all(one.hides for one in remaining)
 
 
 @pytest.mark.parametrize(
@@ -179,31 +181,17 @@ def test_a_signed_wildcard_is_no_signature(books: Path) -> None:
         ),
     ],
 )
-def test_signatures_are_append_only(books: Path, sql: str, message: str) -> None:
+def test_acceptances_are_append_only(books: Path, sql: str, message: str) -> None:
     forge(books / "order.db", FORGED_ORDER)
     accept_all(books)
     with pytest.raises(apsw.ConstraintError, match=message):
         forge_schema(books / "catalog.db", sql)
 
 
-def test_a_backup_carries_what_was_accepted(books: Path, tmp_path: Path) -> None:
+def test_a_backup_contains_the_acceptances(books: Path, tmp_path: Path) -> None:
     forge(books / "order.db", FORGED_ORDER)
     accept_all(books)
     copied = backup(books, tmp_path / "b", lambda _step: None)
     assert (copied.is_clean, len(copied.accepted)) == (True, 1)
     restored = restore(tmp_path / "b", tmp_path / "r", lambda _step: None).audit
     assert (restored.is_clean, len(restored.accepted)) == (True, 1)
-
-
-def test_a_fingerprint_is_of_every_word_and_stays_the_same() -> None:
-    one = Discrepancy("I3", "order 10, key mine", "ordered, but never sold")
-    assert one.fingerprint == "94363bd4d322"
-    others = [
-        Discrepancy("I1", "order 10, key mine", "ordered, but never sold"),
-        Discrepancy("I3", "order 1, key mine", "ordered, but never sold"),
-        Discrepancy("I3", "order 10, key mine", "ordered, but never sold: the catalog refused it"),
-        Discrepancy("I3", "order 10, key mine", "ordered, but never sold", detail="x"),
-        Discrepancy("I3", "order 10, key mine", "ordered, but never sold", nth=2),
-        Discrepancy("I3", "order 10", "key mineordered, but never sold"),
-    ]
-    assert len({one.fingerprint, *(other.fingerprint for other in others)}) == 7

@@ -1,4 +1,4 @@
-"""Pages of products and the search: what is on them, byte for byte, and how far SQLite reads for them."""
+"""Pages of products and the search: their bytes, and the number of rows that SQLite reads for them."""
 
 import json
 import tempfile
@@ -18,10 +18,10 @@ from db.product_admin import ProductAdmin
 from db.snapshots import CATALOG
 from domain.errors import Invalid
 from domain.values import MAX_NAME_CHARACTERS, MAX_PRICE_CENTS, MAX_STOCK, Product, fold, parse_name
+from tests.support.audit import findings
 from tests.support.books import query
 from tests.support.earlier_schemas import older
 from tests.support.pages import read_page
-from tests.unit.db.audit.finding import found
 from wsgi_apps.queries import MAX_LIMIT
 from wsgi_apps.wire import MAX_PAGE_BYTES, decode_page, encode_product
 
@@ -30,7 +30,7 @@ PAGE: str = catalog_module._PAGE
 
 @contextmanager
 def store_of(*products: Product, retired: frozenset[str] = frozenset()) -> Iterator[CatalogStore]:
-    """A store of its own for each example of a property."""
+    """Yields a new store with these products. Hypothesis needs one for each example."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "catalog.db")
         with closing(CatalogStore(path)) as store, closing(ProductAdmin(path)) as owner:
@@ -49,8 +49,8 @@ def is_name(text: str) -> bool:
     return True
 
 
-# Few letters, so that names have parts in common: case that folds to another length, to a letter with a mark, or to
-# nothing else; what LIKE, GLOB and a full-text search read as signs; what JSON escapes.
+# Few letters, so that names have parts in common: letters whose case folds to another length or to a letter with a
+# mark, the wildcards of LIKE, GLOB and full-text search, and characters that JSON escapes.
 LETTERS = "aAbBßẞİiıIéÉe\u0301ΣςσǰJ\u030cﬁ%_*?[]\"'\\^- \U0001f427"
 names = st.text(LETTERS, min_size=1, max_size=8).map(lambda text: parse_name(text)).filter(is_name)
 any_names = st.text(min_size=1, max_size=MAX_NAME_CHARACTERS).filter(is_name).map(parse_name).filter(is_name)
@@ -63,7 +63,7 @@ def test_products_come_in_pages_by_name(catalog: CatalogStore) -> None:
     assert (rest.names, rest.after) == (["Whale"], None)
 
 
-def test_a_full_last_page_says_that_it_is_the_last(catalog: CatalogStore) -> None:
+def test_a_full_last_page_has_no_next(catalog: CatalogStore) -> None:
     assert read_page(catalog.products(limit=4)).after is None
     assert read_page(catalog.products(q="ir", limit=1)).after is None
 
@@ -91,7 +91,7 @@ def test_a_page_beyond_the_last_name_is_empty(catalog: CatalogStore) -> None:
         ("J\u030cUMP", ["ǰump"]),
     ],
 )
-def test_a_search_ignores_case_in_every_script_and_knows_no_signs(q: str, found: list[str]) -> None:
+def test_a_search_ignores_case_in_every_script_and_has_no_wildcards(q: str, found: list[str]) -> None:
     names = ["Éléphant", "100%", "a_b", "2*3", "[a-z]", '6" nail', "straße", "İstanbul", "ΣΊΣΥΦΟΣ", "ǰump", "zzz"]
     with store_of(*(Product(name, 1, 1) for name in names)) as store:
         assert read_page(store.products(q=parse_name(q), limit=10)).names == found
@@ -99,13 +99,11 @@ def test_a_search_ignores_case_in_every_script_and_knows_no_signs(q: str, found:
 
 @settings(max_examples=100)
 @given(st.lists(names, min_size=1, max_size=12, unique=True), st.data())
-def test_a_search_finds_what_has_it_in_its_folded_name_page_by_page(
-    given_names: list[str], data: st.DataObject
-) -> None:
+def test_a_search_finds_every_name_that_contains_it_page_by_page(given_names: list[str], data: st.DataObject) -> None:
     retired = frozenset(data.draw(st.lists(st.sampled_from(given_names), max_size=3)))
     some = data.draw(st.sampled_from(given_names))
     begin, size = data.draw(st.integers(0, len(some) - 1)), data.draw(st.integers(1, 4))
-    # Mostly a part of a name, in another case.
+    # Mostly a part of a name, perhaps in another case.
     part = some[begin : begin + size]
     q = data.draw(st.sampled_from([part, part.upper(), part.lower(), part.swapcase()]) | names | st.just(""))
     after, limit = data.draw(st.sampled_from(["", *given_names])), data.draw(st.integers(1, 4))
@@ -125,7 +123,7 @@ def test_a_search_finds_what_has_it_in_its_folded_name_page_by_page(
 
 @settings(max_examples=200)
 @given(any_names, st.integers(0, MAX_PRICE_CENTS), st.integers(0, MAX_STOCK))
-def test_a_page_is_byte_for_byte_what_json_makes_of_its_products(name: str, price_cents: int, quantity: int) -> None:
+def test_a_page_is_byte_for_byte_the_json_of_its_products(name: str, price_cents: int, quantity: int) -> None:
     products = [Product(name, price_cents, quantity), Product(f"{name[:60]}~", price_cents // 100, 0)]
     with store_of(*products) as store:
         products.sort(key=lambda product: product.name)
@@ -135,7 +133,7 @@ def test_a_page_is_byte_for_byte_what_json_makes_of_its_products(name: str, pric
 
 
 @pytest.mark.parametrize("price_cents", [0, 1, 5, 9, 10, 11, 90, 99, 100, 101, 110, 2000, 2599, 10**11 - 1, 10**11])
-def test_a_price_is_written_as_json_writes_it(price_cents: int) -> None:
+def test_a_price_is_written_as_in_json(price_cents: int) -> None:
     with store_of(Product("Tux", price_cents, 1)) as store:
         price = json.dumps(price_cents / 100)
         assert (
@@ -144,7 +142,7 @@ def test_a_price_is_written_as_json_writes_it(price_cents: int) -> None:
         )
 
 
-def test_the_largest_page_is_one_that_the_front_end_passes_on() -> None:
+def test_the_front_end_accepts_the_largest_page() -> None:
     longest = ["\U0001f427" * (MAX_NAME_CHARACTERS - 4) + f"{number:04d}" for number in range(MAX_LIMIT)]
     with store_of(*(Product(name, MAX_PRICE_CENTS, MAX_STOCK) for name in longest)) as store:
         page = store.products(limit=MAX_LIMIT)
@@ -152,8 +150,8 @@ def test_the_largest_page_is_one_that_the_front_end_passes_on() -> None:
     assert len(page) < MAX_PAGE_BYTES
 
 
-def test_a_page_calls_nothing_of_ours_while_sqlite_makes_it(catalog: CatalogStore, tmp_path: Path) -> None:
-    """Else it would need the interpreter's lock for each row, and buys would wait for it."""
+def test_a_page_is_made_by_sqlite_alone(catalog: CatalogStore, tmp_path: Path) -> None:
+    """A Python function in the query would need the interpreter lock for each row, and delay buys."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         [(page,)] = plain.execute(PAGE, {"q": "wha", "after": "", "limit": 1000}).fetchall()
     assert isinstance(page, bytes)
@@ -161,7 +159,7 @@ def test_a_page_calls_nothing_of_ours_while_sqlite_makes_it(catalog: CatalogStor
 
 
 @pytest.mark.parametrize("q", ["", "q", "product", "zzzz"])
-def test_a_page_follows_the_names_and_sorts_nothing(tmp_path: Path, catalog: CatalogStore, q: str) -> None:
+def test_a_page_uses_the_primary_key_and_no_sorting(tmp_path: Path, catalog: CatalogStore, q: str) -> None:
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         plan = plain.execute(f"EXPLAIN QUERY PLAN {PAGE}", {"q": q, "after": "", "limit": 100}).fetchall()
     steps = [str(row[3]) for row in plan]
@@ -170,7 +168,7 @@ def test_a_page_follows_the_names_and_sorts_nothing(tmp_path: Path, catalog: Cat
 
 
 def steps_of(path: Path, **values: object) -> int:
-    """How many steps of its virtual machine SQLite needs for a page: a measure without a clock."""
+    """Counts the steps of SQLite's virtual machine for a page, which measure its work without a clock."""
     with closing(apsw.Connection(str(path))) as plain:
         counted: list[int] = []
 
@@ -184,7 +182,7 @@ def steps_of(path: Path, **values: object) -> int:
         return counted[0]
 
 
-def test_a_page_reads_as_far_as_it_shows_and_a_search_each_name_once(tmp_path: Path) -> None:
+def test_a_page_reads_only_its_rows_and_a_search_reads_each_name_once(tmp_path: Path) -> None:
     steps = {}
     for size in (100, 1_000):
         with closing(CatalogStore(tmp_path / f"{size}.db")) as store:
@@ -216,21 +214,21 @@ def test_a_store_from_before_the_folded_names_is_upgraded(tmp_path: Path) -> Non
         assert read_page(store.products(q="aß", limit=10)).names == ["STRASSE"]
 
 
-def test_a_product_that_comes_by_hand_is_found_as_far_as_sqlite_can_fold_it(
+def test_a_product_added_by_hand_is_found_if_sqlite_can_fold_its_name(
     catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    """And the audit names one that is not."""
+    """The audit names a product that a search misses."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as shell:
         for name in ("DOG", "ÉCLAIR"):
             entry = f"('{name}', 0, 0, 'initial', 1)"
             shell.execute(f"INSERT INTO stock_ledger (product, delta, balance, reason, price_cents) VALUES {entry}")
     assert read_page(catalog.products(q="dOg", limit=10)).names == ["DOG"]
     assert read_page(catalog.products(q="clair", limit=10)).names == ["ÉCLAIR"]
-    assert found(tmp_path) == ["schema ÉCLAIR: is not found by a search, which compares 'Éclair'"]
+    assert findings(tmp_path) == ["schema ÉCLAIR: is not found by a search, which compares 'Éclair'"]
 
 
 def test_other_programs_can_read_the_schema(catalog: CatalogStore, tmp_path: Path) -> None:
-    """They know none of our functions."""
+    """The schema must not use the function `fold`, which other programs lack."""
     schema = query(tmp_path / "catalog.db", "SELECT sql FROM sqlite_schema WHERE sql LIKE '%fold(%'")
     assert schema == []
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:

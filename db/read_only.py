@@ -1,0 +1,60 @@
+"""Opens a database for reading, and leaves it and the files beside it unchanged."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import apsw
+
+from db.busy_handler import wait_for_locks
+from db.copies import copied_with_journal
+
+_BUSY_TIMEOUT_MS = 5_000
+
+
+@contextmanager
+def open_read_only(path: Path) -> Iterator[apsw.Connection | None]:
+    """Yields a connection that changes nothing, or None when the file is missing or empty.
+
+    Raises apsw.Error for a file that cannot be read.
+    """
+    if is_missing_or_empty(path):
+        yield None
+        return
+    path = path.resolve()  # SQLite keeps the -wal and -journal files beside the target of a link
+    if file_size(path.with_name(f"{path.name}-journal")):
+        with copied_with_journal(path) as copy, _opened(copy) as connection:
+            yield connection
+        return
+    with _opened(path) as connection:
+        yield connection
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    # Opening a database in WAL mode creates -wal and -shm. A connection opened READONLY could not delete them again.
+    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
+        if file_size(wal_path(path)):  # a crash left it: no checkpoint when this connection closes
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.pragma("query_only", True)
+        yield connection
+
+
+def is_missing_or_empty(path: Path) -> bool:
+    """Whether no database has been made at `path` yet."""
+    return not path.exists() or (path.is_file() and not file_size(path))
+
+
+def wal_path(path: Path) -> Path:
+    """Returns the path of the write-ahead log of the database at `path`. Links in `path` must be resolved."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def file_size(path: Path) -> int:
+    """Returns the size of a file in bytes; 0 when it is missing."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,26 @@
+"""Backups for tests: made without progress reports, and compared row by row."""
+
+from pathlib import Path
+
+from db.audit import Audit
+from db.backup import backup
+from tests.support.books import query
+
+_TABLES = {
+    "catalog.db": ("products", "stock_ledger", "product_history", "refused"),
+    "order.db": ("orders", "refused", "intents", "sqlite_sequence"),
+}
+
+
+def no_progress(_step: str) -> None:
+    """Ignores the progress of a backup or a restore."""
+
+
+def make_backup(data: Path, target: Path) -> Audit:
+    """Backs up the store in the folder `data`, and returns the audit of the backup."""
+    return backup(data, target, no_progress)
+
+
+def all_rows(data: Path) -> list[list[tuple[object, ...]]]:
+    """Returns all rows of both databases."""
+    return [query(data / name, f"SELECT * FROM {table}") for name, tables in _TABLES.items() for table in tables]
