@@ -1,6 +1,6 @@
-"""One tier under a WSGI server that knows nothing of it: python -m tests.support.plain_server waitress catalog
+"""Runs one tier under another WSGI server: python -m tests.support.plain_server waitress catalog
 
-A validator stands between the two and raises where one of them does not hold PEP 3333.
+A validator between the server and the app raises when one of them breaks PEP 3333.
 """
 
 import importlib
@@ -28,6 +28,7 @@ SERVERS: dict[str, Callable[[Any, Tier], None]] = {"waitress": serve_by_waitress
 
 
 def main(server: str, name: str) -> None:
+    """Serves the tier `name` by this server until it is killed."""
     settings = load()
     module = importlib.import_module(f"wsgi_apps.{name}")
     if name != "front_end":
