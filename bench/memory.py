@@ -2,8 +2,8 @@
 
 32 clients send 100,000 buys, spread over products, to the front end, while each worker's resident memory, threads and
 file descriptors are sampled. After the first fifth of the buys a worker has all the memory that it needs: one that ends
-more than 10 % + 5 MB above that leaks, and the program ends with exit code 1. It also does when a worker was replaced
-or a promise of the store was broken.
+more than 10 % + 5 MB above that leaks, and the program ends with exit code 1. A replaced worker or a broken promise
+of the store ends it with 1 too.
 """
 
 import argparse

@@ -156,7 +156,7 @@ def test_the_order_tier_sells_nothing_until_the_right_catalog_is_back(tmp_path: 
             assert {buy(order, f"lost{number}").status_code for number in range(5)} == {503}
             assert requests.get(other.url("catalog") + "/products/Tux", timeout=10).json() == stock
             assert requests.get(order.url("order") + "/orders/0", timeout=10).status_code == 200, "queries still work"
-            # The first buy showed the order tier the other catalog. It stays in doubt, and no other has begun.
+            # The first buy showed the order tier the other catalog and stays in doubt. No later buy has begun.
             assert query(tmp_path / "order" / "order.db", "SELECT key FROM intents") == [("lost0",)]
             time.sleep(1.5)  # further checks log nothing
             assert order.log.read_text().count("not the one of this order log:") == 1

@@ -56,7 +56,7 @@ def test_tiers_are_not_ready_but_alive_while_the_catalog_is_down(tmp_path: Path)
         assert health_check(tiers, "--ready", "front_end").returncode == 0
         lines = [line for line in tiers.log.read_text().splitlines() if "the catalog at" in line]
     lost, found = ([line for line in lines if word in line] for word in ("does not answer", "answers again"))
-    # The order tier has one worker, the front end two. Each logs for itself.
+    # The order tier has one worker and the front end two. Each worker logs for itself.
     assert 2 <= len(lost) <= 3, lines
     assert 1 <= len(found) <= len(lost), "a worker without a later request does not log it"
 

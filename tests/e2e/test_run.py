@@ -177,7 +177,7 @@ def test_ctrl_c_during_the_wait_for_a_busy_port_prints_no_traceback(tmp_path: Pa
     store = Store(tmp_path / "data")
     with socket.create_server(("127.0.0.1", store.ports["order"])):
         process = begin(store)
-        # It binds one port after the other, that of the catalog first.
+        # conf.run binds one port after the other, the catalog's first.
         wait_until("it waits", lambda: process.poll() is not None or is_bound(store.ports["catalog"]), every_s=0.005)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

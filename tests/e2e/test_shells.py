@@ -12,7 +12,7 @@ from tests.support.books import Books
 from tests.support.tiers import Tiers, running
 
 COUNT = "SELECT count(*) FROM order_log"
-# Datasette uses the standard library's SQLite, which is older than the store's. It runs in another process.
+# Datasette uses the standard library's SQLite. One process must not mix it with the store's, which is newer.
 STANDARD = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], uri=True).execute(sys.argv[2]).fetchall()[0][0])"
 
 
