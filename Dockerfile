@@ -1,5 +1,5 @@
-# One image for the three tiers; compose.yaml says which container runs which.
-# It builds with and without BuildKit, so nothing here needs BuildKit.
+# One image for the three tiers; compose.yaml gives each container its command.
+# It must build with and without BuildKit.
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS builder
@@ -13,15 +13,15 @@ COPY . .
 RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .
 
 FROM ${BASE_IMAGE}
-# Nothing can write bytecode into a read-only container, and the official images come without the standard library's:
-# compiled once here, it need not be compiled again by each health check. What does not compile is not ours to judge.
+# The official images lack the standard library's bytecode, and a read-only container cannot write it: without this
+# step each health check would compile it again. Modules that do not compile are not ours, hence `|| true`.
 RUN python3 -m compileall -q -x site-packages "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
-# A new named volume takes its owner from the folder that it covers.
+# A new named volume inherits the owner and the mode of the folder that it covers.
 RUN install -d -o 10001 -g 10001 -m 0700 /data
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA_DIR=/data
 USER 10001:10001
-# Without a command of its own, a container explains the settings.
+# A container without a command prints the settings.
 CMD ["python", "-m", "conf.settings"]

@@ -4,8 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests share no port and no file, so each core runs some. More than four processes would measure the machine. Tests of
-# tiers wait for them most of the time, so four of them keep two cores busy.
+# Tests share no port and no file, so they run in parallel. More than four processes would make the machine the
+# bottleneck. Tests of tiers mostly wait, so four processes keep two cores busy.
 PROCESSES ?= auto
 PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 PYTEST_OF_TIERS = $(BIN)/pytest -n 4
@@ -13,20 +13,20 @@ PYTEST_OF_TIERS = $(BIN)/pytest -n 4
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@PYTHONPATH=. $(PYTHON) -m conf.settings || true  # a wrong setting is named, and is no reason to withhold the help
+	@PYTHONPATH=. $(PYTHON) -m conf.settings || true  # a wrong setting is printed, but help succeeds
 
 run: .venv/run ## Start the three tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
 
-client: .venv/run ## The shopper's program; it asks what it needs to know (flags: see README)
+client: .venv/run ## Start the shopper's program, which asks its questions (flags: see README)
 	@$(BIN)/python -m client
 
-install: .venv/bench ## Make .venv with all that running, testing and benchmarks need
+install: .venv/bench ## Create .venv with the packages for running, testing and benchmarks
 
-test: .venv/bench ## What CI runs: lint, types, unit, integration, e2e, a short fault run; all of them, whatever fails
+test: .venv/bench ## Run all stages of CI, also after a failure: lint, types, unit, integration, e2e, faults-short
 	@$(BIN)/python -m tests.stages $(STAGES)
 
-test-repeat: .venv/bench ## Whether `make test` is ever red: ten runs alone, ten beside two busy processes, in two hours
+test-repeat: .venv/bench ## Find flaky tests: `make test` ten times alone and ten times beside two busy processes, in two hours
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
 lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schemas of GitHub's files
@@ -39,25 +39,25 @@ lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schema
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
 	    $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 
-types: .venv/bench ## mypy --strict, of the benchmarks too
+types: .venv/bench ## Check types by mypy --strict, benchmarks included
 	$(BIN)/mypy
 
-unit: .venv/dev ## Stores and apps without sockets, with branch coverage
+unit: .venv/dev ## Test modules without sockets, with branch coverage
 	$(PYTEST) --dist worksteal tests/unit --cov --cov-report=term
 
-integration: .venv/dev ## A tier over HTTP
+integration: .venv/dev ## Test one tier over HTTP
 	$(PYTEST_OF_TIERS) --dist worksteal tests/integration
 
-e2e: .venv/bench ## Three real tiers
+e2e: .venv/bench ## Test three running tiers and the programs
 	$(PYTEST_OF_TIERS) --dist loadfile tests/e2e
 
-faults-short: .venv/dev ## Every crash point, bad networks, bad disks, power cuts: each a few times
+faults-short: .venv/dev ## Test every crash point, bad networks, bad disks and power cuts, each a few times
 	$(PYTEST_OF_TIERS) --dist worksteal tests/faults
 
-exchanges: .venv/run ## The 13 documented replies, asked of a store that runs: FRONT=host CATALOG=host ORDER=host
+exchanges: .venv/run ## Check the 13 documented replies of a running store: FRONT=host CATALOG=host ORDER=host
 	@$(BIN)/python -m tests.exchanges
 
-audit: .venv/run ## Check the promises in both databases, also beside the running store
+audit: .venv/run ## Check the promises in both databases; the store may run
 	@$(BIN)/python -m admin audit
 
 backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
@@ -69,53 +69,53 @@ faults: .venv/dev ## 10,000 buys through 1,000 kill -9, stopped tiers, 4,000 pow
 	$(BIN)/python -m tests.faults.power --images 2000
 	$(BIN)/python -m tests.faults.power --images 2000 --failing-syncs 0.04
 
-faults-power: .venv/dev ## 10,000 power losses under both databases, in about 1.5 minutes
+faults-power: .venv/dev ## Test 10,000 power cuts under both databases, in about 1.5 minutes
 	$(BIN)/python -m tests.faults.power --images 10000 $(ARGS)
 
-mutants: .venv/dev ## Seeded bugs: each must turn the tests red; writes docs/mutants.md, in about 20 minutes
+mutants: .venv/dev ## Check that the tests catch each seeded bug, and write docs/mutants.md, in about 20 minutes
 	$(BIN)/python -m tests.mutants $(ARGS)
 
-soak: .venv/bench ## Two hours of shopping with a kill every minute; ARGS="--minutes 30" for less
+soak: .venv/bench ## Shop for two hours with a kill every minute; ARGS="--minutes 30" for less
 	$(BIN)/python -m bench.soak $(ARGS)
 
-compose-test: .venv/dev ## Build the image, bring compose up on a Docker engine, kill, restart, check, remove
+compose-test: .venv/dev ## Test the image and compose.yaml on a Docker engine
 	$(BIN)/pytest tests/compose
 
-browser-test: .venv/dev ## What pages of other sites can do, by a real browser; needs chromium
+browser-test: .venv/dev ## Test the pages of other sites in a browser; needs chromium
 	timeout --kill-after=10 600 $(BIN)/pytest tests/browser
 
-bench: .venv/bench ## Latency of a query and of a buy with 1 to 5 clients; results in bench/results/
+bench: .venv/bench ## Measure the latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
 	$(BIN)/pytest bench --benchmark-json=bench/results/latency.json
 	$(BIN)/python -m bench.test_latency
 
-bench-growth: .venv/bench ## The store as orders, products and clients grow, in about 8 minutes; needs wrk
+bench-growth: .venv/bench ## Measure the store as orders, products and clients grow, in about 8 minutes; needs wrk
 	$(BIN)/python -m bench.growth $(ARGS)
 
-bench-pages: .venv/bench ## What a buy waits for beside large pages and searches, in about 6 minutes; needs wrk
+bench-pages: .venv/bench ## Measure buys beside large pages and searches, in about 6 minutes; needs wrk
 	$(BIN)/python -m bench.pages $(ARGS)
 
-bench-memory: .venv/bench ## Whether any worker keeps growing over 100,000 buys; needs wrk
+bench-memory: .venv/bench ## Measure the memory of each worker over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)
 
-bench-documents: .venv/bench ## What the benchmarks wrote into README.md and bench/RESULTS.md, and whether the bars are met
+bench-documents: .venv/bench ## Write the figures into README.md and bench/RESULTS.md, and check the bars
 	$(BIN)/python -m bench.documents
 	$(BIN)/python -m bench.bars
 
-profile: .venv/bench ## Where the CPU time of a query and of a buy goes; needs wrk
+profile: .venv/bench ## Profile the CPU time of a query and of a buy; needs wrk
 	$(BIN)/python -m bench.profile $(ARGS)
 
-bench-peers: .venv/bench ## The store beside PocketBase and Flask, under wrk, in about 30 minutes; needs wrk
+bench-peers: .venv/bench ## Compare the store with PocketBase and Flask, in about 30 minutes; needs wrk
 	$(BIN)/python -m bench.peers $(ARGS)
 
-bench-limits: .venv/bench ## The bare Werkzeug app with other workers and threads: its best settings are the limit; needs wrk
+bench-limits: .venv/bench ## Find the settings at which the bare Werkzeug app is fastest; needs wrk
 	$(BIN)/python -m bench.peers --only limit limit-1x16 limit-2x4 limit-2x8 limit-2x32 limit-4x16 --clients 32 128 \
 	    --rounds 3 --name limits $(ARGS)
 
-bench-throughput: .venv/bench ## The store beside a bare Werkzeug app, under wrk; needs wrk
+bench-throughput: .venv/bench ## Compare the store with a bare Werkzeug app; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)
 
-bench-transports: .venv/bench ## The tiers' calls over sockets, http.client and urllib3, under wrk; needs wrk
+bench-transports: .venv/bench ## Compare calls between tiers by sockets, http.client and urllib3; needs wrk
 	$(BIN)/python -m bench.peers --only store store-http.client store-urllib3 --name transports $(ARGS)
 
 lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
@@ -126,12 +126,12 @@ lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/bench.txt
 
-clean: ## Remove .venv and what tools left; the state in DATA_DIR stays
+clean: ## Remove .venv and the caches of tools, but not DATA_DIR
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One stamp for each lock that the environment satisfies. `make run` is content with the smaller one.
-# The stamp is made before the pipe, whose end knows nothing of a failure.
+# A stamp file for each lock file that .venv satisfies. `make run` needs only the smallest.
+# pip's success creates the stamp within the pipe: the exit code of a pipe is that of grep.
 define install
 	@echo "installing $<"
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r $< && touch $@; } \

@@ -1,6 +1,6 @@
-"""The bars of speed, held against what was measured: `python -m bench.bars`. Exit code 1 when one is not met.
+"""Compares the measured figures with the bars of speed: `python -m bench.bars`. Exit code 1 when a bar is not met.
 
-It reads peers.json, growth.json and memory.json in bench/results/, and has no figure of its own.
+It reads peers.json, growth.json and memory.json in bench/results/, and measures nothing itself.
 """
 
 import json
@@ -22,9 +22,9 @@ WORDS = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,0
 
 @dataclass(frozen=True)
 class Bar:
-    """One line. `rounds` has what each round measured, none when it was not measured; their median is judged.
+    """A bar and the figure of each round, whose median is judged. `rounds` is empty when nothing was measured.
 
-    It may be no less than `wanted`, or, with `at_most`, no more.
+    The median may be no less than `wanted` or, with `at_most`, no more. `aim` is a better value that nothing enforces.
     """
 
     what: str
@@ -49,10 +49,10 @@ class Bar:
 
 
 def of_peers(results: Results) -> Iterator[Bar]:
-    """The lines that a run beside the peers can judge."""
+    """Yields the bars of a comparison with the peers."""
 
     def ratio(figure: str, one: Cell, two: Cell, system: str = STORE) -> Sequence[float]:
-        """The store's figure under one load, of a system's under another, round by round."""
+        """Returns, round by round, the store's figure under load `one` divided by a system's under load `two`."""
         above, below = results.row(STORE, one), results.row(system, two)
         return [] if above is None or below is None else ratios(above, below, figure)
 
@@ -106,7 +106,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
 
 
 def of_growth(facts: Mapping[str, Any]) -> Iterator[Bar]:
-    """How many times slower the largest store is than the smallest. `facts` are those of growth.json."""
+    """Yields the bars of growth.json: how many times slower the largest store is than the smallest."""
     for series, size, what in (("orders", 1_000_000, "1,000,000 orders"), ("products", 100_000, "100,000 products")):
         for kind in KINDS:
             found = [row for row in facts["rows"] if (row["series"], row[series], row["kind"]) == (series, size, kind)]
@@ -122,13 +122,13 @@ def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
 
 
 def _worst(rows: Sequence[Row], figure: str) -> list[float]:
-    """One figure: here the worst is what is judged, whatever the other rounds were."""
+    """Returns the worst round in a list, or an empty one: of these figures the worst is judged, not the median."""
     loads: list[Load] = [run for row in rows for run in row.runs]
     return [max(getattr(one, figure) for one in loads)] if loads else []
 
 
 def table(lines: Sequence[Bar]) -> str:
-    """In Markdown."""
+    """Returns the bars as a Markdown table."""
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
@@ -143,7 +143,7 @@ def table(lines: Sequence[Bar]) -> str:
 
 
 def of_all() -> list[Bar]:
-    """All lines, by what stands in bench/results/."""
+    """Returns all bars with the figures in bench/results/."""
 
     def facts(name: str) -> Any:
         return json.loads((RESULTS / name).read_text())
@@ -153,6 +153,7 @@ def of_all() -> list[Bar]:
 
 
 def main() -> int:
+    """Prints the bars. Returns 1 when one is not met."""
     lines = of_all()
     print(table(lines))
     return 0 if all(bar.is_met for bar in lines) else 1

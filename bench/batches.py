@@ -1,7 +1,7 @@
-"""The time that the databases take for a buy, by the size of its batch: `python -m bench.batches [folder]`.
+"""Measures the databases' time for a buy by the size of its batch: `python -m bench.batches [folder]`.
 
-No tier and no socket: the transactions of one batch after the other, in one thread. In a folder in memory (/dev/shm)
-it is CPU time; on a disk the syncs come on top, of which a larger batch has fewer.
+One thread runs the transactions of one batch after the other, without tiers and sockets. In a folder in memory
+(/dev/shm) the time is CPU time; on a disk it includes the syncs, of which a larger batch needs fewer.
 """
 
 import argparse
@@ -25,12 +25,12 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 SIZES = (1, 4, 16, 64)
-BATCHES = 500  # of each size
-NAMES = [f"product-{number}" for number in range(1_000)]  # queries ask for one after the other
+BATCHES = 500  # for each size
+NAMES = [f"product-{number}" for number in range(1_000)]  # queries go through them in turn
 
 
 class Stopwatch:
-    """The times of each kind of call, in µs."""
+    """Collects the times of each kind of call, in µs."""
 
     def __init__(self) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
@@ -44,7 +44,7 @@ class Stopwatch:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bench.batches", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("folder", nargs="?", default=".", help="where the databases are made and deleted again")
+    parser.add_argument("folder", nargs="?", default=".", help="folder for the temporary databases")
     with (
         tempfile.TemporaryDirectory(dir=parser.parse_args().folder, prefix="bench-batches-") as name,
         closing(OrderStore(Path(name, "order.db"))) as orders,
@@ -54,7 +54,7 @@ def main() -> int:
         catalog.migrate()
         catalog.load(Product(product, 2599, 1_000_000_000) for product in NAMES)
         print(machine.line())
-        print("µs a buy, or a query: the shortest (the median) of its kind")
+        print("µs a buy or a query: minimum (median)")
         for size in SIZES:
             times = measure(size, orders, catalog).items()
             print(f"{size:3} at once: " + ", ".join(f"{kind} {figures(some, size)}" for kind, some in times))
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def measure(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, list[float]]:
-    """The times of whole batches of this size, all of one hot product; queries are spread over many."""
+    """Returns the times of batches of this size by kind. All buys are of one product; queries are of many."""
     watch = Stopwatch()
     for batch in range(BATCHES):
         buys = [Buy(new_key(), NAMES[0], 1) for _ in range(size)]

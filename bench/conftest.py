@@ -1,4 +1,4 @@
-"""One store for the whole run, with more stock than the run can buy."""
+"""Fixtures of `make bench`: one store for the whole run, with more stock than the run can buy."""
 
 from collections.abc import Iterator
 from pathlib import Path

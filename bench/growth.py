@@ -1,9 +1,9 @@
-"""How throughput and latency change as the store grows: `make bench-growth`. It needs wrk (Debian: apt install wrk).
+"""Measures throughput and latency as the store grows: `make bench-growth`. It needs wrk (Debian: apt install wrk).
 
-Three series, each of a query and of a buy: over the orders in the log, over the products, over the clients. All the
-stores of a series run at once and are loaded in turn, so that the machine's mood is the same for all of them. What
-counts is the median of the rounds, and beside it the median of each round's ratio to the series' first point. After
-the load the promises of every store are checked: a run that broke one is void, says so, and ends with exit code 1.
+Three series vary the orders in the log, the products, and the clients; each measures a query and a buy. All stores of a
+series run at once and are loaded in turn, so that a slower machine slows all of them. The report has the median of the
+rounds, and the median of each round's ratio to the first point of the series. After the load the promises of every
+store are checked: a run that broke one is void and ends with exit code 1.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from bench.program import RESULTS, run
 from tests.support.tiers import Tiers, running
 
 KINDS = ("query", "buy")
-# Requests are spread over so many products at most: beyond that, the list of requests is what would grow.
-MOST_ASKED_FOR = 1_000
+# Requests are spread over this number of products at most. With more, wrk's list of requests would grow too.
+MAX_PRODUCTS_REQUESTED = 1_000
 WARM_UP_S = 1
 
 
 @dataclass(frozen=True)
 class Point:
-    """One size of a store, and how many clients it is loaded by."""
+    """One size of a store, and the number of its clients."""
 
     orders: int = 0
     products: int = 1_000
@@ -42,13 +42,13 @@ class Point:
 
     @property
     def store(self) -> "Point":
-        """Points that agree in this share a store."""
+        """Returns the point without its clients: points that agree in it share a store."""
         return replace(self, clients=0)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points that differ in one thing, `varies`. The first is what the others are compared with."""
+    """Points that differ in the field `varies`. All are compared with the first."""
 
     varies: str
     title: str
@@ -69,16 +69,16 @@ QUICK = (
 
 @dataclass(frozen=True)
 class Row:
-    """The measurements of one point. `load` has the medians; the ratios are to the series' first point.
+    """The measurements of one point. `load` has the medians; the ratios are to the first point of the series.
 
-    `throughput_ratios` has each round's.
+    `throughput_ratios` has one ratio for each round.
     """
 
     series: str
     kind: str
     point: Point
     load: Load
-    slowest_per_second: float  # of the rounds
+    slowest_per_second: float  # the slowest round
     fastest_per_second: float
     lowest_p99_ms: float
     highest_p99_ms: float
@@ -104,16 +104,16 @@ def main() -> int:
     try:
         rows = [row for series in (QUICK if options.quick else SERIES) for row in measure(series, rounds, seconds)]
     finally:
-        _say("")  # the line of the progress is done with
-    # A look whether it works must not take the place of what was measured with patience.
+        _show_progress("")  # clears the progress line
+    # --quick must not overwrite the results of a full run.
     report(rows, rounds, seconds, RESULTS / ("growth-quick" if options.quick else "growth"))
     return 0
 
 
 def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
-    """A row for each kind and point. Raises seed.BrokenPromise."""
+    """Returns a row for each kind and point. Raises seed.BrokenPromise."""
     with ExitStack() as stack:
-        # Not in memory where /tmp is: a commit must reach a disk. Nothing of it is left behind.
+        # Not in /tmp, which may be in memory: a commit must reach a disk.
         RESULTS.mkdir(parents=True, exist_ok=True)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=RESULTS, prefix="growth-")))
         stores = {
@@ -125,27 +125,30 @@ def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
                 _load(tiers, kind, replace(point, clients=32), WARM_UP_S)
         runs: dict[tuple[str, Point], list[Load]] = {(kind, point): [] for kind in KINDS for point in series.points}
         for number in range(1, rounds + 1):
-            # To and fro, so that no point always follows the same other.
+            # Odd rounds go forwards and even ones backwards, so that no point always follows the same one.
             for kind, point in list(runs)[:: 1 if number % 2 else -1]:
-                _say(f"{series.title}: round {number} of {rounds}, {kind}, {getattr(point, series.varies):,}")
+                _show_progress(f"{series.title}: round {number} of {rounds}, {kind}, {getattr(point, series.varies):,}")
                 runs[kind, point].append(_load(stores[point.store], kind, point, seconds))
         for number, tiers in enumerate(stores.values(), start=1):
-            _say(f"{series.title}: checking the books of store {number} of {len(stores)}")
+            _show_progress(f"{series.title}: checking the books of store {number} of {len(stores)}")
             seed.check(tiers.data_dir)
     first = series.points[0]
     return [_row(series, kind, point, measured, runs[kind, first]) for (kind, point), measured in runs.items()]
 
 
 def _filled(data_dir: Path, size: Point) -> Path:
+    """Fills a store of this size, and returns its folder."""
+
     def progress(orders: int) -> None:
-        _say(f"filling a store with {size.orders:,} orders: {orders:,}")
+        _show_progress(f"filling a store with {size.orders:,} orders: {orders:,}")
 
     seed.fill(data_dir, products=size.products, orders=size.orders, progress=progress)
     return data_dir
 
 
 def _load(tiers: Tiers, kind: str, point: Point, seconds: int) -> Load:
-    requests = seed.requests(kind, min(point.products, MOST_ASKED_FOR))
+    """Loads the store of a point, and returns the figures."""
+    requests = seed.requests(kind, min(point.products, MAX_PRODUCTS_REQUESTED))
     pids = [pid for name in tiers.ports for pid in tiers.workers(name)]
     return load(tiers.url("front_end"), requests, clients=point.clients, seconds=seconds, pids=pids)
 
@@ -167,12 +170,12 @@ def _row(series: Series, kind: str, point: Point, runs: Sequence[Load], first: S
 
 
 def _ratios(runs: Sequence[float], first: Sequence[float]) -> list[float]:
-    """Round by round: what slowed a whole round down is in both of its parts."""
+    """Returns the ratio of each round. A slow machine slows both figures of a round, so the ratio is fair."""
     return [round(one / other, 3) for one, other in zip(runs, first, strict=True)]
 
 
-def _say(text: str) -> None:
-    """Progress, on one line that is written again and again where a person looks on."""
+def _show_progress(text: str) -> None:
+    """Prints the progress; on a terminal each line replaces the one before."""
     if sys.stderr.isatty():
         line = text[: shutil.get_terminal_size().columns - 1]
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
@@ -184,9 +187,9 @@ def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
     """Print the tables, and write PATH.json, PATH.md and PATH.png."""
     method = (
         f"Medians of {rounds} interleaved rounds of {seconds} s, and the range of the rounds. "
-        "Where nothing else is said, the store has 1,000 products, no orders at first, and 32 clients. "
-        f"Requests are spread over all products, at most {MOST_ASKED_FOR:,}. "
-        "A buy adds to the log: an empty one is empty only at the start. All promises held afterwards."
+        "Unless a table says otherwise, the store has 1,000 products, no orders at first, and 32 clients. "
+        f"Requests are spread over all products, at most {MAX_PRODUCTS_REQUESTED:,}. "
+        "Each buy adds an order, so an empty log is empty only at the start. All promises held afterwards."
     )
     text = "\n\n".join([method, machine.line() + ".", *(table(series, rows) for series in SERIES)]) + "\n"
     print(text)
@@ -198,13 +201,13 @@ def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
 
 
 def _facts(row: Row) -> dict[str, Any]:
-    """All on one level, for whoever reads the JSON."""
+    """Returns a row for the JSON, without nested objects."""
     facts: dict[str, Any] = asdict(row)
     return {**facts.pop("point"), **facts.pop("load"), **facts}
 
 
 def table(series: Series, rows: Sequence[Row]) -> str:
-    """The rows of one series in Markdown."""
+    """Returns the rows of one series as a Markdown table."""
     lines = [
         f"| {series.title} | what | requests/s | range | × the first | worst round | p50 ms | p99 ms | × the first "
         "| worst p99 | max ms | CPU × the first | errors | others |",
@@ -222,7 +225,7 @@ def table(series: Series, rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], note: str) -> Figure:
-    """A column for each series, throughput above the p99."""
+    """Draws a column for each series, throughput above the p99."""
     figure, axes = plots.panels(2, len(SERIES), width_in=12, height_in=7)
     for column, series in enumerate(SERIES):
         throughput, latency = axes[0][column], axes[1][column]
@@ -237,7 +240,7 @@ def draw(rows: Sequence[Row], note: str) -> Figure:
         throughput.set_ylabel("requests/s")
         latency.set_ylabel("p99, ms")
         for panel in (throughput, latency):
-            panel.set_ylim(bottom=0)  # last, for it ends the scaling to what is drawn
+            panel.set_ylim(bottom=0)  # last: it ends the automatic scaling
             panel.yaxis.set_major_formatter("{x:,g}")
     axes[0][-1].legend(loc="upper left")
     figure.suptitle("The store as it grows: throughput above, 99th percentile of the latency below")
@@ -246,11 +249,11 @@ def draw(rows: Sequence[Row], note: str) -> Figure:
 
 
 def _draw(axes: Axes, kind: str, line: Sequence[Row], middles: list[float], ranges: list[tuple[float, float]]) -> None:
-    places = range(len(line))  # not to scale: the sizes go up by factors, and 0 has no place on such a scale
+    places = range(len(line))  # not to scale: the sizes grow by factors, and a log scale has no 0
     below = [middle - low for middle, (low, _) in zip(middles, ranges, strict=True)]
     above = [high - middle for middle, (_, high) in zip(middles, ranges, strict=True)]
-    look: dict[str, Any] = {"color": plots.COLOR_OF[kind], "marker": plots.MARKER_OF[kind], "capsize": 3}
-    axes.errorbar(places, middles, yerr=[below, above], label=kind, **look)
+    style: dict[str, Any] = {"color": plots.COLOR_OF[kind], "marker": plots.MARKER_OF[kind], "capsize": 3}
+    axes.errorbar(places, middles, yerr=[below, above], label=kind, **style)
     axes.set_xticks(places, [f"{row.size:,}" for row in line])
 
 

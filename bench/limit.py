@@ -1,7 +1,7 @@
-"""The limit: a bare Werkzeug app that answers a constant, as fast as gunicorn's gthread can serve any app here.
+"""The limit: a bare Werkzeug app with a constant response, the fastest app that gunicorn's gthread can serve here.
 
-Its settings are the best that were found: two workers, each pinned to a core, with 16 threads. Also its gunicorn file:
-`gunicorn -c bench/limit.py`, with the address in BIND.
+This is the app and its gunicorn file: `gunicorn -c bench/limit.py`, with the address in BIND. The settings are the
+fastest that were found: two workers, each pinned to a core, with 16 threads.
 """
 
 import os
@@ -16,7 +16,7 @@ worker_class = "gthread"
 workers = 2
 threads = 16
 keepalive = 75
-# A socket for each worker, so that the kernel shares the connections out. Of one socket a worker sometimes gets all.
+# A socket for each worker: the kernel balances connections over them. Of a shared socket one worker sometimes gets all.
 reuse_port = True
 control_socket_disable = True
 loglevel = "warning"
@@ -25,10 +25,12 @@ BODY = b'{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
 
 
 def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+    """Parses the request, and returns the constant."""
     Request(environ)
     return Response(BODY, content_type="application/json")(environ, start_response)
 
 
 def post_fork(_server: Any, worker: Any) -> None:
+    """Pins the worker to a core."""
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[worker.age % len(cores)]})

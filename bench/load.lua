@@ -1,5 +1,5 @@
--- The load of one run of wrk. Its argument is a file of requests, asked in turn: a line is METHOD, path and body, with
--- tabs between them. At the end it prints its report as one line of JSON.
+-- A wrk script that sends the requests of a file in turn. A line of the file is METHOD, path and body, separated by
+-- tabs. At the end it prints its report as one line of JSON.
 
 function init(arguments)
   requests, at = {}, 0
@@ -10,7 +10,7 @@ function init(arguments)
     requests[#requests + 1] = wrk.format()
   end
   if #requests == 1 then
-    request = nil  -- wrk then repeats that one by itself, for less than half of what a call of Lua costs it
+    request = nil  -- wrk then repeats the request itself, at less than half the cost of a call of Lua
   end
 end
 

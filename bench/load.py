@@ -1,4 +1,4 @@
-"""Load on a server, by wrk (Debian: apt install wrk), and what it cost."""
+"""Runs wrk (Debian: apt install wrk) against a server, and reads latency and CPU time."""
 
 import json
 import os
@@ -27,9 +27,10 @@ class Request:
 class Load:
     """The figures of one run, or the medians of several.
 
-    `over_500_ms` counts slow requests, and those that their connections would have sent meanwhile. `errors` are replies
-    above 399 and broken connections. `cpu_us` is the server's, a request. `others` is the share of the machine that
-    neither server, load generator nor benchmark used: other programs, systems at rest, threads of the kernel, the host.
+    `over_500_ms` counts slow requests, and those that their connections would have sent meanwhile. `errors` counts
+    responses above 399 and broken connections. `cpu_us` is the server's CPU time for a request. `others` is the share
+    of the machine's CPU time that neither server, load generator nor benchmark used: other programs, idle systems,
+    kernel threads, the host.
     """
 
     per_second: float
@@ -51,7 +52,7 @@ def require_wrk() -> None:
 
 
 def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, pids: Sequence[int]) -> Load:
-    """Ask for `requests` in turn over `clients` connections. `pids` are the server's processes, for their CPU time."""
+    """Sends `requests` in turn over `clients` connections. `pids` are the server's processes, for their CPU time."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.writelines(f"{request.method}\t{request.path}\t{request.body}\n" for request in requests)
         file.flush()
@@ -74,7 +75,7 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
 
 @dataclass(frozen=True)
 class Moment:
-    """CPU time so far, in seconds: of all cores, used or not, and of the benchmark with its load generators."""
+    """CPU time so far, in seconds: of all cores, idle included; used of it; used by the benchmark and its children."""
 
     all_s: float
     used_s: float
@@ -82,20 +83,20 @@ class Moment:
 
     @classmethod
     def now(cls) -> "Moment":
-        # user nice system idle iowait irq softirq steal, of all cores; stolen by the host is used by others.
+        # user nice system idle iowait irq softirq steal, of all cores. Time that the host steals counts as others'.
         line = Path("/proc/stat").read_text().partition("\n")[0]
         ticks = [int(field) for field in line.split()[1:9]]
         a_second = os.sysconf("SC_CLK_TCK")
         return cls(sum(ticks) / a_second, (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(os.times()[:4]))
 
     def others_since(self, before: "Moment", server_s: float) -> float:
-        """The share of the machine that was used by others than the benchmark and its server."""
+        """Returns the share of the machine's time that neither the benchmark nor its server used."""
         others_s = self.used_s - before.used_s - (self.own_s - before.own_s) - server_s
         return max(0.0, others_s / max(0.01, self.all_s - before.all_s))
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """CPU time that these processes and their descendants have used so far."""
+    """Returns the CPU time of these processes and their descendants so far."""
     return sum(_cpu_seconds(pid) for pid in pids)
 
 
@@ -105,23 +106,23 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def clock_ticks(proc: Path) -> int:
-    """CPU time so far, in clock ticks, of the process or thread whose folder in /proc this is."""
+    """Returns the CPU time so far, in clock ticks, of the process or thread with this folder in /proc."""
     # The second field, the name, may contain spaces; the 14th and 15th are user and system time.
     fields_after_name = (proc / "stat").read_text().rpartition(")")[2].split()
     return int(fields_after_name[11]) + int(fields_after_name[12])
 
 
-# Of several runs the worst of these is told, not the median.
+# For these figures the worst of several runs is reported, not the median.
 WORST_COUNTS = ("max_ms", "over_500_ms", "errors", "others")
 
 
 def median(loads: Sequence[Load]) -> Load:
-    """The median of each figure, and the worst of each in WORST_COUNTS."""
+    """Returns the median of each figure, but the worst of those in WORST_COUNTS."""
     middle = {field.name: statistics.median(getattr(one, field.name) for one in loads) for field in fields(Load)}
     return Load(**(middle | {name: getattr(worst(loads), name) for name in WORST_COUNTS}))
 
 
 def worst(loads: Sequence[Load]) -> Load:
-    """The worst of each figure: of the rate the lowest, of all else the highest."""
+    """Returns the worst of each figure: the lowest rate, and the highest of all others."""
     highest = {field.name: max(getattr(one, field.name) for one in loads) for field in fields(Load)}
     return Load(**(highest | {"per_second": min(one.per_second for one in loads)}))

@@ -1,4 +1,4 @@
-"""Where and with what a benchmark was run: `python -m bench.machine` shows it."""
+"""Describes the machine and the versions of a benchmark run: `python -m bench.machine` prints them."""
 
 import os
 import platform
@@ -12,22 +12,22 @@ import apsw
 
 
 def about() -> dict[str, str]:
-    """Machine, versions and date (UTC), by the names to show them under. What cannot be found out is "unknown"."""
+    """Returns machine, versions and date (UTC) by their labels; "unknown" where a fact cannot be read."""
     return {
         "CPU": _value(Path("/proc/cpuinfo"), "model name") or platform.machine() or "unknown",
-        "cores": str(len(os.sched_getaffinity(0))),  # those that this process may use
+        "cores": str(len(os.sched_getaffinity(0))),  # the cores that this process may use
         "memory": _memory(),
         "Python": platform.python_version(),
         "gunicorn": version("gunicorn"),
         "Werkzeug": version("werkzeug"),
-        "SQLite": apsw.sqlite_lib_version(),  # the one inside apsw, which the store uses
+        "SQLite": apsw.sqlite_lib_version(),  # the SQLite inside apsw, which the store uses
         "wrk": _wrk_version(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
 def line(of: Mapping[str, str] | None = None) -> str:
-    """These facts, or those of now, as one line of text for the end of a table."""
+    """Returns these facts, by default those of now, as one line of text."""
     facts = dict(of or about())
     machine = f"{facts.pop('CPU')}, {facts.pop('cores')} cores, {facts.pop('memory')}"
     date = facts.pop("date")
@@ -40,7 +40,7 @@ def _memory() -> str:
 
 
 def _value(path: Path, name: str) -> str:
-    """What stands behind the first `name:` in a file of /proc; empty when there is none."""
+    """Returns the value of the first line `name: value` in a file of /proc, or an empty string."""
     try:
         lines = path.read_text().splitlines()
     except OSError:
@@ -50,7 +50,7 @@ def _value(path: Path, name: str) -> str:
 
 def _wrk_version() -> str:
     try:
-        # Such as "wrk debian/4.1.0-3 [epoll] Copyright …". Its exit code is 1 even so.
+        # Such as "wrk debian/4.1.0-3 [epoll] Copyright …". wrk exits with 1 after it.
         words = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout.split()
     except FileNotFoundError:
         return "not installed"

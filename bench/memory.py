@@ -1,9 +1,9 @@
-"""Whether any worker keeps growing: `make bench-memory`. It needs wrk (Debian: apt install wrk).
+"""Measures whether any worker leaks memory: `make bench-memory`. It needs wrk (Debian: apt install wrk).
 
-100,000 buys go through the front end, spread over products, from 32 clients. On the way each worker's resident memory,
-threads and file descriptors are sampled. What a worker needs, it has after the first fifth of the buys: one that ends
-with more than 10 % + 5 MB above that leaks, and the program ends with exit code 1, as it does when a worker was
-replaced or a promise of the store was broken.
+32 clients send 100,000 buys, spread over products, to the front end, while each worker's resident memory, threads and
+file descriptors are sampled. After the first fifth of the buys a worker has all the memory that it needs: one that ends
+more than 10 % + 5 MB above that leaks, and the program ends with exit code 1. A replaced worker or a broken promise
+of the store ends it with 1 too.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from matplotlib.ticker import MaxNLocator
 from bench import machine, plots, seed
 from bench.load import load, require_wrk
 from bench.program import RESULTS, run, say
-from bench.workers import MB, Holding, allowed, holding
+from bench.workers import MB, ResourceUsage, leak_limit, resource_usage
 from tests.support.tiers import Tiers, running
 
 PRODUCTS = 1_000
@@ -33,8 +33,8 @@ SAMPLE_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
-class Sample(Holding):
-    """One worker at one moment; `orders` says when: how many the log had."""
+class Sample(ResourceUsage):
+    """The resources of one worker when the log had `orders` orders."""
 
     orders: int
 
@@ -52,12 +52,12 @@ def main() -> int:
 
 
 def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
-    """The samples of each worker, by the name to show it under. Raises BrokenPromise."""
+    """Returns the samples of each worker by its label. Raises BrokenPromise."""
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="memory-") as folder:
         data_dir = Path(folder) / "data"
         seed.fill(data_dir, products=PRODUCTS, orders=0)
         with running(data_dir) as tiers:
-            # A tier answers as soon as one of its workers is there; after some queries the others are, too.
+            # A tier answers as soon as one of its workers has started. After some queries all have.
             load(tiers.url("front_end"), seed.requests("query", PRODUCTS), clients=clients, seconds=1, pids=[])
             workers = _workers(tiers)
             with _sampling(workers, data_dir) as samples:
@@ -77,47 +77,47 @@ def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
 
 
 def _workers(tiers: Tiers) -> dict[str, int]:
-    """The process id of each worker."""
+    """Returns the process id of each worker by its label."""
     return {f"{name} {number}": pid for name in tiers.ports for number, pid in enumerate(tiers.workers(name), start=1)}
 
 
 @contextmanager
 def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, list[Sample]]]:
-    """Samples of all workers, from before the block to its end. Raises BrokenPromise when a worker is gone."""
+    """Samples all workers from before the block to its end. Raises BrokenPromise when a worker ends."""
     samples: dict[str, list[Sample]] = {name: [] for name in workers}
-    over = Event()
+    ending = Event()
 
     def take() -> None:
         orders = seed.orders_in(data_dir)
         for name, pid in workers.items():
             samples[name].append(_sample(pid, orders))
 
-    def keep_taking() -> None:
-        while not over.wait(SAMPLE_EVERY_S):
+    def take_repeatedly() -> None:
+        while not ending.wait(SAMPLE_EVERY_S):
             take()
 
     try:
         take()
         with ThreadPoolExecutor(1) as pool:
-            taking = pool.submit(keep_taking)
+            thread = pool.submit(take_repeatedly)
             try:
                 yield samples
             finally:
-                over.set()
-        taking.result()
-        time.sleep(1)  # the load's connections are closed by then
+                ending.set()
+        thread.result()
+        time.sleep(1)  # time to close the connections of the load
         take()
     except (FileNotFoundError, ProcessLookupError) as error:
         raise seed.BrokenPromise(f"a worker ended on the way: {error}") from error
 
 
 def _sample(pid: int, orders: int) -> Sample:
-    return Sample(**asdict(holding(pid)), orders=orders)
+    return Sample(**asdict(resource_usage(pid)), orders=orders)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One worker: its memory after a fifth of the buys, at the end and at most, and the most of all else."""
+    """One worker: its memory after a fifth of the buys, at the end and at most, and its other resources."""
 
     worker: str
     settled_mb: float
@@ -134,14 +134,14 @@ class Row:
 
 
 def row(worker: str, samples: Sequence[Sample], fifth: int) -> Row:
-    """Sums up the samples of one worker."""
+    """Summarizes the samples of one worker."""
     settled = next(sample.memory for sample in samples if sample.orders >= fifth)
     return Row(
         worker=worker,
         settled_mb=round(settled / MB, 3),
         last_mb=round(samples[-1].memory / MB, 3),
         most_mb=round(max(sample.memory for sample in samples) / MB, 3),
-        allowed_mb=round(allowed(settled) / MB, 3),
+        allowed_mb=round(leak_limit(settled) / MB, 3),
         most_threads=max(sample.threads for sample in samples),
         most_descriptors=max(sample.descriptors for sample in samples),
         last_descriptors=samples[-1].descriptors,
@@ -169,7 +169,7 @@ def report(samples: Mapping[str, Sequence[Sample]], buys: int) -> int:
 
 
 def table(rows: Sequence[Row], fifth: int) -> str:
-    """In Markdown."""
+    """Returns the rows as a Markdown table."""
     lines = [
         f"| worker | MB after {fifth:,} buys | at the end | growth | most | allowed at the end | threads "
         "| file descriptors |",
@@ -184,7 +184,7 @@ def table(rows: Sequence[Row], fifth: int) -> str:
 
 
 def draw(samples: Mapping[str, Sequence[Sample]], fifth: int) -> Figure:
-    """Memory, threads and file descriptors of each worker over the buys."""
+    """Draws memory, threads and file descriptors of each worker over the buys."""
     figure, [axes] = plots.panels(1, 3, width_in=12, height_in=4.5)
     for color, marker, (name, line) in zip(cycle(plots.COLORS), cycle(plots.MARKERS), samples.items()):
         orders = [sample.orders for sample in line]
@@ -204,7 +204,7 @@ def draw(samples: Mapping[str, Sequence[Sample]], fifth: int) -> Figure:
         panel.axvline(fifth, color=plots.GREY, linestyle=":", linewidth=1)
     axes[0].legend()
     figure.suptitle("The workers over many buys")
-    plots.caption(figure, f"What each has after {fifth:,} buys (the dotted line) is what its end is compared with.")
+    plots.caption(figure, f"The end of each line is compared with its value after {fifth:,} buys (the dotted line).")
     return figure
 
 

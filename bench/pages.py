@@ -1,9 +1,9 @@
-"""The wait of a buy beside large pages and searches: `make bench-pages`. It needs wrk (Debian: apt install wrk).
+"""Measures buys beside large pages and searches: `make bench-pages`. It needs wrk (Debian: apt install wrk).
 
 One store has 100,000 products, of which 1,000 have the longest names. A few shoppers buy, with a pause after each buy,
-while wrk asks for one thing over and over. All loads are tried in turn, round by round, and each is compared with the
-control of its own round, 64 clients who look at one product: what slows a whole round down is in both. The bar is
-twice the control's p50. After the load the promises are checked; a run that broke one is void.
+while wrk repeats one request. Each round runs all of these background loads in turn. The latency of the buys is
+compared with that beside the control of the same round, 64 clients that query one product, so that a slow machine slows
+both. The bar is twice the control's p50. After the load the promises are checked; a run that broke one is void.
 """
 
 import argparse
@@ -33,17 +33,14 @@ PRODUCTS = 100_000
 LONG_NAMES = 1_000
 BUYERS = 4
 PAUSE_S = 0.02
-# In which what stands in line is answered or given up.
+# Time for requests of the load before to be answered or to expire.
 PAUSE_BETWEEN_S = 1.5
 BAR = 2.0
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What goes on meanwhile: wrk asks for `requests`, or the owner runs `command` again and again.
-
-    `barred` are the loads that the bar is for.
-    """
+class BackgroundLoad:
+    """A background load: wrk sends `requests`, or the owner repeats `command`. `barred`: the bar applies to it."""
 
     name: str
     clients: int
@@ -58,29 +55,29 @@ def _get(path: str) -> list[Request]:
 
 
 _NAMES = json.dumps(["Tux", "nobody sells this"])
-# After Tux, by name, come the longest names. No name has a q, and each has an o.
-CONTROL = Beside("one product, /products/Tux", 64, _get("/products/Tux"))
+# By name, the longest names follow Tux. No name has a q, and each has an o.
+CONTROL = BackgroundLoad("one product, /products/Tux", 64, _get("/products/Tux"))
 LOADS = (
     CONTROL,
-    Beside("the largest page, limit=1000", 64, _get("/products?limit=1000&after=Tux"), barred=True),
-    Beside("a page of 1,000 short names", 64, _get("/products?limit=1000"), barred=True),
-    Beside("a usual page, limit=100", 64, _get("/products"), barred=True),
-    Beside("a search that finds nothing", 8, _get("/products?q=zzzz"), barred=True),
-    Beside("the same, 64 clients", 64, _get("/products?q=zzzz"), barred=True),
-    Beside("a letter that no name has", 8, _get("/products?q=q"), barred=True),
-    Beside("a search that finds all", 8, _get("/products?limit=1000&q=product"), barred=True),
-    Beside("the last names", 64, _get(f"/products?after={quote(chr(0x10FFFF) * 64)}"), barred=True),
-    Beside("an order, /orders/0", 64, _get("/orders/0"), barred=True),
-    Beside("/v1/lookups at the catalog", 64, [Request("POST", "/v1/lookups", _NAMES)], tier="catalog"),
-    Beside("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
-    Beside("python -m admin audit", 1, command="audit", barred=True),
-    Beside("python -m admin backup", 1, command="backup", barred=True),
+    BackgroundLoad("the largest page, limit=1000", 64, _get("/products?limit=1000&after=Tux"), barred=True),
+    BackgroundLoad("a page of 1,000 short names", 64, _get("/products?limit=1000"), barred=True),
+    BackgroundLoad("a usual page, limit=100", 64, _get("/products"), barred=True),
+    BackgroundLoad("a search that finds nothing", 8, _get("/products?q=zzzz"), barred=True),
+    BackgroundLoad("the same, 64 clients", 64, _get("/products?q=zzzz"), barred=True),
+    BackgroundLoad("a letter that no name has", 8, _get("/products?q=q"), barred=True),
+    BackgroundLoad("a search that finds all", 8, _get("/products?limit=1000&q=product"), barred=True),
+    BackgroundLoad("the last names", 64, _get(f"/products?after={quote(chr(0x10FFFF) * 64)}"), barred=True),
+    BackgroundLoad("an order, /orders/0", 64, _get("/orders/0"), barred=True),
+    BackgroundLoad("/v1/lookups at the catalog", 64, [Request("POST", "/v1/lookups", _NAMES)], tier="catalog"),
+    BackgroundLoad("one product at the catalog", 64, _get("/products/Tux"), tier="catalog"),
+    BackgroundLoad("python -m admin audit", 1, command="audit", barred=True),
+    BackgroundLoad("python -m admin backup", 1, command="backup", barred=True),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """Medians of the rounds: what a buy waited for beside this load, and how much of it wrk got."""
+    """Medians of the rounds: the latency of buys beside this load, and the rate of the load."""
 
     name: str
     clients: int
@@ -102,50 +99,55 @@ def main() -> int:
     if options.rounds < 1 or options.seconds < 1:
         parser.error("--rounds and --seconds are at least 1")
     require_wrk()
-    loads = [beside for beside in LOADS if beside is CONTROL or options.only in beside.name]
+    loads = [background for background in LOADS if background is CONTROL or options.only in background.name]
     rows = measure(loads, options.rounds, options.seconds)
     report(rows, options.rounds, options.seconds, None if options.only else RESULTS / "pages")
     return 0
 
 
-def measure(loads: Sequence[Beside], rounds: int, seconds: int) -> list[Row]:
-    """A row for each load. Raises seed.BrokenPromise."""
+def measure(loads: Sequence[BackgroundLoad], rounds: int, seconds: int) -> list[Row]:
+    """Returns a row for each load. Raises seed.BrokenPromise."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    # Not in memory where /tmp is: a commit must reach a disk.
+    # Not in /tmp, which may be in memory: a commit must reach a disk.
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="pages-") as folder:
         data_dir = Path(folder, "data")
         say(f"filling a store with {PRODUCTS:,} products")
         fill(data_dir)
-        waits: dict[str, list[list[float]]] = {beside.name: [] for beside in loads}
-        rates: dict[str, list[float]] = {beside.name: [] for beside in loads}
-        errors = dict.fromkeys(waits, 0)
+        latencies: dict[str, list[list[float]]] = {background.name: [] for background in loads}
+        rates: dict[str, list[float]] = {background.name: [] for background in loads}
+        errors = dict.fromkeys(latencies, 0)
         with running(data_dir) as tiers:
             for number in range(1, rounds + 1):
-                # To and fro, so that no load always follows the same other.
-                for beside in loads[:: 1 if number % 2 else -1]:
-                    say(f"round {number} of {rounds}: {beside.name}")
+                # Odd rounds go forwards and even ones backwards, so that no load always follows the same one.
+                for background in loads[:: 1 if number % 2 else -1]:
+                    say(f"round {number} of {rounds}: {background.name}")
                     time.sleep(PAUSE_BETWEEN_S)
-                    with buying(tiers) as waited:
-                        rate, failed = _go_on(beside, tiers, seconds)
-                    waits[beside.name].append(sorted(waited))
-                    rates[beside.name].append(rate)
-                    errors[beside.name] += failed
+                    with buying(tiers) as latencies_s:
+                        rate, failed = _run(background, tiers, seconds)
+                    latencies[background.name].append(sorted(latencies_s))
+                    rates[background.name].append(rate)
+                    errors[background.name] += failed
         seed.check(data_dir)
-    control = [_quantile(waited, 0.5) for waited in waits[CONTROL.name]]
-    return [_row(beside, waits[beside.name], control, rates[beside.name], errors[beside.name]) for beside in loads]
+    control = [_quantile(latencies_s, 0.5) for latencies_s in latencies[CONTROL.name]]
+    return [
+        _row(background, latencies[background.name], control, rates[background.name], errors[background.name])
+        for background in loads
+    ]
 
 
-def _go_on(beside: Beside, tiers: Tiers, seconds: int) -> tuple[float, int]:
-    """Answers or runs a second, and how many failed."""
-    if not beside.command:
-        done = load(tiers.url(beside.tier), beside.requests, clients=beside.clients, seconds=seconds, pids=[])
+def _run(background: BackgroundLoad, tiers: Tiers, seconds: int) -> tuple[float, int]:
+    """Runs the background load. Returns its responses or runs a second, and how many of them failed."""
+    if not background.command:
+        done = load(
+            tiers.url(background.tier), background.requests, clients=background.clients, seconds=seconds, pids=[]
+        )
         return done.per_second, done.errors
     runs = failed = 0
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         with tempfile.TemporaryDirectory(dir=tiers.data_dir.parent) as folder:
-            where = [str(Path(folder, "copy"))] if beside.command == "backup" else []
-            command = [sys.executable, "-m", "admin", beside.command, *where]
+            where = [str(Path(folder, "copy"))] if background.command == "backup" else []
+            command = [sys.executable, "-m", "admin", background.command, *where]
             ended = subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True)
         runs += 1
         failed += ended.returncode != 0
@@ -153,7 +155,7 @@ def _go_on(beside: Beside, tiers: Tiers, seconds: int) -> tuple[float, int]:
 
 
 def fill(data_dir: Path) -> None:
-    """A catalog of PRODUCTS products, and an empty order log."""
+    """Creates a catalog of PRODUCTS products and an empty order log."""
     catalog, log = CatalogStore(data_dir / "catalog.db"), OrderStore(data_dir / "order.db")
     with closing(log), closing(catalog):
         catalog.migrate()
@@ -162,7 +164,7 @@ def fill(data_dir: Path) -> None:
 
 
 def product_names() -> Iterator[str]:
-    """PRODUCTS names, of which the longest come last in their order."""
+    """Yields PRODUCTS names. In alphabetical order the longest come last."""
     yield "Tux"
     for number in range(LONG_NAMES):
         yield f"{number:05d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427")
@@ -172,9 +174,12 @@ def product_names() -> Iterator[str]:
 
 @contextmanager
 def buying(tiers: Tiers) -> Iterator[list[float]]:
-    """How long each buy of a few shoppers took, in seconds, while the block runs. Raises when one was not sold."""
-    waited: list[float] = []
-    troubles: list[str] = []
+    """Buys as a few shoppers while the block runs, and yields the list of latencies in seconds.
+
+    Raises seed.BrokenPromise when a buy was not sold.
+    """
+    latencies_s: list[float] = []
+    failures: list[str] = []
     ending = threading.Event()
 
     def shop() -> None:
@@ -184,34 +189,38 @@ def buying(tiers: Tiers) -> Iterator[list[float]]:
                 connection.request("POST", "/Tux/1")
                 response = connection.getresponse()
                 body = response.read()
-                waited.append(time.monotonic() - begun)
+                latencies_s.append(time.monotonic() - begun)
                 if response.status != 200:
-                    troubles.append(f"{response.status} {body!r}")
+                    failures.append(f"{response.status} {body!r}")
                 time.sleep(PAUSE_S)
 
     shoppers = [threading.Thread(target=shop) for _ in range(BUYERS)]
     for shopper in shoppers:
         shopper.start()
     try:
-        yield waited
+        yield latencies_s
     finally:
         ending.set()
         for shopper in shoppers:
             shopper.join()
-    if troubles:
-        raise seed.BrokenPromise(f"{len(troubles)} buys were not sold, the first: {troubles[0]}")
+    if failures:
+        raise seed.BrokenPromise(f"{len(failures)} buys were not sold, the first: {failures[0]}")
 
 
 def _row(
-    beside: Beside, rounds: Sequence[Sequence[float]], control: Sequence[float], rates: Sequence[float], errors: int
+    background: BackgroundLoad,
+    rounds: Sequence[Sequence[float]],
+    control: Sequence[float],
+    rates: Sequence[float],
+    errors: int,
 ) -> Row:
-    ratios = [_quantile(waited, 0.5) / p50 for waited, p50 in zip(rounds, control, strict=True)]
+    ratios = [_quantile(latencies_s, 0.5) / p50 for latencies_s, p50 in zip(rounds, control, strict=True)]
     return Row(
-        name=beside.name,
-        clients=beside.clients,
-        barred=beside.barred,
-        buy_p50_ms=1000 * statistics.median(_quantile(waited, 0.5) for waited in rounds),
-        buy_p99_ms=1000 * statistics.median(_quantile(waited, 0.99) for waited in rounds),
+        name=background.name,
+        clients=background.clients,
+        barred=background.barred,
+        buy_p50_ms=1000 * statistics.median(_quantile(latencies_s, 0.5) for latencies_s in rounds),
+        buy_p99_ms=1000 * statistics.median(_quantile(latencies_s, 0.99) for latencies_s in rounds),
         ratio=statistics.median(ratios),
         worst_ratio=max(ratios),
         answers_per_second=statistics.median(rates),
@@ -224,11 +233,11 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) -> None:
-    """Print the table, and write PATH.json and PATH.md."""
+    """Prints the table, and writes PATH.json and PATH.md."""
     method = (
         f"Medians of {rounds} interleaved rounds of {seconds} s. {BUYERS} shoppers buy beside each load, with a pause "
         f"of {1000 * PAUSE_S:.0f} ms after each buy. The ratio is to the control of the same round. Errors are wrk's: "
-        "503 where a page was shed. All buys were sold, and all promises held afterwards."
+        "503 where the store sheds a page. All buys were sold, and all promises held afterwards."
     )
     text = "\n\n".join([method, machine.line() + ".", table(rows)]) + "\n"
     print(text)
@@ -239,7 +248,7 @@ def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) ->
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows in Markdown."""
+    """Returns the rows as a Markdown table."""
     lines = [
         "| beside | clients | buy p50 ms | buy p99 ms | × control | worst round | bar | met | a second | errors |",
         "|---|---:|---:|---:|---:|---:|---:|---|---:|---:|",

@@ -1,4 +1,4 @@
-"""The cost of asking, before a commit and before a read, whether the files have moved: `python -m bench.place`."""
+"""Measures the check, before each commit and read, that the database files have not moved: `python -m bench.place`."""
 
 import tempfile
 import time
@@ -15,7 +15,7 @@ COMMITS = 200
 
 
 def microseconds(call: Callable[[], object], calls: int) -> float:
-    """Of one call, in the best of some rounds: on a busy machine the others measure the machine."""
+    """Returns the time of one call in the fastest round: on a busy machine the slower rounds measure the machine."""
     best = float("inf")
     for _ in range(ROUNDS):
         begun = time.perf_counter()

@@ -1,8 +1,8 @@
-"""Where the time of a query and of a buy goes: `make profile`. It needs wrk (Debian: apt install wrk) and py-spy.
+"""Profiles the CPU time of a query and of a buy: `make profile`. It needs wrk (Debian: apt install wrk) and py-spy.
 
-Each kind is loaded twice. The first load, undisturbed, says what CPU time a request costs each tier, and each thread of
-it. In the second py-spy looks 100 times a second at what every worker does. A thread's CPU time is then shared out
-among its samples. Samples of a thread that waits are left out: for a lock, an event, or the reply of the tier behind.
+Each kind is loaded twice. The first load, without py-spy, measures the CPU time of a request in each tier and thread.
+During the second load py-spy samples every worker 100 times a second. A thread's CPU time is then divided among its
+samples. Samples of a waiting thread are left out: it waits for a lock, an event, or the reply of the tier behind.
 """
 
 import argparse
@@ -24,32 +24,32 @@ from bench.program import RESULTS, run, say
 from tests.support.tiers import ROOT, Tiers, running
 
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
-SAMPLES_A_SECOND = 100
+SAMPLES_PER_S = 100
 PRODUCTS = 100
-MOST_LINES = 14  # of a table
-TRIFLE_US = 0.5
-AT_REST_BELOW_US = 3.0  # a tier that a request never reaches costs no more than its heartbeat
+MAX_LINES = 14  # in a table
+MIN_LINE_US = 0.5
+IDLE_BELOW_US = 3.0  # a tier that no request reaches uses CPU time for its heartbeat only
 
-# The innermost function of a thread that waits. py-spy leaves most of them out by itself.
+# The innermost function of a waiting thread. py-spy itself leaves most of them out.
 WAITS = re.compile(
     r"threading\.py:.*\bwait$|selectors\.py:.*select$|concurrent/futures/thread\.py:_worker$|queue\.py:.*get$"
-    r"|wsgi_apps/tier_connection\.py:_received$"  # for the tier behind; what shoppers send is read without waiting
+    r"|wsgi_apps/tier_connection\.py:_received$"  # the reply of the tier behind; reads from shoppers never wait
 )
-# Of these each file is told by itself; of a library, such as Werkzeug's routing, each package.
+# The report has a line for each file of these packages, and for each package of a library, such as Werkzeug's routing.
 OWN_PACKAGES = ("server", "wsgi_apps", "domain", "db", "conf")
 ELSEWHERE = "elsewhere"
 METHOD = (
-    "CPU times are measured without py-spy. What they were spent on, a second load says, with "
-    f"{SAMPLES_A_SECOND} samples a second of each worker. Samples of threads that wait are left out. A function that "
-    "goes to the kernel (send, commit) also counts for the moment in which it waits to get the interpreter's lock "
-    "back. What the standard library does, such as JSON, counts for the file that called it."
+    "CPU times are measured without py-spy. A second load divides them among functions, by "
+    f"{SAMPLES_PER_S} samples a second of each worker. Samples of waiting threads are left out. The time of a "
+    "system call (send, commit) includes the wait for the interpreter lock after it. The time of the standard library, "
+    "such as JSON, counts for the file that called it."
 )
-UNSEEN = "in threads that were never seen at work"
+UNSEEN = "in threads without a sample"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A stack, innermost function first, each as "file.py:function", and the CPU time a request that it stands for."""
+    """A stack of "file.py:function", innermost first, and its share of the CPU time of a request."""
 
     stack: tuple[str, ...]
     cpu_us: float
@@ -57,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Profile:
-    """One kind of request. By tier: the CPU time a request, and what the samples say of it."""
+    """The profile of one kind of request: by tier, the CPU time of a request and its samples."""
 
     kind: str
     undisturbed: Load
@@ -67,7 +67,7 @@ class Profile:
 
 
 class NotPermitted(Exception):
-    """py-spy may not look into the workers; the message is its own."""
+    """py-spy may not attach to the workers. The message is py-spy's."""
 
 
 def main() -> int:
@@ -90,12 +90,12 @@ def main() -> int:
         "\n\n".join([METHOD, machine.line() + ".", *(report(profile, options.clients) for profile in profiles)]) + "\n"
     )
     print(text)
-    (RESULTS / "profile.md").write_text("# Where the time goes (`make profile`)\n\n" + text)
+    (RESULTS / "profile.md").write_text("# The CPU time of requests (`make profile`)\n\n" + text)
     return 0
 
 
 def measure(kinds: Sequence[str], clients: int, seconds: int) -> list[Profile]:
-    """A profile for each kind. Raises NotPermitted and seed.BrokenPromise."""
+    """Returns a profile of each kind. Raises NotPermitted and seed.BrokenPromise."""
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="profile-") as folder:
         data_dir = Path(folder) / "data"
         seed.fill(data_dir, products=PRODUCTS, orders=0)
@@ -107,6 +107,7 @@ def measure(kinds: Sequence[str], clients: int, seconds: int) -> list[Profile]:
 
 
 def _require_permission(tiers: Tiers) -> None:
+    """Raises NotPermitted when py-spy may not attach to a worker."""
     pid = tiers.workers("catalog")[0]
     tried = subprocess.run([PY_SPY, "dump", "--pid", str(pid)], capture_output=True, text=True)
     if tried.returncode != 0:
@@ -114,36 +115,38 @@ def _require_permission(tiers: Tiers) -> None:
 
 
 def _profile(tiers: Tiers, kind: str, clients: int, seconds: int, folder: Path) -> Profile:
+    """Runs both loads of one kind, and returns its profile."""
+
     def load_for(seconds: int, pids: Sequence[int]) -> Load:
         requests = seed.requests(kind, PRODUCTS)
         return load(tiers.url("front_end"), requests, clients=clients, seconds=seconds, pids=pids)
 
     say(f"{kind}: warming up")
     load_for(1, pids=[])
-    # Only now: a tier answers as soon as one of its workers is there, and the others follow.
+    # After the warm-up: a tier answers as soon as one of its workers has started, and the others follow.
     workers = {name: tiers.workers(name) for name in tiers.ports}
     pids = [pid for tier in workers.values() for pid in tier]
-    say(f"{kind}: {seconds} s undisturbed")
+    say(f"{kind}: {seconds} s without py-spy")
     before = {pid: _ticks(pid) for pid in pids}
     undisturbed = load_for(seconds, pids)
     ticks = {pid: _ticks(pid) - before[pid] for pid in pids}
-    us_a_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
-    say(f"{kind}: {seconds} s watched by py-spy")
-    with _spying({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
-        sampled = load_for(seconds + 1, pids)  # py-spy needs a moment before it begins
+    us_per_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
+    say(f"{kind}: {seconds} s with py-spy")
+    with _py_spy({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
+        sampled = load_for(seconds + 1, pids)  # py-spy needs a moment to start
     samples: dict[str, list[Sample]] = {name: [] for name in workers}
     for name, tier in workers.items():
         for number, pid in enumerate(tier, start=1):
             recorded = _shorten(json.loads(files[pid].read_text()))
             (RESULTS / f"profile-{kind}-{name}-{number}.speedscope.json").write_text(json.dumps(recorded))
-            cpu_us = {thread: used * us_a_tick for thread, used in ticks[pid].items()}
+            cpu_us = {thread: used * us_per_tick for thread, used in ticks[pid].items()}
             samples[name] += _samples(recorded, cpu_us)
-    by_tier = {name: us_a_tick * sum(ticks[pid].total() for pid in tier) for name, tier in workers.items()}
+    by_tier = {name: us_per_tick * sum(ticks[pid].total() for pid in tier) for name, tier in workers.items()}
     return Profile(kind, undisturbed, sampled, by_tier, samples)
 
 
 def _ticks(pid: int) -> Counter[int]:
-    """CPU time so far of each thread of a process, in clock ticks."""
+    """Returns the CPU time so far of each thread of a process, in clock ticks."""
     ticks: Counter[int] = Counter()
     for thread in Path(f"/proc/{pid}/task").iterdir():
         ticks[int(thread.name)] = clock_ticks(thread)
@@ -151,9 +154,9 @@ def _ticks(pid: int) -> Counter[int]:
 
 
 @contextmanager
-def _spying(files: dict[int, Path], seconds: int) -> Iterator[dict[int, Path]]:
-    """py-spy looks at each process from the start of the block, and has written its file at the end."""
-    options = ["--format", "speedscope", "--rate", str(SAMPLES_A_SECOND), "--duration", str(seconds)]
+def _py_spy(files: dict[int, Path], seconds: int) -> Iterator[dict[int, Path]]:
+    """Runs py-spy on each process during the block. Its files are complete at the end of the block."""
+    options = ["--format", "speedscope", "--rate", str(SAMPLES_PER_S), "--duration", str(seconds)]
     spies = [
         subprocess.Popen(
             [PY_SPY, "record", *options, "--pid", str(pid), "--output", str(file)],
@@ -173,7 +176,7 @@ def _spying(files: dict[int, Path], seconds: int) -> Iterator[dict[int, Path]]:
 
 
 def _shorten(recorded: Any) -> Any:
-    """The same recording, with files by their place in the repository or the library instead of on this machine."""
+    """Replaces absolute paths in a recording by paths within the repository or the library."""
     for frame in recorded["shared"]["frames"]:
         file = re.sub(r"^.*/(site-packages|lib/python[0-9.]+)/", "", frame["file"] or "?")
         frame["file"] = file.removeprefix(f"{ROOT}/")
@@ -181,7 +184,7 @@ def _shorten(recorded: Any) -> Any:
 
 
 def _samples(recorded: Any, cpu_us: Mapping[int, float]) -> list[Sample]:
-    """The samples of threads at work in a speedscope file. Each thread's `cpu_us` is shared out among its samples."""
+    """Returns the samples of working threads, among which each thread's `cpu_us` is divided, from a speedscope file."""
     functions = [f"{frame['file']}:{frame['name']}" for frame in recorded["shared"]["frames"]]
     samples = []
     for thread in recorded["profiles"]:
@@ -194,7 +197,7 @@ def _samples(recorded: Any, cpu_us: Mapping[int, float]) -> list[Sample]:
 
 
 def place_of(stack: Sequence[str]) -> str:
-    """The file of ours, or the package of a library, that a sample is in. The standard library works for its caller."""
+    """Returns the store's file, or the library's package, of a sample. The standard library counts for its caller."""
     for function in stack:
         *folders, file = function.partition(":")[0].split("/")
         package = folders[0] if folders else file.removesuffix(".py")
@@ -206,17 +209,17 @@ def place_of(stack: Sequence[str]) -> str:
 
 
 def report(profile: Profile, clients: int) -> str:
-    """Tables in Markdown: CPU time by tier, and for each tier by place and by function."""
+    """Returns Markdown tables of the CPU time by tier, and for each tier by file and by function."""
     total = sum(profile.cpu_us.values())
     parts = [
         f"## A {profile.kind}, {clients} clients",
         f"{profile.undisturbed.per_second:,.0f} requests/s, p99 {profile.undisturbed.p99_ms:.1f} ms, at most "
-        f"{profile.undisturbed.max_ms:.0f} ms ({profile.sampled.per_second:,.0f} requests/s while py-spy looked on). "
-        f"Others used {profile.undisturbed.others:.0%} of the machine.",
+        f"{profile.undisturbed.max_ms:.0f} ms ({profile.sampled.per_second:,.0f} requests/s with py-spy). "
+        f"Other processes used {profile.undisturbed.others:.0%} of the machine.",
         _table("tier", profile.cpu_us, total),
     ]
     for name, cpu_us in profile.cpu_us.items():
-        if cpu_us < AT_REST_BELOW_US:
+        if cpu_us < IDLE_BELOW_US:
             parts.append(f"### {name}: at rest")
             continue
         places: defaultdict[str, float] = defaultdict(float)
@@ -235,9 +238,9 @@ def report(profile: Profile, clients: int) -> str:
 
 
 def _largest(cpu_us: Mapping[str, float]) -> dict[str, float]:
-    """At most MOST_LINES, the largest first, none below TRIFLE_US."""
+    """Returns at most MAX_LINES lines, the largest first, none below MIN_LINE_US."""
     by_size = sorted(cpu_us.items(), key=lambda item: -item[1])
-    return {name: us for name, us in by_size[:MOST_LINES] if us >= TRIFLE_US}
+    return {name: us for name, us in by_size[:MAX_LINES] if us >= MIN_LINE_US}
 
 
 def _table(title: str, cpu_us: Mapping[str, float], total_us: float) -> str:

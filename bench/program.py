@@ -1,4 +1,4 @@
-"""What the benchmark programs share: where results go, what they say on the way, and how they end."""
+"""Shared by the benchmark programs: the folder of results, progress lines, and exit codes."""
 
 import signal
 import sys
@@ -12,13 +12,13 @@ RESULTS = ROOT / "bench" / "results"
 
 
 def say(text: str) -> None:
-    """Tell who waits how far it is."""
+    """Prints a line of progress."""
     print(text, file=sys.stderr, flush=True)
 
 
 def run(main: Callable[[], int]) -> NoReturn:
-    """End the process with `main`'s exit code: 1 when a promise was broken, 130 after Ctrl-C or TERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it, too, ends what was started
+    """Ends the process with `main`'s exit code; 1 when a promise was broken, 130 after Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM stops all child processes too
     try:
         sys.exit(main())
     except BrokenPromise as broken:

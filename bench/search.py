@@ -1,7 +1,7 @@
-"""Ways to search 100,000 names, measured beside each other in SQLite alone: `python -m bench.search`.
+"""Compares ways to search 100,000 names in SQLite, without tiers: `python -m bench.search`.
 
-Each way finds the first page of what has `q` in its name, in the order of the names, as a catalog with that way would
-ask for it. What counts is the CPU time of the fastest of some runs, and what the way adds to the file.
+Each way finds the first page of the products whose names contain `q`, ordered by name. The figures are the CPU time of
+the fastest of some runs, and the size of the file.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from domain.values import fold
 
 RUNS = 5
 LIMIT = 100
-# What it is, and what it asks for. The names are those of bench.pages.
+# Descriptions and queries. The names are those of bench.pages.
 SEARCHES = {
     "finds nothing": "zzzz",
     "one letter, finds nothing": "q",
@@ -40,13 +40,13 @@ _PRODUCTS = """
 
 @dataclass(frozen=True)
 class Way:
-    """How names are kept (`schema`, `keep`) and searched (`ask`). It cannot answer for a q shorter than `shortest`."""
+    """SQL that stores names (`schema`, `fill`) and searches them (`query`). `q` has `min_characters` at least."""
 
     name: str
     schema: str
-    keep: str
-    ask: str
-    shortest: int = 1
+    fill: str
+    query: str
+    min_characters: int = 1
 
 
 WAYS = (
@@ -76,7 +76,7 @@ WAYS = (
         "INSERT INTO names SELECT name, casefold(name) FROM products",
         """SELECT name FROM names JOIN products USING (name)
         WHERE names MATCH '"' || replace(:q, '"', '""') || '"' AND retired = 0 ORDER BY name LIMIT :limit""",
-        shortest=3,
+        min_characters=3,
     ),
 )
 
@@ -95,7 +95,7 @@ def main() -> int:
 
 
 def measure(way: Way, path: Path) -> list[float | None]:
-    """The size of the file in MB, and the CPU time of each search in ms; None for one that the way cannot answer."""
+    """Returns the size of the file in MB, then the CPU time of each search in ms, None where `q` is too short."""
     with closing(apsw.Connection(str(path))) as connection:
         connection.create_scalar_function("casefold", lambda *text: fold(str(text[0])), 1, deterministic=True)
         connection.pragma("journal_mode", "wal")
@@ -104,24 +104,25 @@ def measure(way: Way, path: Path) -> list[float | None]:
             rows = ((name, 999, 5) for name in product_names())
             connection.executemany("INSERT INTO products (name, price_cents, quantity) VALUES (?, ?, ?)", rows)
             connection.execute(way.schema).fetchall()
-            connection.execute(way.keep).fetchall()
+            connection.execute(way.fill).fetchall()
         connection.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         size_mb = os.stat(path).st_size / 1e6
-        times = [_cpu_ms(connection, way, q) if len(q) >= way.shortest else None for q in SEARCHES.values()]
+        times = [_cpu_ms(connection, way, q) if len(q) >= way.min_characters else None for q in SEARCHES.values()]
     return [size_mb, *times]
 
 
 def _cpu_ms(connection: apsw.Connection, way: Way, q: str) -> float:
+    """Returns the CPU time of the fastest run of a search."""
     times = []
     for _ in range(RUNS):
         begun = time.process_time()
-        connection.execute(way.ask, {"q": q, "limit": LIMIT}).fetchall()
+        connection.execute(way.query, {"q": q, "limit": LIMIT}).fetchall()
         times.append(1000 * (time.process_time() - begun))
     return min(times)
 
 
 def table(measured: Sequence[Sequence[float | None]]) -> str:
-    """A column for each way in Markdown."""
+    """Returns a Markdown table with a column for each way."""
     rows = {f"MB of the file with {PRODUCTS:,} products": 0}
     rows |= {f"{what}: `{q}`": number for number, (what, q) in enumerate(SEARCHES.items(), start=1)}
     lines = [f"| | {' | '.join(way.name for way in WAYS)} |", f"|---|{'---:|' * len(WAYS)}"]

@@ -1,8 +1,8 @@
-"""Books for a benchmark: a store filled before its tiers start, and checked after the load.
+"""Fills the databases of a benchmark before its tiers start, and checks the promises after the load.
 
-It is filled through the product's own stores, a few thousand buys a transaction, and not by SQL of its own: the guards
-and triggers of a real buy then vouch for every entry, and a change of the schema needs no change here. That is fast
-enough: about 25 µs an entry in each database, so that 1,000,000 orders take about a minute.
+It writes through the product's own stores, a few thousand buys a transaction, instead of SQL of its own: each entry
+passes the checks and triggers of a real buy, and a change of the schema needs no change here. That is fast enough:
+about 25 µs an entry in each database, so 1,000,000 orders take about a minute.
 """
 
 import random
@@ -18,23 +18,23 @@ from domain.values import Buy, Product
 from tests.support.books import Books, query
 
 PRICE_CENTS = 2599
-STOCK = 1_000_000_000  # of each product: more than any run can buy
+STOCK = 1_000_000_000  # of each product; no run can sell out
 BUYS_A_TRANSACTION = 5_000
 # The recovery settles buys in doubt after three seconds.
 AT_REST_WITHIN_S = 15.0
 
 
 class BrokenPromise(AssertionError):
-    """The books do not add up; the message says what is wrong. What was measured is worth nothing."""
+    """A promise is broken, so the figures of the run are void. The message names the promise."""
 
 
 def product_name(number: int) -> str:
-    """The name of a product, numbered from 0. It needs no encoding in a URL."""
+    """Returns the name of product `number`. It needs no encoding in a URL."""
     return f"product-{number}"
 
 
 def requests(kind: str, products: int) -> list[Request]:
-    """A query or a buy of one piece (`kind`) for each of so many products."""
+    """Returns a request for each product: a query, or a buy of one piece (`kind`)."""
     names = [product_name(number) for number in range(products)]
     if kind == "query":
         return [Request("GET", f"/products/{name}") for name in names]
@@ -42,10 +42,10 @@ def requests(kind: str, products: int) -> list[Request]:
 
 
 def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int], None] = lambda _orders: None) -> None:
-    """Make both databases in a new folder: so many products, and so many orders of one piece, spread over them.
+    """Creates both databases in a new folder, with orders of one piece each, spread over the products.
 
-    `progress` hears from time to time how many orders are written. The keys of the orders are as random as those that
-    the front end makes, but the same in each run, for the shape of their indexes is part of what is measured.
+    `progress` is called with the number of orders after each transaction. The keys of the orders are as random as those
+    of the front end, since the shape of their indexes affects the figures, but the same in each run.
     """
     catalog, log = CatalogStore(data_dir / "catalog.db"), OrderStore(data_dir / "order.db")
     catalog.migrate()
@@ -61,7 +61,7 @@ def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int]
             log.finish(list(zip(buys, catalog.sell(buys), strict=True)))
             progress(numbers.stop)
     finally:
-        log.close()  # closing the last connection checkpoints, so that the tiers begin with an empty WAL
+        log.close()  # the last connection checkpoints as it closes, so the tiers start with an empty WAL
         catalog.close()
 
 
@@ -70,13 +70,13 @@ def _key(chance: random.Random) -> str:
 
 
 def orders_in(data_dir: Path) -> int:
-    """How many orders the log has."""
+    """Returns the number of orders in the log."""
     return int(query(data_dir / "order.db", "SELECT coalesce(max(number) + 1, 0) FROM orders")[0][0])
 
 
 def check(data_dir: Path) -> None:
-    """Raises BrokenPromise unless every promise holds once the buys under way when the load ended are settled."""
-    # Between two batches of buys none is in doubt for a moment, so that a look at once would prove nothing.
+    """Raises BrokenPromise unless every promise holds once the last buys of the load are settled."""
+    # Between two batches there are no intents for a moment, so an immediate check could pass too early.
     time.sleep(1)
     deadline = time.monotonic() + AT_REST_WITHIN_S
     while query(data_dir / "order.db", "SELECT 1 FROM intents LIMIT 1") and time.monotonic() < deadline:

@@ -1,8 +1,7 @@
-"""What one shopper waits for a query and for a buy, alone and beside up to four others who do the same.
+"""Measures one shopper's latency of a query and of a buy, alone and beside up to four others that do the same.
 
-The others are a process of their own, the store's client, so that they do not slow the measuring one down by sharing
-its interpreter. Run it by `make bench`, which then tells the result as a plot and a
-table: `python -m bench.test_latency`.
+The others run in a process of their own, the store's client, so that they do not share the interpreter of the
+measured shopper. `make bench` runs it, and `python -m bench.test_latency` then draws the results and writes a table.
 """
 
 import json
@@ -33,40 +32,40 @@ def test_latency(benchmark: BenchmarkFixture, store: Tiers, rounds: int, kind: s
     benchmark.group = kind
     url = store.url("front_end")
     method, path = ("GET", "/products/Tux") if kind == "query" else ("POST", "/Tux/1")
-    with session() as shop, others(store, kind, clients - 1):
+    with session() as shop, other_shoppers(store, kind, clients - 1):
 
         def ask() -> requests.Response:
             return shop.request(method, url + path, timeout=10)
 
         response = benchmark.pedantic(ask, rounds=rounds, warmup_rounds=WARM_UP_ROUNDS)
     assert response.status_code == 200
-    if benchmark.stats is None:  # --benchmark-disable: one request of each kind was to work, and has
+    if benchmark.stats is None:  # --benchmark-disable: the request has succeeded, and nothing is measured
         return
-    waited = sorted(benchmark.stats.stats.data)
+    latencies_s = sorted(benchmark.stats.stats.data)
     for percent in (50, 95, 99):
-        benchmark.extra_info[f"p{percent}_ms"] = round(percentile(waited, percent) * 1000, 3)
-    benchmark.extra_info |= {"max_ms": round(waited[-1] * 1000, 3), "clients": clients, "requests": rounds}
+        benchmark.extra_info[f"p{percent}_ms"] = round(percentile(latencies_s, percent) * 1000, 3)
+    benchmark.extra_info |= {"max_ms": round(latencies_s[-1] * 1000, 3), "clients": clients, "requests": rounds}
 
 
 @contextmanager
-def others(store: Tiers, kind: str, clients: int) -> Iterator[None]:
-    """So many other shoppers at work, until the end of the block."""
+def other_shoppers(store: Tiers, kind: str, clients: int) -> Iterator[None]:
+    """Runs other shoppers until the end of the block."""
     if clients == 0:
         yield
         return
     arguments = ["--mode", MODES[kind], "--product", "Tux", "--quantity", "1", "--count", "100000000"]
     command = [sys.executable, "-m", "client", *arguments, "--clients", str(clients)]
-    crowd = subprocess.Popen(command, cwd=ROOT, env=store.environment, stdout=subprocess.DEVNULL)
+    client = subprocess.Popen(command, cwd=ROOT, env=store.environment, stdout=subprocess.DEVNULL)
     try:
         yield
-        assert crowd.poll() is None, "the others stopped before the measurement was over"
+        assert client.poll() is None, "the other shoppers ended before the measurement"
     finally:
-        crowd.terminate()
-        crowd.wait()
+        client.terminate()
+        client.wait()
 
 
 def draw(benchmarks: Sequence[Mapping[str, Any]]) -> Figure:
-    """Latency over clients, a query beside a buy, of what pytest-benchmark wrote down in its JSON."""
+    """Draws the latency over the clients, for queries and for buys, from pytest-benchmark's JSON."""
     figure, [axes] = plots.panels(1, len(MODES), width_in=9, height_in=4.5)
     for panel, kind in zip(axes, MODES, strict=True):
         points = sorted(
@@ -86,14 +85,16 @@ def draw(benchmarks: Sequence[Mapping[str, Any]]) -> Figure:
     highest = max(panel.get_ylim()[1] for panel in axes)
     for panel in axes:
         panel.set_ylim(0, highest)  # one scale, to compare by eye
-    figure.suptitle("What one shopper waits for")
+    figure.suptitle("Latency of one shopper")
     requests_a_point = benchmarks[0]["extra_info"]["requests"]
-    plots.caption(figure, f"{requests_a_point:,} requests a point, of one shopper; the others do the same meanwhile.")
+    plots.caption(
+        figure, f"{requests_a_point:,} requests of one shopper for each point; the others send the same requests."
+    )
     return figure
 
 
 def table(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    """The same in Markdown, with the slowest request."""
+    """Returns the latencies and the slowest request as a Markdown table."""
     lines = ["| shoppers at once | what | p50 ms | p95 ms | p99 ms | max ms |", "|---:|---|---:|---:|---:|---:|"]
     for one in benchmarks:
         info = one["extra_info"]
@@ -105,7 +106,7 @@ def table(benchmarks: Sequence[Mapping[str, Any]]) -> str:
 def main() -> None:
     benchmarks = json.loads((RESULTS / "latency.json").read_text())["benchmarks"]
     plots.save(draw(benchmarks), RESULTS / "latency")
-    text = "\n\n".join(["# What one shopper waits for (`make bench`)", machine.line() + ".", table(benchmarks)])
+    text = "\n\n".join(["# Latency of one shopper (`make bench`)", machine.line() + ".", table(benchmarks)])
     (RESULTS / "latency.md").write_text(text + "\n")
 
 

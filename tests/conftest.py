@@ -1,4 +1,4 @@
-"""Fixtures of all tests: fresh stores in a fresh folder, filled with the documented products."""
+"""Fixtures of all tests: fresh databases in a fresh folder, filled with the documented products."""
 
 import signal
 from collections.abc import Iterator
@@ -36,14 +36,14 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 
 @pytest.fixture
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
-    """The two together, in one process."""
+    """A checkout over both databases, in one process."""
     return Checkout(orders, catalog)
 
 
-# A shell has its jobs in the background ignore Ctrl-C, and a process that was started so passes it on to its children.
+# A shell starts background jobs with SIGINT ignored, and children inherit that. Tests send Ctrl-C to their children.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# What Hypothesis tries is the same in each run of CI; --hypothesis-profile=long looks for more, at random.
+# "steady" tries the same examples in each run of CI. --hypothesis-profile=long tries more examples, at random.
 settings.register_profile("steady", max_examples=300, derandomize=True, deadline=None)
 settings.register_profile("long", max_examples=20_000, deadline=None)
 settings.load_profile("steady")

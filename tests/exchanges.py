@@ -1,6 +1,6 @@
-"""The documented exchanges, and how a reply is held against one. exchanges.json is the contract with clients.
+"""The documented exchanges, and a program that checks them. exchanges.json is the contract with clients.
 
-`make exchanges` asks a store that runs, wherever it does: FRONT=192.0.2.7 CATALOG=192.0.2.7 ORDER=192.0.2.7.
+`make exchanges` checks a running store on any machine: FRONT=192.0.2.7 CATALOG=192.0.2.7 ORDER=192.0.2.7.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What a tier answered."""
+    """The response of a tier."""
 
     status: int
     content_type: str | None
@@ -35,7 +35,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its reply. `<order number>` in the body stands for a string of digits."""
+    """One request and its documented reply. `<order number>` in the body matches any string of digits."""
 
     name: str
     tier: str
@@ -45,6 +45,7 @@ class Exchange:
     body: Any
 
     def check(self, status: int, content_type: str | None, body: str) -> None:
+        """Asserts that a reply is as documented."""
         assert (status, content_type) == (self.status, "application/json")
         given = json.loads(body)
         assert list(given) == list(self.body), "the same members in the same order"
@@ -68,6 +69,7 @@ EXCHANGES = [
 
 
 def _without_number(body: Any) -> Any:
+    """Replaces the order number by its placeholder."""
     data = body.get("data")
     if isinstance(data, dict) and re.fullmatch("[0-9]+", str(data.get("order_number"))):
         assert isinstance(data["order_number"], str)
@@ -76,7 +78,7 @@ def _without_number(body: Any) -> Any:
 
 
 class Store:
-    """A store that runs, by the addresses of its tiers."""
+    """A running store, known by the addresses of its tiers."""
 
     def __init__(self, settings: Settings) -> None:
         self.urls = {tier.name: tier.address.url for tier in settings.tiers}
@@ -84,25 +86,25 @@ class Store:
         if settings.secrets is not None:
             self._behind["Authorization"] = encode_authorization(settings.secrets.values[0])
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy stands between
+        self._session.trust_env = False  # without the proxy settings of this machine
 
     def ask(self, exchange: Exchange) -> Reply:
-        """Raises requests.RequestException."""
+        """Sends the request of an exchange. Raises requests.RequestException."""
         headers: Mapping[str, str] = {} if exchange.tier == "front_end" else self._behind
         url = self.urls[exchange.tier] + exchange.path
         response = self._session.request(exchange.method, url, headers=headers, timeout=TIMEOUT_S)
         return Reply(response.status_code, response.headers.get("Content-Type"), response.text)
 
 
-def of_this_stock(store: Store) -> list[Exchange]:
-    """The exchanges as this store should answer them: it may have sold before, so its catalog tells the stock."""
+def with_current_stock(store: Store) -> list[Exchange]:
+    """Returns the exchanges with the current stock of the store's catalog, since the store may have sold before."""
     adapted = []
     for exchange in EXCHANGES:
         match exchange.body:
             case {"data": {"quantity": int(), **product}}:
-                asked = Exchange("", "catalog", "GET", f"/products/{product['name']}", 200, None)
+                query = Exchange("", "catalog", "GET", f"/products/{product['name']}", 200, None)
                 try:
-                    stock = json.loads(store.ask(asked).body)["data"]["quantity"]
+                    stock = json.loads(store.ask(query).body)["data"]["quantity"]
                 except (ValueError, KeyError, TypeError):
                     stock = exchange.body["data"]["quantity"]
                 adapted.append(replace(exchange, body={"data": {**exchange.body["data"], "quantity": stock}}))
@@ -112,24 +114,25 @@ def of_this_stock(store: Store) -> list[Exchange]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when every reply is as documented, 1 when one is not, 2 when a tier cannot be asked.
+    """Checks a running store. Returns 0 when every reply is as documented, 1 when one is not, 2 without an answer.
 
-    Any of `arguments` (there is only --help) ends the program before it buys.
+    --help and unknown arguments end the program before it buys.
     """
     argparse.ArgumentParser(
         prog="python -m tests.exchanges",
-        description="Ask a store that runs for the 13 documented replies: two buys and one piece from its stock.",
-        epilog="FRONT, CATALOG, ORDER and TIER_SECRET say where the store is, see README.md. Exit code: 0 all replies "
+        description="Check the 13 documented replies of a running store. This buys twice, and takes a third piece.",
+        epilog="FRONT, CATALOG, ORDER and TIER_SECRET are those of the store, see README.md. Exit code: 0 all replies "
         "are as documented, 1 one is not, 2 a tier does not answer.",
     ).parse_args(arguments)
     store = Store(load_or_exit())
-    print("Asks the store at " + ", ".join(store.urls.values()) + ".")
+    print("Checks the store at " + ", ".join(store.urls.values()) + ".")
     print(
-        "It buys a Whale and an Elephant and takes a Bird from the stock; the rest is refused or only read.", flush=True
+        "It buys a Whale and an Elephant and takes a Bird from the stock; all other requests are refused or only read.",
+        flush=True,
     )
     failed = 0
     try:
-        for exchange in of_this_stock(store):
+        for exchange in with_current_stock(store):
             reply = store.ask(exchange)
             if exchange.is_answered_by(reply):
                 print(f"  pass  {exchange.name}")
@@ -142,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"{len(EXCHANGES) - failed} of {len(EXCHANGES)} replies are as documented.")
     if failed:
-        print("They are those of the first products, conf/database.txt, with a piece left of each.")
+        print("The documented replies are those of the first products, conf/database.txt, with a piece left of each.")
     return 1 if failed else 0
 
 

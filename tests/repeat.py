@@ -1,6 +1,6 @@
-"""Whether `make test` is green whatever else the machine does: ten runs alone, ten beside two busy processes.
+"""Repeats `make test` to find flaky tests: ten runs alone, ten beside two busy processes.
 
-`python -m tests.repeat --times 20 unit e2e` repeats some stages more often.
+`python -m tests.repeat --times 20 unit e2e` runs only these stages, 20 times each way.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _BUSY = "while True: pass"
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes that take all the time they get, until the end of the block."""
+    """Runs processes that use all the CPU time they get, until the end of the block."""
     with ExitStack() as ending:
         for _ in range(processes):
             process = ending.enter_context(subprocess.Popen([sys.executable, "-c", _BUSY]))
@@ -28,10 +28,12 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """0 when all runs were green; of those that were not, the output stays."""
+    """Returns 0 when all runs were green. Keeps the output of the others."""
     parser = argparse.ArgumentParser(prog="python -m tests.repeat", description=__doc__)
-    parser.add_argument("--times", type=int, default=10, help="runs of each kind (default: %(default)s)")
-    parser.add_argument("--busy", type=int, default=2, help="busy processes of the second kind (default: %(default)s)")
+    parser.add_argument(
+        "--times", type=int, default=10, help="runs alone, and runs beside busy processes (default: %(default)s)"
+    )
+    parser.add_argument("--busy", type=int, default=2, help="number of busy processes (default: %(default)s)")
     parser.add_argument("stages", nargs="*", help="stages (default: all)")
     given = parser.parse_args(arguments)
     outputs, red = Path(tempfile.mkdtemp(prefix="toystore-runs-")), 0
@@ -43,8 +45,11 @@ def main(arguments: Sequence[str]) -> int:
                     command = [sys.executable, "-m", "tests.stages", *given.stages]
                     code = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file, check=False).returncode
                 red += code != 0
-                told = f"FAILED: {output}" if code else "green"
-                print(f"{minutes(time.monotonic() - begun)}  run {number} beside {processes}: {told}", flush=True)
+                result = f"FAILED: {output}" if code else "green"
+                print(
+                    f"{minutes(time.monotonic() - begun)}  run {number} beside {processes} busy processes: {result}",
+                    flush=True,
+                )
                 if not code:
                     output.unlink()
     if not red:

@@ -1,7 +1,7 @@
-"""All that CI judges by, one stage after the other: `python -m tests.stages`, or `make test`.
+"""Runs the stages of CI one after the other: `python -m tests.stages`, or `make test`.
 
-A stage that fails stops none of those behind it. At the end stands how each ended and how long it took, then all the
-tests together, in the form of pytest's own last line.
+A failed stage does not stop the later ones. At the end it prints the result and the duration of each stage, and the
+count of all tests in the form of pytest's own last line.
 """
 
 import os
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Targets of the Makefile, where the command of each stands.
+# Targets of the Makefile.
 STAGES = ("lint", "types", "unit", "integration", "e2e", "faults-short")
-# pytest's last line, such as "1 failed, 20 passed in 4.02s", perhaps in a frame and with colours taken off.
+# pytest's last line, such as "1 failed, 20 passed in 4.02s", with or without its frame of "=".
 _CLOSING = re.compile(r"^=* ?((?:\d+ [a-z]+, )*\d+ [a-z]+) in [\d.]+s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A stage that is over, and what its tests came to: how many passed, failed and so on."""
+class FinishedStage:
+    """A finished stage, and the number of its tests by outcome."""
 
     name: str
     passed: bool
@@ -35,11 +35,12 @@ class Ended:
 
 
 def minutes(seconds: float) -> str:
+    """Returns a duration as minutes and seconds, such as " 2:05"."""
     return f"{round(seconds) // 60:2}:{round(seconds) % 60:02}"
 
 
-def counted(output: str) -> Counter[str]:
-    """The tests that pytest counts in its last lines."""
+def count_tests(output: str) -> Counter[str]:
+    """Returns the number of tests by outcome, from the last lines of pytest in this output."""
     found: Counter[str] = Counter()
     for line in _CLOSING.findall(output):
         for count, kind in re.findall(r"(\d+) ([a-z]+)", line):
@@ -47,50 +48,50 @@ def counted(output: str) -> Counter[str]:
     return found
 
 
-def closing_line(ended: Sequence[Ended]) -> str:
-    """All tests of all stages. A stage that failed without a test that did, such as lint, is an error."""
+def closing_line(finished: Sequence[FinishedStage]) -> str:
+    """Returns the count of all tests. A stage that failed without a failed test, such as lint, counts as an error."""
     total: Counter[str] = Counter()
-    for stage in ended:
+    for stage in finished:
         total += stage.tests
         if not stage.passed and not stage.tests["failed"] + stage.tests["error"]:
             total["error"] += 1
     order = sorted(total, key=lambda kind: (kind != "failed", kind != "passed", kind))
     counts = ", ".join(f"{total[kind]} {kind}{'s' if kind == 'error' and total[kind] > 1 else ''}" for kind in order)
-    return f" {counts} in {sum(stage.took_s for stage in ended):.2f}s ".center(80, "=")
+    return f" {counts} in {sum(stage.took_s for stage in finished):.2f}s ".center(80, "=")
 
 
-def make(stage: str) -> tuple[int, str]:
-    """Run one stage; its exit code and what it printed, which is passed on as it comes."""
+def run_make(stage: str) -> tuple[int, str]:
+    """Runs one stage and passes its output on. Returns its exit code and its output."""
     output = bytearray()
     command = ["make", "--no-print-directory", stage]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        while piece := os.read(process.stdout.fileno(), 65_536):
-            sys.stdout.buffer.write(piece)
+        while chunk := os.read(process.stdout.fileno(), 65_536):
+            sys.stdout.buffer.write(chunk)
             sys.stdout.flush()
-            output += piece
+            output += chunk
     return process.returncode, output.decode(errors="replace")
 
 
-def run(stages: Sequence[str], make: Callable[[str], tuple[int, str]] = make) -> list[Ended]:
-    """Run each stage, whatever came of those before it."""
-    ended = []
+def run(stages: Sequence[str], run_make: Callable[[str], tuple[int, str]] = run_make) -> list[FinishedStage]:
+    """Runs each stage, also after a failed one."""
+    finished = []
     for stage in stages:
         print(f"\n== {stage}", flush=True)
         begun = time.monotonic()
-        code, output = make(stage)
-        ended.append(Ended(stage, code == 0, time.monotonic() - begun, counted(output)))
-    return ended
+        code, output = run_make(stage)
+        finished.append(FinishedStage(stage, code == 0, time.monotonic() - begun, count_tests(output)))
+    return finished
 
 
 def main(stages: Sequence[str]) -> int:
-    """Run these stages, or all; 0 when all of them passed."""
+    """Runs these stages, by default all. Returns 0 when all of them passed."""
     try:
-        ended = run(stages or STAGES)
+        finished = run(stages or STAGES)
     except KeyboardInterrupt:
         return 130
-    print("\n== stages", *ended, closing_line(ended), sep="\n", flush=True)
-    return 0 if all(stage.passed for stage in ended) else 1
+    print("\n== stages", *finished, closing_line(finished), sep="\n", flush=True)
+    return 0 if all(stage.passed for stage in finished) else 1
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The store beside its peers, under one load: `make bench-peers`. A system is one small file with a `System` in it."""
+"""Compares the store with its peers under the same load: `make bench-peers`. Each system is a class in a small file."""

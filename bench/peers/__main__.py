@@ -1,4 +1,4 @@
-"""Start the systems, load them in turn, check that they kept their promises, and write what was measured."""
+"""Starts the systems, loads them in turn, checks that they kept their promises, and writes the figures."""
 
 import argparse
 import signal
@@ -31,7 +31,7 @@ PEERS: tuple[Callable[[], System], ...] = (
     *(Limit, limit_under_store_worker, Store, under_gevent, unbatched),
     *(PocketBase, FlaskOne, FlaskThree),
 )
-# Started only when asked for by name.
+# Started only when --only names them.
 VARIANTS: tuple[Callable[[], System], ...] = (
     *(partial(over, library) for library in ("http.client", "urllib3")),
     *(partial(other_limit, workers, threads) for workers, threads in ((1, 16), (2, 4), (2, 8), (2, 32), (4, 16))),
@@ -39,7 +39,7 @@ VARIANTS: tuple[Callable[[], System], ...] = (
 
 
 class StartFailed(Exception):
-    """A system did not come up, or answers wrongly; the message says which and how."""
+    """A system did not start, or gives wrong answers. The message names it and the reason."""
 
 
 def main() -> int:
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def parse(names: Sequence[str], default: Sequence[str], arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked."""
+    """Returns the checked options."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
     parser.add_argument("--rounds", type=_count, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--seconds", type=_count, default=2, help="length of each load (default 2)")
@@ -77,7 +77,9 @@ def parse(names: Sequence[str], default: Sequence[str], arguments: Sequence[str]
         help=f"systems, of: {', '.join(names)} (default: {', '.join(default)})",
     )
     parser.add_argument(
-        "--name", default="peers", help="how the files in bench/results/ begin (default peers); older ones are replaced"
+        "--name",
+        default="peers",
+        help="prefix of the files in bench/results/ (default peers); existing ones are replaced",
     )
     options = parser.parse_args(arguments)
     options.clients = sorted(set(options.clients))
@@ -85,10 +87,10 @@ def parse(names: Sequence[str], default: Sequence[str], arguments: Sequence[str]
 
 
 def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
-    """All of the work. Whatever happens, nothing that was started is left. Raises StartFailed."""
+    """Starts, measures, checks and stops the systems. They are stopped after an error too. Raises StartFailed."""
     RESULTS.mkdir(exist_ok=True)
     with ExitStack() as ending:
-        # Not in memory, where /tmp may be: a commit must reach a disk.
+        # Not in /tmp, which may be in memory: a commit must reach a disk.
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-", dir=RESULTS)))
         try:
             for system in systems:
@@ -100,12 +102,12 @@ def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
             described = [Description(system.name, system.about, system.durability) for system in systems]
             return Results(machine.about(), versions(folder, systems), vars(options), described, rows, void)
         finally:
-            # A second Ctrl-C must not stop the ending, or the writing, half-way.
+            # A second Ctrl-C must interrupt neither the stops nor the writes.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def start(system: System, folder: Path) -> None:
-    """Raises StartFailed."""
+    """Starts a system and checks its answers. Raises StartFailed."""
     folder.mkdir()
     try:
         system.start(folder)
@@ -115,7 +117,7 @@ def start(system: System, folder: Path) -> None:
 
 
 def broken_promises(systems: Sequence[System]) -> dict[str, str]:
-    """For each system whose run is void, why."""
+    """Returns the broken promise of each system whose run is void."""
     void: dict[str, str] = {}
     for system in systems:
         say(f"checking {system.name}")
@@ -128,6 +130,7 @@ def broken_promises(systems: Sequence[System]) -> dict[str, str]:
 
 
 def write(results: Results, name: str) -> None:
+    """Prints the report, and writes it with its JSON and figures to bench/results/."""
     write_json(results, RESULTS / f"{name}.json")
     text = markdown(results)
     (RESULTS / f"{name}.md").write_text(text)

@@ -1,4 +1,4 @@
-"""The results as figures: one for throughput and one for p99, each with a panel for each kind of load."""
+"""Draws the results: a figure for throughput and one for p99, with a panel for each kind of load."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
 from bench.peers.results import Results
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart; markers and dashes say the same again.
+# Colours of Okabe and Ito, which colour-blind readers can tell apart. Markers and dashes also differ.
 STYLES = {
     "limit": ("#000000", "", ":"),
     "store": (plots.ORANGE, "o", "-"),

@@ -1,4 +1,4 @@
-"""SQLAlchemy on SQLite at full durability, by the recipes of its documentation."""
+"""The database of the Flask systems: SQLAlchemy on SQLite at full durability, by SQLAlchemy's own recipes."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ BUSY_TIMEOUT_S = 10
 
 
 class Base(DeclarativeBase):
-    """The tables of both Flask systems; a tier makes those that are its own."""
+    """The tables of both Flask systems. A tier creates only its own."""
 
 
 class Product(Base):
@@ -34,10 +34,10 @@ class Order(Base):
 
 
 def open_engine(path: str) -> Engine:
-    """One connection for each thread. Transactions with the option begin="IMMEDIATE" have the write lock at once.
+    """Returns an engine with a connection for each thread. The option begin="IMMEDIATE" takes the write lock at BEGIN.
 
-    https://docs.sqlalchemy.org/en/20/dialects/sqlite.html, on transactions with SQLite and the sqlite3 driver: the
-    driver begins no transaction by itself, and so SQLAlchemy does.
+    It follows https://docs.sqlalchemy.org/en/20/dialects/sqlite.html, on transactions with SQLite and the sqlite3
+    driver: isolation_level=None keeps the driver from beginning transactions, and SQLAlchemy begins them.
     """
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=threads)
 
@@ -56,12 +56,12 @@ def open_engine(path: str) -> Engine:
 
 
 def writing(engine: Engine) -> Engine:
-    """The same engine, for transactions that write."""
+    """Returns the engine for transactions that write."""
     return engine.execution_options(begin="IMMEDIATE")
 
 
 def create_tables(path: Path, *models: type[Base]) -> None:
-    """Make a new database with these tables, and with the products that all systems sell if they are among them."""
+    """Creates a database with these tables. A table of products gets the products that all systems sell."""
     engine = open_engine(str(path))
     Base.metadata.create_all(engine, [Base.metadata.tables[model.__tablename__] for model in models])
     if Product in models:

@@ -1,8 +1,8 @@
-"""gunicorn's settings for the Flask apps: those of the limit, the best that were found for threads on this machine.
+"""gunicorn's settings of the Flask apps: those of the limit, the fastest that were found on this machine.
 
-FLASK_WORKERS sets the number of workers, to find the best one. In two noisy comparisons with 8, 32 and 128 clients, two
-workers answered 1.2 to 4.6 times as many queries as one, and three tiers took 1.4 to 1.8 times as many buys. To buys
-in one tier, which wait for one write lock and for the disk, it made no difference beyond the noise.
+FLASK_WORKERS sets the number of workers, to compare numbers. In two noisy comparisons with 8, 32 and 128 clients, two
+workers answered 1.2 to 4.6 times as many queries as one, and three tiers took 1.4 to 1.8 times as many buys. Buys in
+one tier wait for one write lock and for the disk: the number made no difference beyond the noise.
 """
 
 import os

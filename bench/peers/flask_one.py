@@ -1,4 +1,4 @@
-"""Flask and SQLAlchemy in one tier, see flask_one_app.py."""
+"""Starts and checks the peer with Flask and SQLAlchemy in one tier; flask_one_app.py is its app."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from tests.support.books import query
 
 
 class FlaskOne(Served, StoreLike):
+    """The peer with one tier."""
+
     name = "flask-1-tier"
     about = "Flask and SQLAlchemy in one tier with one database, gunicorn gthread, 2 pinned workers x 16 threads"
     durability = "each buy synced to disk (WAL, synchronous=FULL); no key, so no exactly-once"

@@ -1,4 +1,4 @@
-"""The store in one tier, on Flask and SQLAlchemy, as most people would write it well. The database is in DATABASE."""
+"""A store in one tier on Flask and SQLAlchemy, written by common practice. DATABASE is the path of its database."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""What both Flask systems do with their tables: a look at a product, the guarded decrement, the order log."""
+"""The queries of both Flask systems: find a product, take pieces by a guarded UPDATE, insert an order."""
 
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -12,7 +12,7 @@ from bench.peers.flask_database import Order, Product
 
 
 def json_app() -> Flask:
-    """An app that answers errors as JSON, as the store does."""
+    """Returns an app that answers errors in JSON, as the store does."""
     app = Flask(__name__)
 
     @app.errorhandler(HTTPException)
@@ -23,7 +23,7 @@ def json_app() -> Flask:
 
 
 def find(session: Session, name: str) -> dict[str, Any]:
-    """The product as JSON. Raises NotFound."""
+    """Returns the product for the JSON response. Raises NotFound."""
     product = session.get(Product, name)
     if product is None:
         abort(404, "product not found")
@@ -31,19 +31,19 @@ def find(session: Session, name: str) -> dict[str, Any]:
 
 
 def take(session: Session, name: str, quantity: int) -> None:
-    """Take pieces from the stock. Raises NotFound, also when too few are left."""
+    """Takes pieces from the stock. Raises NotFound, also when too few are left."""
     enough = (Product.name == name) & (Product.quantity >= quantity)
     done = session.execute(
         update(Product).where(enough).values(quantity=Product.quantity - quantity),
         execution_options={"synchronize_session": False},
     )
-    if not cast("CursorResult[Any]", done).rowcount:  # of an UPDATE it is one
+    if not cast("CursorResult[Any]", done).rowcount:  # an UPDATE returns a CursorResult
         known = session.scalar(select(Product.name).where(Product.name == name))
         abort(404, "out of stock" if known else "product not found")
 
 
 def log_order(session: Session, name: str, quantity: int) -> int:
-    """Insert an order; its number."""
+    """Inserts an order, and returns its number."""
     order = Order(product=name, quantity=quantity, time=datetime.now(UTC).isoformat(timespec="milliseconds"))
     session.add(order)
     session.flush()

@@ -1,4 +1,4 @@
-"""Flask and SQLAlchemy in three tiers, see flask_three_apps.py."""
+"""Starts and checks the peer with Flask and SQLAlchemy in three tiers; flask_three_apps.py has its apps."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from tests.support.books import query
 
 
 class FlaskThree(Served, StoreLike):
+    """The peer with three tiers."""
+
     name = "flask-3-tiers"
     about = "Flask and SQLAlchemy in three tiers with two databases, one HTTP call a hop, each tier as the one-tier app"
     durability = (
@@ -39,7 +41,7 @@ class FlaskThree(Served, StoreLike):
         check_stock(dict(stock), dict(ordered))
 
     def _start(self, tier: str, **environment: str) -> str:
-        """Its URL."""
+        """Starts a tier, and returns its URL."""
         assert self._folder is not None
         app = f"bench.peers.flask_three_apps:create_{tier}()"
         log = self._folder / f"{tier}.log"

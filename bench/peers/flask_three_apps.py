@@ -1,4 +1,7 @@
-"""The store in three tiers on Flask and SQLAlchemy, with one HTTP call a hop. DATABASE, CATALOG and ORDER say where."""
+"""A store in three tiers on Flask and SQLAlchemy, with one HTTP call a hop.
+
+DATABASE is the path of a tier's database; CATALOG and ORDER are the URLs of the tiers behind.
+"""
 
 import os
 from typing import Any
@@ -15,6 +18,7 @@ TIMEOUT_S = 20.0
 
 
 def create_catalog() -> Flask:
+    """Returns a catalog that finds a product, and takes pieces of it in one transaction."""
     app = json_app()
     engine = open_engine(os.environ["DATABASE"])
     writing_engine = writing(engine)
@@ -34,16 +38,16 @@ def create_catalog() -> Flask:
 
 
 def create_order() -> Flask:
-    """Sells first and logs then. Nothing mends a crash between the two: that is what this simple way leaves out."""
+    """Returns an order tier that sells, then logs. A crash between the two loses the order: there is no recovery."""
     app = json_app()
     writing_engine = writing(open_engine(os.environ["DATABASE"]))
     catalog = _Tier(os.environ["CATALOG"])
 
     @app.post("/products/<name>/<int:quantity>")
     def buy(name: str, quantity: int) -> Any:
-        refusal = catalog.ask("POST", f"/{name}/{quantity}")
-        if refusal.status_code != 200:
-            return refusal
+        sale = catalog.ask("POST", f"/{name}/{quantity}")
+        if sale.status_code != 200:
+            return sale
         with Session(writing_engine) as session, session.begin():
             number = log_order(session, name, quantity)
         return {"data": {"order_number": str(number)}}
@@ -52,6 +56,7 @@ def create_order() -> Flask:
 
 
 def create_front_end() -> Flask:
+    """Returns a front end that passes queries to the catalog and buys to the order tier."""
     app = json_app()
     catalog, order = _Tier(os.environ["CATALOG"]), _Tier(os.environ["ORDER"])
 
@@ -67,7 +72,7 @@ def create_front_end() -> Flask:
 
 
 class _Tier:
-    """A tier behind, over kept connections, one for each thread. Its answers are passed on as they are."""
+    """A client of a tier behind, with a keep-alive connection for each thread. It passes responses on unchanged."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""The limit (bench/limit.py): what gunicorn and Werkzeug can do here at most. It sells nothing."""
+"""Starts the limit (bench/limit.py), the most that gunicorn and Werkzeug can serve here. It sells nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,8 @@ from bench.peers.server import Served, gunicorn
 
 
 class Limit(Served):
+    """The limit, under gthread or with other options of gunicorn."""
+
     durability = "no state"
     database: Path | None = None
 
@@ -30,18 +32,18 @@ class Limit(Served):
         return int(reply["data"]["quantity"])
 
     def order_in(self, reply: Any) -> str:
-        return str(reply["data"]["name"])  # the same constant: there is no order
+        return str(reply["data"]["name"])  # the response is constant and has no order
 
     def check(self) -> None:
-        """It promises nothing."""
+        """Checks nothing: the limit makes no promise."""
 
 
 def limit_under_store_worker() -> Limit:
-    """The same app under the store's own worker: the rest that is left to gain."""
+    """Returns the same app under the store's own worker: the rate that the store could reach at most."""
     return Limit("limit-store-worker", "with the store's worker, 2 pinned", "-k", "server.worker.StoreWorker")
 
 
 def other_limit(workers: int, threads: int) -> Limit:
-    """The limit with other settings, to see which are the best: that is the limit."""
+    """Returns the app with other settings, to find the fastest, which are those of the limit."""
     how = f"gthread, {workers} pinned workers x {threads} threads"
     return Limit(f"limit-{workers}x{threads}", how, "--workers", str(workers), "--threads", str(threads))

@@ -1,4 +1,4 @@
-"""The loads, and the rounds in which all systems get them."""
+"""Runs the loads of all systems, round by round."""
 
 import sys
 import time
@@ -10,10 +10,10 @@ from bench.load import Load, Request, cpu_seconds, load, median, worst
 from bench.peers.system import PRODUCTS, System
 
 KINDS = ("query", "buy")
-SPREADS = {"hot": 1, "spread": PRODUCTS}  # how many products the load asks for in turn
+SPREADS = {"hot": 1, "spread": PRODUCTS}  # products that the load requests in turn
 
-# A system is at rest when it used less than this share of a core for as long. wrk hangs up in the middle of
-# requests, and what is left of them must not disturb the next system.
+# A system is at rest once it has used less than REST_SHARE of a core for REST_S. wrk closes its connections in the
+# middle of requests, and the rest of their work must not slow the next system down.
 REST_S = 0.4
 REST_SHARE = 0.05
 REST_WITHIN_S = 5.0
@@ -21,7 +21,7 @@ REST_WITHIN_S = 5.0
 
 @dataclass(frozen=True)
 class Cell:
-    """One load: so many clients, asking for one product or many."""
+    """One load: the number of clients, the kind of request, and one product or many."""
 
     clients: int
     kind: str
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A system's rounds under one load."""
+    """The rounds of a system under one load."""
 
     cell: Cell
     system: str
@@ -50,14 +50,14 @@ class Row:
 
     @property
     def p99_of_p50(self) -> list[float]:
-        """Round by round."""
+        """Returns the ratio of each round."""
         return [run.p99_ms / run.p50_ms for run in self.runs]
 
 
 def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seconds: int) -> list[Row]:
-    """Each round takes each load, and with each load the systems in turn, so the machine's mood is the same for all.
+    """Runs each load in each round. Each load runs on all systems in turn, so that a slower machine slows all of them.
 
-    To and fro, so that no system always follows the same other.
+    Odd rounds go forwards and even ones backwards, so that no system always follows the same one.
     """
     plan = [
         (round_number, cell, system)
@@ -83,7 +83,7 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
 
 
 def await_rest(system: System) -> None:
-    """Until the system is at rest, or for as long as that may take."""
+    """Waits until the system is at rest, REST_WITHIN_S at most."""
     deadline = time.monotonic() + REST_WITHIN_S
     while time.monotonic() < deadline:
         before_s = cpu_seconds(system.pids)

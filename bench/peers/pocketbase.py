@@ -1,8 +1,8 @@
-"""PocketBase: one Go process with its own SQLite, a ready-made backend that many would take for a small store.
+"""PocketBase: a ready-made backend for small stores, one Go process with its own SQLite.
 
-A buy is one batch, which PocketBase runs as one transaction: take a piece from the product, whose stock may not fall
-below 0, and create an order. Rules are open, so nobody signs in, and its log of requests is off: no other system here
-keeps one.
+A buy is one batch, which PocketBase runs as one transaction: it takes a piece from the product, whose stock may not
+fall below 0, and creates an order. Its rules admit everyone, so there is no sign-in, and its log of requests is off,
+since no other system here keeps one.
 """
 
 import json
@@ -26,7 +26,7 @@ SETTINGS = {"batch": {"enabled": True, "maxRequests": 1_000, "timeout": 30}, "lo
 PRODUCTS_COLLECTION = {
     "name": "products",
     "type": "base",
-    "viewRule": "",  # the empty rule admits everyone, and no rule nobody
+    "viewRule": "",  # an empty rule admits everyone, a missing one nobody
     "updateRule": "",
     "fields": [
         {"name": "name", "type": "text", "required": True},
@@ -48,9 +48,11 @@ ORDERS_COLLECTION = {
 
 
 class PocketBase(Served):
+    """The peer PocketBase."""
+
     name = "pocketbase"
     about = "PocketBase, one Go process; a query is by record id, a buy one batch of two requests in one transaction"
-    # As its core/db_connect.go sets it: https://github.com/pocketbase/pocketbase
+    # core/db_connect.go of https://github.com/pocketbase/pocketbase sets both.
     durability = "WAL, synchronous=NORMAL (its default): a power cut can take the last buys; no key, so no exactly-once"
 
     def __init__(self) -> None:
@@ -107,31 +109,33 @@ class PocketBase(Served):
 
 
 def record_id(product: int) -> str:
-    """An id as PocketBase has them: 15 characters."""
+    """Returns a record id of PocketBase's form, 15 characters."""
     return f"p{product:014d}"
 
 
 def _fill(url: str, password: str) -> None:
-    """Settings, collections and products, by its API."""
+    """Creates settings, collections and products by PocketBase's API."""
     credentials = {"identity": EMAIL, "password": password}
     token = _send(url, "POST", "/api/collections/_superusers/auth-with-password", credentials)["token"]
     _send(url, "PATCH", "/api/settings", SETTINGS, token)
     for collection in (PRODUCTS_COLLECTION, ORDERS_COLLECTION):
         _send(url, "POST", "/api/collections", collection, token)
     products = list(all_products())
-    most = SETTINGS["batch"]["maxRequests"]
-    for first in range(0, len(products), most):
-        requests = [_creation(product) for product in products[first : first + most]]
+    batch_size = SETTINGS["batch"]["maxRequests"]
+    for first in range(0, len(products), batch_size):
+        requests = [_creation(product) for product in products[first : first + batch_size]]
         _send(url, "POST", "/api/batch", {"requests": requests}, token)
 
 
 def _creation(product: int) -> dict[str, Any]:
+    """Returns the request that creates a product."""
     stock = first_stock(product)
     body = {"id": record_id(product), "name": product_name(product), "price": PRICE, "stock": stock}
     return {"method": "POST", "url": "/api/collections/products/records", "body": body}
 
 
 def _send(url: str, method: str, path: str, body: Any, token: str = "") -> Any:
+    """Sends a request to PocketBase's API, and returns the JSON of the response."""
     headers = {"Content-Type": "application/json", "Authorization": token}
     request = urllib.request.Request(url + path, json.dumps(body).encode(), headers, method=method)
     with urllib.request.urlopen(request, timeout=60) as response:

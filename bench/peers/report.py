@@ -1,4 +1,4 @@
-"""The results as a Markdown table."""
+"""Writes the results as Markdown: the machine, the systems, the bars and a table of all figures."""
 
 import statistics
 
@@ -13,6 +13,7 @@ HEADS = (
 
 
 def markdown(results: Results) -> str:
+    """Returns the whole report."""
     judged = [bar for bar in bars.of_peers(results) if bar.measured is not None]
     verdict = ["", bars.table(judged)] if judged else []
     return "\n".join([*_about(results), "", *_systems(results), *verdict, "", *_figures(results), ""])
@@ -36,7 +37,7 @@ def _about(results: Results) -> list[str]:
 
 
 def others(results: Results) -> str:
-    """The share of the machine that other programs used, round by round."""
+    """Returns a line with the share of the machine that other programs used in each round."""
     rounds = [f"{mean:.0%} (at most {most:.0%} beside one load)" for mean, most in results.others()]
     return (
         "Of the machine, others than the system under load, wrk and the benchmark used, round by round: "

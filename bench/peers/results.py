@@ -1,4 +1,4 @@
-"""The figures of each round, in memory and as JSON. Samples are not kept."""
+"""The results: the figures of each round, in memory and as JSON, without the samples behind them."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ LIMIT = "limit"
 
 @dataclass(frozen=True)
 class Description:
-    """A system in words."""
+    """The description of a system for the report."""
 
     name: str
     about: str
@@ -24,7 +24,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Results:
-    """All that was measured. `void` has, for each system that broke a promise, which one."""
+    """All figures of a run. `void` has the broken promise of each system that broke one."""
 
     machine: Mapping[str, str]
     versions: Mapping[str, str]
@@ -40,22 +40,23 @@ class Results:
         return next((row for row in self.rows if (row.system, row.cell) == (system, cell)), None)
 
     def ratios_to_limit(self, row: Row) -> list[float]:
-        """Of the rates, round by round; empty when the limit was not measured."""
+        """Returns the ratio of the rates in each round; an empty list when the limit was not measured."""
         limit = self.row(LIMIT, row.cell)
         return [] if limit is None else ratios(row, limit, "per_second")
 
     def others(self) -> list[tuple[float, float]]:
-        """For each round, which share of the machine others used: on average, and beside the load with the most."""
+        """Returns for each round the share of the machine that others used: mean and maximum over its loads."""
         rounds = zip(*([run.others for run in row.runs] for row in self.rows), strict=True)
         return [(statistics.mean(one), max(one)) for one in rounds]
 
 
 def ratios(row: Row, other: Row, figure: str) -> list[float]:
-    """Round by round: what slowed a whole round down is in both of its parts."""
+    """Returns the ratio of each round. A slow machine slows both figures of a round, so the ratio is fair."""
     return [getattr(one, figure) / getattr(two, figure) for one, two in zip(row.runs, other.runs, strict=True)]
 
 
 def write_json(results: Results, path: Path) -> None:
+    """Writes the results, one line for each row."""
     head = {
         "machine": results.machine,
         "versions": results.versions,
@@ -67,6 +68,7 @@ def write_json(results: Results, path: Path) -> None:
 
 
 def read_json(path: Path) -> Results:
+    """Returns the results of a file that `write_json` wrote."""
     facts = json.loads(path.read_text())
     void = {one["name"]: one["void"] for one in facts["systems"] if one["void"]}
     systems = [Description(one["name"], one["about"], one["durability"]) for one in facts["systems"]]
@@ -75,7 +77,7 @@ def read_json(path: Path) -> Results:
 
 
 def _columns(row: Row) -> dict[str, Any]:
-    """One line of the file: a list for each figure, with a place for each round."""
+    """Returns a line of the file: for each figure a list with the values of the rounds."""
     figures = {field.name: [round(getattr(run, field.name), 3) for run in row.runs] for field in fields(Load)}
     return {**asdict(row.cell), "system": row.system, **figures}
 

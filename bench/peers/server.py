@@ -1,4 +1,4 @@
-"""A process that serves HTTP: started, waited for, ended."""
+"""Starts and stops the server processes of the peers."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ ENDS_WITHIN_S = 15.0
 
 
 class Server:
-    """One process with its descendants, in a group of its own, so that Ctrl-C in the terminal does not reach it."""
+    """A server process in a process group of its own, which a Ctrl-C in the terminal does not reach."""
 
     def __init__(
         self, command: Sequence[str], *, port: int, log: Path, environment: Mapping[str, str] | None = None
@@ -35,7 +35,7 @@ class Server:
         return self._process.pid
 
     def wait_until_it_answers(self) -> None:
-        """Whatever the answer is. Raises AssertionError."""
+        """Waits for any HTTP response. Raises AssertionError when the process ends or is too slow."""
         deadline = time.monotonic() + STARTS_WITHIN_S
         while not self._answers():
             assert self._process.poll() is None, f"it ended: {self._log.read_text()}"
@@ -64,14 +64,14 @@ class Server:
 
 
 def gunicorn(settings: str, log: Path, environment: Mapping[str, str], *options: str) -> Server:
-    """gunicorn with a settings file that takes its address from BIND, and with these options, or an app, on top."""
+    """Starts gunicorn with further options and a settings file that takes its address from BIND."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", settings, *options]
     return Server(command, port=port, log=log, environment={**os.environ, **environment, "BIND": f"127.0.0.1:{port}"})
 
 
 class Served:
-    """What systems have in common that consist of such servers. The last one started is the one that shoppers see."""
+    """Base of systems that consist of servers. Shoppers use the server that was started last."""
 
     def __init__(self) -> None:
         self._servers: list[Server] = []
@@ -85,7 +85,7 @@ class Served:
         return [server.pid for server in self._servers]
 
     def serve(self, server: Server) -> str:
-        """Wait for a server that was started; its URL."""
+        """Waits until a started server answers, and returns its URL."""
         self._servers.append(server)
         server.wait_until_it_answers()
         return server.url

@@ -1,4 +1,4 @@
-"""The store as people start it: three tiers."""
+"""Starts and checks the store with its three tiers."""
 
 from pathlib import Path
 
@@ -9,8 +9,10 @@ from tests.support.tiers import NAMES, Tiers, products_file
 
 
 class Store(StoreLike):
+    """The store under load."""
+
     name = "store"
-    about = "this store: three tiers, calls travel together"
+    about = "this store: three tiers, calls between them are batched"
     durability = "each buy synced to disk in both databases (WAL, synchronous=FULL), exactly once by its key"
 
     def __init__(self) -> None:
@@ -20,7 +22,7 @@ class Store(StoreLike):
         self._prepare(folder).start()
 
     def _prepare(self, folder: Path) -> Tiers:
-        """The tiers, not started yet, with the products that all systems sell."""
+        """Returns the tiers, not yet started, with the products that all systems sell."""
         lines = [f"{product_name(number)} {PRICE} {first_stock(number)}" for number in all_products()]
         self._tiers.append(Tiers(folder / "data", PRODUCTS=products_file(folder, *lines)))
         return self._tiers[0]

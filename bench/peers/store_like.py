@@ -1,4 +1,4 @@
-"""What the store and the systems with its interface have in common: paths and replies."""
+"""Requests and replies of the store, which the Flask systems share."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from bench.peers.system import product_name
 
 
 class StoreLike:
+    """Base of systems with the paths and replies of the store."""
+
     def query(self, product: int) -> Request:
         return Request("GET", f"/products/{product_name(product)}")
 

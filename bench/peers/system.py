@@ -1,4 +1,4 @@
-"""What the program asks of each system, and the products that all of them sell."""
+"""The interface of a system under load, and the products that all systems sell."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bench.load import Request
 
-# Products 0 to 999 are for the load and do not sell out; the last is for the try-out, which does sell it out.
+# Products 0 to 999 are for the load and cannot sell out. The last is for the try-out, which sells it out.
 PRODUCTS = 1_000
 LAST = PRODUCTS
 STOCK = 1_000_000_000
@@ -17,38 +17,38 @@ class System(Protocol):
     """One system under load. Products are known by number, 0 to `LAST`; a buy takes one piece."""
 
     name: str
-    about: str  # what it consists of
-    durability: str  # what a power cut can take, and by which settings
+    about: str  # its parts
+    durability: str  # the data that a power cut can lose, and the settings behind it
 
     def start(self, folder: Path) -> None:
-        """Serve with state in this folder, which is its own. Raises AssertionError when it does not come up."""
+        """Starts the system with its state in this folder. Raises AssertionError when it does not start."""
 
     @property
     def url(self) -> str: ...
 
     @property
     def pids(self) -> Sequence[int]:
-        """The processes whose CPU time, with that of their descendants, is this system's."""
+        """Returns the processes of the system. Their CPU time includes that of their descendants."""
 
     @property
     def database(self) -> Path | None:
-        """A file that its SQLite has written; None when it has no state."""
+        """Returns a database file that the system's SQLite has written; None without state."""
 
     def query(self, product: int) -> Request: ...
 
     def buy(self, product: int) -> Request: ...
 
     def stock_in(self, reply: Any) -> int:
-        """The stock in the JSON of a query's reply. Raises LookupError or TypeError when it is not there."""
+        """Returns the stock in the JSON of a query's reply. Raises LookupError or TypeError when it is missing."""
 
     def order_in(self, reply: Any) -> str:
-        """The number of the order in the JSON of a buy's reply. Raises like `stock_in`."""
+        """Returns the order number in the JSON of a buy's reply. Raises as `stock_in` does."""
 
     def check(self) -> None:
-        """Raises AssertionError when a promise is broken. Call it at rest, some time after the load."""
+        """Raises AssertionError when a promise is broken. The caller waits until the system is at rest."""
 
     def stop(self) -> None:
-        """End all that was started, also after a start that failed."""
+        """Stops all processes of the system, also after a failed start."""
 
 
 def product_name(product: int) -> str:
@@ -64,7 +64,7 @@ def all_products() -> range:
 
 
 def check_stock(stock: Mapping[str, int], ordered: Mapping[str, int]) -> None:
-    """Asserts of each product that none was oversold and that each piece that left has its order, and vice versa."""
+    """Asserts that no product is oversold, and that the pieces gone from each stock are the pieces ordered."""
     first = {product_name(product): first_stock(product) for product in all_products()}
     assert stock.keys() == first.keys(), "the products are not those that were loaded"
     assert ordered.keys() <= first.keys(), "there are orders of unknown products"

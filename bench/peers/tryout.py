@@ -1,4 +1,4 @@
-"""Before the load: whether the replies of a system are right."""
+"""Checks the replies of a system before the load."""
 
 import http.client
 import json
@@ -9,9 +9,9 @@ from bench.peers.system import LAST, STOCK, System
 
 
 def try_out(system: System) -> None:
-    """Asserts that a query shows the stock, that a buy takes a piece of it, and that what is sold out is refused.
+    """Asserts that a query shows the stock, a buy takes a piece of it, and a sold-out product is refused.
 
-    A system without state cannot take a piece: of that, only the replies' form is checked.
+    A system without state cannot take a piece: only the form of its replies is checked.
     """
     before = _stock(system, 0)
     _buy(system, 0)
@@ -24,11 +24,11 @@ def try_out(system: System) -> None:
     status, reply = ask(system.url, system.buy(LAST))
     assert 400 <= status < 500, f"a product that is sold out is answered {status} {reply}"
     left = _stock(system, LAST)
-    assert left == 0, f"what is sold out has a stock of {left}"
+    assert left == 0, f"the sold-out product has a stock of {left}"
 
 
 def ask(url: str, request: Request) -> tuple[int, Any]:
-    """Status and JSON of the reply. Raises AssertionError when it is not JSON."""
+    """Sends a request, and returns status and JSON of the reply. Raises AssertionError when it is not JSON."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
     try:
         headers = {"Content-Type": "application/json"} if request.body else {}

@@ -1,4 +1,4 @@
-"""With what the peers were measured, beside what bench/machine.py says of the machine and of the store."""
+"""Reads the versions of the peers' software. bench/machine.py has those of the machine and the store."""
 
 import subprocess
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from bench.peers.system import System
 
 
 def versions(folder: Path, systems: Iterable[System]) -> dict[str, str]:
-    """By names to show them under. `folder` is where the state was; the systems have written their databases."""
+    """Returns the versions by their labels, after the systems have written their databases in `folder`."""
     facts = {
         "Flask": version("flask"),
         "SQLAlchemy": version("sqlalchemy"),
@@ -25,7 +25,7 @@ def versions(folder: Path, systems: Iterable[System]) -> dict[str, str]:
 
 
 def sqlite_version(database: Path) -> str:
-    """The SQLite library that wrote the file last: https://sqlite.org/fileformat2.html, offset 96."""
+    """Returns the version of SQLite that wrote the file last: https://sqlite.org/fileformat2.html, offset 96."""
     with database.open("rb") as file:
         number = int.from_bytes(file.read(100)[96:])
     return f"{number // 1_000_000}.{number // 1_000 % 1_000}.{number % 1_000}"

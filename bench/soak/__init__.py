@@ -1,1 +1,1 @@
-"""Hours of shopping, and kills, under which nothing may grow."""
+"""The soak test: hours of shopping and kills, during which no resource and no latency may grow."""

@@ -1,9 +1,9 @@
-"""Hours of shopping with a kill every minute, after which all must be as it was: `make soak ARGS="--minutes 120"`.
+"""Runs the soak test, hours of shopping with a kill every minute: `make soak ARGS="--minutes 120"`.
 
-Shoppers query and buy at a steady pace, products sell out among them. Every five seconds it is noted what the workers
-hold and how large the write-ahead logs are; every minute one tier is killed, and the books are audited meanwhile. What
-the second quarter of the time has shown, the last must show as well: memory, threads, descriptors and latency. At the
-end the books, and everything that the shoppers were told, are checked.
+Shoppers query and buy at a steady pace, and one product sells out. Every five seconds the resources of the workers and
+the sizes of the write-ahead logs are sampled; every minute one tier is killed and the books are audited. Memory,
+threads, descriptors and latency of the last quarter must not exceed those of the second one by more than a limit. At
+the end the books and all answers to the shoppers are checked.
 """
 
 import argparse

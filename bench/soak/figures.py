@@ -1,4 +1,4 @@
-"""A soak, drawn over its minutes."""
+"""Draws the figures of a soak test over its minutes."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from tests.support.tiers import NAMES
 
 
 def draw(soak: Soak) -> Figure:
-    """Memory, descriptors, write-ahead logs and latency over the minutes."""
+    """Draws memory, descriptors, write-ahead logs and latency."""
     figure, [[memory, descriptors], [wal, latency]] = plots.panels(2, 2, width_in=12, height_in=7)
     minutes = [one.at_s / 60 for one in soak.samples]
     for color, name in zip(plots.COLORS, NAMES, strict=False):
@@ -38,7 +38,7 @@ def draw(soak: Soak) -> Figure:
 
 
 def _by_minute(points: Sequence[tuple[float, float]], share: float) -> dict[int, float]:
-    """This quantile of each minute, in ms."""
+    """Returns the quantile `share` of the latencies of each minute, in ms."""
     minutes: dict[int, list[float]] = {}
     for at_s, took_s in points:
         minutes.setdefault(int(at_s // 60), []).append(took_s * 1000)

@@ -1,4 +1,4 @@
-"""Shop, kill and audit for so long, and note what is seen of the store."""
+"""Shops, kills and audits for the given time, and samples the resources of the store."""
 
 import random
 import time
@@ -12,14 +12,14 @@ import requests
 
 from bench.program import say
 from bench.seed import BrokenPromise
-from bench.workers import Holding, holding
+from bench.workers import ResourceUsage, resource_usage
 from tests.support.books import Books, assert_audit_is_clean
 from tests.support.shoppers import Shoppers, session
 from tests.support.store import Store
 from tests.support.tiers import NAMES, children
 
 SHOPPERS = 8
-PAUSE_S = 0.1  # of a shopper between two requests, at most
+PAUSE_S = 0.1  # the longest pause of a shopper between two requests
 QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
@@ -29,21 +29,21 @@ PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One moment, in seconds since the start: what the workers of each tier hold, and both write-ahead logs."""
+    """The resources of each tier's workers and the sizes of both write-ahead logs, `at_s` seconds after the start."""
 
     at_s: float
-    tiers: Mapping[str, Holding]
+    tiers: Mapping[str, ResourceUsage]
     wal_bytes: Mapping[str, int]
 
 
 @dataclass
 class Soak:
-    """A store under load, and what was seen of it."""
+    """A store under load, and its samples."""
 
     store: Store
     seconds: float
     samples: list[Sample] = field(default_factory=list)
-    queries: list[tuple[float, float]] = field(default_factory=list)  # when, and how long it took, both in seconds
+    queries: list[tuple[float, float]] = field(default_factory=list)  # begin and duration, in seconds
     kills: int = 0
     over: Event = field(default_factory=Event)
 
@@ -52,13 +52,13 @@ class Soak:
         self.begun = time.monotonic()
 
     def run(self) -> Books:
-        """All of it; the books at rest. Raises BrokenPromise."""
+        """Runs the soak test to its end, and returns the books at rest. Raises BrokenPromise."""
         try:
             with ThreadPoolExecutor(SHOPPERS + 1) as pool:
                 shopping = [pool.submit(self._shop, number) for number in range(SHOPPERS)]
                 killing = pool.submit(self._kill)
                 try:
-                    self._watch([*shopping, killing])
+                    self._sample_and_audit([*shopping, killing])
                 finally:
                     self.over.set()
                 for one in [*shopping, killing]:
@@ -72,7 +72,7 @@ class Soak:
         return books
 
     def buys(self) -> list[tuple[float, float]]:
-        """When each answered request for a buy began, and how long it took, both in seconds."""
+        """Returns begin and duration of each answered request for a buy, in seconds."""
         return [
             (attempt.begun_s - self.begun, attempt.ended_s - attempt.begun_s)
             for attempt in self.shoppers.history.attempts
@@ -80,16 +80,17 @@ class Soak:
         ]
 
     def _shop(self, number: int) -> None:
-        dice = random.Random(number)
+        """Queries and buys as one shopper until the run is over."""
+        rng = random.Random(number)
         turn = 0
         with session() as shop:
             while not self.over.is_set():
                 for _ in range(QUERIES_A_BUY):
-                    self._query(shop, dice.choice(("Ticket", "Tux")))
-                    self.over.wait(dice.uniform(0, PAUSE_S))
-                self.shoppers.buy(shop, f"{number}-{turn}", dice.choice(("Ticket", "Tux")), 1)
+                    self._query(shop, rng.choice(("Ticket", "Tux")))
+                    self.over.wait(rng.uniform(0, PAUSE_S))
+                self.shoppers.buy(shop, f"{number}-{turn}", rng.choice(("Ticket", "Tux")), 1)
                 turn += 1
-                self.over.wait(dice.uniform(0, PAUSE_S))
+                self.over.wait(rng.uniform(0, PAUSE_S))
 
     def _query(self, shop: requests.Session, name: str) -> None:
         begun = time.monotonic()
@@ -97,21 +98,23 @@ class Soak:
             if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=PATIENCE_S).status_code == 200:
                 self.queries.append((begun - self.begun, time.monotonic() - begun))
         except requests.ConnectionError:
-            pass  # a killed front end; it comes back
+            pass  # a killed front end, which supervisord restarts
 
     def _kill(self) -> None:
+        """Kills a worker or master of each tier in turn, one every minute."""
         for tier, victim in cycle(product(NAMES, ("worker", "master"))):
             if self.over.wait(KILL_EVERY_S):
                 return
             self.store.kill(tier, victim)
             self.kills += 1
 
-    def _watch(self, others: Sequence["Future[None]"]) -> None:
+    def _sample_and_audit(self, others: Sequence["Future[None]"]) -> None:
+        """Samples and audits until the time is over. Raises the first failure of the `others`."""
         audit_at_s = AUDIT_EVERY_S
         while (passed_s := time.monotonic() - self.begun) < self.seconds:
             for other in others:
                 if other.done():
-                    other.result()  # it has failed, and the rest of the time would prove nothing
+                    other.result()  # raises its failure: the rest of the run would prove nothing
             if (sample := self._sample(passed_s)) is not None:
                 self.samples.append(sample)
             if passed_s >= audit_at_s:
@@ -122,7 +125,7 @@ class Soak:
             time.sleep(SAMPLE_EVERY_S)
 
     def _sample(self, at_s: float) -> Sample | None:
-        """None while a killed tier is on its way back."""
+        """Returns a sample, or None while a killed tier restarts."""
         try:
             tiers = {name: self._tier(name) for name in NAMES}
         except (OSError, ValueError):
@@ -130,8 +133,8 @@ class Soak:
         logs = [self.store.data_dir / f"{name}.db-wal" for name in ("catalog", "order")]
         return Sample(at_s, tiers, {log.name: log.stat().st_size for log in logs if log.exists()})
 
-    def _tier(self, name: str) -> Holding:
-        held = [holding(pid) for pid in children(self.store.master(name))]
-        if not held:
+    def _tier(self, name: str) -> ResourceUsage:
+        usages = [resource_usage(pid) for pid in children(self.store.master(name))]
+        if not usages:
             raise ProcessLookupError(name)
-        return sum(held[1:], start=held[0])
+        return sum(usages[1:], start=usages[0])

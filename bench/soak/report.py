@@ -1,4 +1,4 @@
-"""What came of a soak: its last quarter beside its second, for machines and for people."""
+"""Reports a soak test: compares its last quarter with its second, and writes a table, JSON and figures."""
 
 import json
 import statistics
@@ -9,24 +9,24 @@ from bench import machine, plots
 from bench.program import RESULTS
 from bench.soak.figures import draw
 from bench.soak.measure import Soak
-from bench.workers import MB, allowed
+from bench.workers import MB, leak_limit
 from tests.support.books import Books
 from tests.support.tiers import NAMES
 
-MOST_WAL_BYTES = 64 * MB
-# A figure of the last quarter, of the same in the second. Others use the machine too.
-MOST_LATENCY_GROWTH = 2.0
-MOST_DESCRIPTOR_GROWTH = 1.2
+MAX_WAL_BYTES = 64 * MB
+# Allowed growth of a figure from the second quarter to the last. Other programs use the machine too.
+MAX_LATENCY_GROWTH = 2.0
+MAX_DESCRIPTOR_GROWTH = 1.2
 
 
 @dataclass(frozen=True)
 class Row:
-    """A figure that must stay as it is."""
+    """A figure that must not grow above `most`."""
 
     what: str
     settled: float  # in the second quarter
-    last: float  # in the last
-    most: float  # that the last may be
+    last: float  # in the last quarter
+    most: float  # allowed in the last quarter
 
     @property
     def grows(self) -> bool:
@@ -34,7 +34,7 @@ class Row:
 
 
 def rows(soak: Soak) -> list[Row]:
-    """All figures, and how far each may go."""
+    """Returns all figures with their limits."""
 
     def quarters(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
         quarter = soak.seconds / 4
@@ -45,16 +45,16 @@ def rows(soak: Soak) -> list[Row]:
     found = []
     for name in NAMES:
         settled, last = quarters([(one.at_s, one.tiers[name].memory) for one in soak.samples])
-        found.append(Row(f"{name}: memory of its workers, MB", settled / MB, last / MB, allowed(settled) / MB))
+        found.append(Row(f"{name}: memory of its workers, MB", settled / MB, last / MB, leak_limit(settled) / MB))
         for what in ("threads", "descriptors"):
             settled, last = quarters([(one.at_s, getattr(one.tiers[name], what)) for one in soak.samples])
-            found.append(Row(f"{name}: {what}", settled, last, settled * MOST_DESCRIPTOR_GROWTH))
+            found.append(Row(f"{name}: {what}", settled, last, settled * MAX_DESCRIPTOR_GROWTH))
     for what, points in (("query", soak.queries), ("buy", soak.buys())):
         settled, last = quarters([(at_s, took_s * 1000) for at_s, took_s in points])
-        found.append(Row(f"{what}: p50, ms", settled, last, settled * MOST_LATENCY_GROWTH))
+        found.append(Row(f"{what}: p50, ms", settled, last, settled * MAX_LATENCY_GROWTH))
     for log in ("catalog.db-wal", "order.db-wal"):
         most = max(one.wal_bytes.get(log, 0) for one in soak.samples) / MB
-        found.append(Row(f"{log}: largest, MB", most, most, MOST_WAL_BYTES / MB))
+        found.append(Row(f"{log}: largest, MB", most, most, MAX_WAL_BYTES / MB))
     return found
 
 

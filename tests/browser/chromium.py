@@ -1,6 +1,6 @@
-"""A real browser, and the pages of a stranger.
+"""Runs Chromium, and shows pages of foreign sites in it.
 
-Without Chromium these tests fail: whoever runs them wants to know.
+Without Chromium the tests fail instead of being skipped.
 """
 
 import shutil
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
-# A name that leads to this machine, as a stranger's would after DNS rebinding.
-STRANGER = "evil.example"
+# A foreign name that resolves to this machine, as after DNS rebinding.
+FOREIGN_NAME = "evil.example"
 
 _OPTIONS = (
     "--no-sandbox",  # CI runs as root
@@ -22,17 +22,17 @@ _OPTIONS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # No other name is looked up anywhere, and none is taken to a proxy.
-    f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    # No other name is resolved, and no proxy is used.
+    f"--host-resolver-rules=MAP {FOREIGN_NAME} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--no-proxy-server",
-    # What newer browsers hold back by themselves must not hide what the store would do without that.
+    # Newer browsers block some requests themselves. The store must refuse them without that help.
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades,HttpsFirstBalancedMode",
 )
 
 
 @contextmanager
 def browsing(folder: Path) -> Iterator[Page]:
-    """An open page of a browser with an empty profile in `folder`. It ends with the block."""
+    """Yields a page of a browser with an empty profile in `folder`. The browser ends with the block."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("these tests need Chromium, on Debian `apt-get install chromium`", pytrace=False)
@@ -47,11 +47,11 @@ def browsing(folder: Path) -> Iterator[Page]:
 
 
 def show(page: Page, url: str, html: str = "") -> None:
-    """Open a page of our making at this address, whoever listens there. All that it then asks for is really asked."""
+    """Shows this HTML as the page at `url`, without a request. The requests of the page itself are sent."""
 
     def answer(route: Route) -> None:
         route.fulfill(content_type="text/html; charset=utf-8", body=f"<!doctype html><title>page</title>{html}")
 
     page.route(url, answer)
-    page.goto(url, wait_until="commit")  # a page may lead on before it is loaded
+    page.goto(url, wait_until="commit")  # a page may navigate away before it is loaded
     page.unroute(url)

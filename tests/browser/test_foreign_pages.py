@@ -1,7 +1,7 @@
-"""What a page can make its visitor's browser send to the three tiers, by a real browser: no other site's page buys.
+"""Pages of other sites in a browser: each way in which a page can send a request, and none of them buys.
 
-Each request of a page asks for a number of pieces of its own, so the tiers' access log tells which of them came and how
-they were answered. Else a page that never asked would pass for one that was refused.
+Each request asks for a different number of pieces, by which the access log of the tiers shows that it arrived, and its
+answer. Otherwise a request that the browser never sent would pass for one that was refused.
 """
 
 import json
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page
 from werkzeug.wrappers import Request, Response
 
-from tests.browser.chromium import STRANGER, browsing, show
+from tests.browser.chromium import FOREIGN_NAME, browsing, show
 from tests.support.books import Books
 from tests.support.stub_server import stub_server
 from tests.support.tiers import Tiers, free_port, running
@@ -33,7 +33,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 def answers(tiers: Tiers) -> dict[str, set[str]]:
-    """The status codes of each method and path, as the tiers' access log has them."""
+    """Returns the status codes of each method and path in the access log of the tiers."""
     found: dict[str, set[str]] = {}
     for request, status in re.findall(r'"([A-Z]+ \S+?)\?? HTTP/1\.1" (\d{3}) ', tiers.log.read_text()):
         found.setdefault(request, set()).add(status)
@@ -41,19 +41,19 @@ def answers(tiers: Tiers) -> dict[str, set[str]]:
 
 
 def assert_refused(tiers: Tiers, before: Books, requests: set[str]) -> None:
-    """All of the requests have come, each was refused, and the store is as it was."""
+    """Asserts that all requests arrived, each was refused with 403, and the books are as before."""
     wait_until(
-        "all requests of the page have come",
+        "all requests of the page have arrived",
         lambda: requests <= answers(tiers).keys(),
         timeout_s=30,
-        details=lambda: f"not come: {requests - answers(tiers).keys()}",
+        details=lambda: f"missing: {requests - answers(tiers).keys()}",
     )
     given = answers(tiers)
     assert {request: given[request] for request in requests} == {request: {"403"} for request in requests}
     assert Books.read(tiers.data_dir) == before
 
 
-# What one element or call of a page's script can ask for. `url` is the order tier's, and to GET it would buy.
+# GET requests by single elements and calls of a page. `url` is an address of the order tier, where a GET buys.
 GETS = {
     1: "add('img', {src: url})",
     2: "add('img', {src: url, referrerPolicy: 'no-referrer'})",
@@ -75,7 +75,7 @@ GETS = {
     18: "window.open(url, '_blank', 'noopener,noreferrer')",
     19: "add('a', {href: url, target: '_blank', rel: 'noreferrer'}).click()",
 }
-# `shop` is the front end's, `catalog` and `order` are those of the tiers behind; a POST to each of them would buy.
+# POST requests. `shop`, `catalog` and `order` are addresses of the tiers where a POST buys.
 POSTS = {
     21: "fetch(shop, {method: 'POST', mode: 'no-cors'})",
     22: "fetch(shop, {method: 'POST', mode: 'no-cors', referrerPolicy: 'no-referrer'})",
@@ -105,7 +105,7 @@ SALE = json.dumps([["stolen", "Tux", 1]])
 
 
 def ask(page: Page, tiers: Tiers, number: int, call: str) -> str:
-    """Have the page do this; the request that the tiers should see."""
+    """Lets the page make this call, and returns the request that the tiers should receive."""
     page.wait_for_load_state()
     path = f"/products/Tux/{number}" if number in GETS or "order" in call else f"/Tux/{number}"
     url = {
@@ -118,17 +118,17 @@ def ask(page: Page, tiers: Tiers, number: int, call: str) -> str:
     return f"{'GET' if number in GETS else 'POST'} {path}"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", STRANGER])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", FOREIGN_NAME])
 def test_a_page_on_another_port_buys_nothing(tiers: Tiers, page: Page, host: str) -> None:
-    """Same-site, cross-site, and from a name whose pages the browser does not trust."""
+    """The hosts make the page same-site, cross-site, and a page of an untrusted name."""
     before = Books.read(tiers.data_dir)
     for number, call in (GETS | POSTS).items():
-        fresh = page.context.new_page()  # what one leads to does not disturb the next
+        fresh = page.context.new_page()  # so that a navigation of one does not disturb the next
         show(fresh, f"http://{host}:{free_port()}/")
         assert_refused(tiers, before, {ask(fresh, tiers, number, call)})
 
 
-# Ways to a buy at the order tier that begin at a page. `{on}` is an address of the stranger's that leads on to `{url}`.
+# Links, frames and redirects to the order tier. `{on}` is a foreign address that redirects to `{url}`.
 WAYS = {
     1: "<img src='{on}'>",
     2: "<a href='{url}'></a><script>document.links[0].click()</script>",
@@ -141,16 +141,16 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", STRANGER])
+@pytest.mark.parametrize("host", ["127.0.0.1", FOREIGN_NAME])
 def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers, page: Page, host: str) -> None:
-    """By taking the visitor's own window there, or by an address of the stranger's that leads on."""
+    """The page navigates the visitor's window or a frame to the tier, directly or by a redirect."""
     before = Books.read(tiers.data_dir)
     buys = tiers.url("order") + "/products/Tux"
 
-    def lead_on(request: Request) -> Response:
+    def redirect(request: Request) -> Response:
         return Response(status=302, headers={"Location": buys + request.path})
 
-    with stub_server(lead_on) as port:
+    with stub_server(redirect) as port:
         for number, way in WAYS.items():
             html = way.format(url=f"{buys}/{number}", on=f"http://{host}:{port}/{number}")
             show(page.context.new_page(), f"http://{host}:{free_port()}/", f"<body>{html}")
@@ -158,11 +158,11 @@ def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers,
 
 
 @pytest.mark.parametrize("tier", ["front_end", "catalog", "order"])
-def test_a_page_whose_name_was_led_to_this_machine_buys_nothing(tiers: Tiers, page: Page, tier: str) -> None:
-    """DNS rebinding: to the browser, page and tier are one site then, and the page can read what it is told."""
+def test_a_page_by_dns_rebinding_buys_nothing(tiers: Tiers, page: Page, tier: str) -> None:
+    """DNS rebinding: for the browser, page and tier are one origin, so the page can read the responses."""
     before = Books.read(tiers.data_dir)
     prefix = "/products/Tux" if tier == "order" else "/Tux"
-    show(page, f"http://{STRANGER}:{tiers.ports[tier]}/", "a page")
+    show(page, f"http://{FOREIGN_NAME}:{tiers.ports[tier]}/", "a page")
     page.wait_for_load_state()
     asked = set()
     for number, (method, path) in enumerate([("POST", prefix), ("GET", "/products/Tux"), ("GET", prefix)], start=1):
@@ -172,12 +172,12 @@ def test_a_page_whose_name_was_led_to_this_machine_buys_nothing(tiers: Tiers, pa
         )
         assert status == 403
         asked.add(f"{method} {path}/{number}")
-    page.goto(f"http://{STRANGER}:{tiers.ports[tier]}{prefix}/9")
+    page.goto(f"http://{FOREIGN_NAME}:{tiers.ports[tier]}{prefix}/9")
     assert_refused(tiers, before, asked | {f"GET {prefix}/9"})
 
 
 def test_the_front_ends_own_pages_buy(tiers: Tiers, page: Page) -> None:
-    """The control: by the same ways a page of the shop itself buys."""
+    """The control experiment: in the same ways a page of the shop itself buys."""
     shop = tiers.url("front_end")
     show(page, shop + "/shop", "<form action='/Tux/2' method=post></form>")
     page.wait_for_load_state()
@@ -189,8 +189,8 @@ def test_the_front_ends_own_pages_buy(tiers: Tiers, page: Page) -> None:
     wait_until("all three are bought", lambda: Books.read(tiers.data_dir).products["Tux"] == 80 - 6, timeout_s=30)
 
 
-def test_what_a_user_types_is_answered(tiers: Tiers, page: Page) -> None:
-    """Also by a tier behind: its owner may look at it."""
+def test_an_address_that_the_user_types_is_answered(tiers: Tiers, page: Page) -> None:
+    """The catalog answers too: its owner may open it."""
     for tier in ("front_end", "catalog"):
         reply = page.goto(tiers.url(tier) + "/products/Tux")
         assert reply is not None and reply.status == 200

@@ -1,4 +1,4 @@
-"""The containers of docs/deployment.md, run by its own commands. The names, the image and the port are the test's."""
+"""Runs the commands of docs/deployment.md for containers by hand, with names, image and port of the test."""
 
 import os
 import re
@@ -17,14 +17,14 @@ TEXT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 
 
 def commands(section: str) -> str:
-    """What stands indented under this heading."""
+    """Returns the indented commands under this heading."""
     [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
     return "".join(line[4:] for line in text.splitlines(keepends=True) if line.startswith("    "))
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[tuple[str, int]]:
-    """The prefix of the containers' names, and the port of the shop."""
+    """Runs the containers, and yields the prefix of their names and the port of the shop."""
     name, port = f"toystore-by-hand-{os.getpid()}", free_port()
     build = "docker build --network ${BUILD_NETWORK:-default} --build-arg BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}"
     script = commands("Containers by hand").replace("toystore", name).replace("127.0.0.1:6060", f"127.0.0.1:{port}")
@@ -39,6 +39,7 @@ def store() -> Iterator[tuple[str, int]]:
 
 
 def address(container: str, network: str) -> str:
+    """Returns the IP address of a container."""
     found: str = inspect(container)["NetworkSettings"]["Networks"][network]["IPAddress"]
     return found
 
@@ -63,13 +64,13 @@ def test_the_containers_of_the_documents_answer_as_documented(store: tuple[str, 
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_a_container_keeps_its_state_and_comes_back(store: tuple[str, int]) -> None:
+def test_a_restarted_container_keeps_its_orders(store: tuple[str, int]) -> None:
     name, port = store
     bought = requests.post(f"http://127.0.0.1:{port}/Tux/1", headers={"Idempotency-Key": "k"}, timeout=60).json()
     subprocess.run(["docker", "restart", f"{name}-order"], check=True, stdout=subprocess.DEVNULL)
 
-    def told() -> object:
+    def repeated_buy() -> object:
         reply = requests.post(f"http://127.0.0.1:{port}/Tux/1", headers={"Idempotency-Key": "k"}, timeout=60)
         return reply.json()
 
-    wait_until("the same answer", lambda: told() == bought)
+    wait_until("the same answer", lambda: repeated_buy() == bought)

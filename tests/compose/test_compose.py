@@ -1,7 +1,7 @@
-"""The image and compose.yaml on a real engine: built, attacked, restarted, taken down and up, removed.
+"""The image and compose.yaml on a Docker engine: built, attacked, restarted, taken down and up, removed.
 
-Without an engine these tests fail: whoever runs them wants to know. The project, the image and the port are their own,
-so a store that runs on this machine is left alone. Nothing stays behind but the engine's build cache.
+Without an engine these tests fail instead of being skipped. They use a project, an image and a port of their own beside
+any store on this machine, and leave only the engine's build cache behind.
 """
 
 import json
@@ -21,11 +21,11 @@ from tests.support.tiers import NAMES, ROOT, free_port
 
 BEHIND = ("catalog", "order")
 INITIAL_STOCK = {"Bird": 98, "Elephant": 87, "Tux": 80, "Whale": 94}
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
-class Store:
-    """A compose project, and what its shop has answered to each key so far."""
+class ComposeStore:
+    """A compose project, and the answer of its shop to each key so far."""
 
     def __init__(self, compose: list[str], port: int) -> None:
         self.name = f"toystore-test-{os.getpid()}"
@@ -51,36 +51,36 @@ class Store:
         self.compose("down", "--volumes", "--rmi", "all")
 
     def container(self, tier: str) -> str:
-        """The id of the tier's container."""
+        """Returns the id of the tier's container."""
         return self.compose("ps", "-q", tier).strip()
 
     def kill(self, container: str) -> None:
-        """kill -9 of the main process, behind the engine's back: what `docker kill` ended it would not start again."""
+        """Sends SIGKILL to the main process. The engine does not restart a container after `docker kill`."""
         script = f"import os; os.kill({inspect(container)['State']['Pid']}, 9)"
-        # By a helper that sees the engine's processes: who may use the engine need not be root, nor on its machine.
+        # A helper container sees the engine's processes: this process may lack the rights, or run on another machine.
         helper = ["docker", "run", "--rm", "--pid=host", "--network=none", "--user=0", self.name]
         output_of(*helper, "python", "-c", script)
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not holds():
             if time.monotonic() > deadline:
-                self.fail(f"within {PATIENCE_S:.0f} s it did not become true that {what}")
+                self.fail(f"within {TIMEOUT_S:.0f} s it did not become true that {what}")
             time.sleep(0.2)
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> requests.Response:
-        """The first definite answer: a tier that is away gives a broken connection or a 503, and is asked again."""
-        deadline = time.monotonic() + PATIENCE_S
+        """Repeats a request after connection errors and 5xx responses, and returns the first other response."""
+        deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
                 response = self._session.request(method, self.url + path, headers=headers, timeout=10)
                 if response.status_code < 500:
                     return response
-                trouble = response.text
+                problem = response.text
             except requests.RequestException as error:
-                trouble = str(error)
+                problem = str(error)
             if time.monotonic() > deadline:
-                self.fail(f"{method} {path} had no answer within {PATIENCE_S:.0f} s, at last: {trouble}")
+                self.fail(f"{method} {path} had no answer within {TIMEOUT_S:.0f} s, at last: {problem}")
             time.sleep(0.2)
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
@@ -92,14 +92,14 @@ class Store:
         return self.ask("POST", f"/{product}/{quantity}", {"Idempotency-Key": key})
 
     def buy(self, product: str, quantity: int = 1) -> Any:
-        """The answer to a buy with a key of its own."""
+        """Buys under a new key, and returns the answer."""
         key = f"key-{len(self.answers)}"
         answer = self.post(product, quantity, key).json()
         self.answers[key] = product, quantity, answer
         return answer
 
     def buy_next(self) -> None:
-        """One piece, of each product in turn."""
+        """Buys one piece, of each product in turn."""
         self.buy(list(INITIAL_STOCK)[len(self.answers) % len(INITIAL_STOCK)])
 
     def stock(self) -> dict[str, int]:
@@ -113,8 +113,9 @@ class Store:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    store = Store(compose_command(), free_port())
+def store() -> Iterator[ComposeStore]:
+    """Builds the image, starts the project, and removes both after the last test."""
+    store = ComposeStore(compose_command(), free_port())
     try:
         store.up("--build")
         assert store.stock() == INITIAL_STOCK
@@ -123,25 +124,25 @@ def store() -> Iterator[Store]:
         store.remove()
 
 
-def test_only_the_front_end_is_published_and_only_on_loopback(store: Store) -> None:
+def test_only_the_front_end_is_published_and_only_on_loopback(store: ComposeStore) -> None:
     published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in NAMES}
     loopback = {"HostIp": "127.0.0.1", "HostPort": store.url.rpartition(":")[2]}
     assert published == {"catalog": {}, "order": {}, "front_end": {"6060/tcp": [loopback]}}
 
 
 @pytest.mark.parametrize("tier", BEHIND)
-def test_a_tier_behind_the_front_end_is_cut_off(store: Store, tier: str) -> None:
+def test_a_tier_behind_the_front_end_is_cut_off(store: ComposeStore, tier: str) -> None:
     networks = inspect(store.container(tier))["NetworkSettings"]["Networks"]
     assert [json.loads(output_of("docker", "network", "inspect", name))[0]["Internal"] for name in networks] == [True]
 
 
-def test_a_name_that_is_not_the_shops_is_refused(store: Store) -> None:
-    """A page whose own name was led to this machine would else buy here."""
+def test_a_foreign_host_name_is_refused(store: ComposeStore) -> None:
+    """Otherwise a page could buy by DNS rebinding."""
     for host, status in (("rebound.evil.example", 403), ("localhost", 200), ("127.0.0.1:80", 200), ("front_end", 200)):
         assert store.ask("GET", "/products", {"Host": host}).status_code == status
 
 
-LOOK_AROUND = """
+PRIVILEGES = """
 import json, os
 status = dict(line.strip().split(":\\t", 1) for line in open("/proc/1/status"))
 print(json.dumps({
@@ -154,9 +155,9 @@ print(json.dumps({
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_a_container_can_do_only_what_its_tier_needs(store: Store, tier: str) -> None:
+def test_a_container_can_do_only_what_its_tier_needs(store: ComposeStore, tier: str) -> None:
     container = store.container(tier)
-    assert json.loads(output_of("docker", "exec", container, "python", "-c", LOOK_AROUND)) == {
+    assert json.loads(output_of("docker", "exec", container, "python", "-c", PRIVILEGES)) == {
         "is root": False,
         "capabilities": 0,
         "no new privileges": "1",
@@ -166,14 +167,14 @@ def test_a_container_can_do_only_what_its_tier_needs(store: Store, tier: str) ->
     assert given["ReadonlyRootfs"] and 0 < given["Memory"] <= 2**30 and 0 < given["PidsLimit"] <= 1024
 
 
-def test_buys_are_numbered_from_zero_without_a_gap(store: Store) -> None:
+def test_buys_are_numbered_from_zero_without_a_gap(store: ComposeStore) -> None:
     for _ in range(10):
         store.buy_next()
     assert_nothing_is_lost(store)
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_a_killed_container_comes_back_and_no_buy_is_lost(store: Store, tier: str) -> None:
+def test_a_killed_container_is_restarted_and_no_buy_is_lost(store: ComposeStore, tier: str) -> None:
     container = store.container(tier)
     restarts = inspect(container)["RestartCount"]
     while_shopping(store, lambda: store.kill(container))
@@ -183,7 +184,7 @@ def test_a_killed_container_comes_back_and_no_buy_is_lost(store: Store, tier: st
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_a_restarted_container_loses_no_buy(store: Store, tier: str) -> None:
+def test_a_restarted_container_loses_no_buy(store: ComposeStore, tier: str) -> None:
     container = store.container(tier)
     before = inspect(container)["State"]["StartedAt"]
     while_shopping(store, lambda: store.compose("restart", tier))
@@ -192,7 +193,7 @@ def test_a_restarted_container_loses_no_buy(store: Store, tier: str) -> None:
     assert_nothing_is_lost(store)
 
 
-def test_down_and_up_keeps_stock_orders_and_refused_buys(store: Store) -> None:
+def test_down_and_up_keeps_stock_orders_and_refused_buys(store: ComposeStore) -> None:
     assert "data" in store.buy("Tux")
     assert store.buy("Tux", 81)["error"]["message"] == "out of stock"
     store.compose("down")
@@ -200,7 +201,7 @@ def test_down_and_up_keeps_stock_orders_and_refused_buys(store: Store) -> None:
     assert_nothing_is_lost(store)
 
 
-BOOKS = """
+AUDIT_AND_COPY = """
 set -e
 ln -s /catalog/catalog.db /order/order.db /tmp
 DATA_DIR=/tmp python -m admin audit >&2
@@ -209,14 +210,14 @@ DATA_DIR=/tmp/copy python -m admin status --json
 """
 
 
-def test_the_books_are_audited_and_copied_beside_the_store(store: Store) -> None:
-    """By a container that has both volumes, as docs/books.md shows."""
+def test_the_books_are_audited_and_copied_while_the_store_runs(store: ComposeStore) -> None:
+    """A container with both volumes audits and copies them, as docs/books.md shows."""
     store.buy_next()
     volumes = [f"--volume={store.name}_{tier}:/{tier}" for tier in BEHIND]
     copies = []
 
     def copy() -> None:
-        copies.append(json.loads(output_of("docker", "run", "--rm", *volumes, store.name, "sh", "-c", BOOKS)))
+        copies.append(json.loads(output_of("docker", "run", "--rm", *volumes, store.name, "sh", "-c", AUDIT_AND_COPY)))
 
     before = len(store.answers)
     while_shopping(store, copy)
@@ -232,8 +233,8 @@ DATA_DIR=/tmp python -m admin backup /data
 """
 
 
-def test_lost_volumes_are_restored_one_by_one(store: Store) -> None:
-    """As docs/books.md shows; the backup is in a volume too, at its mount point."""
+def test_lost_volumes_are_restored_one_by_one(store: ComposeStore) -> None:
+    """docs/books.md shows the commands. The backup is at the mount point of another volume."""
     store.buy_next()
     backup = f"{store.name}_backup"
     try:
@@ -249,8 +250,8 @@ def test_lost_volumes_are_restored_one_by_one(store: Store) -> None:
         output_of("docker", "volume", "rm", "--force", backup)
 
 
-def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
-    """Buy one piece after the other before, during and after the disturbance; each buy gets an answer in the end."""
+def while_shopping(store: ComposeStore, disturb: Callable[[], object]) -> None:
+    """Buys single pieces during and after the disturbance. Each buy is repeated until it is answered."""
     with ThreadPoolExecutor() as pool:
         disturbance = pool.submit(disturb)
         while not disturbance.done():
@@ -261,22 +262,22 @@ def while_shopping(store: Store, disturb: Callable[[], object]) -> None:
         store.buy_next()
 
 
-def assert_nothing_is_lost(store: Store) -> None:
-    """The log has each order, the stock is what they leave, and each key still has its answer."""
+def assert_nothing_is_lost(store: ComposeStore) -> None:
+    """Asserts that the log has each order, the stock matches them, and each key still has its answer."""
     orders, sold = {}, Counter[str]()
     for key, (product, quantity, answer) in store.answers.items():
         if "data" in answer:
             orders[int(answer["data"]["order_number"])] = key, product, quantity
             sold[product] += quantity
     assert sorted(orders) == list(range(len(orders)))
-    # First what is there: a key that is sent again could bring back an order that was lost.
+    # The orders first: a repeated key could create a lost order again.
     for number, (key, *bought) in orders.items():
         order = store.get(f"/orders/{number}", {"Idempotency-Key": key})
         assert [order["name"], order["quantity"]] == bought
     assert store.stock() == {product: stock - sold[product] for product, stock in INITIAL_STOCK.items()}
     for key, (product, quantity, answer) in store.answers.items():
         assert store.post(product, quantity, key).json() == answer
-        assert store.post(product, quantity + 1, key).status_code == 422  # a key that was forgotten would buy now
+        assert store.post(product, quantity + 1, key).status_code == 422  # a forgotten key would buy
 
 
 def inspect(container: str) -> Any:
@@ -288,7 +289,7 @@ def is_healthy(container: str) -> bool:
 
 
 def compose_command() -> list[str]:
-    """`docker compose` or `docker-compose`, whichever is here; a failure when there is none, or no engine."""
+    """Returns `docker compose` or `docker-compose`. Fails the test without either, or without an engine."""
     if not works("docker", "version"):
         pytest.fail("these tests need a Docker engine; `docker version` says what is missing", pytrace=False)
     for command in (["docker", "compose"], ["docker-compose"]):
@@ -302,7 +303,7 @@ def works(*command: str) -> bool:
 
 
 def output_of(*command: str, environ: dict[str, str] | None = None) -> str:
-    """The standard output of a command, whose failure fails the test."""
+    """Returns the standard output of a command. Its failure fails the test."""
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
     if done.returncode != 0:
         lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]

@@ -1,0 +1,1 @@
+"""Tests of three running tiers and of the programs."""

@@ -1,4 +1,4 @@
-"""The shopper's program against real tiers."""
+"""Runs `python -m client`, the shopper's program, against three running tiers."""
 
 import json
 import os
@@ -28,6 +28,7 @@ def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 
 def client(tiers: Tiers, *arguments: str, answers: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs the client against these tiers, with answers to its questions."""
     return subprocess.run(
         [sys.executable, "-m", "client", *arguments],
         cwd=ROOT,
@@ -41,6 +42,7 @@ def client(tiers: Tiers, *arguments: str, answers: str = "", **variables: str) -
 
 
 def result(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Returns the figures by kind of request, from the JSON of a client that succeeded."""
     assert (ended.returncode, ended.stderr) == (0, "")
     kinds = json.loads(ended.stdout)["kinds"]
     assert isinstance(kinds, dict)
@@ -60,7 +62,7 @@ def test_mode_3_buys_as_often_as_asked(tiers: Tiers) -> None:
     assert len({key for _, key, *_ in after.orders}) == len(after.orders), "one key a buy, also with the same seed"
 
 
-def test_mode_3_tells_what_was_refused(tiers: Tiers) -> None:
+def test_mode_3_counts_refusals_by_reason(tiers: Tiers) -> None:
     kinds = result(client(tiers, *["--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"]))
     assert kinds["buy"]["outcomes"] == {"bought": 2, "out of stock": 2}
     kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"]))
@@ -81,7 +83,7 @@ def test_mode_1_buys_with_probability_p(tiers: Tiers) -> None:
         assert kinds["query"]["requests"] == 20
     always = result(client(tiers, *arguments, "--p", "1"))
     assert always["query"]["requests"] == 20
-    assert 0 < always["buy"]["requests"] <= 20, "all but those that found none left"
+    assert 0 < always["buy"]["requests"] <= 20, "all but those of products without stock"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_mode_1_buys_with_probability_p(tiers: Tiers) -> None:
         (["4", "3", "a/b", "Tux", "none", "1", "0", "3"], "Times: "),
     ],
 )
-def test_without_flags_it_asks(tiers: Tiers, answers: list[str], last_question: str) -> None:
+def test_without_flags_it_asks_for_them(tiers: Tiers, answers: list[str], last_question: str) -> None:
     ended = client(tiers, answers="\n".join(answers) + "\n")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert last_question in ended.stdout
@@ -128,7 +130,7 @@ def test_wrong_usage_is_exit_code_2(tiers: Tiers, arguments: str) -> None:
     assert json.loads(client(tiers, *arguments.split(), "--json").stdout)["error"] in ended.stderr
 
 
-def test_help_tells_modes_and_exit_codes(tiers: Tiers) -> None:
+def test_help_lists_modes_and_exit_codes(tiers: Tiers) -> None:
     text = client(tiers, "--help").stdout
     for word in ("mode 1", "mode 2", "mode 3", "--seed", "--json", "--clients", "Exit code"):
         assert word in text
@@ -142,7 +144,7 @@ def test_a_store_that_is_down_is_one_line(tmp_path: Path) -> None:
     assert "make run" in line
 
 
-def test_ctrl_c_prints_what_was_done(tiers: Tiers) -> None:
+def test_ctrl_c_prints_the_figures_so_far(tiers: Tiers) -> None:
     asked: list[str] = []
 
     def answer(request: Request) -> Response:
@@ -180,7 +182,7 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
     try:
         while chunk := os.read(terminal, 65536):
             shown += chunk
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # Linux raises EIO when the other end is closed
         pass
     finally:
         os.close(terminal)
@@ -191,7 +193,7 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
 @pytest.mark.parametrize(
     "arguments", ["--mode 1 --p 1", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1"]
 )
-def test_another_server_is_one_line(tiers: Tiers, arguments: str) -> None:
+def test_a_foreign_server_is_one_line(tiers: Tiers, arguments: str) -> None:
     with stub_server(lambda _request: Response("<h1>hello</h1>")) as port:
         ended = client(tiers, *arguments.split(), FRONT=f"127.0.0.1:{port}")
     assert ended.returncode == 1
@@ -211,22 +213,22 @@ def test_an_early_ctrl_c_leaves_no_traceback(tiers: Tiers, after_s: float) -> No
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    # On a busy machine Python itself may not be up yet, and then says so in its own words.
+    # On a busy machine Python may still be starting, and then prints a traceback of its own.
     assert b"Traceback" not in errors or str(ROOT / "client").encode() not in errors
 
 
-def test_a_reader_who_goes_away_leaves_no_traceback(tiers: Tiers) -> None:
+def test_a_closed_pipe_leaves_no_traceback(tiers: Tiers) -> None:
     command = f"{sys.executable} -m client --mode 2 --product Tux --json | true"
     ended = subprocess.run(command, shell=True, cwd=ROOT, env=tiers.environment, capture_output=True, timeout=60)
     assert b"Traceback" not in ended.stderr
     assert b"BrokenPipe" not in ended.stderr
 
 
-@pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, form: list[str]) -> None:
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, flags: list[str]) -> None:
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", *form],
+            [sys.executable, "-m", "client", "--mode", "2", "--product", "Tux", *flags],
             cwd=ROOT,
             env=tiers.environment,
             stdout=full,
@@ -251,7 +253,7 @@ def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, form: list[st
     ],
     ids=["busy", "proxy", "elsewhere"],
 )
-def test_what_answers_and_does_not_serve_is_named(tiers: Tiers, status: int, body: str, line: str) -> None:
+def test_an_error_response_is_one_line(tiers: Tiers, status: int, body: str, line: str) -> None:
     with stub_server(lambda _request: Response(body, status)) as port:
         address = f"127.0.0.1:{port}"
         ended = client(tiers, "--mode", "3", "--product", "Tux", "--quantity", "1", "--json", FRONT=address)
@@ -262,7 +264,7 @@ def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
     keys: list[str] = []
 
     def busy_at_first(request: Request) -> Response:
-        """503 to the first try of each key."""
+        """Answers 503 to the first try of each key."""
         key = request.headers["Idempotency-Key"]
         status = 200 if key in keys else 503
         keys.append(key)
@@ -285,7 +287,7 @@ def test_a_buy_is_repeated_under_its_own_key(tiers: Tiers) -> None:
         ("--mode 3 --product Tux --quantity 100000", "Tux: out of stock"),
     ],
 )
-def test_a_no_to_the_only_request_is_exit_code_1(tiers: Tiers, arguments: str, error: str) -> None:
+def test_a_refusal_of_the_only_request_is_exit_code_1(tiers: Tiers, arguments: str, error: str) -> None:
     ended = client(tiers, *arguments.split())
     assert (ended.returncode, ended.stderr) == (1, f"client: {error}\n")
     ended = client(tiers, *arguments.split(), "--json")
@@ -312,7 +314,7 @@ def test_a_shopper_sees_price_and_stock(tiers: Tiers) -> None:
 
 
 @pytest.mark.parametrize("answers", ["2\nTux\n1\n", "3\nTux\n1\n1\n"])
-def test_who_is_asked_for_a_product_sees_them(tiers: Tiers, answers: str) -> None:
+def test_the_question_for_a_product_lists_all_products(tiers: Tiers, answers: str) -> None:
     stock = Books.read(tiers.data_dir).products
     text = client(tiers, answers=answers).stdout
     before, _, _ = text.partition("Product: ")
@@ -320,7 +322,7 @@ def test_who_is_asked_for_a_product_sees_them(tiers: Tiers, answers: str) -> Non
     assert "  Whale: 34.99, " in before
 
 
-def test_a_wrong_setting_that_is_not_needed_is_no_matter(tiers: Tiers) -> None:
+def test_wrong_settings_that_the_client_does_not_need_are_ignored(tiers: Tiers) -> None:
     wrong = {"p": "abc", "CATALOG": "a b", "ORDER_BIND": ":", "TIER_SECRET_FILE": "/nowhere", "DATA_DIR": "~nobody/x"}
     for arguments in ("--help", "--mode 2 --product Tux", "--mode 3 --product Tux --quantity 1", "--mode 1 --p 0.5"):
         ended = client(tiers, *arguments.split(), **wrong)
@@ -333,7 +335,7 @@ def test_a_wrong_setting_that_is_not_needed_is_no_matter(tiers: Tiers) -> None:
     assert ended.returncode == 2 and json.loads(ended.stdout)["error"].startswith("FRONT='a b' is not")
 
 
-def test_a_buy_is_done_though_its_report_is_lost(tiers: Tiers) -> None:
+def test_a_buy_succeeds_though_its_report_is_lost(tiers: Tiers) -> None:
     before = len(Books.read(tiers.data_dir).orders)
     for to, errors in ((">&-", ""), (">/dev/full", "no report (No space left on device)"), (">&- 2>&- <&-", "")):
         ended = subprocess.run(

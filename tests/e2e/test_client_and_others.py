@@ -1,4 +1,4 @@
-"""The shopper's program where something else than the store answers: a proxy, a stranger, or a stranger's text."""
+"""Runs the shopper's program against other servers: a redirect, a TLS proxy, hostile text, malformed replies."""
 
 import json
 import os
@@ -19,10 +19,11 @@ BUY = ["--mode", "3", "--product", "Tux", "--quantity", "1"]
 QUERY = ["--mode", "2", "--product", "Tux"]
 TUX = '{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
 HOSTILE = "\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
-HARMLESS = r"\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
+ESCAPED = r"\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
 
 
 def client(front: str, *arguments: str, answers: str = "", **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Runs the client against the server at `front`, with answers to its questions."""
     return subprocess.run(
         [sys.executable, "-m", "client", *arguments],
         cwd=ROOT,
@@ -36,7 +37,7 @@ def client(front: str, *arguments: str, answers: str = "", **variables: str) -> 
 
 
 def on_terminal(front: str, columns: int, *arguments: str) -> str:
-    """What the client shows on a terminal of this width, without codes for colours."""
+    """Returns the client's output on a terminal of this width, without escape sequences."""
     terminal, end = pty.openpty()
     environment = clean_environment() | {"FRONT": front, "TERM": "xterm", "COLUMNS": str(columns)}
     process = subprocess.Popen(
@@ -47,7 +48,7 @@ def on_terminal(front: str, columns: int, *arguments: str) -> str:
     try:
         while chunk := os.read(terminal, 65536):
             shown += chunk
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # Linux raises EIO when the other end is closed
         pass
     finally:
         os.close(terminal)
@@ -56,6 +57,7 @@ def on_terminal(front: str, columns: int, *arguments: str) -> str:
 
 
 def error(status: int, message: str) -> Response:
+    """Returns an error response in the store's form."""
     return Response(json.dumps({"error": {"code": status, "message": message}}), status)
 
 
@@ -76,14 +78,14 @@ def test_no_redirect_is_followed(status: int, arguments: list[str]) -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize(("status", "form"), [(404, []), (404, ["--json"]), (503, ["--json"])])
-def test_a_message_is_text_that_does_nothing(status: int, form: list[str]) -> None:
+@pytest.mark.parametrize(("status", "flags"), [(404, []), (404, ["--json"]), (503, ["--json"])])
+def test_control_characters_of_a_message_are_escaped(status: int, flags: list[str]) -> None:
     with stub_server(lambda _request: error(status, HOSTILE)) as port:
-        ended = client(f"127.0.0.1:{port}", *BUY, *form)
+        ended = client(f"127.0.0.1:{port}", *BUY, *flags)
     assert ended.returncode == 1
-    assert HARMLESS in ended.stderr and "Traceback" not in ended.stderr
-    told = json.loads(ended.stdout)["error"] if form else ended.stdout
-    assert HARMLESS in told or status == 503
+    assert ESCAPED in ended.stderr and "Traceback" not in ended.stderr
+    message = json.loads(ended.stdout)["error"] if flags else ended.stdout
+    assert ESCAPED in message or status == 503
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
 
 
@@ -100,7 +102,7 @@ def test_a_long_message_is_cut(tmp_path: Path) -> None:
     assert len(ended.stderr) < 500
 
 
-def test_a_products_name_is_text_too() -> None:
+def test_control_characters_of_a_product_name_are_escaped() -> None:
     listed = [{"name": "[b] \u202exuT", "price": 1.5, "quantity": 2}]
 
     def shop(request: Request) -> Response:
@@ -126,7 +128,7 @@ def test_a_products_name_is_text_too() -> None:
     ],
     ids=range(8),
 )
-def test_an_answer_of_another_shape_is_one_line(body: str) -> None:
+def test_a_malformed_reply_is_one_line(body: str) -> None:
     with stub_server(lambda _request: Response(body)) as port:
         for arguments in (QUERY, BUY):
             ended = client(f"127.0.0.1:{port}", *arguments)
@@ -136,7 +138,7 @@ def test_an_answer_of_another_shape_is_one_line(body: str) -> None:
             )
 
 
-def test_a_store_behind_a_tls_proxy_is_reached_and_its_certificate_verified() -> None:
+def test_the_certificate_of_a_tls_proxy_is_verified() -> None:
     with stub_server(lambda _request: Response(TUX), CERTIFICATE) as port:
         trusted = client(f"https://127.0.0.1:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
         unknown = client(f"https://localhost:{port}", *QUERY)
@@ -147,13 +149,13 @@ def test_a_store_behind_a_tls_proxy_is_reached_and_its_certificate_verified() ->
     assert unknown.stderr.count("\n") == 1
 
 
-def test_the_certificate_must_be_of_the_host() -> None:
+def test_the_certificate_must_name_the_host() -> None:
     with stub_server(lambda _request: Response(TUX), CERTIFICATE) as port:
         ended = client(f"https://127.0.0.2:{port}", *QUERY, SSL_CERT_FILE=str(CERTIFICATE))
     assert ended.returncode == 1
 
 
-def test_the_price_paid_is_asked_for_with_the_buys_key() -> None:
+def test_the_price_paid_is_read_with_the_buys_key() -> None:
     keys: set[str] = set()
 
     def shop(request: Request) -> Response:
@@ -170,7 +172,7 @@ def test_the_price_paid_is_asked_for_with_the_buys_key() -> None:
 
 
 @pytest.mark.parametrize("answer", [error(404, "order not found"), Response("<h1>No</h1>", 403)], ids=["404", "other"])
-def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
+def test_a_buy_without_a_readable_price_is_reported_as_bought(answer: Response) -> None:
     def shop(request: Request) -> Response:
         return Response('{"data": {"order_number": "7"}}') if request.method == "POST" else answer
 
@@ -180,7 +182,7 @@ def test_a_buy_whose_price_is_not_told_is_bought(answer: Response) -> None:
     assert ended.stdout.startswith("Order 7: 1 Tux\n")
 
 
-def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
+def test_input_that_is_not_utf_8_is_asked_for_again() -> None:
     listed = Response('{"data": [], "next": null}')
     with stub_server(lambda request: listed if request.path == "/products" else Response(TUX)) as port:
         ended = subprocess.run(
@@ -197,7 +199,7 @@ def test_an_answer_that_is_not_utf_8_is_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("columns", [20, 40, 60, 80])
-def test_no_terminal_is_too_narrow_for_the_figures(columns: int) -> None:
+def test_the_figures_fit_into_narrow_terminals(columns: int) -> None:
     with stub_server(lambda _request: error(404, "no such product in the whole wide world")) as port:
         shown = on_terminal(f"127.0.0.1:{port}", columns, *QUERY, "--count", "3")
     assert "\u2026" not in shown

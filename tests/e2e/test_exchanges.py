@@ -1,4 +1,4 @@
-"""The documented exchanges, between real tiers, and the program that holds them against any store that runs."""
+"""The documented exchanges against running tiers, and `python -m tests.exchanges`, which checks any running store."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def test_each_tier_prints_its_address(tiers: Tiers) -> None:
     assert sorted(lines) == sorted(f"{name} serves {tiers.url(name)}" for name in tiers.ports)
 
 
-def test_what_was_bought_is_in_the_order_log(tiers: Tiers, tmp_path: Path) -> None:
+def test_sold_and_refused_buys_are_in_the_order_log(tiers: Tiers, tmp_path: Path) -> None:
     key = {"Idempotency-Key": "a-key-of-mine"}
     bought = requests.post(tiers.url("front_end") + "/Tux/2", headers=key, timeout=10).json()
     refused = requests.post(tiers.url("front_end") + "/Tux/500", headers={"Idempotency-Key": "no"}, timeout=10)
@@ -45,7 +45,7 @@ def test_what_was_bought_is_in_the_order_log(tiers: Tiers, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "path", ["/products", "/products?limit=1&q=x", "/products/Tux", "/health", "/ready", "/nowhere"]
 )
-def test_what_passes_through_the_front_end_is_one_line_as_it_is_behind(tiers: Tiers, path: str) -> None:
+def test_replies_of_front_end_and_catalog_are_one_line_of_json(tiers: Tiers, path: str) -> None:
     for name in ("front_end", "catalog"):
         response = requests.get(tiers.url(name) + path, timeout=10)
         assert response.content.endswith(b"}\n") and response.content.count(b"\n") == 1
@@ -56,7 +56,7 @@ def test_what_passes_through_the_front_end_is_one_line_as_it_is_behind(tiers: Ti
 NOT_FOUND = b'{"error": {"code": 404, "message": "order not found"}}\n'
 
 
-def test_the_front_end_shows_an_order_to_who_knows_its_key(tiers: Tiers) -> None:
+def test_the_front_end_shows_an_order_only_with_its_key(tiers: Tiers) -> None:
     bought = requests.post(tiers.url("front_end") + "/Bird/3", timeout=10)
     number, key = bought.json()["data"]["order_number"], {"Idempotency-Key": bought.headers["Idempotency-Key"]}
     for name, headers in (("front_end", key), ("order", key), ("order", {})):
@@ -68,7 +68,7 @@ def test_the_front_end_shows_an_order_to_who_knows_its_key(tiers: Tiers) -> None
         assert (hidden.status_code, hidden.content) == (unknown.status_code, unknown.content) == (404, NOT_FOUND)
 
 
-def test_an_odd_name_travels_through_all_tiers(tiers: Tiers) -> None:
+def test_unusual_names_pass_through_all_tiers(tiers: Tiers) -> None:
     for name in ("..", "%41", "a?b#c", "\u4f01\u9d5d &", "x" * 64):
         path = quote(name, safe="").replace(".", "%2E")
         for response in (
@@ -79,7 +79,7 @@ def test_an_odd_name_travels_through_all_tiers(tiers: Tiers) -> None:
 
 
 def exchanges(tiers: Tiers, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """The program, on a store that it knows by the addresses of its tiers alone."""
+    """Runs the program on a store of which it has only the addresses of the tiers."""
     addresses = {
         "FRONT": tiers.url("front_end"),
         "CATALOG": f"127.0.0.1:{tiers.ports['catalog']}",
@@ -90,20 +90,20 @@ def exchanges(tiers: Tiers, *arguments: str, **settings: str) -> subprocess.Comp
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_store_that_runs_is_asked_all_exchanges_though_it_has_sold(tmp_path: Path) -> None:
+def test_the_program_passes_on_a_store_that_has_sold(tmp_path: Path) -> None:
     with running(tmp_path / "data") as tiers:
         requests.post(tiers.url("front_end") + "/Tux/7", timeout=10)
         for _ in range(2):
             ended = exchanges(tiers)
             assert (ended.returncode, ended.stderr) == (0, "")
-            told = ended.stdout.splitlines()
-            assert [line.removeprefix("  pass  ") for line in told[2:-1]] == [exchange.name for exchange in EXCHANGES]
-            assert told[1].startswith("It buys a Whale and an Elephant and takes a Bird"), "before it does"
-            assert told[-1] == "13 of 13 replies are as documented."
+            lines = ended.stdout.splitlines()
+            assert [line.removeprefix("  pass  ") for line in lines[2:-1]] == [exchange.name for exchange in EXCHANGES]
+            assert lines[1].startswith("It buys a Whale and an Elephant and takes a Bird"), "announced before the buys"
+            assert lines[-1] == "13 of 13 replies are as documented."
         assert Books.at_rest(tiers.data_dir).products == {"Tux": 73, "Whale": 92, "Elephant": 85, "Bird": 96}
 
 
-def test_a_reply_that_is_not_as_documented_is_told(tmp_path: Path) -> None:
+def test_the_program_reports_replies_that_differ(tmp_path: Path) -> None:
     with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, "Tux 26.99 80", "Bird 39.99 1")) as tiers:
         ended = exchanges(tiers)
     assert ended.returncode == 1
@@ -119,7 +119,7 @@ def test_a_reply_that_is_not_as_documented_is_told(tmp_path: Path) -> None:
     assert "conf/database.txt" in ended.stdout
 
 
-def test_the_tiers_behind_hear_the_secret(tmp_path: Path) -> None:
+def test_the_program_sends_the_secret_to_the_tiers_behind(tmp_path: Path) -> None:
     with running(tmp_path / "data", TIER_SECRET="s" * 32) as tiers:
         assert exchanges(tiers, TIER_SECRET="s" * 32).returncode == 0
         ended = exchanges(tiers)
@@ -127,25 +127,25 @@ def test_the_tiers_behind_hear_the_secret(tmp_path: Path) -> None:
     assert "actual    401 " in ended.stdout
 
 
-def test_a_tier_that_does_not_answer_is_one_line(tiers: Tiers) -> None:
+def test_the_program_names_a_tier_that_does_not_answer(tiers: Tiers) -> None:
     ended = exchanges(tiers, ORDER=f"127.0.0.1:{free_port()}")
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert line.startswith("exchanges: no answer: ")
 
 
-def test_who_asks_for_help_or_mistypes_buys_nothing(tmp_path: Path) -> None:
+def test_help_and_unknown_arguments_buy_nothing(tmp_path: Path) -> None:
     with running(tmp_path / "data") as tiers:
-        told, mistyped = exchanges(tiers, "--help"), exchanges(tiers, "FRONT=192.0.2.9")
+        helped, mistyped = exchanges(tiers, "--help"), exchanges(tiers, "FRONT=192.0.2.9")
         assert Books.at_rest(tiers.data_dir).products == {"Tux": 80, "Whale": 94, "Elephant": 87, "Bird": 98}
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout.startswith("usage: python -m tests.exchanges [-h]\n")
+    assert (helped.returncode, helped.stderr) == (0, "")
+    assert helped.stdout.startswith("usage: python -m tests.exchanges [-h]\n")
     assert mistyped.returncode == 2
     assert "unrecognized arguments: FRONT=192.0.2.9" in mistyped.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_report_that_is_lost_is_one_line(tiers: Tiers) -> None:
+def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers) -> None:
     addresses = {"FRONT": tiers.url("front_end"), "CATALOG": tiers.url("catalog"), "ORDER": tiers.url("order")}
     command = [sys.executable, "-m", "tests.exchanges"]
     environment = clean_environment() | addresses

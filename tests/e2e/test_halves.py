@@ -1,4 +1,4 @@
-"""A store of which one half is lost, old or another's: it refuses to start, or to buy where the halves are apart."""
+"""Lost, older and foreign databases: a tier refuses to start, and an order tier with a wrong catalog sells nothing."""
 
 import shutil
 import subprocess
@@ -22,12 +22,13 @@ FILES = {"catalog": "catalog.db", "order": "order.db"}
 
 
 def buy(tiers: Tiers, key: str, tier: str = "order") -> requests.Response:
+    """Buys one Tux under this key, at the order tier or at the front end."""
     path = "/products/Tux/1" if tier == "order" else "/Tux/1"
     return requests.post(tiers.url(tier) + path, headers={"Idempotency-Key": key}, timeout=10)
 
 
 def refusal(data_dir: Path, tier: str) -> str:
-    """What the tier prints as it refuses to start on this folder."""
+    """Starts a tier on a folder that it must refuse, and returns its error output."""
     tiers = Tiers(data_dir)
     ended = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
@@ -43,6 +44,7 @@ def refusal(data_dir: Path, tier: str) -> str:
 
 
 def assert_one_line(line: str, *words: str) -> None:
+    """Asserts that an error is one line with these words, and names a command that helps."""
     assert line.count("\n") == 1
     for word in (*words, "python -m admin", "restore"):
         assert word in line
@@ -50,7 +52,7 @@ def assert_one_line(line: str, *words: str) -> None:
 
 @pytest.mark.parametrize("lost", ["catalog", "order"])
 @pytest.mark.parametrize("is_empty", [False, True], ids=["missing", "empty"])
-def test_a_lost_half_is_not_begun_anew(tmp_path: Path, lost: str, is_empty: bool) -> None:
+def test_a_lost_database_is_not_created_anew(tmp_path: Path, lost: str, is_empty: bool) -> None:
     data = tmp_path / "data"
     with running(data) as tiers:
         assert buy(tiers, "k").status_code == 200
@@ -60,11 +62,11 @@ def test_a_lost_half_is_not_begun_anew(tmp_path: Path, lost: str, is_empty: bool
         (data / FILES[lost]).touch()
     line = refusal(data, lost)
     assert_one_line(line, "is missing", f"with --only {FILES[lost]} its {FILES[lost]} alone")
-    assert "audit" not in line, "it needs both files"
+    assert "audit" not in line, "an audit needs both files"
     assert not (data / FILES[lost]).exists() or (data / FILES[lost]).stat().st_size == 0
 
 
-def test_another_stores_half_is_refused_by_both_tiers(tmp_path: Path) -> None:
+def test_a_database_of_another_store_is_refused_by_both_tiers(tmp_path: Path) -> None:
     for name in ("a", "b"):
         with running(tmp_path / name) as tiers:
             assert buy(tiers, "k").status_code == 200
@@ -74,7 +76,7 @@ def test_another_stores_half_is_refused_by_both_tiers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("old", ["catalog", "order"])
-def test_an_older_half_is_refused(tmp_path: Path, old: str) -> None:
+def test_an_older_database_is_refused(tmp_path: Path, old: str) -> None:
     data = tmp_path / "data"
     with running(data) as tiers:
         assert buy(tiers, "k0").status_code == 200
@@ -86,7 +88,7 @@ def test_an_older_half_is_refused(tmp_path: Path, old: str) -> None:
         assert_one_line(refusal(data, tier), FILES[old])
 
 
-def test_a_damaged_half_is_named(tmp_path: Path) -> None:
+def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data) as tiers:
         assert buy(tiers, "k").status_code == 200
@@ -98,7 +100,7 @@ def test_a_damaged_half_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", [("catalog", "order"), ("order", "catalog")], ids="-".join)
-def test_a_store_of_before_ids_gets_one(tmp_path: Path, order: tuple[str, str]) -> None:
+def test_databases_without_a_store_id_get_one(tmp_path: Path, order: tuple[str, str]) -> None:
     data = tmp_path / "data"
     older(data, CATALOG, 1, SOLD_ONE)
     older(data, LOG, 1, ORDERED_ONE)
@@ -114,8 +116,8 @@ def test_a_store_of_before_ids_gets_one(tmp_path: Path, order: tuple[str, str]) 
 
 
 @contextmanager
-def apart(tmp_path: Path) -> Iterator[tuple[Tiers, Tiers]]:
-    """The order tier, and its catalog on a disk of its own, as in containers."""
+def on_two_disks(tmp_path: Path) -> Iterator[tuple[Tiers, Tiers]]:
+    """Runs the catalog and the order tier with a data folder each, as in containers."""
     catalog = Tiers(tmp_path / "catalog")
     order = Tiers(tmp_path / "order", CATALOG=f"127.0.0.1:{catalog.ports['catalog']}")
     try:
@@ -128,8 +130,8 @@ def apart(tmp_path: Path) -> Iterator[tuple[Tiers, Tiers]]:
         order.stop()
 
 
-def in_its_place(catalog: Tiers, data_dir: Path) -> Tiers:
-    """Another catalog at the address of this one, which stops."""
+def replace_catalog(catalog: Tiers, data_dir: Path) -> Tiers:
+    """Stops a catalog and starts another one, with this data folder, at its address."""
     catalog.stop("catalog")
     other = Tiers(data_dir, CATALOG_BIND=f"127.0.0.1:{catalog.ports['catalog']}")
     other.ports["catalog"] = catalog.ports["catalog"]
@@ -138,8 +140,8 @@ def in_its_place(catalog: Tiers, data_dir: Path) -> Tiers:
 
 
 @pytest.mark.parametrize("kind", ["another", "an older"])
-def test_nothing_is_bought_from_another_catalog_until_the_right_one_is_back(tmp_path: Path, kind: str) -> None:
-    with apart(tmp_path) as (catalog, order):
+def test_the_order_tier_sells_nothing_until_the_right_catalog_is_back(tmp_path: Path, kind: str) -> None:
+    with on_two_disks(tmp_path) as (catalog, order):
         data = tmp_path / "catalog"
         if kind == "an older":
             copy = "VACUUM INTO '{}'".format(tmp_path / "copy.db")
@@ -148,27 +150,27 @@ def test_nothing_is_bought_from_another_catalog_until_the_right_one_is_back(tmp_
         (tmp_path / "other").mkdir()
         if kind == "an older":
             shutil.copy(tmp_path / "copy.db", tmp_path / "other" / "catalog.db")
-        other = in_its_place(catalog, tmp_path / "other")
+        other = replace_catalog(catalog, tmp_path / "other")
         try:
             stock = requests.get(other.url("catalog") + "/products/Tux", timeout=10).json()
             assert {buy(order, f"lost{number}").status_code for number in range(5)} == {503}
             assert requests.get(other.url("catalog") + "/products/Tux", timeout=10).json() == stock
-            assert requests.get(order.url("order") + "/orders/0", timeout=10).status_code == 200, "queries go on"
-            # The first one had begun before anybody could know. It is in doubt, and no other has begun.
+            assert requests.get(order.url("order") + "/orders/0", timeout=10).status_code == 200, "queries still work"
+            # The first buy showed the order tier the other catalog and stays in doubt. No later buy has begun.
             assert query(tmp_path / "order" / "order.db", "SELECT key FROM intents") == [("lost0",)]
-            time.sleep(1.5)  # more looks
+            time.sleep(1.5)  # further checks log nothing
             assert order.log.read_text().count("not the one of this order log:") == 1
         finally:
             other.stop()
         catalog.start("catalog")
-        wait_until("buys go on", lambda: buy(order, "k2").status_code == 200, timeout_s=10)
+        wait_until("buys work again", lambda: buy(order, "k2").status_code == 200, timeout_s=10)
         books = wait_until_at_rest(tmp_path)
         assert [key for _, key, *_ in books.orders][:2] == ["k0", "k1"]
         assert order.log.read_text().count("is the one of this order log again") == 1
 
 
 def wait_until_at_rest(tmp_path: Path) -> Books:
-    """The books of the two folders."""
+    """Returns the books of the two folders once no buy is in doubt."""
     log = tmp_path / "order" / "order.db"
     wait_until("none is in doubt", lambda: not query(log, "SELECT 1 FROM intents"), timeout_s=10)
     (tmp_path / "both").mkdir()
@@ -179,8 +181,8 @@ def wait_until_at_rest(tmp_path: Path) -> Books:
     return books
 
 
-def test_a_log_that_was_begun_anew_buys_nothing(tmp_path: Path) -> None:
-    with apart(tmp_path) as (catalog, order):
+def test_an_order_tier_with_a_new_empty_log_sells_nothing(tmp_path: Path) -> None:
+    with on_two_disks(tmp_path) as (catalog, order):
         order.stop("order")
         shutil.rmtree(tmp_path / "order")
         order.start("order")

@@ -1,4 +1,4 @@
-"""gunicorn's own options, and sockets that it inherits: no way around our settings opens a tier to strangers."""
+"""gunicorn's own options and inherited sockets: none of them opens a tier without a secret to other machines."""
 
 import os
 import re
@@ -21,8 +21,8 @@ SECRET = "secret--" * 4
 GUNICORN = f"exec {sys.executable} -m gunicorn -c conf"
 
 
-def start(tier: str, data: Path, script: str, files: Sequence[int] = (), **settings: str) -> tuple[int, str]:
-    """The exit code and output of a tier that must not start, started by a shell's script."""
+def refused_start(tier: str, data: Path, script: str, files: Sequence[int] = (), **settings: str) -> tuple[int, str]:
+    """Runs a shell script that starts a tier, and returns exit code and output of the tier, which must not start."""
     bind = {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}", "DATA_DIR": str(data)}
     ended = subprocess.run(
         ["sh", "-c", script],
@@ -40,12 +40,13 @@ def start(tier: str, data: Path, script: str, files: Sequence[int] = (), **setti
 
 
 def assert_refused(tier: str, data: Path, ended: tuple[int, str]) -> None:
+    """Asserts that a tier refused its sockets with one line and exit code 2, and created nothing."""
     code, output = ended
     [line] = output.splitlines()
     assert code == 2, output
     assert line.startswith(f"toy store: {tier}: gunicorn's bind: at ")
     assert "set TIER_SECRET, or TRUST_NETWORK=1" in line
-    assert not data.exists(), "it has not even begun"
+    assert not data.exists(), "the tier creates nothing"
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
@@ -62,11 +63,11 @@ def assert_refused(tier: str, data: Path, ended: tuple[int, str]) -> None:
 def test_an_option_of_gunicorn_opens_no_tier(tmp_path: Path, tier: str, options: str) -> None:
     options = options.format(port=free_port(), other=free_port())
     data = tmp_path / "data"
-    assert_refused(tier, data, start(tier, data, f"{GUNICORN}/{tier}.py {options}"))
-    assert_refused(tier, data, start(tier, data, f"{GUNICORN}/{tier}.py", GUNICORN_CMD_ARGS=options))
+    assert_refused(tier, data, refused_start(tier, data, f"{GUNICORN}/{tier}.py {options}"))
+    assert_refused(tier, data, refused_start(tier, data, f"{GUNICORN}/{tier}.py", GUNICORN_CMD_ARGS=options))
 
 
-# systemd hands sockets over from descriptor 3 on, to the process that it names.
+# systemd passes sockets from descriptor 3 on to the process with the id LISTEN_PID.
 SYSTEMD = """
 import os, sys
 os.dup2({fd}, 3)
@@ -82,7 +83,7 @@ INHERITED = {
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
 @pytest.mark.parametrize("script", INHERITED.values(), ids=list(INHERITED))
-def test_an_inherited_socket_opens_no_tier_and_who_waits_at_it_is_not_served(
+def test_an_inherited_socket_opens_no_tier_and_its_backlog_is_not_served(
     tmp_path: Path, tier: str, script: str
 ) -> None:
     data = tmp_path / "data"
@@ -92,13 +93,13 @@ def test_an_inherited_socket_opens_no_tier_and_who_waits_at_it_is_not_served(
     ):
         stranger.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         script = script.format(fd=listener.fileno(), tier=tier)
-        assert_refused(tier, data, start(tier, data, script, [listener.fileno()]))
+        assert_refused(tier, data, refused_start(tier, data, script, [listener.fileno()]))
         listener.close()
-        with pytest.raises(ConnectionResetError):  # nobody has taken it
+        with pytest.raises(ConnectionResetError):  # no process accepted it
             stranger.recv(4096)
 
 
-def test_the_sockets_count_and_not_the_variable(tmp_path: Path) -> None:
+def test_the_listening_sockets_count_and_not_the_setting(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", GUNICORN_CMD_ARGS="")
     loopback = tiers.ports["catalog"]
     tiers.environment |= {"CATALOG_BIND": f"0.0.0.0:{loopback}", "GUNICORN_CMD_ARGS": f"-b 127.0.0.1:{loopback}"}
@@ -112,7 +113,7 @@ def test_the_sockets_count_and_not_the_variable(tmp_path: Path) -> None:
         tiers.stop()
 
 
-def test_a_tier_serves_at_a_unix_socket_too(tmp_path: Path) -> None:
+def test_a_tier_serves_on_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sock"
     tiers = Tiers(tmp_path / "data")
     tiers.environment["GUNICORN_CMD_ARGS"] = f"-b 127.0.0.1:{tiers.ports['catalog']} -b unix:{path}"
@@ -134,10 +135,10 @@ def test_a_tier_serves_at_a_unix_socket_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("option", "word"), [("--reuse-port", "reuse_port"), ("--certfile={file}", "certfile")])
 @pytest.mark.parametrize("tier", TIERS)
-def test_what_no_tier_can_do_stops_the_start(tmp_path: Path, tier: str, option: str, word: str) -> None:
+def test_an_unsupported_option_of_gunicorn_stops_the_start(tmp_path: Path, tier: str, option: str, word: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    code, output = start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py {option.format(file=file)}")
+    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py {option.format(file=file)}")
     [line] = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's {word} is refused: ")) == (2, True)
     assert not (tmp_path / "data").exists()
@@ -147,8 +148,8 @@ OPTIONS = "-w 3 --forwarded-allow-ips=* --forwarder-headers=SCRIPT_NAME,PATH_INF
 LONG_LINE = b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_gunicorns_options_do_not_take_the_place_of_our_settings(tmp_path: Path) -> None:
-    """The promises rest on them: one worker, its own share of refusals, errors in JSON, no header that is a path."""
+def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
+    """The promises rest on our settings: one worker, its share of refusals, errors in JSON, no path from a header."""
     with running(tmp_path / "data", FRONT_WORKERS="1", GUNICORN_CMD_ARGS=OPTIONS) as tiers:
         for round_ in range(2):
             for name, port in tiers.ports.items():
@@ -172,6 +173,7 @@ def test_gunicorns_options_do_not_take_the_place_of_our_settings(tmp_path: Path)
 
 
 def reload(tiers: Tiers, name: str) -> None:
+    """Sends SIGHUP to a tier's master, and waits until another worker answers."""
     before = tiers.workers(name)
     os.kill(tiers.master(name), signal.SIGHUP)
 
@@ -179,5 +181,5 @@ def reload(tiers: Tiers, name: str) -> None:
         now = tiers.workers(name)
         return len(now) == 1 and now != before
 
-    wait_until(f"{name} has another worker", is_done, timeout_s=20, details=tiers.log.read_text)
+    wait_until(f"the worker of {name} is replaced", is_done, timeout_s=20, details=tiers.log.read_text)
     tiers.wait_until_it_answers(name)

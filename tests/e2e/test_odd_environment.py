@@ -1,4 +1,4 @@
-"""Programs where the environment has what is not theirs: signs in folders, wrong settings of others."""
+"""Programs in unusual environments: a percent sign in TMPDIR, wrong settings of other tiers, hostile messages."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def test_the_folder_for_temporary_files_may_have_a_percent_sign(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_health_check_needs_the_address_of_its_tier_alone(tmp_path: Path, name: str) -> None:
+def test_a_health_check_reads_only_the_address_of_its_tier(tmp_path: Path, name: str) -> None:
     tiers = Tiers(tmp_path / "data")
     others = [f"{variable}_BIND" for variable in ("CATALOG", "ORDER", "FRONT") if not name.startswith(variable.lower())]
     wrong = dict.fromkeys(others, ":") | {"DATA_DIR": "~nobody-known", "TIER_SECRET_FILE": "/nowhere", "p": "abc"}
@@ -38,7 +38,7 @@ def test_a_health_check_needs_the_address_of_its_tier_alone(tmp_path: Path, name
     assert (ended.returncode, ended.stderr) == (1, f"{name} at {tiers.url(name)}: does not answer\n")
 
 
-def test_a_health_check_passes_nothing_on_that_speaks_to_a_terminal(tmp_path: Path) -> None:
+def test_a_health_check_escapes_control_characters(tmp_path: Path) -> None:
     hostile = json.dumps({"error": {"code": 503, "message": "\x1b]0;owned\x07"}})
     with stub_server(lambda _request: Response(hostile, 503)) as port:
         ended = subprocess.run(
@@ -54,7 +54,7 @@ def test_a_health_check_passes_nothing_on_that_speaks_to_a_terminal(tmp_path: Pa
 
 
 @pytest.mark.parametrize("command", [["make", "help"], [sys.executable, "-m", "conf.run", "--help"]])
-def test_help_is_given_whatever_is_set(command: list[str]) -> None:
+def test_help_works_with_wrong_settings(command: list[str]) -> None:
     wrong = {"CATALOG_BIND": ":", "p": "abc", "DATA_DIR": "~nobody-known"}
     ended = subprocess.run(
         command, cwd=ROOT, env=clean_environment() | wrong, capture_output=True, text=True, timeout=60, check=False

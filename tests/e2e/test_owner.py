@@ -1,4 +1,4 @@
-"""The owner at work on a store that runs: shoppers see each change at their next question."""
+"""The owner's commands on a running store: shoppers see each change at their next request."""
 
 import subprocess
 import sys
@@ -17,10 +17,12 @@ from tests.support.tiers import ROOT, products_file, running
 
 
 def owner(*arguments: str) -> None:
+    """Runs a command of the owner, which must succeed."""
     assert main(list(arguments)) == 0
 
 
 def ask(shop: requests.Session, method: str, url: str, key: str = "") -> tuple[int, Any]:
+    """Sends a request, and returns its status and its data or error message."""
     response = shop.request(method, url, headers={"Idempotency-Key": key} if key else None, timeout=10)
     body = response.json()
     return response.status_code, body["data"] if response.ok else body["error"]["message"]
@@ -69,24 +71,24 @@ def test_shoppers_see_what_the_owner_changes(tmp_path: Path, monkeypatch: pytest
     assert books.products["Cat"] == 2
 
 
-def test_the_owner_at_work_costs_the_shoppers_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_buy_is_answered_while_the_owner_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
     products = products_file(tmp_path, "Ticket 50 100", "Tux 25.99 0")
     with running(tmp_path / "data", PRODUCTS=products) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         buys = [(f"key-{number}", "Ticket" if number % 4 else "Tux", 1) for number in range(1_200)]
-        shoppers.share(buys, 8, meanwhile=lambda: work(shoppers))
-        with session() as shop:  # on a busy machine the shoppers are done before the product goes
+        shoppers.share(buys, 8, meanwhile=lambda: work_as_owner(shoppers))
+        with session() as shop:  # on a busy machine, the others are done before the product retires
             shoppers.buy(shop, "key-last", "Ticket", 1)
     books = Books.read(tmp_path / "data")
     shoppers.history.check(books)
     assert shoppers.statuses == {200, 404}
-    assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each once, though told twice"
+    assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each once, though commanded twice"
     assert set(books.refused.values()) == {"out of stock", "product not found"}
 
 
-def work(shoppers: Shoppers) -> None:
-    """Twenty restocks at even steps of the way, each told twice; audits and repairs in between; then a product goes."""
+def work_as_owner(shoppers: Shoppers) -> None:
+    """Restocks twenty times, each twice under one key, audits and reconciles in between, and retires a product."""
     for turn in range(20):
         shoppers.wait_until_answered(turn * 50)
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Pages on three real tiers."""
+"""Pages of products from running tiers: the same bytes from both tiers, and no delay for buys."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from domain.values import MAX_NAME_CHARACTERS
 from tests.support.books import Books
 from tests.support.tiers import Tiers, products_file, running
 
-# Of names that take a page to its largest.
+# The longest names, which make the largest pages.
 PRODUCTS = sorted(f"{number:04d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427") for number in range(1_500))
 
 
@@ -24,7 +24,7 @@ def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
         yield tiers
 
 
-def test_the_front_end_says_byte_for_byte_what_the_catalog_says(tiers: Tiers) -> None:
+def test_the_front_end_returns_the_bytes_of_the_catalog(tiers: Tiers) -> None:
     for query in ("", "?limit=1000", "?limit=1000&after=Tux", "?q=tUx", "?q=zzzz", "?q=🐧1&limit=7", "?limit=0"):
         of_catalog, of_front_end = (
             requests.get(f"{tiers.url(tier)}/products{query}", timeout=20) for tier in ("catalog", "front_end")
@@ -44,7 +44,7 @@ def test_all_products_come_page_by_page(tiers: Tiers) -> None:
     assert names == ["Tux", *PRODUCTS]
 
 
-def test_buys_go_on_beside_more_readers_of_pages_than_there_are_places(tiers: Tiers) -> None:
+def test_buys_succeed_beside_more_page_readers_than_page_slots(tiers: Tiers) -> None:
     url = tiers.url("front_end")
     ending = threading.Event()
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""The tiers are plain WSGI: servers that know nothing of them serve them as well, if slower."""
+"""The tiers are plain WSGI apps: waitress and wsgiref serve them too, more slowly."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module", params=list(SERVERS))
 def tiers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    """A whole store under one of these servers; what is checked of all its tests together is checked at its end."""
+    """A whole store under one of these servers. Its books and log are checked after the last test."""
     tiers = Tiers(tmp_path_factory.mktemp(request.param) / "data")
     with tiers.log.open("wb") as log:
         processes = [
@@ -53,7 +53,7 @@ def test_each_documented_exchange_is_answered_exactly(tiers: Tiers, exchange: Ex
     exchange.check(response.status_code, response.headers["Content-Type"], response.text)
 
 
-def test_a_buy_is_in_the_log_a_refusal_too_and_a_key_is_bought_once(tiers: Tiers) -> None:
+def test_buys_and_refusals_are_logged_and_a_key_is_sold_once(tiers: Tiers) -> None:
     shop, key = tiers.url("front_end"), {"Idempotency-Key": "mine"}
     numbers = {requests.post(f"{shop}/Tux/2", headers=key, timeout=10).json()["data"]["order_number"] for _ in range(2)}
     [number] = numbers
@@ -65,14 +65,14 @@ def test_a_buy_is_in_the_log_a_refusal_too_and_a_key_is_bought_once(tiers: Tiers
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_head_is_told_the_length_of_what_it_does_not_get(tiers: Tiers, name: str) -> None:
+def test_head_has_the_content_length_of_get(tiers: Tiers, name: str) -> None:
     got, head = (requests.request(method, tiers.url(name) + "/health", timeout=10) for method in ("GET", "HEAD"))
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.content))
 
 
 @pytest.mark.parametrize(("body", "status"), [(b'{"quantity": 2}', 400), (b"x" * 70_000, 413), (b"", 200)])
-def test_a_body_that_a_buy_does_not_take_is_refused(tiers: Tiers, body: bytes, status: int) -> None:
+def test_a_buy_with_a_body_is_refused(tiers: Tiers, body: bytes, status: int) -> None:
     before = Books.at_rest(tiers.data_dir).products["Whale"]
     reply = requests.post(tiers.url("front_end") + "/Whale/1", data=body, timeout=10)
     assert (reply.status_code, reply.headers["Content-Type"]) == (status, "application/json")

@@ -1,4 +1,4 @@
-"""Many shoppers at once at real tiers with several workers each: no lock in one process can help here."""
+"""Races of 64 shoppers at running tiers with several workers each, where no lock of one process helps."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A tier that lives and cannot do its work says so, and says what it lacks."""
+"""/ready and `python -m conf.health --ready`: a living tier that cannot work is not ready, and names the reason."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 
 
 def ready(tiers: Tiers, name: str) -> tuple[int, str]:
-    """The status, and what is away."""
+    """Returns the status and the reason of GET /ready."""
     response = requests.get(f"{tiers.url(name)}/ready", timeout=TIMEOUT_S)
     if response.status_code == 200:
         assert response.json() == {"data": {"status": "ready"}}
@@ -23,12 +23,13 @@ def ready(tiers: Tiers, name: str) -> tuple[int, str]:
     return response.status_code, response.json()["error"]["message"]
 
 
-def program(tiers: Tiers, *arguments: str) -> subprocess.CompletedProcess[str]:
+def health_check(tiers: Tiers, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m conf.health` with these arguments."""
     command = [sys.executable, "-m", "conf.health", *arguments]
     return subprocess.run(command, cwd=ROOT, env=tiers.environment, capture_output=True, text=True, timeout=60)
 
 
-def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: Path) -> None:
+def test_tiers_are_not_ready_but_alive_while_the_catalog_is_down(tmp_path: Path) -> None:
     with running(tmp_path / "data") as tiers:
         assert [ready(tiers, name) for name in NAMES] == [(200, "")] * 3
         assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=TIMEOUT_S).status_code == 200
@@ -42,9 +43,9 @@ def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: P
 
         wait_until("the front end misses both", front_end_misses_both, timeout_s=20)
         for name in ("front_end", "order"):
-            assert requests.get(f"{tiers.url(name)}/health", timeout=TIMEOUT_S).status_code == 200, "it lives"
-            assert program(tiers, name).returncode == 0
-            missing = program(tiers, "--ready", name)
+            assert requests.get(f"{tiers.url(name)}/health", timeout=TIMEOUT_S).status_code == 200, "the tier is alive"
+            assert health_check(tiers, name).returncode == 0
+            missing = health_check(tiers, "--ready", name)
             assert missing.returncode == 1
             assert "not ready: catalog: does not answer" in missing.stderr
         assert requests.post(f"{tiers.url('front_end')}/Tux/1", timeout=20).status_code == 503
@@ -52,24 +53,24 @@ def test_a_store_is_ready_lives_on_without_a_tier_and_is_ready_again(tmp_path: P
         wait_until(
             "all are ready again", lambda: [ready(tiers, name) for name in NAMES] == [(200, "")] * 3, timeout_s=20
         )
-        assert program(tiers, "--ready", "front_end").returncode == 0
+        assert health_check(tiers, "--ready", "front_end").returncode == 0
         lines = [line for line in tiers.log.read_text().splitlines() if "the catalog at" in line]
     lost, found = ([line for line in lines if word in line] for word in ("does not answer", "answers again"))
-    # The order tier has one worker, the front end two. Each tells its own.
+    # The order tier has one worker and the front end two. Each worker logs for itself.
     assert 2 <= len(lost) <= 3, lines
-    assert 1 <= len(found) <= len(lost), "one that was not asked again does not know"
+    assert 1 <= len(found) <= len(lost), "a worker without a later request does not log it"
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["--ready"], ["shop"], ["catalog", "order"], ["--ready", "--ready", "order"]]
 )
-def test_the_program_says_how_it_is_used(tmp_path: Path, arguments: list[str]) -> None:
-    told = program(Tiers(tmp_path / "data"), *arguments)
-    assert told.returncode == 2
-    assert told.stderr.startswith("usage: python -m conf.health [--ready] catalog|order|front_end")
+def test_wrong_arguments_print_the_usage(tmp_path: Path, arguments: list[str]) -> None:
+    ended = health_check(Tiers(tmp_path / "data"), *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("usage: python -m conf.health [--ready] catalog|order|front_end")
 
 
-def test_help_is_no_failure(tmp_path: Path) -> None:
-    told = program(Tiers(tmp_path / "data"), "--help")
-    assert (told.returncode, told.stderr) == (0, "")
-    assert told.stdout.startswith("usage: python -m conf.health [--ready] catalog|order|front_end\n")
+def test_help_is_exit_code_0(tmp_path: Path) -> None:
+    ended = health_check(Tiers(tmp_path / "data"), "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage: python -m conf.health [--ready] catalog|order|front_end\n")

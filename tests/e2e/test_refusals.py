@@ -1,4 +1,4 @@
-"""A flood of buys that can only be refused, while shoppers buy."""
+"""A flood of buys that the store must refuse, beside shoppers whose buys succeed."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ PER_S = 1
 
 
 def refused_buys(tiers: Tiers, strangers: range) -> list[int]:
-    """Status of each: every other one of a product that there is not, the others of too many pieces."""
+    """Sends buys of an unknown product and of too many pieces in turn, and returns the status of each."""
     with session() as stranger:
         return [
             stranger.post(
@@ -36,7 +36,7 @@ def test_a_flood_of_refused_buys_fills_no_disk_and_holds_up_no_shopper(tmp_path:
         shoppers.share([(f"key-{number}", "Tux", 1) for number in range(400)], 4, meanwhile=lambda: None)
         statuses = [status for share in flood for status in share.result()]
         took_s = time.monotonic() - begun
-        # Later, each key has one answer at most.
+        # Later, a repeated key gets its first answer again.
         shoppers.share([(f"key-{number}", "Tux", 1) for number in range(0, 400, 7)], 4, meanwhile=lambda: None)
         books = Books.read(tiers.data_dir)
         with session() as stranger:
@@ -44,8 +44,8 @@ def test_a_flood_of_refused_buys_fills_no_disk_and_holds_up_no_shopper(tmp_path:
             behind = {stranger.get(url, timeout=20).status_code for _ in range(50)}
     books.check()
     assert_told(books, {key: buy.answers for key, buy in shoppers.history.keys().items()})
-    assert shoppers.statuses == {200}, "who buys successfully is not slowed down"
+    assert shoppers.statuses == {200}, "successful buys are not throttled"
     assert set(statuses) == {404, 429}
     assert statuses.count(404) == len(books.refused) == len(books.refused_by_catalog)
     assert BURST_S * PER_S <= len(books.refused) <= BURST_S * PER_S + took_s * PER_S
-    assert 429 in behind, "by way of the order tier neither"
+    assert 429 in behind, "the order tier throttles direct requests too"

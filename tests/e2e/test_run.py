@@ -1,4 +1,4 @@
-"""`make run`, by the program behind it."""
+"""python -m conf.run, the program behind `make run`: its banner, its errors, its end."""
 
 import os
 import re
@@ -24,9 +24,9 @@ def wait_until_gone(pids: list[int]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_box_tells_what_to_try_and_the_end_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     with Store(tmp_path / "data") as store:
-        box = store.output()
+        banner = store.output()
         for text in (
             *(store.url(name) for name in NAMES),
             f"curl {store.url('front_end')}/products/Tux",
@@ -34,7 +34,7 @@ def test_the_box_tells_what_to_try_and_the_end_leaves_nothing(tmp_path: Path, nu
             f"sqlite3 -readonly {tmp_path}/data/order.db",
             "catalog.db",
         ):
-            assert text in box
+            assert text in banner
         assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
         pids = store.processes()
         assert len(pids) >= 8, "conf.run, supervisord, three masters and their workers"
@@ -43,10 +43,10 @@ def test_the_box_tells_what_to_try_and_the_end_leaves_nothing(tmp_path: Path, nu
         assert "Traceback" not in store.output()
 
 
-def test_a_killed_tier_comes_back_by_itself_in_seconds(tmp_path: Path) -> None:
+def test_a_killed_tier_is_restarted(tmp_path: Path) -> None:
     with Store(tmp_path / "data") as store, session() as shop:
         for tier in NAMES:
-            # A kept connection must not keep the killed master's worker, and so the port, busy.
+            # A keep-alive connection must not keep the killed master's worker, and with it the port, alive.
             assert shop.get(store.url(tier) + "/health", timeout=10).status_code == 200
             before = store.master(tier)
             store.kill(tier, "master")
@@ -55,16 +55,19 @@ def test_a_killed_tier_comes_back_by_itself_in_seconds(tmp_path: Path) -> None:
 
 
 def wait_until_another_master(store: Store, tier: str, before: int) -> None:
-    def there_is_another() -> bool:
+    """Waits until supervisord has restarted the master of a tier."""
+
+    def is_restarted() -> bool:
         try:
             return store.master(tier) != before
-        except (ValueError, OSError):  # between its end and its return
+        except (ValueError, OSError):  # supervisord has not restarted it yet
             return False
 
-    wait_until(f"{tier} has another master", there_is_another)
+    wait_until(f"the master of {tier} is restarted", is_restarted)
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m conf.run` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "conf.run", *arguments],
         cwd=ROOT,
@@ -76,7 +79,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def test_help_tells_the_settings_and_starts_nothing(tmp_path: Path) -> None:
+def test_help_lists_the_settings_and_starts_nothing(tmp_path: Path) -> None:
     ended = run(Store(tmp_path / "data").environment, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: python -m conf.run [-h]\n")
@@ -105,7 +108,7 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_second_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_and_the_first_still_serves(tmp_path: Path) -> None:
     with Store(tmp_path / "data") as store:
         assert run(store.environment).returncode == 1
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
@@ -119,7 +122,7 @@ def test_a_second_run_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
         ({"PRODUCTS": "nowhere.txt"}, 2, "nowhere.txt"),
     ],
 )
-def test_what_cannot_start_says_why_and_leaves_nothing(
+def test_a_failed_start_prints_the_reason_and_leaves_no_process(
     tmp_path: Path, settings: dict[str, str], code: int, line: str
 ) -> None:
     store = Store(tmp_path / "data", **settings)
@@ -144,7 +147,7 @@ def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
     )
 
 
-def test_the_state_stays_across_runs(tmp_path: Path) -> None:
+def test_orders_are_kept_across_runs(tmp_path: Path) -> None:
     for number in range(2):
         with Store(tmp_path / "data") as store:
             response = requests.post(store.url("front_end") + "/Tux/1", timeout=10)
@@ -152,7 +155,7 @@ def test_the_state_stays_across_runs(tmp_path: Path) -> None:
             assert os.path.exists(tmp_path / "data" / "order.db")
 
 
-def test_what_a_tier_refuses_is_said_once(tmp_path: Path) -> None:
+def test_the_error_of_a_tier_is_printed_once(tmp_path: Path) -> None:
     ended = run(Store(tmp_path / "data", PRODUCTS="nowhere.txt").environment)
     [line] = [line for line in (ended.stdout + ended.stderr).splitlines() if "nowhere.txt" in line]
     assert line.startswith("toy store: catalog: ")
@@ -160,7 +163,7 @@ def test_what_a_tier_refuses_is_said_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.1, 0.5])
-def test_an_early_term_leaves_nothing(tmp_path: Path, after_s: float) -> None:
+def test_an_early_sigterm_leaves_no_process(tmp_path: Path, after_s: float) -> None:
     process = begin(Store(tmp_path / "data"))
     pids = [process.pid, *supervisord_of(process)]
     time.sleep(after_s)
@@ -170,19 +173,19 @@ def test_an_early_term_leaves_nothing(tmp_path: Path, after_s: float) -> None:
     wait_until_gone(pids)
 
 
-def test_a_ctrl_c_while_it_waits_for_a_busy_port_is_no_traceback(tmp_path: Path) -> None:
+def test_ctrl_c_during_the_wait_for_a_busy_port_prints_no_traceback(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     with socket.create_server(("127.0.0.1", store.ports["order"])):
         process = begin(store)
-        # It takes one port after the other, that of the catalog first.
-        wait_until("it waits", lambda: process.poll() is not None or is_taken(store.ports["catalog"]), every_s=0.005)
+        # conf.run binds one port after the other, the catalog's first.
+        wait_until("it waits", lambda: process.poll() is not None or is_bound(store.ports["catalog"]), every_s=0.005)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert b"Traceback" not in errors
     assert process.returncode != 0
 
 
-def is_taken(port: int) -> bool:
+def is_bound(port: int) -> bool:
     try:
         with socket.create_server(("127.0.0.1", port)):
             return False
@@ -190,7 +193,7 @@ def is_taken(port: int) -> bool:
         return True
 
 
-def test_a_reader_who_goes_away_does_not_end_the_store(tmp_path: Path) -> None:
+def test_a_closed_pipe_does_not_end_the_store(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     process = begin(store)
     assert process.stdout is not None
@@ -213,6 +216,7 @@ def test_a_tier_listens_on_ipv6_too(tmp_path: Path) -> None:
 
 
 def begin(store: Store) -> "subprocess.Popen[bytes]":
+    """Starts `python -m conf.run`, and does not wait for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "conf.run"],
         cwd=ROOT,
@@ -224,13 +228,13 @@ def begin(store: Store) -> "subprocess.Popen[bytes]":
 
 
 def supervisord_of(process: "subprocess.Popen[bytes]") -> list[int]:
-    """Its process id, at the first moment at which it has one."""
+    """Waits until supervisord has started, and returns its process id in a list."""
     while not (pids := children(process.pid)):
         assert process.poll() is None
     return pids
 
 
-def test_many_signals_at_once_end_the_store_once(tmp_path: Path) -> None:
+def test_many_signals_end_the_store_cleanly(tmp_path: Path) -> None:
     for _ in range(3):
         with Store(tmp_path / "data") as store:
             pids = store.processes()
@@ -240,13 +244,13 @@ def test_many_signals_at_once_end_the_store_once(tmp_path: Path) -> None:
             wait_until_gone(pids)
 
 
-def test_a_tier_that_could_not_start_comes_back_once_it_can(tmp_path: Path) -> None:
+def test_a_tier_that_cannot_start_is_retried_until_it_can(tmp_path: Path) -> None:
     with Store(tmp_path / "data") as store:
         hidden = tmp_path / "hidden.db"
         database = tmp_path / "data" / "catalog.db"
         store.kill("catalog", "master")
         database.rename(hidden)
-        database.mkdir()  # what no SQLite can open
+        database.mkdir()  # SQLite cannot open a folder
         time.sleep(3)
         database.rmdir()
         hidden.rename(database)
@@ -254,7 +258,7 @@ def test_a_tier_that_could_not_start_comes_back_once_it_can(tmp_path: Path) -> N
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
 
 
-def test_a_store_for_other_machines_tells_an_address_that_they_can_use(tmp_path: Path) -> None:
+def test_a_store_on_every_address_prints_one_that_other_machines_reach(tmp_path: Path) -> None:
     port = free_port()
     [own] = reached_at(Address("0.0.0.0", port))
     with Store(tmp_path / "data", FRONT_BIND=f"0.0.0.0:{port}") as store:

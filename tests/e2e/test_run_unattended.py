@@ -1,4 +1,4 @@
-"""`make run` whose output nobody takes, whose terminal goes, or whose parts are killed."""
+"""`make run` with closed or full output, without its terminal, and with a killed parent process."""
 
 import os
 import pty
@@ -21,19 +21,19 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("victim", ["conf.run", "supervisord"])
-def test_a_store_ends_with_who_looks_after_it_and_can_be_started_again(tmp_path: Path, victim: str) -> None:
+def test_tiers_end_with_their_supervisor_and_the_store_can_start_again(tmp_path: Path, victim: str) -> None:
     with Store(tmp_path / "data") as store:
         pids = store.processes()
         os.kill(pids[0] if victim == "conf.run" else pids[1], signal.SIGKILL)
         store.process.wait(timeout=30)
         again = Store(tmp_path / "data")
         again.environment = store.environment
-        with again:  # at once: it waits for the ports
+        with again:  # at once: the new run waits for the ports
             assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json()["data"] == {"order_number": "0"}
             wait_until_gone(pids)
 
 
-def test_a_tier_whose_parent_has_ended_before_it_looked_ends(tmp_path: Path) -> None:
+def test_a_tier_whose_parent_has_already_ended_ends(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     command = [sys.executable, "-m", "conf.with_parent", "999999999", "SIGTERM", "gunicorn", "-c", "conf/catalog.py"]
     with store.log.open("wb") as log:
@@ -42,7 +42,7 @@ def test_a_tier_whose_parent_has_ended_before_it_looked_ends(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("redirect", [">&- 2>&- <&-", "> /dev/full 2>&1", "2>&1 | head -1"])
-def test_the_store_runs_whatever_becomes_of_its_output(tmp_path: Path, redirect: str) -> None:
+def test_the_store_runs_with_closed_or_full_output(tmp_path: Path, redirect: str) -> None:
     store = Store(tmp_path / "data")
     with shell(f'"$0" -m conf.run {redirect} & wait', store.environment) as process:
         store.wait_until_all_answer()
@@ -56,7 +56,7 @@ def test_the_store_runs_whatever_becomes_of_its_output(tmp_path: Path, redirect:
 def shell(
     command: str, environment: dict[str, str], terminal: int = subprocess.DEVNULL
 ) -> "Iterator[subprocess.Popen[bytes]]":
-    """A shell in a session of its own, ended with all its processes."""
+    """Runs a shell in a new session, and kills it and its descendants at the end of the block."""
     process = subprocess.Popen(
         ["sh", "-c", command, sys.executable],
         cwd=ROOT,
@@ -76,6 +76,7 @@ def shell(
 
 
 def descendants(pid: int) -> list[int]:
+    """Returns the process ids of all living descendants."""
     found: list[int] = []
     new = [pid]
     while new:
@@ -89,7 +90,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def master_of_the_catalog(pid: int) -> int:
-    """Its process id; 0 when there is none."""
+    """Returns the process id of the catalog's master below this process, or 0."""
     for descendant in descendants(pid):
         with suppress(OSError):
             if "conf/catalog.py" in command_of(descendant):
@@ -97,7 +98,7 @@ def master_of_the_catalog(pid: int) -> int:
     return 0
 
 
-def test_the_box_is_shown_in_every_encoding(tmp_path: Path) -> None:
+def test_the_banner_is_printed_in_ascii(tmp_path: Path) -> None:
     with Store(tmp_path / "Bär", PYTHONIOENCODING="ascii") as store:
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
         assert f"curl {store.url('front_end')}/products/Tux" in store.output()
@@ -109,8 +110,8 @@ def test_a_store_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     with shell('exec nohup "$0" -m conf.run', store.environment) as process:
         store.wait_until_all_answer()
         before = set(descendants(process.pid))
-        os.killpg(process.pid, signal.SIGHUP)  # as the kernel does when the terminal goes
-        time.sleep(1.0)  # in which it would end
+        os.killpg(process.pid, signal.SIGHUP)  # as the kernel does when the terminal closes
+        time.sleep(1.0)  # time enough to end
         assert before <= set(descendants(process.pid))
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
         process.terminate()
@@ -125,8 +126,8 @@ def test_a_hangup_ends_a_store_that_does_not_ignore_it(tmp_path: Path) -> None:
         assert process.wait(timeout=30) == 0
 
 
-def test_a_terminal_that_shows_nothing_holds_nobody_up(tmp_path: Path) -> None:
-    """Ctrl-S; then a start, requests that are none, a killed tier, and the end."""
+def test_a_stopped_terminal_blocks_nothing(tmp_path: Path) -> None:
+    """After a Ctrl-S, the store starts, logs 1,200 malformed requests, restarts a killed tier, and ends."""
     store = Store(tmp_path / "data")
     terminal, theirs = pty.openpty()
     os.write(terminal, b"\x13")
@@ -140,7 +141,7 @@ def test_a_terminal_that_shows_nothing_holds_nobody_up(tmp_path: Path) -> None:
                     assert connection.recv(12) == b"HTTP/1.1 400"
             before = master_of_the_catalog(process.pid)
             os.kill(before, signal.SIGKILL)
-            wait_until("the catalog comes back", lambda: master_of_the_catalog(process.pid) not in (0, before))
+            wait_until("the catalog is restarted", lambda: master_of_the_catalog(process.pid) not in (0, before))
             store.wait_until_all_answer()
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0

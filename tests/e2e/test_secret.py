@@ -1,4 +1,4 @@
-"""The secret between real tiers."""
+"""TIER_SECRET between running tiers: who needs it, how it is rotated, and a start that needs one."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from conf.addresses import Address
 from conf.health import is_healthy
 from conf.settings import TIERS
 from tests.e2e.test_run import run
-from tests.e2e.test_starting import start_badly
+from tests.e2e.test_starting import failed_start
 from tests.support.books import Books, query
 from tests.support.store import Store
 from tests.support.tiers import Tiers, free_port, running
@@ -22,7 +22,7 @@ def buy(tiers: Tiers, key: str) -> requests.Response:
     return requests.post(tiers.url("front_end") + "/Tux/1", headers={"Idempotency-Key": key}, timeout=10)
 
 
-def test_a_store_with_a_secret_is_open_to_shoppers_and_closed_behind(tmp_path: Path) -> None:
+def test_with_a_secret_only_the_front_end_is_open(tmp_path: Path) -> None:
     with running(tmp_path / "data", TIER_SECRET=NEW) as tiers:
         assert requests.get(tiers.url("front_end") + "/products/Tux", timeout=10).status_code == 200
         assert requests.get(tiers.url("front_end") + "/products", timeout=10).status_code == 200
@@ -40,7 +40,7 @@ def test_a_store_with_a_secret_is_open_to_shoppers_and_closed_behind(tmp_path: P
 
 
 def test_a_secret_can_be_exchanged_while_the_store_serves(tmp_path: Path) -> None:
-    """Accept both behind, then send the new one, then accept the new one alone: at no time is a shopper refused."""
+    """The tiers behind accept both secrets, then all send the new one, then the old one goes. Every buy succeeds."""
     steps = [("catalog", f"{OLD},{NEW}"), ("order", f"{OLD},{NEW}"), ("order", f"{NEW},{OLD}"), ("front_end", NEW)]
     with running(tmp_path / "data", TIER_SECRET=OLD) as tiers:
         for at, (name, secret) in enumerate([*steps, ("catalog", NEW), ("order", NEW)]):
@@ -52,7 +52,7 @@ def test_a_secret_can_be_exchanged_while_the_store_serves(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("stranger", ["front_end", "order"])
-def test_a_tier_with_another_secret_gets_no_answer_and_its_log_says_why(tmp_path: Path, stranger: str) -> None:
+def test_a_tier_with_a_wrong_secret_gets_no_answer_and_logs_the_reason(tmp_path: Path, stranger: str) -> None:
     with running(tmp_path / "data", TIER_SECRET=NEW, FRONT_WORKERS="1") as tiers:
         tiers.stop(stranger)
         tiers.environment["TIER_SECRET"] = WRONG if stranger == "front_end" else f"{WRONG},{NEW}"
@@ -61,10 +61,12 @@ def test_a_tier_with_another_secret_gets_no_answer_and_its_log_says_why(tmp_path
             response = buy(tiers, "k")
             assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
         assert query(tiers.data_dir / "order.db", "SELECT * FROM order_log") == [], "no answer is no refusal"
-        told = [line for line in tiers.log.read_text().splitlines() if "TIER_SECRET" in line]
+        lines = [line for line in tiers.log.read_text().splitlines() if "TIER_SECRET" in line]
         behind = "order tier" if stranger == "front_end" else "catalog"
-        assert len(told) == 1 if stranger == "front_end" else 1 <= len(told) <= 3, "once; so do start and recovery"
-        assert f"the {behind} does not accept this tier: is TIER_SECRET the same for both?" in told[0]
+        assert len(lines) == 1 if stranger == "front_end" else 1 <= len(lines) <= 3, (
+            "one line; start and recovery may each log one more"
+        )
+        assert f"the {behind} does not accept this tier: is TIER_SECRET the same for both?" in lines[0]
         tiers.stop(stranger)
         tiers.environment["TIER_SECRET"] = NEW
         tiers.start(stranger)
@@ -88,7 +90,7 @@ def test_an_impossible_secret_stops_every_tier_with_one_line(
     tmp_path: Path, settings: dict[str, str], problem: str
 ) -> None:
     for tier in (*BEHIND, "front_end"):
-        ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"), **settings)
+        ended = failed_start(tier, DATA_DIR=str(tmp_path / "data"), **settings)
         [line] = (ended.stdout + ended.stderr).splitlines()
         assert (ended.returncode, line.partition(": ")[0]) == (2, "toy store")
         assert problem in line
@@ -96,14 +98,14 @@ def test_an_impossible_secret_stops_every_tier_with_one_line(
 
 
 @pytest.mark.parametrize("tier", BEHIND)
-def test_a_tier_that_strangers_would_reach_does_not_start(tmp_path: Path, tier: str) -> None:
-    ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"), **{f"{tier.upper()}_BIND": f"0.0.0.0:{free_port()}"})
+def test_a_tier_without_a_secret_does_not_start_on_every_address(tmp_path: Path, tier: str) -> None:
+    ended = failed_start(tier, DATA_DIR=str(tmp_path / "data"), **{f"{tier.upper()}_BIND": f"0.0.0.0:{free_port()}"})
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert (ended.returncode, line.startswith(f"toy store: {tier.upper()}_BIND: at 0.0.0.0:")) == (2, True)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_run_that_strangers_would_reach_does_not_start(tmp_path: Path) -> None:
+def test_a_run_without_a_secret_does_not_start_on_every_address(tmp_path: Path) -> None:
     store = Store(tmp_path / "data")
     for tier in BEHIND:
         store.environment[f"{tier.upper()}_BIND"] = f"0.0.0.0:{store.ports[tier]}"

@@ -1,4 +1,4 @@
-"""Others' programs that look at the state of a store that runs, as README says that they may."""
+"""Foreign programs that read the databases of a running store, as README allows: apsw's shell, Datasette's way."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.support.books import Books
 from tests.support.tiers import Tiers, running
 
 COUNT = "SELECT count(*) FROM order_log"
-# The standard library's SQLite, which Datasette uses, is older than the store's: in a process of its own.
+# Datasette uses the standard library's SQLite. One process must not mix it with the store's, which is newer.
 STANDARD = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], uri=True).execute(sys.argv[2]).fetchall()[0][0])"
 
 
@@ -24,12 +24,13 @@ def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 @pytest.fixture
 def order_db(tiers: Tiers) -> Path:
-    """The order log of a store that has just sold, and has not taken its write-ahead log in."""
+    """The order log after a sale that is still in the write-ahead log only."""
     assert requests.post(f"{tiers.url('front_end')}/Bird/1", timeout=60).status_code == 200
     return tiers.data_dir / "order.db"
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python with these arguments."""
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -38,7 +39,7 @@ def test_the_shell_of_apsw_reads_beside_the_store(tiers: Tiers, order_db: Path) 
     assert run("-m", "apsw", f"file:{order_db}?mode=ro", COUNT).stdout == f"{orders}\n"
 
 
-def test_the_shell_of_apsw_that_may_only_read_changes_and_makes_nothing(tiers: Tiers, order_db: Path) -> None:
+def test_the_read_only_shell_of_apsw_changes_and_creates_nothing(tiers: Tiers, order_db: Path) -> None:
     before = Books.read(tiers.data_dir)
     assert "readonly database" in run("-m", "apsw", f"file:{order_db}?mode=ro", "DELETE FROM orders").stderr
     assert run("-m", "apsw", f"file:{tiers.data_dir}/orders.db?mode=ro", COUNT).returncode != 0
@@ -46,13 +47,13 @@ def test_the_shell_of_apsw_that_may_only_read_changes_and_makes_nothing(tiers: T
     assert Books.read(tiers.data_dir) == before
 
 
-def test_who_opens_the_files_as_datasette_does_sees_each_order(tiers: Tiers, order_db: Path) -> None:
+def test_a_reader_like_datasette_sees_each_order(tiers: Tiers, order_db: Path) -> None:
     orders = len(Books.read(tiers.data_dir).orders)
     assert run("-c", STANDARD, f"file:{order_db}?mode=ro", COUNT).stdout == f"{orders}\n"
 
 
-def test_who_takes_the_files_for_immutable_sees_what_was_taken_in_lately(tiers: Tiers, order_db: Path) -> None:
-    """As `datasette -i` does."""
+def test_an_immutable_reader_sees_the_last_checkpoint(tiers: Tiers, order_db: Path) -> None:
+    """`datasette -i` opens files so."""
     orders = len(Books.read(tiers.data_dir).orders)
     seen = run("-c", STANDARD, f"file:{order_db}?immutable=1", COUNT).stdout
     assert int(seen) < orders

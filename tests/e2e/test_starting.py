@@ -1,3 +1,5 @@
+"""Starts of tiers: in any order, with buys in doubt, after a restart, and with impossible settings."""
+
 import itertools
 import subprocess
 import sys
@@ -26,7 +28,7 @@ def test_no_start_order_is_needed(tmp_path: Path, order: tuple[str, ...]) -> Non
         tiers.stop()
 
 
-def test_without_the_tiers_behind_the_answer_is_503_and_with_them_all_is_well(tmp_path: Path) -> None:
+def test_without_the_tiers_behind_the_answer_is_503_until_they_start(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data")
     headers = {"Idempotency-Key": "patient"}
     try:
@@ -66,10 +68,10 @@ def test_buys_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
         requests.post(tiers.url("order") + "/products/Tux/1", headers={"Idempotency-Key": "doubt"}, timeout=10)
         tiers.stop("order")
         tiers.start("catalog", "order")
-        assert Books.read(tiers.data_dir).intents == [], "settled before the tier answered"
+        assert Books.read(tiers.data_dir).intents == [], "settled before the tier answers"
 
 
-def test_a_restart_of_a_tier_behind_is_a_slow_answer(tmp_path: Path) -> None:
+def test_a_restart_of_a_tier_behind_delays_the_answer(tmp_path: Path) -> None:
     with running(tmp_path / "data", gunicorn_files(tmp_path, **PATIENT)) as tiers:
         for behind in ("catalog", "order"):
             tiers.stop(behind)
@@ -91,7 +93,7 @@ def test_a_restart_keeps_the_state_and_ignores_the_products_file(tmp_path: Path)
         assert requests.post(tiers.url("front_end") + "/Cat/1", timeout=10).json()["data"]["order_number"] == "1"
 
 
-def test_a_file_without_products_is_an_empty_shop_and_a_warning(
+def test_a_products_file_without_products_is_an_empty_shop_and_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     products = tmp_path / "products.txt"
@@ -114,7 +116,7 @@ def test_two_stores_on_one_folder_are_one_store(tmp_path: Path) -> None:
         urls = [tiers.url("front_end") for tiers in (one, other)]
 
         def buy(turn: int) -> str:
-            headers = {"Idempotency-Key": f"key-{turn // 2}"}  # each key at both
+            headers = {"Idempotency-Key": f"key-{turn // 2}"}  # each key to both stores
             reply = requests.post(f"{urls[turn % 2]}/Tux/1", headers=headers, timeout=10)
             return str(reply.json()["data"]["order_number"])
 
@@ -127,7 +129,8 @@ def test_two_stores_on_one_folder_are_one_store(tmp_path: Path) -> None:
     assert books.products["Tux"] == 30
 
 
-def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def failed_start(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Starts a tier that must not start, and returns the ended process."""
     environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
     return subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
@@ -152,7 +155,7 @@ def start_badly(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_an_impossible_setting_stops_the_start(tmp_path: Path, settings: dict[str, str], problem: str) -> None:
-    ended = start_badly("catalog", DATA_DIR=str(tmp_path / "data"), **settings)
+    ended = failed_start("catalog", DATA_DIR=str(tmp_path / "data"), **settings)
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert problem in line
@@ -160,7 +163,7 @@ def test_an_impossible_setting_stops_the_start(tmp_path: Path, settings: dict[st
 
 def test_a_malformed_products_file_stops_the_start_and_loads_nothing(tmp_path: Path) -> None:
     products = products_file(tmp_path, "Cat 1.50 7", "Dog 1.50")
-    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=products)
+    ended = failed_start("catalog", DATA_DIR=str(tmp_path), PRODUCTS=products)
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert "products.txt, line 2:" in line
@@ -168,18 +171,18 @@ def test_a_malformed_products_file_stops_the_start_and_loads_nothing(tmp_path: P
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_a_strange_database_stops_the_start(tmp_path: Path, tier: str) -> None:
+def test_a_file_that_is_no_database_stops_the_start(tmp_path: Path, tier: str) -> None:
     (tmp_path / f"{tier}.db").write_bytes(b"my diary" * 1000)
-    ended = start_badly(tier, DATA_DIR=str(tmp_path))
+    ended = failed_start(tier, DATA_DIR=str(tmp_path))
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert f"{tier}.db" in line
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_a_folder_that_cannot_be_made_names_its_setting(tmp_path: Path, tier: str) -> None:
+def test_the_error_of_a_folder_that_cannot_be_created_names_its_setting(tmp_path: Path, tier: str) -> None:
     (tmp_path / "data").write_text("my diary")
-    ended = start_badly(tier, DATA_DIR=str(tmp_path / "data"))
+    ended = failed_start(tier, DATA_DIR=str(tmp_path / "data"))
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert line.startswith(f"toy store: {tier}: {tmp_path}/data/{tier}.db (DATA_DIR): ")
@@ -187,20 +190,20 @@ def test_a_folder_that_cannot_be_made_names_its_setting(tmp_path: Path, tier: st
 
 
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_a_database_that_cannot_be_opened_names_its_setting(tmp_path: Path, tier: str) -> None:
+def test_the_error_of_a_database_that_cannot_be_opened_names_its_setting(tmp_path: Path, tier: str) -> None:
     (tmp_path / f"{tier}.db").mkdir()
-    ended = start_badly(tier, DATA_DIR=str(tmp_path))
-    assert ended.returncode == 1, "it may be mended while supervisord tries again"
+    ended = failed_start(tier, DATA_DIR=str(tmp_path))
+    assert ended.returncode == 1, "supervisord retries: the owner may repair it meanwhile"
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert line.startswith(f"toy store: {tier}: {tmp_path}/{tier}.db (DATA_DIR): ")
 
 
 @pytest.mark.parametrize("content", [None, b"\xff"])
-def test_a_products_file_that_cannot_be_read_names_its_setting(tmp_path: Path, content: bytes | None) -> None:
+def test_the_error_of_an_unreadable_products_file_names_its_setting(tmp_path: Path, content: bytes | None) -> None:
     products = tmp_path / "products.txt"
     if content is not None:
         products.write_bytes(content)
-    ended = start_badly("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
+    ended = failed_start("catalog", DATA_DIR=str(tmp_path), PRODUCTS=str(products))
     assert ended.returncode == 2
     [line] = (ended.stdout + ended.stderr).splitlines()
     assert line.startswith(f"toy store: catalog: cannot read the products file {products} (PRODUCTS): ")
@@ -208,8 +211,8 @@ def test_a_products_file_that_cannot_be_read_names_its_setting(tmp_path: Path, c
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_gunicorn_knows_every_setting_of_ours(tier: str) -> None:
-    """gunicorn ignores a name that it does not know, so what it says it will do is held against what is meant."""
+def test_gunicorn_applies_each_of_our_settings(tier: str) -> None:
+    """gunicorn ignores unknown names, so this compares the settings that it prints."""
     printed = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py", "--print-config"],
         cwd=ROOT,

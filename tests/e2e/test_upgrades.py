@@ -1,4 +1,4 @@
-"""New code under a store that sells: SIGUSR2, SIGHUP, and the restart of a tier by whoever watches over it."""
+"""Upgrades of a running store: by SIGUSR2, by SIGHUP, and by a restart of a tier under supervisord."""
 
 import os
 import signal
@@ -17,15 +17,15 @@ from tests.support.store import Store, command_of
 from tests.support.tiers import NAMES, Tiers, children
 from tests.support.waiting import wait_until
 
-# The tiers behind first: a new tier may ask one behind it for what only a new one knows.
+# The tiers behind come first: a new tier may send a call that only a new tier behind it knows.
 ORDER_OF_UPGRADE = ("catalog", "order", "front_end")
 BUYS = [(f"key-{number}", "Ticket", 1) for number in range(600)]
 
 
-class Strangers(Shoppers):
-    """Each buy comes by a connection of its own, for which there must be a worker at every instant."""
+class ShoppersWithoutKeepAlive(Shoppers):
+    """Shoppers that open a connection for each buy, so a worker must accept connections at every instant."""
 
-    def _one(self, buys: list[tuple[str, str, int]]) -> None:
+    def _buy_all(self, buys: list[tuple[str, str, int]]) -> None:
         for key, product, quantity in buys:
             with session() as shop:
                 self.buy(shop, key, product, quantity)
@@ -40,6 +40,7 @@ def release(tmp_path: Path) -> Release:
 def running(
     release: Release, data_dir: Path, *names: str, program: Sequence[str] = Tiers.program, **settings: str
 ) -> Iterator[Tiers]:
+    """Runs these tiers (by default all) from the code of a release."""
     products = data_dir.with_name("products.txt")
     products.write_text("Ticket 50 1000\n")
     tiers = Tiers(data_dir, PRODUCTS=str(products), **settings)
@@ -52,11 +53,12 @@ def running(
 
 
 def status(tiers: Tiers | Store, name: str) -> str:
-    """The word of the tier about itself: "ok", or "new" in the next release."""
+    """Returns the status that the tier reports: "ok", or "new" in the next release."""
     return str(requests.get(tiers.url(name) + "/health", timeout=10).json()["data"]["status"])
 
 
 def is_running(pid: int) -> bool:
+    """Returns whether a process exists and is no zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -64,7 +66,7 @@ def is_running(pid: int) -> bool:
 
 
 def start_successor(tiers: Tiers, name: str, master: int) -> int:
-    """Send SIGUSR2 to a master; its successor, once it serves."""
+    """Sends SIGUSR2 to a master, waits until its successor serves, and returns the successor's process id."""
     served = tiers.log.read_text().count(f"{name} serves ")
     os.kill(master, signal.SIGUSR2)
 
@@ -78,6 +80,7 @@ def start_successor(tiers: Tiers, name: str, master: int) -> int:
 
 
 def end(pid: int) -> None:
+    """Sends SIGTERM to a master, and waits until it has ended."""
     os.kill(pid, signal.SIGTERM)
     wait_until("the master is gone", lambda: not is_running(pid))
 
@@ -87,15 +90,15 @@ BY_PATH = (str(Path(sys.executable).with_name("gunicorn")),)
 
 @pytest.mark.parametrize("worker", ["store", "gthread"])
 @pytest.mark.parametrize("program", [Tiers.program, BY_PATH], ids=["python -m gunicorn", "gunicorn"])
-def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
+def test_a_successor_takes_over_and_every_shopper_is_served(
     release: Release, tmp_path: Path, program: Sequence[str], worker: str
 ) -> None:
     with running(release, tmp_path / "data", program=program, WORKER=worker) as tiers:
-        shoppers = Strangers(tiers.url("front_end"))
+        shoppers = ShoppersWithoutKeepAlive(tiers.url("front_end"))
         masters: dict[str, int] = {}
 
         def upgrade() -> None:
-            release.renew()
+            release.upgrade()
             for round_, name in enumerate(ORDER_OF_UPGRADE, 1):
                 shoppers.wait_until_answered(100 * round_)
                 masters[name] = start_successor(tiers, name, tiers.master(name))
@@ -103,7 +106,7 @@ def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
                 assert {status(tiers, name) for _ in range(10)} == {"new"}
 
         shoppers.share(BUYS, 8, meanwhile=upgrade)
-        for name, master in masters.items():  # and once more, as the next release would
+        for name, master in masters.items():  # a second upgrade, as by the release after
             again = start_successor(tiers, name, master)
             end(master)
             assert status(tiers, name) == "new"
@@ -116,25 +119,25 @@ def test_new_code_takes_over_while_shoppers_buy_and_nobody_is_refused(
     assert [number for number, *_ in books.orders] == list(range(len(BUYS)))
 
 
-def test_a_successor_may_go_again_and_another_come(release: Release, tmp_path: Path) -> None:
+def test_a_successor_may_end_and_another_may_start(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "front_end") as tiers:
-        release.renew()
+        release.upgrade()
         master = tiers.master("front_end")
         for _ in range(2):
             end(start_successor(tiers, "front_end", master))
             assert {status(tiers, "front_end") for _ in range(10)} == {"ok"}
-            wait_until("the master knows it", lambda: len(children(master)) == 2)
+            wait_until("the master has only its workers", lambda: len(children(master)) == 2)
 
 
 def test_a_pid_file_names_the_master_that_serves(release: Release, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     with running(release, tmp_path / "data", "front_end", program=(*Tiers.program, "--pid", str(file))) as tiers:
-        release.renew()
+        release.upgrade()
         master = int(file.read_text())
         successor = start_successor(tiers, "front_end", master)
         assert int(file.read_text()) == master == tiers.master("front_end")
         end(master)
-        wait_until("the file names the other", lambda: file.exists() and int(file.read_text()) == successor)
+        wait_until("the file names the successor", lambda: file.exists() and int(file.read_text()) == successor)
         assert status(tiers, "front_end") == "new"
         end(successor)
         assert not file.exists()
@@ -142,10 +145,10 @@ def test_a_pid_file_names_the_master_that_serves(release: Release, tmp_path: Pat
 
 def test_a_successor_that_cannot_start_leaves_the_master_as_it_is(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "catalog") as tiers:
-        release.spoil("wsgi_apps/catalog.py")
+        release.make_unloadable("wsgi_apps/catalog.py")
         master, workers = tiers.master("catalog"), tiers.workers("catalog")
         os.kill(master, signal.SIGUSR2)
-        wait_until("it has failed", lambda: "loaded too late" in tiers.log.read_text())
+        wait_until("the successor has failed", lambda: "loaded too late" in tiers.log.read_text())
         wait_until("it is gone", lambda: tiers.workers("catalog") == workers)
         assert status(tiers, "catalog") == "ok"
 
@@ -154,7 +157,7 @@ def test_a_successor_that_cannot_start_leaves_the_master_as_it_is(release: Relea
 def test_a_successor_migrates_no_database_under_the_master(release: Release, tmp_path: Path, name: str) -> None:
     with running(release, tmp_path / "data", name) as tiers:
         (release.root / "migrations" / name / "0099_next.sql").write_text("CREATE TABLE next (id INTEGER) STRICT;")
-        release.renew()
+        release.upgrade()
         master, workers = tiers.master(name), tiers.workers(name)
         os.kill(master, signal.SIGUSR2)
         wait_until("it is refused", lambda: "and this release needs" in tiers.log.read_text())
@@ -168,17 +171,19 @@ def test_a_successor_migrates_no_database_under_the_master(release: Release, tmp
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_reload_serves_the_code_as_it_was_loaded_and_says_so(release: Release, tmp_path: Path, name: str) -> None:
+def test_a_reload_serves_the_loaded_code_and_warns_of_changed_files(
+    release: Release, tmp_path: Path, name: str
+) -> None:
     with running(release, tmp_path / "data", name) as tiers:
-        release.renew()
-        release.spoil(*(str(file.relative_to(release.root)) for file in release.root.rglob("*.py")))
+        release.upgrade()
+        release.make_unloadable(*(str(file.relative_to(release.root)) for file in release.root.rglob("*.py")))
         master = tiers.master(name)
         reload(tiers, name)
         assert status(tiers, name) == "ok"
         before = tiers.workers(name)
-        os.kill(before[0], signal.SIGKILL)  # the one in its place is no other
-        wait_until("there is another worker", lambda: before[0] not in tiers.workers(name))
-        wait_until("all are there", lambda: len(tiers.workers(name)) == len(before))
+        os.kill(before[0], signal.SIGKILL)  # the master forks its replacement from the loaded code
+        wait_until("the killed worker is gone", lambda: before[0] not in tiers.workers(name))
+        wait_until("it is replaced", lambda: len(tiers.workers(name)) == len(before))
         for _ in range(20):
             assert status(tiers, name) == "ok"
         [line] = [line for line in tiers.log.read_text().splitlines() if "files have changed" in line]
@@ -186,7 +191,7 @@ def test_a_reload_serves_the_code_as_it_was_loaded_and_says_so(release: Release,
     assert line.endswith(f"a restart, or SIGUSR2 to process {master}, that of now")
 
 
-def test_a_reload_reads_the_secret_again_for_requests_and_for_buys_in_doubt(release: Release, tmp_path: Path) -> None:
+def test_a_reload_reads_the_secret_for_requests_and_for_the_recovery(release: Release, tmp_path: Path) -> None:
     secret, (old, new) = tmp_path / "secret", ("old-secret" * 4, "new-secret" * 4)
     secret.write_text(old)
     with running(release, tmp_path / "data", TIER_SECRET_FILE=str(secret)) as tiers:
@@ -194,10 +199,10 @@ def test_a_reload_reads_the_secret_again_for_requests_and_for_buys_in_doubt(rele
             secret.write_text(text)
             for name in NAMES:
                 reload(tiers, name)
-        url, hears = tiers.url("order") + "/products/Ticket/1", {"Authorization": f"Bearer {new}"}
-        assert requests.post(url, headers=hears | {"Idempotency-Key": "a"}, timeout=10).status_code == 200
+        url, headers = tiers.url("order") + "/products/Ticket/1", {"Authorization": f"Bearer {new}"}
+        assert requests.post(url, headers=headers | {"Idempotency-Key": "a"}, timeout=10).status_code == 200
         tiers.stop("catalog")
-        assert requests.post(url, headers=hears | {"Idempotency-Key": "b"}, timeout=10).status_code == 503
+        assert requests.post(url, headers=headers | {"Idempotency-Key": "b"}, timeout=10).status_code == 503
         tiers.start("catalog")
         assert [key for _, key, *_ in Books.at_rest(tiers.data_dir).orders] == ["a", "b"]
         assert requests.post(tiers.url("front_end") + "/Ticket/1", timeout=10).status_code == 200
@@ -235,32 +240,33 @@ def assert_knows(tiers: Tiers, secret: str, former_secret: str) -> None:
 
 
 def reload(tiers: Tiers, name: str) -> None:
+    """Sends SIGHUP to a master, and waits until its workers are replaced."""
     before = tiers.workers(name)
     os.kill(tiers.master(name), signal.SIGHUP)
-    wait_until("its workers are others", lambda: not set(before) & set(tiers.workers(name)))
+    wait_until("its workers are replaced", lambda: not set(before) & set(tiers.workers(name)))
     tiers.wait_until_it_answers(name)
 
 
-def test_a_reload_of_unchanged_code_says_nothing(release: Release, tmp_path: Path) -> None:
+def test_a_reload_of_unchanged_code_logs_nothing(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "front_end") as tiers:
         reload(tiers, "front_end")
         assert "changed" not in tiers.log.read_text()
 
 
-def test_under_a_supervisor_a_restart_brings_new_code_and_sigusr2_nothing(release: Release, tmp_path: Path) -> None:
+def test_under_supervisord_a_restart_loads_new_code_and_sigusr2_does_not(release: Release, tmp_path: Path) -> None:
     products = tmp_path / "products.txt"
     products.write_text("Ticket 50 1000\n")
     store = Store(tmp_path / "data", PRODUCTS=str(products))
     store.root = release.root
     with store:
-        shoppers = Strangers(store.url("front_end"), patience_s=60.0)
+        shoppers = ShoppersWithoutKeepAlive(store.url("front_end"), patience_s=60.0)
 
         def restart(number: int, name: str) -> None:
             shoppers.wait_until_answered(100 * number)
             master = store.master(name)
             workers = children(master)
             os.kill(master, signal.SIGUSR2)
-            wait_until("it says so", lambda: store.output().count("SIGUSR2 is of no use here") == number)
+            wait_until("the log refuses SIGUSR2", lambda: store.output().count("SIGUSR2 is of no use here") == number)
             wait_until("no successor is left", lambda: children(master) == workers)
             assert (store.master(name), status(store, name)) == (master, "ok")
             end(master)
@@ -269,7 +275,7 @@ def test_under_a_supervisor_a_restart_brings_new_code_and_sigusr2_nothing(releas
             assert status(store, name) == "new"
 
         def upgrade() -> None:
-            release.renew()
+            release.upgrade()
             for number, name in enumerate(ORDER_OF_UPGRADE, 1):
                 restart(number, name)
 
@@ -282,7 +288,8 @@ def test_under_a_supervisor_a_restart_brings_new_code_and_sigusr2_nothing(releas
 
 
 def is_started(store: Store, name: str, before: int) -> bool:
+    """Returns whether supervisord has started another gunicorn for the tier."""
     try:
         return store.master(name) != before and "gunicorn" in command_of(store.master(name))
-    except (ValueError, OSError):  # between its end and its return
+    except (ValueError, OSError):  # supervisord has not restarted it yet
         return False

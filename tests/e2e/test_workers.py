@@ -1,4 +1,4 @@
-"""The store under other workers than its own: slower, and with every promise kept. They rest on SQLite."""
+"""The store under gunicorn's own workers: slower, but every promise holds, since the promises rest on SQLite."""
 
 import importlib.util
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.test_listeners import GUNICORN, start
+from tests.e2e.test_listeners import GUNICORN, refused_start
 from tests.exchanges import EXCHANGES
 from tests.support.books import Books, assert_audit_is_clean
 from tests.support.shoppers import Shoppers, session
@@ -28,7 +28,7 @@ GEVENT = {"front_end": {"GUNICORN_CMD_ARGS": "-k gevent"}}
 
 @contextmanager
 def running(data_dir: Path, changed: Mapping[str, Mapping[str, str]], **settings: str) -> Iterator[Tiers]:
-    """A store, some of whose tiers have settings of their own."""
+    """Runs a store; `changed` has further settings of single tiers."""
     tiers = Tiers(data_dir, **settings)
     environment = tiers.environment
     try:
@@ -49,25 +49,25 @@ def running(data_dir: Path, changed: Mapping[str, Mapping[str, str]], **settings
         pytest.param(GEVENT, "gevent", id="gevent", marks=needs_gevent),
     ],
 )
-def test_every_promise_is_kept_to_the_end(
+def test_every_exchange_and_promise_holds(
     tmp_path: Path, workers: Mapping[str, Mapping[str, str]], called: str
 ) -> None:
-    with running(tmp_path / "data", workers) as tiers, session() as kept:
+    with running(tmp_path / "data", workers) as tiers, session() as shopper:
         for exchange in EXCHANGES:
-            reply = kept.request(exchange.method, tiers.url(exchange.tier) + exchange.path, timeout=10)
+            reply = shopper.request(exchange.method, tiers.url(exchange.tier) + exchange.path, timeout=10)
             exchange.check(reply.status_code, reply.headers["Content-Type"], reply.text)
         shop = tiers.url("front_end")
-        page = kept.get(f"{shop}/products?limit=2", timeout=10).json()
+        page = shopper.get(f"{shop}/products?limit=2", timeout=10).json()
         assert ([product["name"] for product in page["data"]], page["next"]) == (["Bird", "Elephant"], "Elephant")
-        assert kept.get(f"{shop}/ready", timeout=20).status_code == 200
+        assert shopper.get(f"{shop}/ready", timeout=20).status_code == 200
         key = {"Idempotency-Key": "mine"}
-        number = kept.post(f"{shop}/Tux/3", headers=key, timeout=10).json()["data"]["order_number"]
-        order = kept.get(f"{shop}/orders/{number}", headers=key, timeout=10).json()["data"]
+        number = shopper.post(f"{shop}/Tux/3", headers=key, timeout=10).json()["data"]["order_number"]
+        order = shopper.get(f"{shop}/orders/{number}", headers=key, timeout=10).json()["data"]
         assert (order["order_number"], order["name"], order["quantity"]) == (number, "Tux", 3)
-        assert kept.post(f"{shop}/Tux/78", timeout=10).status_code == 404
-        assert kept.head(f"{shop}/products/Tux", timeout=10).status_code == 200
-        assert kept.post(f"{shop}/Tux/1", data='{"quantity": 2}', timeout=10).status_code == 400
-        tiers.stop()  # while a kept connection is open to each
+        assert shopper.post(f"{shop}/Tux/78", timeout=10).status_code == 404
+        assert shopper.head(f"{shop}/products/Tux", timeout=10).status_code == 200
+        assert shopper.post(f"{shop}/Tux/1", data='{"quantity": 2}', timeout=10).status_code == 400
+        tiers.stop()  # while a keep-alive connection to each tier is open
         log = tiers.log.read_text()
     assert not re.search("Traceback|SIGKILL|ERROR", log), log
     for name in workers:
@@ -99,7 +99,7 @@ def test_64_shoppers_buy_exactly_300_of_300_pieces(tmp_path: Path, workers: Mapp
     assert_audit_is_clean(tmp_path / "data")
 
 
-def test_gunicorns_worker_answers_what_is_no_request_in_its_own_form(tmp_path: Path) -> None:
+def test_gunicorns_worker_answers_malformed_requests_in_html(tmp_path: Path) -> None:
     with running(tmp_path / "data", GTHREAD) as tiers:
         for port in tiers.ports.values():
             with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
@@ -109,9 +109,9 @@ def test_gunicorns_worker_answers_what_is_no_request_in_its_own_form(tmp_path: P
 
 
 @needs_gevent
-def test_a_line_in_the_log_holds_up_no_loop(tmp_path: Path) -> None:
+def test_a_log_line_does_not_block_the_event_loop(tmp_path: Path) -> None:
     with running(tmp_path / "data", GEVENT) as tiers:
-        for _ in range(4):  # each worker has some
+        for _ in range(4):  # so each worker gets some
             with socket.create_connection(("127.0.0.1", tiers.ports["front_end"]), timeout=10) as connection:
                 connection.sendall(b"GET\r\n\r\n")
                 assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
@@ -120,21 +120,21 @@ def test_a_line_in_the_log_holds_up_no_loop(tmp_path: Path) -> None:
 
 @needs_gevent
 @pytest.mark.parametrize("tier", ["catalog", "order"])
-def test_a_tier_with_a_database_has_no_loop_that_sqlite_would_stop(tmp_path: Path, tier: str) -> None:
-    code, output = start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k gevent")
+def test_a_tier_with_a_database_refuses_gevent(tmp_path: Path, tier: str) -> None:
+    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k gevent")
     [line] = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's worker_class=gevent is refused: SQLite")) == (2, True)
     assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("tier", NAMES)
-def test_no_tier_is_served_by_a_worker_for_other_apps(tmp_path: Path, tier: str) -> None:
-    code, output = start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k asgi")
+def test_a_tier_refuses_an_asgi_worker(tmp_path: Path, tier: str) -> None:
+    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k asgi")
     *_, line = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's worker_class=asgi is refused: ")) == (2, True)
 
 
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_misspelt_worker_is_a_clear_line(tmp_path: Path, tier: str) -> None:
-    code, output = start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py", WORKER="gthreads")
+    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py", WORKER="gthreads")
     assert (code, output) == (2, "toy store: WORKER='gthreads' is not one of: store, gthread\n")

@@ -1,0 +1,1 @@
+"""Seeded bugs, and the program that checks that a test catches each: `make mutants`."""

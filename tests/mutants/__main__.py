@@ -1,4 +1,4 @@
-"""Applies each defect of the catalogue to a copy of the store, and tells which test noticed."""
+"""Applies each seeded bug of the catalogue to a copy of the store, and reports the test that catches it."""
 
 import argparse
 import re
@@ -14,13 +14,14 @@ from pathlib import Path
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.support.tiers import ROOT
 
-# In the order of their cost: most defects are caught within seconds.
+# Cheapest first: most bugs are caught within seconds.
 SUITES = ("tests/unit", "tests/integration", "tests/faults", "tests/e2e")
 SUITE_TIMEOUT_S = 600
 TABLE = ROOT / "docs" / "mutants.md"
 
 
 def main(arguments: Sequence[str]) -> int:
+    """Judges the chosen mutants. Returns 0 when all were caught, 1 when one survived, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose name has this text")
     parser.add_argument("--suites", nargs="+", metavar="PATH", default=SUITES, help=f"default: {' '.join(SUITES)}")
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [mutant for mutant in MUTANTS if options.only in mutant.name]
     if not chosen:
         parser.error(f"no mutant has {options.only!r} in its name")
-    # A shell that runs this in the background has it ignore Ctrl-C, and so would all that the tests start.
+    # A shell starts background jobs with SIGINT ignored, and all processes of the tests would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         caught = judge(chosen, options.suites)
@@ -48,11 +49,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str | None] | None:
-    """For each mutant the test that caught it, None for a survivor; nothing when the store itself fails."""
+    """Returns the test that caught each mutant, None for a survivor. Returns None when the unchanged store fails."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder, "store")
         copy_store(copy)
-        say("the store itself, which must pass")
+        say("the unchanged store, which must pass")
         if (failure := first_failure(copy, suites)) is not None:
             say(f"without any mutant, {failure} fails: nothing can be judged")
             return None
@@ -61,19 +62,21 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
         for mutant in mutants:
             begun = time.monotonic()
             first = likely.get(mutant.name)
-            caught[mutant] = tried(mutant, copy, [first, *suites] if first and (copy / first).exists() else suites)
+            caught[mutant] = first_failure_with(
+                mutant, copy, [first, *suites] if first and (copy / first).exists() else suites
+            )
             verdict = caught[mutant] or "SURVIVED"
             say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
 
 
 def files_of_last_time(written: str) -> dict[str, str]:
-    """By the name of a mutant, the file of the test that caught it when the table was written: it is tried first."""
+    """Returns, by mutant, the file of the test that caught it in the last table. It runs first."""
     return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", written, re.MULTILINE))
 
 
 def copy_store(copy: Path) -> None:
-    """What git knows, and what it would if it were added."""
+    """Copies all files that git tracks or would add."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -84,11 +87,11 @@ def copy_store(copy: Path) -> None:
             shutil.copy2(ROOT / name, copy / name)
 
 
-def tried(mutant: Mutant, copy: Path, suites: Sequence[str]) -> str | None:
-    """The first test that fails with this mutant in the copy, which is whole again afterwards."""
+def first_failure_with(mutant: Mutant, copy: Path, suites: Sequence[str]) -> str | None:
+    """Returns the first test that fails with this mutant in the copy, and restores the copy."""
     file = copy / mutant.file
     original = file.read_text()
-    assert original.count(mutant.old) == 1, f"{mutant.name}: its old text is not once in {mutant.file}"
+    assert original.count(mutant.old) == 1, f"{mutant.name}: its old text must occur once in {mutant.file}"
     file.write_text(original.replace(mutant.old, mutant.new))
     try:
         return first_failure(copy, suites)
@@ -97,9 +100,9 @@ def tried(mutant: Mutant, copy: Path, suites: Sequence[str]) -> str | None:
 
 
 def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
-    """The first test of the suites that fails, or the suite that hangs."""
+    """Returns the first test of the suites that fails, or the suite that hangs; None when all pass."""
     for suite in suites:
-        # Without the test of the catalogue itself, which misses what a mutant has replaced.
+        # Without the test of the catalogue itself: it fails wherever a mutant has replaced `old`.
         options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--numprocesses=auto"]
         options += ["--ignore", "tests/unit/tests/test_mutants.py"]
         command = [sys.executable, "-m", "pytest", suite, *options]
@@ -116,17 +119,17 @@ def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
 
 
 def table(caught: dict[Mutant, str | None]) -> str:
-    """The catalogue as Markdown, with who caught what."""
+    """Returns the catalogue as a Markdown table with the test that caught each mutant."""
     lines = [
         "# Seeded bugs, and the test that catches each",
         "",
-        "Made by `make mutants`, which applies each to a copy of the store and runs the tests until one fails.",
+        "Written by `make mutants`, which applies each bug to a copy of the store and runs the tests until one fails.",
         "",
-        "| defect | file | what it breaks | caught by |",
+        "| bug | file | damage | caught by |",
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {mutant.name} | `{mutant.file}` | {mutant.breaks} | {f'`{test}`' if test else '**nobody**'} |"
+        f"| {mutant.name} | `{mutant.file}` | {mutant.breaks} | {f'`{test}`' if test else '**no test**'} |"
         for mutant, test in caught.items()
     ]
     return "\n".join(lines) + "\n"

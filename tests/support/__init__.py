@@ -1,0 +1,1 @@
+"""Helpers of the tests: running stores, shoppers, checks of the promises, stubs."""

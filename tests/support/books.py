@@ -1,4 +1,4 @@
-"""Reads both databases, as an auditor would, and checks the promises I1 to I4 and I6 of docs/architecture.md."""
+"""Reads the books (all rows of both databases) and checks the promises I1 to I4 and I6 of docs/architecture.md."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from db.audit import audit
 from db.snapshots import Snapshots
 from tests.support.waiting import wait_until
 
-# How long after the last fault, or restart, buys may stay in doubt.
+# The longest time that a buy may stay in doubt after the last fault or restart.
 DRAINS_WITHIN_S = 30.0
 
 
 def query(path: Path, sql: str) -> list[Any]:
-    """All rows, by a connection of its own that can only read."""
+    """Returns all rows, read by a new read-only connection."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.set_busy_timeout(5_000)
@@ -27,7 +27,7 @@ def query(path: Path, sql: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Books:
-    """What both databases say once the store is at rest."""
+    """The rows of both databases, read while no buy is under way."""
 
     products: dict[str, int]
     ledger: list[tuple[str, int, int, str, str | None]]  # product, delta, balance, reason, key
@@ -35,10 +35,11 @@ class Books:
     refused: dict[str, str]
     refused_by_catalog: dict[str, str]
     intents: list[str]
-    retired: frozenset[str] = frozenset()  # of the products
+    retired: frozenset[str] = frozenset()  # names of products
 
     @classmethod
     def read(cls, data_dir: Path) -> "Books":
+        """Returns the books now. The store may be selling, so they may be of different moments."""
         catalog, order = data_dir / "catalog.db", data_dir / "order.db"
         return cls(
             products=dict(query(catalog, "SELECT name, quantity FROM products")),
@@ -52,7 +53,7 @@ class Books:
 
     @classmethod
     def at_rest(cls, data_dir: Path) -> "Books":
-        """The books once no buy is in doubt. Raises AssertionError when that takes longer than DRAINS_WITHIN_S."""
+        """Returns the books once no buy is in doubt. Raises AssertionError after DRAINS_WITHIN_S."""
         wait_until(
             "I6: buys in doubt drain by themselves",
             lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents"),
@@ -62,14 +63,16 @@ class Books:
         return cls.read(data_dir)
 
     def check(self) -> None:
-        """Asserts I1 to I4 and I6; I5 needs the replies, see tests/support/history.py."""
+        """Asserts I1 to I4 and I6. I5 needs the replies: tests/support/history.py checks it."""
         self._check_stock()
         sold = [(key, product, -delta) for product, delta, _, reason, key in self.ledger if reason == "sold"]
         ordered = [(key, product, quantity) for _, key, product, quantity in self.orders]
-        assert Counter(sold) == Counter(ordered), "I1, I3: what was sold is what was ordered"
+        assert Counter(sold) == Counter(ordered), "I1, I3: the buys sold are the buys ordered"
         assert len({key for key, _, _ in sold}) == len(sold), "I3: a key is sold at most once"
         assert not self.refused.keys() & {key for key, _, _ in ordered}, "I3: a key is ordered or refused"
-        assert self.refused.items() <= self.refused_by_catalog.items(), "I3: what the log refused, the catalog refused"
+        assert self.refused.items() <= self.refused_by_catalog.items(), (
+            "I3: each refusal in the log is one of the catalog's"
+        )
         assert [number for number, *_ in self.orders] == list(range(len(self.orders))), "I4: 0 … n-1 without a gap"
         assert not self.intents, "I6: no buy is in doubt"
 
@@ -83,7 +86,7 @@ class Books:
 
 
 def assert_audit_is_clean(data_dir: Path) -> None:
-    """Asserts the same by the product's own audit, which shares no code with this one. The store may be selling."""
+    """Asserts that the product's own audit finds nothing. It shares no code with Books. The store may run."""
     with Snapshots(data_dir) as snapshots:
         found = audit(snapshots).discrepancies
     assert not found, "\n".join(f"{one.promise}: {one.where}: {one.what}" for one in found)

@@ -1,4 +1,4 @@
-"""Databases of earlier schemas, as the releases of that time have left them."""
+"""Makes databases of earlier schema versions, with the rows that a release of that time left in them."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from db.snapshots import File
 
 
 def older(folder: Path, file: File, version: int, sql: str = "") -> Path:
-    """Make `file` in the folder at schema `version`, with what `sql` puts into it."""
+    """Creates the database `file` in the folder at schema `version`, runs `sql` on it, and returns its path."""
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scripts:
         for script in file.scripts()[:version]:
@@ -22,7 +22,7 @@ def older(folder: Path, file: File, version: int, sql: str = "") -> Path:
     return folder / file.name
 
 
-# One product of which one piece was sold, and its order.
+# A catalog that sold one piece of its only product, and the order log with that order.
 SOLD_ONE = """
     INSERT INTO products (name, price_cents, quantity) VALUES ('Tux', 2599, 9);
     INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents)

@@ -1,4 +1,4 @@
-"""A forger of books: has a shell, drops the triggers, writes what he likes, and puts the triggers back."""
+"""Forges databases as somebody with a shell could: without triggers and checks. Tests of the audit find the forgery."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
 
 
 def forge(path: Path, sql: str) -> None:
-    """Run `sql` on a database as if it had no triggers, foreign keys and checks; its schema is then as before."""
+    """Runs `sql` on a database without its triggers, foreign keys and checks, and restores the schema."""
     shell = apsw.Connection(str(path))
     triggers = shell.execute(_TRIGGERS).fetchall()
     shell.pragma("ignore_check_constraints", True)
@@ -24,7 +24,7 @@ def forge(path: Path, sql: str) -> None:
 
 
 def forge_schema(path: Path, sql: str) -> None:
-    """Run `sql`, which may take tables, triggers and constraints away, and put nothing back."""
+    """Runs `sql`, which may drop tables, triggers and constraints, and restores nothing."""
     shell = apsw.Connection(str(path))
     shell.pragma("legacy_alter_table", True)
     shell.execute(sql).fetchall()

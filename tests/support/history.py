@@ -1,7 +1,7 @@
-"""What shoppers asked and were told, and when; and whether any store that keeps its promises could have said so.
+"""Records each request and reply of the shoppers, and checks that a store that keeps its promises can give them.
 
-Each check takes the shoppers' side, which the books cannot know: I1 to I6 may hold in books that have forgotten a buy
-together with its key. The checks are those of Jepsen's set-full and of a linearizable counter, for a store's replies.
+The books alone do not suffice: I1 to I6 may hold in books that have lost a buy together with its key. The checks are
+those of Jepsen's set-full and of a linearizable counter, applied to the replies of a store.
 """
 
 import time
@@ -20,7 +20,7 @@ from tests.support.books import Books
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for a buy. `answer` is the order's number, the refusal's reason, or None: no answer, or a 503."""
+    """One request for a buy. `answer` is the order's number or the refusal's reason; None after a reset or a 503."""
 
     key: str
     product: str
@@ -31,8 +31,8 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """All attempts under one key. `answered_s` is when the first answer came."""
+class MergedBuy:
+    """All attempts under one key. `answered_s` is the time of the first answer."""
 
     key: str
     product: str
@@ -46,7 +46,7 @@ class Asked:
 class History:
     """Attempts of any number of threads: list.append is atomic.
 
-    The owner's changes stand beside them: when a restock was done, by its key, and when a product's retirement began.
+    It also has the owner's changes: the end of each restock, by its key, and the start of each product's retirement.
     """
 
     attempts: list[Attempt] = field(default_factory=list)
@@ -54,7 +54,7 @@ class History:
     retired_s: dict[str, float] = field(default_factory=dict)
 
     def buy(self, checkout: Checkout, buy: Buy) -> str:
-        """Places a buy without a network between; the answer. Asked again while the store is busy, as a tier does."""
+        """Places a buy without a network, again while the store is busy, as a tier does. Returns the answer."""
         while True:
             begun_s, answer = time.monotonic(), None
             try:
@@ -67,22 +67,22 @@ class History:
             if answer is not None:
                 return answer
 
-    def keys(self) -> dict[str, Asked]:
-        """Each key that was sent, with all that it was told."""
+    def keys(self) -> dict[str, MergedBuy]:
+        """Returns the attempts of each key, merged."""
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in list(self.attempts):
             attempts[attempt.key].append(attempt)
-        return {key: _together(of_key) for key, of_key in attempts.items()}
+        return {key: _merged(of_key) for key, of_key in attempts.items()}
 
     def check(self, books: Books) -> None:
-        """Asserts that the books at rest keep I1 to I6, and could have led to every answer at the time it was given."""
+        """Asserts that the books at rest keep I1 to I6, and that each answer was possible at its time."""
         books.check()
         wrong = list(violations(self, books))
         assert not wrong, f"{len(wrong)} violations:\n" + "\n".join(wrong[:20])
 
 
 def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
-    """Asserts I5 alone, of answers whose times nobody noted: each key was told what the log says."""
+    """Asserts I5 for answers without times: all answers to a key are the outcome in the log."""
     numbers = {key: str(number) for number, key, *_ in books.orders}
     for key, answers in replies.items():
         logged = numbers.get(key, books.refused.get(key))
@@ -90,18 +90,18 @@ def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
 
 
 def violations(history: History, books: Books) -> Iterator[str]:
-    """One line for each thing that cannot be."""
-    asked = history.keys()
-    yield from _answers(asked, books)
-    yield from _order_in_time(asked, books)
-    yield from _not_found(asked, history.retired_s, books)
-    yield from _out_of_stock(asked, history.restocked_s, books)
+    """Yields a line for each answer or log entry that no correct store can give."""
+    buys = history.keys()
+    yield from _answers_match_log(buys, books)
+    yield from _numbers_in_time_order(buys, books)
+    yield from _answers_not_found(buys, history.retired_s, books)
+    yield from _answers_out_of_stock(buys, history.restocked_s, books)
 
 
-def _together(attempts: list[Attempt]) -> Asked:
+def _merged(attempts: list[Attempt]) -> MergedBuy:
     first = attempts[0]
     assert all((one.product, one.quantity) == (first.product, first.quantity) for one in attempts), first.key
-    return Asked(
+    return MergedBuy(
         first.key,
         first.product,
         first.quantity,
@@ -111,24 +111,24 @@ def _together(attempts: list[Attempt]) -> Asked:
     )
 
 
-def _answers(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
-    """I5: all answers to a key agree with each other and with the log; and the log has what was asked, nothing else."""
+def _answers_match_log(buys: Mapping[str, MergedBuy], books: Books) -> Iterator[str]:
+    """Checks I5: all answers to a key agree with each other and with the log, and the log has no unknown buy."""
     logged = {key: (product, quantity, str(number)) for number, key, product, quantity in books.orders}
-    for key, buy in asked.items():
+    for key, buy in buys.items():
         product, quantity, outcome = logged.get(key, (buy.product, buy.quantity, books.refused.get(key)))
         if (product, quantity) != (buy.product, buy.quantity):
             yield f"{key} asked for {buy.quantity} x {buy.product}, the log has {quantity} x {product}"
         if buy.answers and buy.answers != {outcome}:
             yield f"{key} was told {sorted(buy.answers)}, the log says {outcome!r}"
-    for key in (logged.keys() | books.refused.keys()) - asked.keys():
+    for key in (logged.keys() | books.refused.keys()) - buys.keys():
         yield f"{key} is in the log, and nobody asked for it"
 
 
-def _order_in_time(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
-    """I4: a buy that was answered before another began has the smaller number."""
-    latest: Asked | None = None  # the one that began last, of those with a smaller number
+def _numbers_in_time_order(buys: Mapping[str, MergedBuy], books: Books) -> Iterator[str]:
+    """Checks I4: a buy that was answered before another began has the smaller number."""
+    latest: MergedBuy | None = None  # of the buys with a smaller number, the one that began last
     for number, key, *_ in books.orders:
-        buy = asked.get(key)
+        buy = buys.get(key)
         if buy is None:
             continue
         if latest is not None and buy.answered_s is not None and buy.answered_s < latest.begun_s:
@@ -137,49 +137,51 @@ def _order_in_time(asked: Mapping[str, Asked], books: Books) -> Iterator[str]:
             latest = buy
 
 
-def _not_found(asked: Mapping[str, Asked], retired_s: Mapping[str, float], books: Books) -> Iterator[str]:
-    """I5: who was told that there is no such product had the answer after its retirement had begun."""
-    for buy in asked.values():
+def _answers_not_found(buys: Mapping[str, MergedBuy], retired_s: Mapping[str, float], books: Books) -> Iterator[str]:
+    """Checks I5: the answer "product not found" came after the product's retirement had begun."""
+    for buy in buys.values():
         if ProductNotFound.message in buy.answers and buy.product in books.products:
             assert buy.answered_s is not None
-            # Nobody noted when a product was retired: then it may have been at any time.
-            gone_s = retired_s.get(buy.product, -inf) if buy.product in books.retired else inf
-            if buy.answered_s < gone_s:
+            # A retirement without a recorded time may have begun at any time.
+            retirement_s = retired_s.get(buy.product, -inf) if buy.product in books.retired else inf
+            if buy.answered_s < retirement_s:
                 yield f"{buy.key} was told that there is no {buy.product}, which there is"
 
 
-def _out_of_stock(asked: Mapping[str, Asked], restocked_s: Mapping[str, float], books: Books) -> Iterator[str]:
-    """I5: who was told that it is out of stock asked at a time at which the stock could have been short.
+def _answers_out_of_stock(
+    buys: Mapping[str, MergedBuy], restocked_s: Mapping[str, float], books: Books
+) -> Iterator[str]:
+    """Checks I5: the answer "out of stock" came at a time at which the stock could have been too small.
 
-    Could: every buy that had begun when the answer came, and is in the log, may have taken its pieces already, and no
-    restock need be there but those that were done when the refused buy began.
+    The smallest possible stock counts: all restocks that had ended when the refused buy began, less the pieces of each
+    buy in the log that had begun when the answer came.
     """
-    taken, brought = _taken_by(asked, books), _brought_by(restocked_s, books)
-    for buy in asked.values():
+    taken, delivered = _taken(buys, books), _delivered(restocked_s, books)
+    for buy in buys.values():
         if OutOfStock.message in buy.answers:
             assert buy.answered_s is not None
-            left = _sum_at(brought[buy.product], buy.begun_s) - _sum_at(taken[buy.product], buy.answered_s)
+            left = _sum_at(delivered[buy.product], buy.begun_s) - _sum_at(taken[buy.product], buy.answered_s)
             if left >= buy.quantity:
                 yield f"{buy.key} was told 'out of stock' while at least {left} pieces of {buy.product} were there"
 
 
-def _brought_by(restocked_s: Mapping[str, float], books: Books) -> dict[str, list[tuple[float, int]]]:
-    """For each product, when each delivery was there for certain, and how many pieces all up to it brought."""
-    brought: dict[str, list[tuple[float, int]]] = defaultdict(list)
+def _delivered(restocked_s: Mapping[str, float], books: Books) -> dict[str, list[tuple[float, int]]]:
+    """Returns for each product the times by which deliveries were certainly done, with the pieces of all up to each."""
+    delivered: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for product, delta, _, reason, key in books.ledger:
         if reason == "initial":
-            brought[product].append((-inf, delta))
+            delivered[product].append((-inf, delta))
         elif reason == "restock" and key is not None and key in restocked_s:
-            brought[product].append((restocked_s[key], delta))
-    return _summed(brought)
+            delivered[product].append((restocked_s[key], delta))
+    return _summed(delivered)
 
 
-def _taken_by(asked: Mapping[str, Asked], books: Books) -> dict[str, list[tuple[float, int]]]:
-    """For each product, when each buy in the log began, and how many pieces all up to it took."""
+def _taken(buys: Mapping[str, MergedBuy], books: Books) -> dict[str, list[tuple[float, int]]]:
+    """Returns for each product the times at which buys in the log began, with the pieces of all up to each."""
     took: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for _, key, product, quantity in books.orders:
-        took[product].append((asked[key].begun_s if key in asked else 0.0, quantity))
-    # A direct decrement at the catalog is not in the history: it may have come at any time.
+        took[product].append((buys[key].begun_s if key in buys else 0.0, quantity))
+    # The history has no direct decrements at the catalog: each may have come at any time.
     for product, delta, _, reason, _ in books.ledger:
         if reason == "decrement":
             took[product].append((0.0, -delta))
@@ -187,7 +189,7 @@ def _taken_by(asked: Mapping[str, Asked], books: Books) -> dict[str, list[tuple[
 
 
 def _summed(moved: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
-    """For each product, its moves in the order of time, each with the sum of all up to it."""
+    """Sorts the moves of each product by time, and replaces the pieces of each by the sum of all up to it."""
     sums: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for product, moves in moved.items():
         moves.sort()
@@ -196,5 +198,6 @@ def _summed(moved: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tupl
 
 
 def _sum_at(sums: list[tuple[float, int]], at_s: float) -> int:
+    """Returns the sum of all moves up to a time."""
     moves = bisect_right(sums, (at_s, inf))
     return sums[moves - 1][1] if moves else 0

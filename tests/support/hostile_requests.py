@@ -1,19 +1,19 @@
-"""Requests that nobody sends by mistake: malformed, ambiguous, oversized, or made to be read in two ways.
+"""The corpus of hostile requests: malformed, ambiguous, oversized, or readable in two ways.
 
-None of them may buy anything, wherever it is sent, so none asks for something that a tier sells without one more trick.
+No tier may sell anything to any of them, so a new one must be a valid buy at none of the three tiers.
 """
 
 import json
 from dataclasses import dataclass
 
 LONG = b"x" * 100_000
-# What stands behind a request that is refused must not be taken for the next one.
+# Bytes behind a refused request: no tier may read them as the next request.
 SMUGGLED = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nIdempotency-Key: smuggled\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """The bytes, and what a tier may answer to them. `None` among the statuses: it may close without a word."""
+    """The bytes of a request, and the statuses that a tier may answer. None: it may close without a response."""
 
     name: str
     request: bytes
@@ -21,14 +21,17 @@ class Hostile:
 
 
 def head(*lines: bytes, path: bytes = b"/Tux/1", method: bytes = b"POST") -> bytes:
+    """Returns the head of a request, by default of a buy."""
     return b"\r\n".join([method + b" " + path + b" HTTP/1.1", *lines, b"", b""])
 
 
 def body(path: bytes, content: bytes) -> bytes:
+    """Returns a POST with a body."""
     return head(b"Host: a", b"Content-Length: %d" % len(content), path=path) + content
 
 
 def get(path: bytes) -> bytes:
+    """Returns a GET without headers but Host."""
     return head(b"Host: a", path=path, method=b"GET")
 
 
@@ -36,7 +39,7 @@ HOST = b"Host: a"
 CHUNKED = b"Transfer-Encoding: chunked"
 NONE = b"0\r\n\r\n"
 
-# Where does the body end, and is there one?
+# Body framing: Content-Length and Transfer-Encoding.
 FRAMING = [
     Hostile("a length and chunks", head(HOST, b"Content-Length: 5", CHUNKED) + NONE + SMUGGLED, (400,)),
     Hostile("chunks and a length", head(HOST, CHUNKED, b"Content-Length: 5") + NONE + SMUGGLED, (400,)),
@@ -49,11 +52,13 @@ FRAMING = [
     Hostile("a length with an underscore", head(HOST, b"Content-Length: 1_0") + b"x" * 10, (400,)),
     Hostile("a length with a fraction", head(HOST, b"Content-Length: 3.0") + b"abc", (400,)),
     Hostile("a length in Latin-1 digits", head(HOST, b"Content-Length: \xb3") + b"abc", (400,)),
-    Hostile("a length of nothing", head(HOST, b"Content-Length:"), (400,)),
+    Hostile("an empty length", head(HOST, b"Content-Length:"), (400,)),
     Hostile("a length with 5,000 digits", head(HOST, b"Content-Length: " + b"9" * 5_000), (400, 413)),
-    Hostile("a length larger than any body", head(HOST, b"Content-Length: 99999999999999999999"), (400, 413)),
-    Hostile("a length that lies low", head(HOST, b"Content-Length: 1", path=b"/nowhere/at/all") + LONG, (404, None)),
-    Hostile("a length that lies high", head(HOST, b"Content-Length: 1000") + b"abc", (408,)),
+    Hostile("a length of more than 64 bits", head(HOST, b"Content-Length: 99999999999999999999"), (400, 413)),
+    Hostile(
+        "a length that is too small", head(HOST, b"Content-Length: 1", path=b"/nowhere/at/all") + LONG, (404, None)
+    ),
+    Hostile("a length that is too large", head(HOST, b"Content-Length: 1000") + b"abc", (408,)),
     Hostile("a body that never comes", head(HOST, b"Content-Length: 60000"), (408,)),
     Hostile("a chunked buy", head(HOST, CHUNKED) + b"3\r\nabc\r\n" + NONE, (411,)),
     Hostile("chunks that never end", head(HOST, CHUNKED) + b"5\r\nabc", (411,)),
@@ -77,7 +82,7 @@ FRAMING = [
     Hostile("only gzip", head(HOST, b"Transfer-Encoding: gzip") + b"abc", (400,)),
 ]
 
-# Where does a line end, and what is a header?
+# Headers: line ends, names, values, sizes.
 HEADERS = [
     Hostile("a folded header", head(HOST, b"X: a", b" b"), (400,)),
     Hostile("a header folded by a tab", head(HOST, b"Content-Length: 0", b"\tX: b"), (400,)),
@@ -93,8 +98,8 @@ HEADERS = [
     Hostile("a head of bare CRs", b"POST /Tux/1 HTTP/1.1\rHost: a\r\r", (408,)),
     Hostile("a name that is not ASCII", head(HOST, b"X\xc3\xa9: a"), (400,)),
     Hostile("two hosts", head(HOST, b"Host: b"), (400,)),
-    Hostile("a host that was led here", head(b"Host: rebound.evil.example:10010"), (403,)),
-    Hostile("a host that is every address", head(b"Host: 0.0.0.0:10010"), (403,)),
+    Hostile("a host name by DNS rebinding", head(b"Host: rebound.evil.example:10010"), (403,)),
+    Hostile("a host that is the wildcard address", head(b"Host: 0.0.0.0:10010"), (403,)),
     Hostile("a host that is a list", head(b"Host: a, b"), (400,)),
     Hostile("a page of another site", head(HOST, b"Origin: https://evil.example"), (403,)),
     Hostile("a page that hides its site", head(HOST, b"Origin: null"), (403,)),
@@ -104,16 +109,16 @@ HEADERS = [
     Hostile("1,000 headers", head(HOST, *[b"X%d: a" % number for number in range(1_000)]), (431,)),
     Hostile("a head of a megabyte", head(HOST, *[b"X: " + b"y" * 8_000] * 130), (431,)),
     Hostile("a head that never ends", b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n", (408,)),
-    Hostile("an expectation that nobody has", head(HOST, b"Expect: foo"), (417,)),
-    Hostile("an expectation of more than one thing", head(HOST, b"Expect: 100-continue, foo"), (417,)),
-    Hostile("a key that stands twice", head(HOST, b"Idempotency-Key: k", b"Idempotency-Key: k"), (400, 404)),
+    Hostile("an unknown expectation", head(HOST, b"Expect: foo"), (417,)),
+    Hostile("two expectations", head(HOST, b"Expect: 100-continue, foo"), (417,)),
+    Hostile("a repeated key", head(HOST, b"Idempotency-Key: k", b"Idempotency-Key: k"), (400, 404)),
     Hostile("two keys", head(HOST, b"Idempotency-Key: k1", b"Idempotency-Key: k2"), (400, 404)),
     Hostile("a key of 100,000 characters", head(HOST, b"Idempotency-Key: " + LONG), (431,)),
     Hostile("a key that is not ASCII", head(HOST, b"Idempotency-Key: \xff\xfe"), (400, 404)),
     Hostile("an empty key", head(HOST, b"Idempotency-Key:"), (400, 404)),
 ]
 
-# What does the first line say?
+# Request lines.
 REQUEST_LINES = [
     Hostile("HTTP/0.9", b"GET /products/Tux\r\n\r\n", (400,)),
     Hostile("HTTP/2 by prior knowledge", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", (400,)),
@@ -125,7 +130,7 @@ REQUEST_LINES = [
     Hostile("a space in the path", head(HOST, path=b"/T ux/1"), (400,)),
     Hostile("no path", b"POST HTTP/1.1\r\nHost: a\r\n\r\n", (400,)),
     Hostile("a method in lower case", head(HOST, method=b"post"), (400,)),
-    Hostile("a method that is none", head(HOST, method=b"P@ST"), (400,)),
+    Hostile("a malformed method", head(HOST, method=b"P@ST"), (400,)),
     Hostile("a long method", head(HOST, method=b"A" * 200), (400, 405, 404)),
     Hostile("CONNECT", b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", (400, 404, 405)),
     Hostile("TRACE", head(HOST, method=b"TRACE"), (404, 405)),
@@ -134,15 +139,15 @@ REQUEST_LINES = [
     Hostile("nothing but NULs", b"\0" * 1_000 + b"\r\n\r\n", (400,)),
     Hostile("nothing but line ends", b"\r\n" * 100, (400, 408, None)),
     Hostile("a request line of 100,000 characters", get(b"/" + LONG), (414, 431)),
-    Hostile("a body that is larger than any", body(b"/Tux/1", LONG), (413,)),
+    Hostile("a body above the limit", body(b"/Tux/1", LONG), (413,)),
 ]
 
-# Which product is meant?
+# Targets, names, quantities and parameters.
 PATHS = [
     Hostile("an absolute target of another host", get(b"http://evil.example/nowhere"), (404,)),
     Hostile("an absolute target with a user", get(b"http://Tux:1@a/nowhere"), (400,)),
     Hostile("an absolute target without a host", get(b"http:///nowhere"), (400, 404)),
-    Hostile("a target in half of brackets", get(b"http://[::1/nowhere"), (400, 404)),
+    Hostile("a target with an unclosed bracket", get(b"http://[::1/nowhere"), (400, 404)),
     Hostile("a path without a slash", get(b"products/Tux"), (400, 404)),
     Hostile("dots that climb", get(b"/products/../../../../etc/passwd"), (404,)),
     Hostile("encoded dots that climb", get(b"/%2e%2e/%2e%2e/%2e%2e/etc/passwd"), (404,)),
@@ -151,19 +156,19 @@ PATHS = [
     Hostile("an encoded NUL", get(b"/products/Tux%00"), (400, 404)),
     Hostile("an encoded line end", get(b"/products/Tux%0d%0aX:%20y"), (400, 404)),
     Hostile("an encoded delete", head(HOST, path=b"/Tux%7f/1"), (400, 404)),
-    Hostile("an encoding of nothing", get(b"/products/%zz"), (404,)),
-    Hostile("an encoding that ends early", get(b"/products/%"), (404,)),
-    Hostile("UTF-8 that is none", get(b"/products/%ff%fe"), (400, 404)),
-    Hostile("UTF-8 that is too long", head(HOST, path=b"/%c0%aeTux/1"), (400, 404)),
+    Hostile("an invalid percent-encoding", get(b"/products/%zz"), (404,)),
+    Hostile("a truncated percent-encoding", get(b"/products/%"), (404,)),
+    Hostile("invalid UTF-8", get(b"/products/%ff%fe"), (400, 404)),
+    Hostile("overlong UTF-8", head(HOST, path=b"/%c0%aeTux/1"), (400, 404)),
     Hostile("half of a surrogate pair", head(HOST, path=b"/%ed%a0%80/1"), (400, 404)),
-    Hostile("UTF-8 as it is", get("/products/Tüx".encode()), (400,)),
+    Hostile("UTF-8 without percent-encoding", get("/products/Tüx".encode()), (400,)),
     Hostile("a name of 4,000 characters", get(b"/products/" + b"x" * 4_000), (400, 404)),
     Hostile("an empty name", head(HOST, path=b"//1"), (400,)),
-    Hostile("a wish in a query string", head(HOST, path=b"/Tux/1?hold=10m"), (400, 404)),
-    Hostile("a wish in a body", body(b"/Tux/1", b'{"customer": "me"}'), (400, 404)),
+    Hostile("an unknown option in a query string", head(HOST, path=b"/Tux/1?hold=10m"), (400, 404)),
+    Hostile("an unknown option in a body", body(b"/Tux/1", b'{"customer": "me"}'), (400, 404)),
     Hostile("no quantity", head(HOST, path=b"/Tux/"), (400, 404)),
     Hostile("a negative quantity", head(HOST, path=b"/Tux/-1"), (400, 404)),
-    Hostile("a quantity of nothing", head(HOST, path=b"/Tux/0"), (400, 404)),
+    Hostile("a quantity of 0", head(HOST, path=b"/Tux/0"), (400, 404)),
     Hostile("a huge quantity", head(HOST, path=b"/Tux/" + b"9" * 3_000), (400, 404)),
     Hostile("a quantity beyond 64 bits", head(HOST, path=b"/Tux/18446744073709551617"), (400, 404)),
     Hostile("a quantity in hexadecimal", head(HOST, path=b"/Tux/0x1"), (400, 404)),
@@ -172,16 +177,17 @@ PATHS = [
     Hostile("SQL in a name", get(b"/products/'%20OR%201=1--"), (404,)),
     Hostile("SQL in a filter", get(b"/products?q='%20UNION%20SELECT%20*%20FROM%20refused--&limit=1"), (200, 404)),
     Hostile("a thousand parameters", get(b"/products?" + b"&".join([b"q=x"] * 700)), (400, 404)),
-    Hostile("a limit beyond all", get(b"/products?limit=" + b"9" * 1_000), (400, 404)),
-    Hostile("an order number beyond all", get(b"/orders/" + b"9" * 3_000), (404, 405)),
+    Hostile("a limit of 1,000 digits", get(b"/products?limit=" + b"9" * 1_000), (400, 404)),
+    Hostile("an order number of 3,000 digits", get(b"/orders/" + b"9" * 3_000), (404, 405)),
 ]
 
 
 def row(key: object = "hostile", name: object = "Tux", quantity: object = 1, *more: object) -> bytes:
+    """Returns the body of a call with one row."""
     return json.dumps([[key, name, quantity, *more]]).encode()
 
 
-# The calls between the tiers, each sent to all three paths and all three tiers.
+# Bodies of calls between the tiers. Each is sent to all three paths and all three tiers.
 BODIES = [
     ("no JSON", b"nonsense"),
     ("an empty body", b""),
@@ -198,18 +204,18 @@ BODIES = [
     ("a key with a line end", row(key="a\nb")),
     ("half of a surrogate pair", row().replace(b"Tux", b"\\ud800")),
     ("a NUL in a name", row(name="Tux\0")),
-    ("a cell too many", row("hostile", "Tux", 1, 1)),
-    ("a cell too few", json.dumps([["hostile", "Tux"]]).encode()),
+    ("a row with a cell too many", row("hostile", "Tux", 1, 1)),
+    ("a row with a cell too few", json.dumps([["hostile", "Tux"]]).encode()),
     ("a row in a row", json.dumps([[["hostile", "Tux", 1]]]).encode()),
     ("an object for a row", json.dumps([{"key": "hostile", "name": "Tux", "quantity": 1}]).encode()),
-    ("a member twice", b'[{"key": "other", "key": "hostile", "name": "Tux", "quantity": 1}]'),
+    ("an object with a repeated member", b'[{"key": "other", "key": "hostile", "name": "Tux", "quantity": 1}]'),
     ("an object for the rows", json.dumps({"sales": [["hostile", "Tux", 1]]}).encode()),
     ("a comma behind the last row", row().replace(b"]]", b"],]")),
     ("more behind the rows", row() + row()),
     ("a byte order mark", b"\xef\xbb\xbf" + row()),
     ("UTF-16", row().decode().encode("utf-16")),
-    ("UTF-8 that is none", b'["\xff"]'),
-    ("names that are none", b"[null, 1, {}]"),
+    ("invalid UTF-8", b'["\xff"]'),
+    ("names that are no strings", b"[null, 1, {}]"),
     ("1,000 names", json.dumps(["x"] * 1_000).encode()),
     ("1,000 sales", json.dumps([["hostile", "Tux", 1]] * 1_000).encode()),
 ]
@@ -218,7 +224,7 @@ CALLS = [
     for name, content in BODIES
     for path in (b"/v1/buys", b"/v1/sales", b"/v1/lookups")
 ]
-# A call of another version must not be taken for one of this, nor for a decrement.
+# A tier must read a call of another version neither as one of its own version nor as a decrement.
 CALLS += [
     Hostile(f"a call of another version, {path.decode()}", body(path, row()), (400, 404, 405))
     for path in (b"/v0/sales", b"/v2/sales", b"/v2/buys", b"/v01/sales", b"/v1/sales/", b"/v1//sales", b"/V1/sales")

@@ -1,4 +1,4 @@
-"""A page of products as a client reads it."""
+"""Decodes a page of products as a client does."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Page:
 
 
 def read_page(page: bytes) -> Page:
-    """The page in these bytes, which are nothing else."""
+    """Returns the page. Asserts that the body has the members `data` and `next` and no other."""
     body = json.loads(page)
     assert list(body) == ["data", "next"]
     products = [Product(item["name"], round(item["price"] * 100), item["quantity"]) for item in body["data"]]

@@ -1,6 +1,6 @@
-"""One tier under a WSGI server that knows nothing of it: python -m tests.support.plain_server waitress catalog
+"""Runs one tier under another WSGI server: python -m tests.support.plain_server waitress catalog
 
-A validator stands between the two and raises where one of them does not hold PEP 3333.
+A validator between the server and the app raises when one of them breaks PEP 3333.
 """
 
 import sys
@@ -40,6 +40,7 @@ TIERS: dict[str, tuple[Callable[[], Any], Callable[[Settings], None]]] = {
 
 
 def main(server: str, name: str) -> None:
+    """Serves the tier `name` by this server until it is killed."""
     settings = load()
     create_app, prepare = TIERS[name]
     prepare(settings)

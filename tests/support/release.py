@@ -1,4 +1,4 @@
-"""A copy of the code, which a test may change while tiers run from it: the next release."""
+"""A copy of the code that a test upgrades or breaks while tiers run from it."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ CODE = ("admin", "conf", "db", "domain", "migrations", "server", "wsgi_apps")
 
 
 class Release:
-    """The code of the store in a folder of its own. At /health its tiers say "ok", those of the next release "new"."""
+    """The code of the store in a folder of its own. /health answers "ok" in this release and "new" in the next one."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
@@ -17,17 +17,17 @@ class Release:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
 
     def change(self, file: str, old: str, new: str) -> None:
-        """Put `new` in the place of `old`, which must be there."""
+        """Replaces `old`, which must occur in the file, by `new`."""
         path = self.root / file
         text = path.read_text("utf-8")
         assert old in text, f"{file} has no {old!r}"
         path.write_text(text.replace(old, new), "utf-8")
 
-    def renew(self) -> None:
-        """Make it the next release."""
+    def upgrade(self) -> None:
+        """Turns the copy into the next release."""
         self.change("wsgi_apps/base.py", '{"status": "ok"}', '{"status": "new"}')
 
-    def spoil(self, *files: str) -> None:
-        """Let each file be one that no process can load."""
+    def make_unloadable(self, *files: str) -> None:
+        """Makes each file raise an error when a process imports it."""
         for file in files:
             (self.root / file).write_text('raise RuntimeError("loaded too late")\n', "utf-8")

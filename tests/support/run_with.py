@@ -1,4 +1,4 @@
-"""`make run` with the gunicorn files of a test, which are in the folder GUNICORN_FILES."""
+"""Runs `make run` with the gunicorn settings files of a test, from the folder GUNICORN_FILES."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from conf import run
 
 def main() -> int:
     folder = Path(os.environ["GUNICORN_FILES"])
-    ours = folder / "supervisord.conf"
-    ours.write_text(run.CONFIGURATION.read_text().replace("-c conf/", f"-c {folder}/"))
-    return run.main(configuration=ours)
+    configuration = folder / "supervisord.conf"
+    configuration.write_text(run.CONFIGURATION.read_text().replace("-c conf/", f"-c {folder}/"))
+    return run.main(configuration=configuration)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Shoppers who repeat a key until they have its answer, and write down what they were told, and when."""
+"""Shoppers that repeat each buy under its key until it is answered, and record every attempt in a history."""
 
 import threading
 import time
@@ -15,9 +15,10 @@ PATIENCE_S = 10.0
 
 
 class Shoppers:
-    """Sends buys to a front end, each for `patience_s` at most. `worst_s` is the longest wait for an answer.
+    """Sends buys to a front end, and fails when one has no answer within `patience_s`.
 
-    A request that is not answered within `timeout_s` counts as a reset, and is repeated.
+    A request without a response within `timeout_s` counts as a reset, and is repeated. `worst_s` is the longest time
+    that a buy took.
     """
 
     def __init__(self, url: str, *, patience_s: float = PATIENCE_S, timeout_s: float = PATIENCE_S) -> None:
@@ -32,7 +33,7 @@ class Shoppers:
         self._lock = threading.Lock()
 
     def buy(self, session: requests.Session, key: str, product: str, quantity: int) -> None:
-        """Buy, patiently: repeat the key after a reset, and when there is no answer now."""
+        """Sends a buy, and again under its key after a reset, a 429 or a 503, until it is answered."""
         begun = time.monotonic()
         while not self._try(session, key, product, quantity):
             waited = time.monotonic() - begun
@@ -43,7 +44,7 @@ class Shoppers:
             self.answered.add(key)
 
     def _try(self, session: requests.Session, key: str, product: str, quantity: int) -> bool:
-        """Whether there was an answer."""
+        """Sends the buy once. Returns whether it was answered."""
         begun, answer = time.monotonic(), None
         try:
             response = session.post(
@@ -62,15 +63,15 @@ class Shoppers:
         return answer is not None
 
     def share(self, buys: list[tuple[str, str, int]], clients: int, meanwhile: Callable[[], None]) -> None:
-        """Places all buys, split among `clients` at once, while `meanwhile` runs; raises the first failure."""
+        """Sends all buys, split among `clients` threads, while `meanwhile` runs. Raises the first failure."""
         with ThreadPoolExecutor(clients) as pool:
-            shares = [pool.submit(self._one, buys[number::clients]) for number in range(clients)]
+            shares = [pool.submit(self._buy_all, buys[number::clients]) for number in range(clients)]
             meanwhile()
             for share in shares:
                 share.result()
 
     def wait_until_answered(self, keys: int) -> None:
-        """Return once so many keys have an answer."""
+        """Waits until that many keys have an answer."""
         wait_until(
             f"{keys} keys have an answer",
             lambda: len(self.answered) >= keys,
@@ -78,7 +79,7 @@ class Shoppers:
             details=lambda: f"{len(self.answered)} have one",
         )
 
-    def _one(self, buys: list[tuple[str, str, int]]) -> None:
+    def _buy_all(self, buys: list[tuple[str, str, int]]) -> None:
         with session() as shop:
             for key, product, quantity in buys:
                 self.buy(shop, key, product, quantity)
@@ -86,7 +87,7 @@ class Shoppers:
 
 @contextmanager
 def session() -> Iterator[requests.Session]:
-    """A session that no proxy setting of this machine disturbs."""
+    """A requests session that ignores the proxy settings of this machine."""
     with requests.Session() as shop:
         shop.trust_env = False
         yield shop

@@ -1,4 +1,4 @@
-"""The whole store as `make run` starts it: conf.run, with supervisord behind it."""
+"""The whole store as `make run` starts it: conf.run, supervisord and three tiers."""
 
 import os
 import signal
@@ -20,9 +20,9 @@ READY_WITHIN_S = 60.0
 
 
 class Store:
-    """One `make run` on free ports. Use as a context manager; the end is a Ctrl-C.
+    """One `make run` on free ports. Use it as a context manager: its exit sends a Ctrl-C.
 
-    `constants` of our modules are others in its tiers, see tests/support/constants.py.
+    Its tiers run with the patched `constants`, see tests/support/constants.py.
     """
 
     program = "conf.run"
@@ -60,7 +60,7 @@ class Store:
         self.end()
 
     def end(self, number: signal.Signals = signal.SIGINT) -> int:
-        """End the store as a terminal does; the exit code."""
+        """Ends the store by a signal, by default a terminal's Ctrl-C, and returns its exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
@@ -68,26 +68,32 @@ class Store:
         return self.log.read_text()
 
     def wait_until_ready(self) -> None:
-        def has_begun() -> bool:
+        """Waits for the banner of `make run`."""
+
+        def has_printed_its_banner() -> bool:
             assert self.process.poll() is None, self.output()
             return "toy store" in self.output()
 
-        wait_until("the store is ready", has_begun, timeout_s=READY_WITHIN_S, every_s=0.05, details=self.output)
+        wait_until(
+            "the store is ready", has_printed_its_banner, timeout_s=READY_WITHIN_S, every_s=0.05, details=self.output
+        )
 
     def wait_until_all_answer(self) -> None:
+        """Waits until the health checks of all tiers succeed."""
+
         def all_answer() -> bool:
             return all(is_healthy(Address("127.0.0.1", port)) for port in self.ports.values())
 
         wait_until("a killed tier comes back", all_answer, timeout_s=READY_WITHIN_S, every_s=0.05, details=self.output)
 
     def kill(self, tier: str, victim: str) -> None:
-        """kill -9 of a tier's master, or of one of its workers, as soon as there is one."""
+        """Sends SIGKILL to a tier's master, or to its oldest worker, as soon as that process exists."""
         deadline = time.monotonic() + READY_WITHIN_S
         while True:
             try:
                 master = self.master(tier)
                 [pid, *_] = [master] if victim == "master" else children(master)
-            except (ValueError, OSError):  # between an end and a return
+            except (ValueError, OSError):  # supervisord has not restarted it yet
                 assert time.monotonic() < deadline, f"{tier} has no {victim}: {self.output()}"
                 time.sleep(0.01)
             else:
@@ -101,7 +107,7 @@ class Store:
         return master
 
     def processes(self) -> list[int]:
-        """All processes of this store."""
+        """Returns the process ids of this store, descendants included."""
         found, new = [], [self.process.pid]
         while new:
             found += new
@@ -110,4 +116,5 @@ class Store:
 
 
 def command_of(pid: int) -> str:
+    """Returns the command line of a process, its arguments separated by NUL."""
     return Path(f"/proc/{pid}/cmdline").read_text()

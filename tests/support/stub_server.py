@@ -1,4 +1,4 @@
-"""A server that answers as a test wants it to."""
+"""An HTTP server with the answers of a test, and tier clients that are connected to one."""
 
 import json
 import threading
@@ -12,7 +12,9 @@ from werkzeug.wrappers import Request, Response
 from wsgi_apps.tier_client import TierClient
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
+    """A request handler with keep-alive connections and without a log."""
+
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: object) -> None:
@@ -21,16 +23,16 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def stub_server(answer: Callable[[Request], Response], certificate: Path | None = None) -> Iterator[int]:
-    """The port of a server on loopback that gives each request this answer. It ends with the block.
+    """Runs a server on loopback that passes each request to `answer`, and yields its port. It ends with the block.
 
-    With a certificate, a file that has its key too, it speaks https.
+    With a certificate (a file that also has the key) it serves https.
     """
     server = make_server(
         "127.0.0.1",
         0,
         Request.application(answer),
         threaded=True,
-        request_handler=_Quiet,
+        request_handler=_QuietHandler,
         ssl_context=(str(certificate), None) if certificate else None,
     )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -51,7 +53,7 @@ def tier(
     host: str = "127.0.0.1",
     deadline_s: float = 60.0,
 ) -> Iterator[TierClient]:
-    """A client in front of a server that answers so. Its deadline is one that a busy machine keeps."""
+    """Yields a client of a stub server. The default deadline leaves time to a busy machine."""
     with stub_server(answer) as port:
         client = TierClient("catalog", host, port, deadline_s=deadline_s, authorization=authorization)
         try:
@@ -62,7 +64,7 @@ def tier(
 
 @contextmanager
 def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> Iterator[TierClient]:
-    """The same with another deadline."""
+    """Yields a client of a stub server, with a deadline for tests of retries."""
     with (
         stub_server(answer) as port,
         closing(TierClient("catalog", "127.0.0.1", port, deadline_s=deadline_s)) as client,
@@ -71,4 +73,5 @@ def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> 
 
 
 def says(status: int, body: object) -> Callable[[Request], Response]:
+    """Returns an `answer` that is always this status and JSON body."""
     return lambda _request: Response(json.dumps(body), status, content_type="application/json")

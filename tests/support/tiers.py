@@ -1,4 +1,4 @@
-"""Real tiers as people start them: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
+"""Runs the three tiers as processes: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
 
 import os
 import signal
@@ -17,14 +17,14 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(TIERS)
 STARTS_WITHIN_S = 60.0
-# Below those that a system gives to who connects, and to who asks for any port: 32,768 and more. One of these could be
-# taken before the tier that it was meant for has started.
+# Below the ephemeral ports (32,768 and more), which the system gives to any connection: one of those could be in use
+# before the tier that it was reserved for has started.
 _PORTS = iter(range(20_000, 32_768))
 _claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port on which nobody listens, and that no other test gets, nor one of another process, while this one runs."""
+    """Returns a port without a listener, and reserves it against other tests and test processes until this one ends."""
     for port in _PORTS:
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -32,29 +32,29 @@ def free_port() -> int:
             with socket.create_server(("127.0.0.1", port)):
                 _claims.append(claim)
                 return port
-        except OSError:  # somebody else has it
+        except OSError:  # reserved or in use
             claim.close()
     raise AssertionError("no port is free")
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without any setting of the store, nor what pytest tells its own processes."""
+    """Returns the environment without settings of the store and without pytest's variables."""
     ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
     return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "GUNICORN", "PYTEST"))}
 
 
 def products_file(folder: Path, *lines: str) -> str:
-    """A file of first products, for the setting PRODUCTS."""
+    """Writes a file of first products, and returns its path for the setting PRODUCTS."""
     path = folder / "products.txt"
     path.write_text("".join(f"{line}\n" for line in lines))
     return str(path)
 
 
 class Tiers:
-    """The processes of one store. `log` is what all of them print.
+    """The processes of one store. All of them print to the file `log`.
 
-    `gunicorn_files` has the settings files of tiers that are not to start with their own. `root` is the folder of the
-    code, and `program` how gunicorn is started there.
+    `gunicorn_files` has a settings file for each tier that does not start with conf/<tier>.py. `root` is the folder of
+    the code, and `program` the command that starts gunicorn there.
     """
 
     root = ROOT
@@ -73,7 +73,7 @@ class Tiers:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def start(self, *names: str) -> None:
-        """Start tiers (all three when none is named) and return once they answer."""
+        """Starts tiers (all three when none is named) and waits until they answer."""
         names = names or NAMES
         with self.log.open("ab") as log:
             for name in names:
@@ -100,7 +100,7 @@ class Tiers:
         return children(self._processes[name].pid)
 
     def stop(self, *names: str) -> None:
-        """End tiers (all when none is named) as supervisord does, all at once."""
+        """Ends tiers (all when none is named) at once by SIGTERM, as supervisord does."""
         ending = [self._processes.pop(name) for name in names or tuple(self._processes)]
         for process in ending:
             process.terminate()
@@ -112,7 +112,7 @@ class Tiers:
 
 
 def open_files(pid: int) -> list[str]:
-    """What a process has open: paths, and sockets as `socket:[number]`."""
+    """Returns the open files of a process: paths, and sockets as `socket:[number]`."""
     names = []
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
@@ -121,13 +121,13 @@ def open_files(pid: int) -> list[str]:
 
 
 def children(pid: int) -> list[int]:
-    """The process ids of the children that are alive, oldest first."""
+    """Returns the process ids of the living children, oldest first."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager
 def running(data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> Iterator[Tiers]:
-    """A whole store, gone at the end whatever happens."""
+    """Runs the three tiers of a store until the end of the block."""
     tiers = Tiers(data_dir, gunicorn_files, **settings)
     try:
         tiers.start()
@@ -137,6 +137,6 @@ def running(data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, 
 
 
 def _kill_group(group: int) -> None:
-    """Orphaned workers of a killed master would outlive a test by up to a second."""
+    """Kills a process group: orphaned workers of a killed master would outlive a test by up to a second."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)

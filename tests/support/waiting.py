@@ -1,4 +1,4 @@
-"""Waiting for what comes by itself."""
+"""Waits until a condition holds."""
 
 import time
 from collections.abc import Callable
@@ -12,9 +12,9 @@ def wait_until(
     every_s: float = 0.02,
     details: Callable[[], str] = lambda: "",
 ) -> None:
-    """Return once it holds. Raises AssertionError with `what`, and `details`, when it does not within `timeout_s`.
+    """Polls `holds` until it is true. Raises AssertionError with `what` and `details` after `timeout_s`.
 
-    A machine with much else to do is slow, but not for a minute.
+    The default of a minute is longer than a busy machine delays anything.
     """
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -1,4 +1,4 @@
-"""Small, believable defects: what a tired engineer could have written. Each is a change of a few words in one file."""
+"""The seeded bugs: small, plausible mistakes, each a change of a few words in one file."""
 
 from tests.mutants.catalogue import conf, db, domain, server, wsgi_apps
 from tests.mutants.catalogue.mutant import Mutant

@@ -1,11 +1,11 @@
-"""Seeded bugs in the buy and its values."""
+"""Seeded bugs in domain/: the buy, its values, and the limit of refused buys."""
 
 from tests.mutants.catalogue.mutant import Mutant
 
 MUTANTS = (
     Mutant(
         "a timeout is logged as a refusal",
-        "I1, I5: the pieces are gone, and the shopper is told that there were none",
+        "I1, I5: the pieces are sold, and the shopper reads that the product is out of stock",
         "domain/checkout.py",
         "        sales = answer_each(self._catalog.sell, open_buys, MAX_BATCH, deadline.remaining_s())\n",
         "        try:\n"
@@ -15,7 +15,7 @@ MUTANTS = (
         "            sales = [OutOfStock() for _ in open_buys]\n",
     ),
     Mutant(
-        "the recovery makes new keys",
+        "the recovery sends new keys",
         "I3: a buy in doubt is sold twice",
         "domain/checkout.py",
         "        sales = self._catalog.sell(batch)\n",
@@ -23,8 +23,8 @@ MUTANTS = (
         '        sales = self._catalog.sell([replace(buy, key=f"{buy.key}-again") for buy in batch])\n',
     ),
     Mutant(
-        "the largest stock is too large",
-        "the owner cannot say what the schema can hold",
+        "the largest stock is refused",
+        "the owner cannot set a stock that the schema allows",
         "domain/values.py",
         "<= quantity <= MAX_STOCK",
         "<= quantity < MAX_STOCK",
@@ -44,15 +44,15 @@ MUTANTS = (
         "            pass\n",
     ),
     Mutant(
-        "the poison of a batch is the end of the sweep",
+        "a failing buy in a batch ends the sweep",
         "I6: one buy that cannot be answered keeps all others in doubt",
         "domain/isolation.py",
         "            if len(batch) == 1:\n                yield batch[0], Failed(error)",
         "            if len(batch) == 1:\n                raise\n                yield batch[0], Failed(error)",
     ),
     Mutant(
-        "a whole number has one digit more",
-        "a number of 19 digits is beyond SQLite's integers, and its error is no answer",
+        "a whole number may have 19 digits",
+        "19 digits exceed SQLite's integers, and its error is a 500",
         "domain/values.py",
         "{1,18}",
         "{1,19}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """In `file`, `old` stands once and becomes `new`. `breaks` says what would go wrong, and by which promise."""
+    """Replaces `old`, which occurs once in `file`, by `new`. `breaks` names the damage, and the promise it breaks."""
 
     name: str
     breaks: str

@@ -1,4 +1,4 @@
-"""What the benchmarks say of their figures."""
+"""Reports of the benchmarks: medians, bars, tables, and the documents that contain them."""
 
 import os
 from pathlib import Path
@@ -23,9 +23,9 @@ def a_load(per_second: float, errors: int = 0, max_ms: float = 9.0, others: floa
     )  # fmt: skip
 
 
-def test_a_figure_is_the_median_of_its_rounds_and_the_worst_stays_visible() -> None:
-    together = median([a_load(10), a_load(30, errors=2), a_load(20, max_ms=700.0)])
-    assert (together.per_second, together.errors, together.max_ms) == (20, 2, 700.0)
+def test_median_keeps_the_worst_errors_and_the_worst_latency() -> None:
+    median_load = median([a_load(10), a_load(30, errors=2), a_load(20, max_ms=700.0)])
+    assert (median_load.per_second, median_load.errors, median_load.max_ms) == (20, 2, 700.0)
 
 
 def test_the_cpu_time_of_a_process_grows() -> None:
@@ -38,7 +38,7 @@ def test_the_cpu_time_of_a_process_grows() -> None:
 def a_store(
     limit: dict[Cell, list[Load]], store: dict[Cell, list[Load]], void: dict[str, str] | None = None
 ) -> Results:
-    """The measurements of a store and of the limit, by the loads of the rounds."""
+    """Returns results of a store and of the limit with these loads."""
     measured = (("limit", limit), ("store", store))
     rows = [Row(cell, system, runs) for system, cells in measured for cell, runs in cells.items()]
     systems = [Description(name, name, "none") for name in ("limit", "store")]
@@ -54,9 +54,9 @@ def test_a_run_that_broke_a_promise_is_void_in_the_table() -> None:
     assert "| 32 | store (VOID) | buy | hot | 500 | 500 | 0.50 | 0.50 |" in text
 
 
-def test_a_ratio_is_the_median_of_the_rounds_own_and_the_worst_round_is_told() -> None:
+def test_a_bar_judges_the_median_of_the_rounds_ratios_and_shows_the_worst() -> None:
     cell = Cell(32, "query", "hot")
-    # The machine was four times as slow in the second round.
+    # In the second round the machine is four times as slow.
     limit = [a_load(1_000), a_load(250), a_load(1_000)]
     results = a_store({cell: limit}, {cell: [a_load(1_900), a_load(525), a_load(1_700, max_ms=501.0)]})
     lines = {bar.what: bar for bar in bars.of_peers(results)}
@@ -72,7 +72,7 @@ def test_a_ratio_is_the_median_of_the_rounds_own_and_the_worst_round_is_told() -
     ]
 
 
-def test_the_largest_store_is_held_against_the_smallest_and_the_end_against_a_fifth() -> None:
+def test_growth_compares_the_largest_store_with_the_smallest_and_memory_with_a_fifth() -> None:
     rows = [
         {"orders": 0, "products": 10, "series": series, series: size, "kind": kind, "throughput_ratios": [0.8, 0.95, 1]}
         for series, sizes in (("orders", (0, 1_000_000)), ("products", (10, 100_000)))
@@ -88,14 +88,14 @@ def test_the_largest_store_is_held_against_the_smallest_and_the_end_against_a_fi
     assert (memory.measured, memory.is_met) == (1.1, False)
 
 
-def test_the_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_read_json_returns_the_written_results(tmp_path: Path) -> None:
     cells = {Cell(clients, "buy", "hot"): [a_load(10.5), a_load(7)] for clients in (1, 32)}
     results = a_store(cells, cells, {"store": "I1"})
     write_json(results, tmp_path / "results.json")
     assert read_json(tmp_path / "results.json") == results
 
 
-def test_what_others_used_of_the_machine_is_told_round_by_round() -> None:
+def test_the_report_has_the_share_of_others_for_each_round() -> None:
     cells = {
         Cell(clients, "buy", "hot"): [a_load(10, others=share), a_load(10)] for clients, share in ((1, 0.1), (32, 0.3))
     }
@@ -104,22 +104,22 @@ def test_what_others_used_of_the_machine_is_told_round_by_round() -> None:
     )
 
 
-def test_the_share_of_others_is_what_neither_server_nor_benchmark_used() -> None:
+def test_the_share_of_others_excludes_server_and_benchmark() -> None:
     before, after = Moment(all_s=100, used_s=50, own_s=5), Moment(all_s=110, used_s=58, own_s=7)
     assert after.others_since(before, server_s=4) == pytest.approx(0.2)
 
 
-def test_the_check_after_a_load_finds_an_order_that_is_missing(tmp_path: Path, checkout: Checkout) -> None:
+def test_the_check_after_a_load_finds_a_missing_order(tmp_path: Path, checkout: Checkout) -> None:
     for number in range(3):
         checkout.place(Buy(f"k{number}", "Tux", 1))
     seed.check(tmp_path)
-    with apsw.Connection(str(tmp_path / "order.db")) as forger:
-        forger.execute("DROP TRIGGER orders_delete; DELETE FROM orders WHERE number = 1")
+    with apsw.Connection(str(tmp_path / "order.db")) as connection:
+        connection.execute("DROP TRIGGER orders_delete; DELETE FROM orders WHERE number = 1")
     with pytest.raises(seed.BrokenPromise, match="I1"):
         seed.check(tmp_path)
 
 
-def test_a_load_that_holds_buys_up_for_longer_than_the_bar_says_so() -> None:
+def test_a_load_that_delays_buys_above_the_bar_is_not_met() -> None:
     fast = pages.Row("quick", 64, True, 20.0, 40.0, ratio=2.0, worst_ratio=3.0, answers_per_second=1_234.0, errors=0)
     slow = pages.Row("slow", 8, True, 41.0, 90.0, ratio=2.05, worst_ratio=2.5, answers_per_second=3.25, errors=7)
     free = pages.Row("free", 8, False, 41.0, 90.0, ratio=9.0, worst_ratio=9.0, answers_per_second=3.0, errors=0)
@@ -130,7 +130,7 @@ def test_a_load_that_holds_buys_up_for_longer_than_the_bar_says_so() -> None:
     ]
 
 
-def test_the_bench_of_pages_has_the_largest_pages_and_searches_that_find_nothing() -> None:
+def test_the_products_of_bench_pages_have_the_longest_names_and_no_q() -> None:
     names = list(pages.product_names())
     assert len(names) == len(set(names)) == pages.PRODUCTS
     longest = sorted(name for name in names if name > "Tux")
@@ -141,8 +141,8 @@ def test_the_bench_of_pages_has_the_largest_pages_and_searches_that_find_nothing
 
 
 @pytest.mark.parametrize("document", documents.DOCUMENTS, ids=lambda path: path.name)
-def test_a_document_says_what_was_measured(document: Path) -> None:
-    """If this fails, `make bench-documents` was forgotten."""
+def test_a_document_has_the_measured_figures(document: Path) -> None:
+    """After a failure, run `make bench-documents`."""
     text = document.read_text()
     assert "<!-- measured: " in text
     assert documents.filled(text) == text
@@ -159,5 +159,5 @@ def test_a_document_says_what_was_measured(document: Path) -> None:
         (["threading.py:Thread.run"], "elsewhere"),
     ],
 )
-def test_a_sample_is_told_by_the_file_of_ours_or_the_package_of_others(stack: list[str], place: str) -> None:
+def test_a_sample_belongs_to_a_file_of_the_store_or_a_package_of_a_library(stack: list[str], place: str) -> None:
     assert profile.place_of(stack) == place

@@ -1,4 +1,4 @@
-"""What the documents point at is there."""
+"""Links and file names in the documents point to existing files and headings."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,13 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors of a document's headings, as GitHub and GitLab make them."""
+    """Returns the anchors of a document's headings, by the rule of GitHub and GitLab."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(document: Path) -> None:
+def test_links_point_to_existing_files_and_headings(document: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", document.read_text("utf-8"))
     for link in links:
         if "://" in link:
@@ -29,22 +29,23 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{link}: {path} has no such heading"
 
 
-def test_there_are_documents_with_links() -> None:
+def test_the_documents_include_a_readme_with_links() -> None:
     assert ROOT / "README.md" in DOCUMENTS
     assert "](docs/" in (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_that_are_named_exist(document: Path) -> None:
-    """`tests/support/history.py` and the like, in backquotes."""
+def test_named_files_exist(document: Path) -> None:
+    """Paths in backquotes, such as `tests/support/history.py`."""
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{name} is not there"
 
 
-def test_compose_has_room_for_the_threads_of_a_tier_whose_workers_are_replaced() -> None:
+def test_the_pids_limit_of_compose_allows_a_reload() -> None:
     text = (ROOT / "compose.yaml").read_text("utf-8")
     [limit] = [int(limit) for limit in re.findall(r"pids_limit: (\d+)", text)]
-    # Beside those that wait, which may be more than by default, a worker has a few: the loop, those that work for many,
-    # one for its output. With WORKER=gthread it has one for each request. A reload has two of each worker.
+    # A worker has request threads, of which a setting may ask for more than the default, and a few others: the event
+    # loop, the threads of batches, one for its output. With WORKER=gthread it has one thread for each request. During a
+    # reload there are two of each worker.
     for tier in TIERS.values():
         assert limit > 2 * tier.workers * (max(64, tier.threads) + REQUEST_THREADS + 12)

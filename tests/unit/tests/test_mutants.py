@@ -1,4 +1,4 @@
-"""The catalogue of seeded bugs keeps up with the code."""
+"""The catalogue of seeded bugs matches the code: each bug can be applied."""
 
 import pytest
 
@@ -12,11 +12,11 @@ def test_a_mutant_can_be_applied(mutant: Mutant) -> None:
     assert (ROOT / mutant.file).read_text().count(mutant.old) == 1
 
 
-def test_no_two_mutants_have_one_name() -> None:
+def test_mutants_have_different_names() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
-def test_what_caught_a_mutant_last_time_is_tried_first() -> None:
+def test_the_test_that_caught_a_mutant_last_runs_first() -> None:
     caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
     caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_base.py::test_a_name[a | b]"
     assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_base.py"}
