@@ -57,8 +57,9 @@ def how_fast() -> str:
         f"at 32 clients are {times('query', LIMIT)} (queries) and {times('buy', LIMIT)} (buys) times that of a bare "
         f"Werkzeug app under gunicorn's threads which answers a constant ({rate('query', 32, LIMIT)}/s), "
         f"{times('query', 'pocketbase')} and {times('buy', 'pocketbase')} times those of PocketBase, whose durability "
-        f"is weaker, and for buys {times('buy', 'flask-1-tier')} times that of Flask with SQLAlchemy. [bench/RESULTS.md](bench/RESULTS.md) has "
-        f"the tables, the worst of every run, the commands, and the bars, of which {met} of {len(judged)} are met."
+        f"is weaker, and for buys {times('buy', 'flask-1-tier')} times that of Flask with SQLAlchemy. "
+        f"[bench/RESULTS.md](bench/RESULTS.md) has the tables, the worst of every run, the commands, and the bars, "
+        f"of which {met} of {len(judged)} are met."
     )
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
