@@ -61,10 +61,10 @@ def from_command_line(
         if given.mode is None:
             asked = ask(default_p, products)
             return Options(**asdict(asked), clients=given.clients, seed=given.seed, json=False)
-        return _given(parser, given, default_p)
+        return _from_flags(parser, given, default_p)
 
 
-def _given(parser: Parser, given: argparse.Namespace, default_p: Callable[[], float | None]) -> Options:
+def _from_flags(parser: Parser, given: argparse.Namespace, default_p: Callable[[], float | None]) -> Options:
     p: float | None = 0.0
     if given.mode == 1:
         p = default_p() if given.p is None else given.p

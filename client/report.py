@@ -38,7 +38,7 @@ def summary(options: Options, series: Series, error: str | None = None) -> dict[
     for kind in ("query", "buy"):
         requests = [request for request in series.requests if request.kind == kind]
         if requests:
-            result["kinds"][kind] = _kind(requests)
+            result["kinds"][kind] = _summarize(requests)
     if options.mode == 2 and (product := _last_found(series)):
         result["product"] = {
             "name": product.name,
@@ -59,7 +59,7 @@ def summary(options: Options, series: Series, error: str | None = None) -> dict[
     return result
 
 
-def _kind(requests: list[Request]) -> dict[str, Any]:
+def _summarize(requests: list[Request]) -> dict[str, Any]:
     times = sorted(request.seconds * 1000 for request in requests)
     latency = {"mean": sum(times) / len(times), "max": times[-1]}
     latency |= {f"p{percent}": percentile(times, percent) for percent in (50, 95, 99)}
