@@ -13,7 +13,7 @@ from domain.values import parse_key, parse_name, parse_note, parse_price, parse_
 
 _DESCRIPTION = """\
 Checks, repairs and copies the state of the toy store, and changes its products.
-Every command may run beside the store, except restore, which makes a new folder.
+Every command may run beside the store, except a restore into its own folder.
 The variable DATA_DIR is the folder of catalog.db and order.db (default: data)."""
 
 _EXIT_CODES = """\
@@ -27,15 +27,15 @@ reads. A buy that is still running is no discrepancy. docs/books.md lists the ch
 _RECONCILE = """\
 Shows which discrepancies can be repaired by appending: a key that was sold and is missing from the order log, and a
 buy in doubt for more than 10 s. With --apply it finishes each under its own key, as the order tier does: the catalog
-repeats its answer, or gives its first one, and the order log records it. No row is changed or deleted, except that the
-intent of a finished buy goes."""
+repeats its answer, or gives its first one, and the order log records it. No row is changed, and none is deleted but
+the intent of a finished buy."""
 _BACKUP = """\
 Copies both databases, as of one moment, to the folder DIR, and audits the copy. The files appear there when they are
 complete and synced. DIR is created when it does not exist; no file is ever overwritten. Only the owner may read the
 copy."""
 _RESTORE = """\
 Copies the databases of the backup in DIR into DATA_DIR, or into the folder of --into, upgrades an older schema, and
-audits them. Before, stop the tiers, and move existing databases out of the folder. With --only it restores one file,
+audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
 beside the other one or in a volume of its own. It renames files that a lost database has left, such as
 order.db-wal."""
 _WRITEOFF = """\
