@@ -1,0 +1,1 @@
+"""The owner's terminal program: `python -m admin --help`."""

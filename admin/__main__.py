@@ -1,9 +1,11 @@
+"""Runs the owner's program: `python -m admin`."""
+
 import os
 import signal
 import sys
 
 try:
-    # Imported in here, so that a Ctrl-C meanwhile leaves no traceback either.
+    # Imported inside the try, so that a Ctrl-C during the imports prints no traceback either.
     from conf.output import open_streams
 
     open_streams()
@@ -11,6 +13,6 @@ try:
 
     sys.exit(main(sys.argv[1:]))
 except KeyboardInterrupt:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to add
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the exit
     print(file=sys.stderr)
-    os._exit(130)  # at once, for what is printed so far is half a report
+    os._exit(130)  # without a flush of stdout, since the report is incomplete

@@ -1,4 +1,4 @@
-"""The command line of the program of the books."""
+"""Parses the command line of `python -m admin`."""
 
 import argparse
 import functools
@@ -15,46 +15,47 @@ from domain.names import parse_new_name
 from domain.values import parse_key, parse_name, parse_note, parse_price, parse_stock
 
 _DESCRIPTION = """\
-The books of the toy store: look at them, prove them, copy them, and change what the store sells.
-All of it is safe beside the running store, except restore, which makes a new folder.
-The variable DATA_DIR says where catalog.db and order.db are (default: data)."""
+Checks, repairs and copies the state of the toy store, and changes its products.
+Every command may run beside the store, except a restore into its own folder.
+The variable DATA_DIR is the folder of catalog.db and order.db (default: data)."""
 
 _EXIT_CODES = """\
-exit code: 0 done, nothing is wrong; 1 something is wrong, or the answer is no, and the output says what;
-2 it could not be done or known; 130 interrupted. A change that was made is done, also when its report cannot be
-printed. With --json a failure is JSON too: {"error": "..."}"""
+exit code: 0 done, nothing is wrong; 1 something is wrong, or the change is refused, and the output says why;
+2 the command could not do its work, or the command line is wrong; 130 interrupted. A change that was made exits
+with 0 even when its report cannot be printed. With --json an error is JSON too: {"error": "..."}"""
 
 _AUDIT = """\
-Check the promises I1 to I6 in both databases, to read only, and name each discrepancy with its key, product or number.
-Buys that are under way are none. docs/books.md lists what is checked."""
+Checks the promises I1 to I6 in both databases, and names each discrepancy with its key, product or number. It only
+reads. A buy that is still running is no discrepancy. docs/books.md lists the checks."""
 _RECONCILE = """\
-Show what can be repaired by appending: a key that was sold and is missing from the log, and a buy in doubt for more
-than 10 s. With --apply each is brought to its end under its own key, as the order tier does it: the catalog repeats
-its answer, or gives its first one, and the log takes it down. Nothing in the books is changed or taken out."""
+Shows which discrepancies can be repaired by appending: a key that was sold and is missing from the order log, and a
+buy in doubt for more than 10 s. With --apply it finishes each under its own key, as the order tier does: the catalog
+repeats its answer, or gives its first one, and the order log records it. No row is changed, and none is deleted but
+the intent of a finished buy."""
 _BACKUP = """\
-Copy both databases, as they stand at one moment, to the folder DIR, and audit the copy. They appear in it when all is
-on disk, and not before. DIR is made if need be; what is there is never written over. Only its owner may read the
+Copies both databases, as of one moment, to the folder DIR, and audits the copy. The files appear there when they are
+complete and synced. DIR is created when it does not exist; no file is ever overwritten. Only the owner may read the
 copy."""
 _RESTORE = """\
-Put the databases of the backup in DIR into DATA_DIR, or into the folder of --into, upgrade their schema if need be, and
-audit them. The folder must hold neither of them, and no tier may be running: what is in the way you move away yourself.
-With --only one file is restored, beside the other one or in a volume of its own. What a lost file has left at its
-name, such as order.db-wal, is set aside."""
+Copies the databases of the backup in DIR into DATA_DIR, or into the folder of --into, upgrades an older schema, and
+audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
+beside the other one or in a volume of its own. It renames files that a lost database has left, such as
+order.db-wal."""
 _WRITEOFF = """\
-Take pieces out of stock that broke, were lost, or never came, though a restock said so."""
+Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."""
 _CORRECT = """\
-Set the stock to what was counted, whatever it and its ledger said: an entry 'correction' of the ledger, from which the
-two go on together. Count what is still for sale: without what is sold and not yet sent."""
+Sets the stock to the number of pieces that was counted, even when stock and ledger disagree. The ledger gets an entry
+'correction', after which the two agree. Count the pieces for sale, without those that are sold and not yet sent."""
 _ACCEPT = """\
-Sign that one discrepancy of the audit is explained and stays. The audit then shows it as accepted, and is content with
-it as long as not a word of it changes. First repair what can be repaired: reconcile, correct, price."""
+Signs that one discrepancy of the audit is explained and stays. The audit then shows it as accepted and exits with 0,
+until any word of the discrepancy changes. First repair what reconcile, correct or price can repair."""
 _KEY = (
-    "the change happens once for its key; the same command with the same key again changes nothing (default: a new key)"
+    "the change is made once for its key; the same command with the same key again changes nothing (default: a new key)"
 )
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
-    """`command`, `json`, and what the command needs, parsed. Ends the program with exit code 2 on wrong usage."""
+    """Returns `command`, `json` and the command's own arguments, parsed. Exits with code 2 on wrong usage."""
     parser = _parser()
     with parser.wrong_usage_told(arguments):
         return parser.parse_args(arguments)
@@ -79,33 +80,35 @@ def _parser() -> Parser:
             epilog=_EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        added.add_argument("--json", action="store_true", help="the result as JSON, for scripts")
+        added.add_argument("--json", action="store_true", help="print the result as JSON, for scripts")
         return added
 
-    command("status", "how the store stands: products, stock, orders, buys in doubt, sizes, the last order")
-    command("audit", "check that the books are right, and name what is not", _AUDIT)
-    reconcile = command("reconcile", "show what can be repaired by appending, and repair it", _RECONCILE)
-    reconcile.add_argument("--apply", action="store_true", help="repair, and audit again")
+    command("status", "show the number of products, pieces, orders and buys in doubt, file sizes, and the last order")
+    command("audit", "check the promises in both databases, and name each discrepancy", _AUDIT)
+    reconcile = command(
+        "reconcile", "show which discrepancies can be repaired by appending, and repair them", _RECONCILE
+    )
+    reconcile.add_argument("--apply", action="store_true", help="repair them, and audit again")
     backup = command("backup", "copy the store to a new folder, and audit the copy", _BACKUP)
     backup.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")
-    restore = command("restore", "make the store's folder from a backup, and audit it", _RESTORE)
+    restore = command("restore", "copy a backup into the store's folder, and audit it", _RESTORE)
     restore.add_argument("folder", type=folder, metavar="DIR", help="the backup")
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
-    restore.add_argument("--into", type=folder, metavar="FOLDER", help="another folder than DATA_DIR, to look at it")
+    restore.add_argument("--into", type=folder, metavar="FOLDER", help="restore into this folder instead of DATA_DIR")
     _add_changes(command)
     return parser
 
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The commands that change what the store sells. Each has a key."""
+    """Adds the commands that change the products, and accept. Each has a key."""
     price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
     add = command("add", "sell a new product")
     restock = command("restock", "put more pieces of a product in stock")
     change_price = command("price", "change the price of a product, for the buys from now on")
-    retire = command("retire", "take a product out of the shop, for good; what was bought of it stays in the books")
-    writeoff = command("writeoff", "take pieces out of stock, with a note why", _WRITEOFF)
-    correct = command("correct", "set the stock to what was counted, with a note why", _CORRECT)
-    accept = command("accept", "accept a discrepancy that cannot be repaired, with a note why", _ACCEPT)
+    retire = command("retire", "take a product out of the shop, for good; its orders stay")
+    writeoff = command("writeoff", "take pieces out of stock, with a note", _WRITEOFF)
+    correct = command("correct", "set the stock to the number of pieces that was counted, with a note", _CORRECT)
+    accept = command("accept", "accept a discrepancy that cannot be repaired, with a note", _ACCEPT)
     for change in (add, restock, change_price, retire, writeoff, correct):
         parse = parse_new_name if change is add else parse_name
         change.add_argument("name", type=argument(parse), metavar="NAME", help="the product")
@@ -114,12 +117,16 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     restock.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
     writeoff.add_argument("quantity", type=argument(_parse_pieces), metavar="QUANTITY", help="pieces, 1 or more")
     correct.add_argument(
-        "counted", type=argument(parse_stock), metavar="COUNTED", help="pieces that are there, 0 or more"
+        "counted", type=argument(parse_stock), metavar="COUNTED", help="pieces that were counted, 0 or more"
     )
     change_price.add_argument("price_cents", **price)
-    accept.add_argument("fingerprint", metavar="FINGERPRINT", help="the name that the audit gives to the discrepancy")
+    accept.add_argument(
+        "fingerprint", metavar="FINGERPRINT", help="the fingerprint that the audit prints for the discrepancy"
+    )
     for change in (writeoff, correct, accept):
-        change.add_argument("--note", type=argument(parse_note), required=True, metavar="TEXT", help="why; it is kept")
+        change.add_argument(
+            "--note", type=argument(parse_note), required=True, metavar="TEXT", help="the reason; it is stored"
+        )
     for change in (add, restock, change_price, retire, writeoff, correct, accept):
         change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
 

@@ -1,4 +1,4 @@
-"""The program of the books: one function a command, each with its exit code."""
+"""Runs the commands of `python -m admin`: one function a command, which returns the exit code."""
 
 import argparse
 import logging
@@ -45,15 +45,15 @@ Command = Callable[[argparse.Namespace, Settings], int]
 
 
 def main(arguments: list[str]) -> int:
-    """The whole program; its exit code."""
+    """Runs the program and returns its exit code."""
     given = options(arguments)
-    logging.getLogger("db.outages").addHandler(logging.NullHandler())  # what it tells a log, this program prints
-    # What was changed or copied is done, whether or not anybody reads of it.
+    logging.getLogger("db.outages").addHandler(logging.NullHandler())  # this program prints the same errors itself
+    # A lost report fails a command that only reports. It does not fail a change or a copy, which is made.
     is_report = given.command in REPORTS and not ("apply" in given and given.apply)
-    return exit_code(_work(given), FAILED if is_report else None, "toy store")
+    return exit_code(_run(given), FAILED if is_report else None, "toy store")
 
 
-def _work(given: argparse.Namespace) -> int:
+def _run(given: argparse.Namespace) -> int:
     try:
         settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
     except SettingsError as error:
@@ -61,11 +61,11 @@ def _work(given: argparse.Namespace) -> int:
     try:
         return COMMANDS[given.command](given, settings)
     except Unavailable as error:
-        why = getattr(error, "__notes__", [])  # where somebody has to do something first
+        notes = getattr(error, "__notes__", [])  # the first note, if any, says what the owner must do before a retry
         again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(given, FAILED, f"{why[0]}; then try again{again}" if why else f"{error}{again}")
-    except StoreError as no:
-        return _fail(given, WRONG, f"{no}; nothing was changed", speaker=given.command)
+        return _fail(given, FAILED, f"{notes[0]}; then try again{again}" if notes else f"{error}{again}")
+    except StoreError as refusal:
+        return _fail(given, WRONG, f"{refusal}; nothing was changed", speaker=given.command)
     except DAMAGE as error:
         advice = "python -m admin audit names the file, restore brings a backup back"
         return _fail(given, FAILED, f"{settings.data_dir}: a database is damaged ({error}); {advice}")
@@ -88,34 +88,34 @@ def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
     try:
         with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
-            found, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
+            result, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
     except Damaged as damaged:
-        found, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
-    print_audit(found, state, time.monotonic() - begun, given.json)
-    return _code(found)
+        result, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
+    print_audit(result, state, time.monotonic() - begun, given.json)
+    return _code(result)
 
 
 def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
     with Snapshots(settings.data_dir) as snapshots, showing_progress("reconcile") as on_progress:
-        found = audit(snapshots, on_progress=on_progress)
-        buys = [discrepancy.repair for discrepancy in found.discrepancies if discrepancy.repair is not None]
-        placed = list(reconcile(settings.data_dir, buys)) if given.apply else []
-        left = audit(snapshots, on_progress=on_progress) if placed else found
-    print_reconciled(placed, left, given.json)
-    return _code(left)
+        result = audit(snapshots, on_progress=on_progress)
+        repairs = [discrepancy.repair for discrepancy in result.discrepancies if discrepancy.repair is not None]
+        placed = list(reconcile(settings.data_dir, repairs)) if given.apply else []
+        remaining = audit(snapshots, on_progress=on_progress) if placed else result
+    print_reconciled(placed, remaining, given.json)
+    return _code(remaining)
 
 
 def _backup(given: argparse.Namespace, settings: Settings) -> int:
     with showing_progress("backup") as on_progress:
-        found = backup(settings.data_dir, given.folder, on_progress)
-    return _report_copy(found, given, given.folder)
+        result = backup(settings.data_dir, given.folder, on_progress)
+    return _report_copy(result, given, given.folder)
 
 
 def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
     only = next((file for file in FILES if file.name == given.only), None)
     if given.folder.resolve() == settings.data_dir.resolve():
-        # It may be in use, and then its two files are not of one moment.
+        # The store may be running, and then its two files are not of one moment.
         raise InTheWay(
             f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
         )
@@ -124,14 +124,15 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
     with showing_progress("restore") as on_progress:
         restored = restore(given.folder, folder, on_progress, only)
     for path in restored.set_aside:
-        print(f"toy store: {path} is what a lost file has left; it is of no use to the new one", file=sys.stderr)
+        print(f"toy store: {path} was left by a lost database; the new one does not use it", file=sys.stderr)
     return _report_copy(restored.audit, given, folder, only)
 
 
 def _require_stopped(settings: Settings, only: File | None) -> None:
     """Raises InTheWay while a tier runs that owns a file to be restored.
 
-    Locks would not tell: a tier that nobody asked yet has no database open, and an empty folder has none to lock.
+    It asks the tiers instead of testing locks: a tier before its first request has no database open, and an empty
+    folder has none to lock.
     """
     for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
         for address in {tier.here, tier.address} if only in (None, file) else ():
@@ -139,31 +140,31 @@ def _require_stopped(settings: Settings, only: File | None) -> None:
                 raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
 
 
-def _report_copy(found: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
-    """Tell what was made, and how the store in the folder stands, if both of its files are there."""
+def _report_copy(result: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
+    """Prints the audit of the copy, and the status of the store in the folder if both of its files are there."""
     state = None
     if all((folder / file.name).is_file() for file in FILES):
         with Snapshots(folder) as snapshots:
             state = _status_if_any(snapshots)
-    print_copy(found, state, folder, only.name if only else None, given.json)
-    return _code(found)
+    print_copy(result, state, folder, only.name if only else None, given.json)
+    return _code(result)
 
 
 def _status_if_any(snapshots: Snapshots) -> Status | None:
-    """The status of the store; None where what the audit has found leaves no way to tell."""
+    """Returns the status of the store; None when a discrepancy, such as a missing table, makes it unreadable."""
     try:
         return status(snapshots)
     except (apsw.SQLError, apsw.CorruptError):
         return None
 
 
-def _code(found: Audit) -> int:
-    return CLEAN if found.is_clean else WRONG
+def _code(result: Audit) -> int:
+    return CLEAN if result.is_clean else WRONG
 
 
 def _change(given: argparse.Namespace, settings: Settings) -> int:
-    """One of the owner's changes. The same one again under its key is done already, and as good."""
-    require_readable(settings.data_dir, CATALOG)  # no books are made where there are none
+    """Changes a product. A change that was made before under its key exits with 0 too."""
+    require_readable(settings.data_dir, CATALOG)  # raises Unreadable where there is no catalog
     path = settings.data_dir / CATALOG.name
     with closing(ProductAdmin(path)) as products, closing(CatalogStore(path)) as catalog:
         match given.command:
@@ -185,34 +186,35 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _accept(given: argparse.Namespace, settings: Settings) -> int:
-    """The owner's signature under one discrepancy, which must be there now, or was signed before under the key."""
+    """Accepts one discrepancy, which the audit must find now, or which was accepted before under the key."""
     with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
-        found = audit(snapshots, on_progress=on_progress)
+        result = audit(snapshots, on_progress=on_progress)
     path = settings.data_dir / CATALOG.name
-    everything = (*found.discrepancies, *(one.discrepancy for one in found.accepted))
-    named = next((one for one in everything if one.fingerprint == given.fingerprint), None)
-    if named is not None:
-        is_new = accept(path, named, given.note, _user(), given.key)
+    everything = (*result.discrepancies, *(one.discrepancy for one in result.accepted))
+    found_now = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    if found_now is not None:
+        is_new = accept(path, found_now, given.note, _user(), given.key)
     elif was_accepted(path, given.fingerprint, given.note, given.key):
         is_new = False
     else:
         raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
-    print_accepted(given.fingerprint, named, given.key, is_new, given.json)
+    print_accepted(given.fingerprint, found_now, given.key, is_new, given.json)
     return CLEAN
 
 
 def _user() -> str:
-    """The user who runs this. In a container it may have no name."""
+    """Returns the name of the user, or the number of one who has no name, as in a container."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
 
 
-# Only restore has to know where the tiers are: nothing else may run into a wrong address of theirs.
+# The settings of each command, if not DATA_DIR alone. Only restore needs the addresses of the tiers, so a wrong address
+# breaks no other command.
 SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
 
-# Their report is all of their work. `reconcile --apply` does more.
+# The commands whose only result is the report. `reconcile --apply` repairs as well.
 REPORTS = ("status", "audit", "reconcile")
 
 COMMANDS: dict[str, Command] = {

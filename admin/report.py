@@ -1,4 +1,4 @@
-"""Prints the results of the program of the books: tables and sentences for people, or JSON for scripts."""
+"""Prints the results of `python -m admin`: tables and sentences for people, or JSON for scripts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +18,13 @@ from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
 
-# Where no terminal sets a width, a line must stay one line, so that it can be searched.
-_WIDE = 10_000
+# The width without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
+_UNLIMITED_WIDTH = 10_000
 
 
 @contextmanager
 def showing_progress(what: str) -> Iterator[Callable[[str], None]]:
-    """Hears what is under way, and shows it to who sits at a terminal."""
+    """Yields a function that shows the current step at a terminal; without a terminal it does nothing."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _step: None
@@ -51,53 +51,53 @@ def print_status(state: Status, as_json: bool) -> None:
 
 
 def _sizes(file: FileStatus) -> str:
-    large = " (large: a connection keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
+    large = " (large: a reader keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
     return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
 
-def print_audit(found: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
+def print_audit(result: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
     if as_json:
-        print_json({**_found(found), "seconds": round(seconds, 3), "status": state and asdict(state)})
+        print_json({**_encode_audit(result), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
-    _print_found(found)
-    print(f"{_verdict(found, state)}; {seconds:.1f} s.")
+    _print_result(result)
+    print(f"{_summary(result, state)}; {seconds:.1f} s.")
 
 
-def print_copy(found: Audit, state: Status | None, folder: Path, only: str | None, as_json: bool) -> None:
-    """Print what a backup or a restore has made in the folder: a whole store, or one file."""
+def print_copy(result: Audit, state: Status | None, folder: Path, only: str | None, as_json: bool) -> None:
+    """Prints the result of a backup or a restore: a whole store in the folder, or one file."""
     if as_json:
-        print_json({"folder": str(folder), "only": only, **_found(found), "status": state and asdict(state)})
+        print_json({"folder": str(folder), "only": only, **_encode_audit(result), "status": state and asdict(state)})
         return
-    _print_found(found)
-    print(f"{visible(str(folder / only if only else folder))} is complete. {_verdict(found, state)}.")
-    repairable = sum(discrepancy.repair is not None for discrepancy in found.discrepancies)
+    _print_result(result)
+    print(f"{visible(str(folder / only if only else folder))} is complete. {_summary(result, state)}.")
+    repairable = sum(discrepancy.repair is not None for discrepancy in result.discrepancies)
     if repairable:
-        print(f"`reconcile --apply` repairs {_counted(repairable, 'discrepancy', 'discrepancies')}.")
+        print(f"`reconcile --apply` repairs {_count(repairable, 'discrepancy', 'discrepancies')}.")
 
 
-def print_reconciled(placed: Sequence[tuple[Buy, Placed]], left: Audit, as_json: bool) -> None:
-    """Print the repaired buys, and what is left: of that the repairable comes first."""
+def print_reconciled(placed: Sequence[tuple[Buy, Placed]], remaining: Audit, as_json: bool) -> None:
+    """Prints the repaired buys and the remaining discrepancies, the repairable ones first."""
     if as_json:
         repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
-        print_json({"repaired": repaired, **_found(left)})
+        print_json({"repaired": repaired, **_encode_audit(remaining)})
         return
     if placed:
         rows = [(buy.key, f"{buy.quantity} {buy.product}", _outcome(answer)) for buy, answer in placed]
         _print_table(("repaired key", "buy", "is now"), rows)
-    repairable = [discrepancy for discrepancy in left.discrepancies if discrepancy.repair is not None]
-    others = [discrepancy for discrepancy in left.discrepancies if discrepancy.repair is None]
+    repairable = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is not None]
+    others = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is None]
     if repairable:
         _print_discrepancies(repairable)
         print(f"{len(repairable):,} can be repaired: run it with --apply.")
     if others:
         _print_discrepancies(others)
         print(f"{len(others):,} cannot be repaired by appending, see docs/books.md.")
-    if left.is_clean:
+    if remaining.is_clean:
         print("Nothing is left to repair.")
 
 
 def print_change(name: str, product: Product | None, key: str, is_new: bool, as_json: bool) -> None:
-    """Print the outcome of one of the owner's commands. `product` is None when it is not for sale."""
+    """Prints the outcome of a change. `product` is None when the product is not for sale."""
     if as_json:
         print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
         return
@@ -106,39 +106,42 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
 
 
 def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
-    """Print the outcome of `accept`. `accepted` is None when the audit does not find it any more."""
+    """Prints the outcome of `accept`. `accepted` is None when the audit does not find the discrepancy any more."""
     if as_json:
-        discrepancy = accepted and _named(accepted)
+        discrepancy = accepted and _encode_discrepancy(accepted)
         print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
         return
     what = visible(f"{accepted.promise}, {accepted.where}: {accepted.what}") if accepted else "not found any more"
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 
-def _found(found: Audit) -> dict[str, Any]:
-    discrepancies = [{**_named(one), "repairable": one.repair is not None} for one in found.discrepancies]
-    accepted = [{**_named(one.discrepancy), "note": one.note, "by": one.by, "time": one.time} for one in found.accepted]
-    return {"clean": found.is_clean, "discrepancies": discrepancies, "accepted": accepted}
+def _encode_audit(result: Audit) -> dict[str, Any]:
+    discrepancies = [{**_encode_discrepancy(one), "repairable": one.repair is not None} for one in result.discrepancies]
+    accepted = [
+        {**_encode_discrepancy(one.discrepancy), "note": one.note, "by": one.by, "time": one.time}
+        for one in result.accepted
+    ]
+    return {"clean": result.is_clean, "discrepancies": discrepancies, "accepted": accepted}
 
 
-def _named(one: Discrepancy) -> dict[str, str]:
+def _encode_discrepancy(one: Discrepancy) -> dict[str, str]:
     return {"promise": one.promise, "where": one.where, "what": one.what, "fingerprint": one.fingerprint}
 
 
-def _verdict(found: Audit, state: Status | None) -> str:
-    verdict = "Clean" if found.is_clean else _counted(len(found.discrepancies), "discrepancy", "discrepancies")
-    if found.accepted:
-        verdict += f", {len(found.accepted):,} accepted"
+def _summary(result: Audit, state: Status | None) -> str:
+    summary = "Clean" if result.is_clean else _count(len(result.discrepancies), "discrepancy", "discrepancies")
+    if result.accepted:
+        summary += f", {len(result.accepted):,} accepted"
     if state is None:
-        return verdict
+        return summary
     return (
-        f"{verdict}: {_counted(state.orders, 'order')}, {_counted(state.refused, 'refused buy')}, "
-        f"{_counted(state.ledger_entries, 'ledger entry', 'ledger entries')} of {_counted(state.products, 'product')}; "
+        f"{summary}: {_count(state.orders, 'order')}, {_count(state.refused, 'refused buy')}, "
+        f"{_count(state.ledger_entries, 'ledger entry', 'ledger entries')} of {_count(state.products, 'product')}; "
         f"buys in doubt: {_in_doubt(state)}"
     )
 
 
-def _counted(count: int, one: str, many: str | None = None) -> str:
+def _count(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
@@ -150,12 +153,12 @@ def _outcome(answer: Placed) -> str:
     return f"order {answer}" if isinstance(answer, int) else answer.message
 
 
-def _print_found(found: Audit) -> None:
-    _print_discrepancies(found.discrepancies)
-    if found.accepted:
+def _print_result(result: Audit) -> None:
+    _print_discrepancies(result.discrepancies)
+    if result.accepted:
         rows = [
             (one.discrepancy.promise, one.discrepancy.where, one.discrepancy.what, f"{one.note}, {one.by}, {one.time}")
-            for one in found.accepted
+            for one in result.accepted
         ]
         _print_table(("promise", "where", "what", "accepted: reason, by, time"), rows)
 
@@ -167,10 +170,10 @@ def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    # As Text, for in a name or a key a [bracket] is no markup.
+    # Cells are Text, so that a [bracket] in a name or a key is not taken for markup.
     table = Table(*(Column(name, overflow="fold") for name in header), show_header=bool(header))
     for row in rows:
         table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
-    # Of the console and not of one print: that one's width is cut at the console's, which is 80 where no terminal is.
+    # The width is set on the console: a width passed to print is limited to the console's, 80 without a terminal.
     console = Console()
-    (console if console.is_terminal else Console(width=_WIDE)).print(table)
+    (console if console.is_terminal else Console(width=_UNLIMITED_WIDTH)).print(table)

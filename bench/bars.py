@@ -58,12 +58,14 @@ def of_peers(results: Results) -> Iterator[Bar]:
 
     for kind, wanted, aim in (("query", 1.8, 2.0), ("buy", 0.65, 0.8)):
         cell = Cell(32, kind, "hot")
-        yield Bar(f"32 clients: {WORDS[kind]}, of the limit's", wanted, ratio("per_second", cell, cell, LIMIT), aim=aim)
+        yield Bar(
+            f"32 clients: {WORDS[kind]}, ratio to the limit", wanted, ratio("per_second", cell, cell, LIMIT), aim=aim
+        )
     for kind in KINDS:
         for spread in SPREADS:
             many, fewer = Cell(128, kind, spread), Cell(32, kind, spread)
             yield Bar(
-                f"128 clients: {WORDS[kind]}, {WORDS[spread]}, of the rate at 32",
+                f"128 clients: {WORDS[kind]}, {WORDS[spread]}, ratio to the rate at 32",
                 0.9,
                 ratio("per_second", many, fewer),
             )
@@ -71,7 +73,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind in KINDS:
             for spread in SPREADS:
                 row = results.row(STORE, Cell(clients, kind, spread))
-                what = f"{clients} clients: {WORDS[kind]}, {WORDS[spread]}, p99 of p50"
+                what = f"{clients} clients: {WORDS[kind]}, {WORDS[spread]}, p99 divided by p50"
                 yield Bar(what, 5, row.p99_of_p50 if row else [], at_most=True)
     store = [row for row in results.rows if row.system == STORE]
     yield Bar("slowest request of all, ms", 500, _worst(store, "max_ms"), at_most=True)
@@ -82,7 +84,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind in KINDS:
             many, one = Cell(clients, kind, "spread"), Cell(clients, kind, "hot")
             yield Bar(
-                f"{clients} clients: {WORDS[kind]}, 1,000 products, of one product",
+                f"{clients} clients: {WORDS[kind]}, 1,000 products, ratio to one product",
                 0.9,
                 ratio("per_second", many, one),
             )
@@ -90,14 +92,14 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind, wanted in (("query", 1.3), ("buy", 2.5)):
             cell = Cell(clients, kind, "hot")
             yield Bar(
-                f"{clients} clients: {WORDS[kind]}, of PocketBase's",
+                f"{clients} clients: {WORDS[kind]}, ratio to PocketBase",
                 wanted,
                 ratio("per_second", cell, cell, "pocketbase"),
             )
     for kind, wanted, aim_p50 in (("query", 2.0, None), ("buy", 7.0, 6.0)):
         cell = Cell(1, kind, "hot")
         yield Bar(
-            f"one client: {kind} p50, of the limit's",
+            f"one client: {kind} p50, ratio to the limit",
             wanted,
             ratio("p50_ms", cell, cell, LIMIT),
             at_most=True,
@@ -116,7 +118,7 @@ def of_growth(facts: Mapping[str, Any]) -> Iterator[Bar]:
 
 def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
     """`facts` are those of memory.json."""
-    what = f"memory of a worker after {facts['orders']:,} buys, of that after {facts['settled_after']:,}"
+    what = f"memory of a worker after {facts['orders']:,} buys, ratio to that after {facts['settled_after']:,}"
     growth = max(row["last_mb"] / row["settled_mb"] for row in facts["workers"])
     yield Bar(what, 1.05, [growth], at_most=True)
 

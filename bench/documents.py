@@ -49,17 +49,17 @@ def how_fast() -> str:
     judged = bars.of_all()
     met = sum(bar.is_met for bar in judged)
     text = (
-        f"How fast: on {results.machine['cores']} cores ({results.machine['CPU']}) that it shares with the load "
-        f"generator, 32 shoppers get {rate('query')} queries/s (p99 {row('query').load.p99_ms:.0f} ms) or "
-        f"{rate('buy')} buys/s (p99 {row('buy').load.p99_ms:.0f} ms), 128 get {rate('query', 128)} or "
-        f"{rate('buy', 128)}, each buy synced to disk in both databases; a lone shopper waits "
-        f"{lone['query'].load.p50_ms:.1f} ms for a query and {lone['buy'].load.p50_ms:.1f} ms for a buy. The slowest "
-        f"request of all took {slowest:.0f} ms. At 32 that is {times('query', LIMIT)} and {times('buy', LIMIT)} times "
-        f"the rate at which a bare Werkzeug app under gunicorn's threads answers a constant ({rate('query', 32, LIMIT)}"
-        f"/s), {times('query', 'pocketbase')} times the queries and {times('buy', 'pocketbase')} times the buys of "
-        f"PocketBase, which has a weaker durability, and {times('buy', 'flask-1-tier')} times the buys of Flask with "
-        f"SQLAlchemy. [bench/RESULTS.md](bench/RESULTS.md) has the tables, the worst of every run, the commands, and "
-        f"the bars, of which {met} of {len(judged)} are met."
+        f"**Speed.** On {results.machine['cores']} cores ({results.machine['CPU']}), which the load generator shares, "
+        f"32 clients get {rate('query')} queries/s (p99 {row('query').load.p99_ms:.0f} ms) or {rate('buy')} buys/s "
+        f"(p99 {row('buy').load.p99_ms:.0f} ms), and 128 clients {rate('query', 128)} or {rate('buy', 128)}. Each buy "
+        f"is synced to disk in both databases. A single client waits {lone['query'].load.p50_ms:.1f} ms for a query "
+        f"and {lone['buy'].load.p50_ms:.1f} ms for a buy. The slowest request of all took {slowest:.0f} ms. The rates "
+        f"at 32 clients are {times('query', LIMIT)} (queries) and {times('buy', LIMIT)} (buys) times that of a bare "
+        f"Werkzeug app under gunicorn's threads which answers a constant ({rate('query', 32, LIMIT)}/s), "
+        f"{times('query', 'pocketbase')} and {times('buy', 'pocketbase')} times those of PocketBase, whose durability "
+        f"is weaker, and for buys {times('buy', 'flask-1-tier')} times that of Flask with SQLAlchemy. "
+        f"[bench/RESULTS.md](bench/RESULTS.md) has the tables, the worst of every run, the commands, and the bars, "
+        f"of which {met} of {len(judged)} are met."
     )
     return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 

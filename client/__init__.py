@@ -1,1 +1,1 @@
-"""The shopper's terminal program, which is also the load generator: `python -m client --help`."""
+"""The shopper's terminal program, which also generates load: `python -m client --help`."""

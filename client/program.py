@@ -1,4 +1,4 @@
-"""The program: options, a series, its report, and an exit code."""
+"""Runs the client: parses the options, runs the series, prints the report, returns the exit code."""
 
 import sys
 import threading
@@ -11,18 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from client.options import Options, from_command_line
 from client.questions import SHOWN_PRODUCTS
 from client.report import print_report
-from client.series import Series, run
+from client.series import Series, run_series
 from client.shop import Shop, StoreDown
 from conf.output import exit_code, print_failure, visible
 from conf.settings import SettingsError, buy_probability, load_only
 from domain.values import Product
 
-# A shorter series is over before a bar could be read.
-LONG_SERIES = 50
+# The shortest series with a progress bar; a shorter one ends before anybody could read the bar.
+MIN_ROUNDS_WITH_PROGRESS = 50
 
 
 def main(arguments: list[str]) -> int:
-    """The whole program; its exit code."""
+    """Runs the program and returns its exit code."""
     try:
         options = from_command_line(arguments, buy_probability, _products)
         series = _run_with_progress(options, _url())
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if failure:
         print(f"client: {failure}", file=sys.stderr)
     code = 1 if failure else 130 if series.interrupted else 0
-    # A buy is done, whether or not anybody reads of it; a query that nobody reads of was for nothing.
+    # A lost report fails a query, which has no other result. It does not fail a buy, which is made.
     return exit_code(code, 1 if options.mode == 2 else None, "client")
 
 
@@ -57,7 +57,7 @@ def _products() -> Iterator[Product]:
 
 
 def _refusal(options: Options, series: Series) -> str | None:
-    """The store's no to the only request there was. In a series, a no is an outcome that is counted."""
+    """Returns why the store refused a single query or buy. A series counts refusals as outcomes instead."""
     if options.is_single and series.requests and series.requests[0].is_refused:
         return f"{visible(options.product)}: {series.requests[0].outcome}"
     return None
@@ -65,8 +65,8 @@ def _refusal(options: Options, series: Series) -> str | None:
 
 def _run_with_progress(options: Options, url: str) -> Series:
     console = Console(stderr=True)
-    if options.json or options.count < LONG_SERIES or not console.is_terminal:
-        return run(options, url, advance=lambda: None)
+    if options.json or options.count < MIN_ROUNDS_WITH_PROGRESS or not console.is_terminal:
+        return run_series(options, url, advance=lambda: None)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -75,4 +75,4 @@ def _run_with_progress(options: Options, url: str) -> Series:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(f"mode {options.mode}", total=options.count)
-        return run(options, url, advance=lambda: progress.advance(task))
+        return run_series(options, url, advance=lambda: progress.advance(task))

@@ -1,4 +1,4 @@
-"""The report of a series, for people or as JSON."""
+"""Prints the report of a series, as a table for people or as JSON."""
 
 import math
 import shutil
@@ -11,23 +11,23 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from client.format import format_cents, format_product
 from client.options import Options
 from client.series import Request, Series
-from client.words import amount, offer
 from conf.output import print_json, visible
 from domain.values import Product
 
-# Where no terminal sets a width, a line must stay one line, so that it can be searched.
-_WIDE = 10_000
+# The width without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
+_UNLIMITED_WIDTH = 10_000
 
 
 def percentile(sorted_values: list[float], percent: float) -> float:
-    """The smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
+    """Returns the smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
     return sorted_values[max(0, math.ceil(len(sorted_values) * percent / 100) - 1)]
 
 
 def summary(options: Options, series: Series, error: str | None = None) -> dict[str, Any]:
-    """Requests, outcomes and latency (ms) of each kind of request; what was found, and what was ordered."""
+    """Returns requests, outcomes and latency (ms) of each kind of request, the product found, and the orders."""
     result: dict[str, Any] = {
         "error": error,
         "interrupted": series.interrupted,
@@ -38,7 +38,7 @@ def summary(options: Options, series: Series, error: str | None = None) -> dict[
     for kind in ("query", "buy"):
         requests = [request for request in series.requests if request.kind == kind]
         if requests:
-            result["kinds"][kind] = _kind(requests)
+            result["kinds"][kind] = _summarize(requests)
     if options.mode == 2 and (product := _last_found(series)):
         result["product"] = {
             "name": product.name,
@@ -59,7 +59,7 @@ def summary(options: Options, series: Series, error: str | None = None) -> dict[
     return result
 
 
-def _kind(requests: list[Request]) -> dict[str, Any]:
+def _summarize(requests: list[Request]) -> dict[str, Any]:
     times = sorted(request.seconds * 1000 for request in requests)
     latency = {"mean": sum(times) / len(times), "max": times[-1]}
     latency |= {f"p{percent}": percentile(times, percent) for percent in (50, 95, 99)}
@@ -79,24 +79,24 @@ def _orders(series: Series) -> list[int]:
 
 
 def print_report(options: Options, series: Series, error: str | None) -> None:
-    """Print what was found and ordered, and then the figures: as JSON, or for people."""
+    """Prints the product found, the orders and the figures, as JSON or for people."""
     result = summary(options, series, error)
     if options.json:
         print_json(result)
         return
-    # shutil also knows what to do with a COLUMNS of 0.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDE
+    # shutil ignores a COLUMNS of 0, while rich would take it for the width.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED_WIDTH
     console = Console(markup=False, emoji=False, highlight=False, width=width)
     if options.mode == 2 and (product := _last_found(series)):
-        _print(console, offer(product))
-    if line := _ordered(options, series, _orders(series)):
+        _print(console, format_product(product))
+    if line := _order_line(options, series, _orders(series)):
         _print(console, line)
     if not result["kinds"]:
         _print(console, "No request was answered.")
         return
     table = _table(result["kinds"])
-    # How wide it would be where there is room.
-    if Measurement.get(console, console.options.update(max_width=_WIDE), table).maximum > console.width:
+    # The width that the table would have with unlimited room.
+    if Measurement.get(console, console.options.update(max_width=_UNLIMITED_WIDTH), table).maximum > console.width:
         table = _narrow_table(result["kinds"])
     console.print(table)
     _print(console, f"{result['seconds']} s, {result['requests_per_second']} requests/s")
@@ -106,7 +106,7 @@ def _print(console: Console, line: str) -> None:
     console.print(Text(line, overflow="fold"), soft_wrap=not console.is_terminal)
 
 
-def _ordered(options: Options, series: Series, orders: list[int]) -> str:
+def _order_line(options: Options, series: Series, orders: list[int]) -> str:
     if not orders:
         return ""
     if not options.is_single:
@@ -114,7 +114,7 @@ def _ordered(options: Options, series: Series, orders: list[int]) -> str:
     line = f"Order {orders[0]}: {options.quantity:,} {visible(options.product)}"
     if series.price_cents is None:
         return line
-    return f"{line} at {amount(series.price_cents)}, {amount(series.price_cents * options.quantity)} in all"
+    return f"{line} at {format_cents(series.price_cents)}, {format_cents(series.price_cents * options.quantity)} in all"
 
 
 def _cells(kind: str, row: dict[str, Any]) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ def _table(kinds: dict[str, Any]) -> Table:
 
 
 def _narrow_table(kinds: dict[str, Any]) -> Table:
-    """A line for each figure, for a terminal in which the table would be cut. Long words go on in the next line."""
+    """Returns a table with a line for each figure, for a terminal that is too narrow for the usual one. Words wrap."""
     table = Table.grid(padding=(0, 1))
     for kind, row in kinds.items():
         for name, cell in zip(_COLUMNS, _cells(kind, row), strict=True):

@@ -1,4 +1,4 @@
-"""A series of requests by several shoppers at once, each with its own share and its own luck."""
+"""Runs a series of requests by several shoppers in parallel. Each has its own share of the rounds and its own rng."""
 
 import random
 import threading
@@ -15,9 +15,10 @@ from domain.values import Product
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that got its answer. `seconds` is what the shopper waited, repetitions included.
+    """A query or a buy that was answered.
 
-    `product` is what a query found, `order` the number of what was bought.
+    `seconds` is the shopper's waiting time, retries included. `product` is the result of a query, `order` the order
+    number of a buy; a refused request has neither.
     """
 
     kind: str
@@ -28,36 +29,36 @@ class Request:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the store said no."""
+        """Whether the store refused the request."""
         return self.product is None and self.order is None
 
 
 @dataclass(slots=True)
 class Series:
-    """The answered requests, also of one that ended early: `failure` says why, `interrupted` that it was Ctrl-C."""
+    """The answered requests of a series. `failure` says why it ended early, `interrupted` that Ctrl-C ended it."""
 
     requests: list[Request] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
     failure: str | None = None
-    # Of the order of a single buy, for one piece.
+    # The price of one piece in the order of a single buy.
     price_cents: int | None = None
 
 
-def run(options: Options, url: str, advance: Callable[[], None]) -> Series:
-    """Run the series; `advance` is called after each round, from any thread."""
+def run_series(options: Options, url: str, advance: Callable[[], None]) -> Series:
+    """Runs the series and returns its requests. Calls `advance` after each round, from any thread."""
     stop = threading.Event()
     series = Series()
     begun = time.perf_counter()
     with ThreadPoolExecutor(options.clients) as pool:
         try:
-            names = _names(url, stop) if options.mode == 1 else []
-            shares = [
-                pool.submit(_shop, options, url, number, names, series, stop, advance)
+            names = _product_names(url, stop) if options.mode == 1 else []
+            shoppers = [
+                pool.submit(_run_shopper, options, url, number, names, series, stop, advance)
                 for number in range(options.clients)
             ]
-            for share in as_completed(shares):
-                share.result()
+            for shopper in as_completed(shoppers):
+                shopper.result()
         except StoreDown as error:
             series.failure = str(error)
         except KeyboardInterrupt:
@@ -68,7 +69,7 @@ def run(options: Options, url: str, advance: Callable[[], None]) -> Series:
     return series
 
 
-def _names(url: str, stop: threading.Event) -> list[str]:
+def _product_names(url: str, stop: threading.Event) -> list[str]:
     with closing(Shop(url, stop)) as shop:
         names = [product.name for product in shop.products()]
     if not names:
@@ -76,7 +77,7 @@ def _names(url: str, stop: threading.Event) -> list[str]:
     return names
 
 
-def _shop(
+def _run_shopper(
     options: Options,
     url: str,
     number: int,
@@ -85,15 +86,15 @@ def _shop(
     stop: threading.Event,
     advance: Callable[[], None],
 ) -> None:
-    """The share of one shopper. list.append is atomic, so the shoppers write into one series."""
-    luck = random.Random(f"{options.seed}/{number}" if options.seed is not None else None)
+    """Runs one shopper's share of the rounds. All shoppers append to one list, since list.append is atomic."""
+    rng = random.Random(f"{options.seed}/{number}" if options.seed is not None else None)
     rounds = options.count // options.clients + (number < options.count % options.clients)
     shop = Shop(url, stop)
     try:
         for _ in range(rounds):
             if stop.is_set():
                 return
-            for request in _round(options, shop, names, luck, series):
+            for request in _run_round(options, shop, names, rng, series):
                 series.requests.append(request)
             advance()
     except StoreDown:
@@ -103,23 +104,24 @@ def _shop(
         shop.close()
 
 
-def _round(options: Options, shop: Shop, names: list[str], luck: random.Random, series: Series) -> Iterator[Request]:
+def _run_round(options: Options, shop: Shop, names: list[str], rng: random.Random, series: Series) -> Iterator[Request]:
     if options.mode == 3:
         request, key = _buy(shop, options.product, options.quantity)
         yield request
         if options.is_single and request.order is not None:
             series.price_cents = shop.price_cents(request.order, key)
         return
-    name = luck.choice(names) if options.mode == 1 else options.product
+    name = rng.choice(names) if options.mode == 1 else options.product
     begun = time.perf_counter()
-    found = shop.query(name)
-    yield Request("query", found.outcome, time.perf_counter() - begun, product=found.product)
-    stock = found.product.quantity if found.product else 0
-    if options.mode == 1 and stock > 0 and luck.random() < options.p:
-        yield _buy(shop, name, luck.randint(1, min(stock, options.quantity)))[0]
+    result = shop.query(name)
+    yield Request("query", result.outcome, time.perf_counter() - begun, product=result.product)
+    stock = result.product.quantity if result.product else 0
+    if options.mode == 1 and stock > 0 and rng.random() < options.p:
+        request, _ = _buy(shop, name, rng.randint(1, min(stock, options.quantity)))
+        yield request
 
 
 def _buy(shop: Shop, name: str, quantity: int) -> tuple[Request, str]:
     begun = time.perf_counter()
-    bought = shop.buy(name, quantity)
-    return Request("buy", bought.outcome, time.perf_counter() - begun, order=bought.number), bought.key
+    result = shop.buy(name, quantity)
+    return Request("buy", result.outcome, time.perf_counter() - begun, order=result.number), result.key

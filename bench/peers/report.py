@@ -39,10 +39,7 @@ def _about(results: Results) -> list[str]:
 def others(results: Results) -> str:
     """Returns a line with the share of the machine that other programs used in each round."""
     rounds = [f"{mean:.0%} (at most {most:.0%} beside one load)" for mean, most in results.others()]
-    return (
-        "Of the machine, others than the system under load, wrk and the benchmark used, round by round: "
-        f"{', '.join(rounds)}."
-    )
+    return f"CPU share of other processes, round by round: {', '.join(rounds)}."
 
 
 def _systems(results: Results) -> list[str]:

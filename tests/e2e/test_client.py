@@ -249,7 +249,7 @@ def test_a_report_that_cannot_be_written_is_one_line(tiers: Tiers, flags: list[s
             "client: the store at {url} answers: the catalog does not answer, try again; try again later\n",
         ),
         (502, "<h1>Bad Gateway</h1>", "client: the store at {url} answers: HTTP 502; try again later\n"),
-        (404, "<h1>Not Found</h1>", "client: what answers at {url} is not this store\n"),
+        (404, "<h1>Not Found</h1>", "client: the server at {url} is not this store\n"),
     ],
     ids=["busy", "proxy", "elsewhere"],
 )

@@ -89,11 +89,14 @@ def test_control_characters_of_a_message_are_escaped(status: int, flags: list[st
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
 
 
-def test_a_buy_that_is_put_off_has_no_advice_that_nobody_can_follow() -> None:
-    put_off = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
-    with stub_server(lambda request: put_off) as port:
+def test_a_throttled_buy_gets_no_advice_that_nobody_can_follow() -> None:
+    throttled = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
+    with stub_server(lambda request: throttled) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)
-    assert (ended.returncode, ended.stderr) == (1, "client: Tux: put off, for too many buys were refused lately\n")
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "client: Tux: throttled, because too many buys were refused lately\n",
+    )
 
 
 def test_a_long_message_is_cut(tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_a_malformed_reply_is_one_line(body: str) -> None:
             ended = client(f"127.0.0.1:{port}", *arguments)
             assert (ended.returncode, ended.stderr) == (
                 1,
-                f"client: what answers at http://127.0.0.1:{port} is not this store\n",
+                f"client: the server at http://127.0.0.1:{port} is not this store\n",
             )
 
 

@@ -49,7 +49,7 @@ def test_reconcile_completes_a_restored_order_log(
     out, err = capsys.readouterr()
     assert f"{crashed}/order.db is complete. 5 discrepancies: 3 orders" in out
     assert "`reconcile --apply` repairs 5 discrepancies." in out
-    assert f"{crashed}/order.db-wal.lost-1 is what a lost file has left" in err
+    assert f"{crashed}/order.db-wal.lost-1 was left by a lost database" in err
     assert main(["reconcile", "--apply"]) == 0
     books = Books.read(crashed)
     books.check()
