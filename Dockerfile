@@ -8,7 +8,7 @@ WORKDIR /app
 COPY requirements/run.txt requirements/
 RUN python3 -m venv --without-pip /opt/venv \
     && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements/run.txt
-# .dockerignore lets in only what runs. Whatever the checkout's file modes, all may read and none may write.
+# .dockerignore admits only the code that runs. Whatever the modes in the checkout, any user may read and none may write.
 COPY . .
 RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .
 

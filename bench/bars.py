@@ -117,7 +117,7 @@ def of_growth(facts: Mapping[str, Any]) -> Iterator[Bar]:
 
 
 def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
-    """`facts` are those of memory.json."""
+    """Yields the bar of memory.json: the growth of the worker that grows most."""
     what = f"memory of a worker after {facts['orders']:,} buys, ratio to that after {facts['settled_after']:,}"
     growth = max(row["last_mb"] / row["settled_mb"] for row in facts["workers"])
     yield Bar(what, 1.05, [growth], at_most=True)

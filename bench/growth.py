@@ -184,7 +184,7 @@ def _show_progress(text: str) -> None:
 
 
 def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
-    """Print the tables, and write PATH.json, PATH.md and PATH.png."""
+    """Prints the tables, and writes PATH.json, PATH.md and PATH.png."""
     method = (
         f"Medians of {rounds} interleaved rounds of {seconds} s, and the range of the rounds. "
         "Unless a table says otherwise, the store has 1,000 products, no orders at first, and 32 clients. "

@@ -149,7 +149,7 @@ def row(worker: str, samples: Sequence[Sample], fifth: int) -> Row:
 
 
 def report(samples: Mapping[str, Sequence[Sample]], buys: int) -> int:
-    """Print the table, write memory.json, memory.md and memory.png; the exit code."""
+    """Prints the table, writes memory.json, .md and .png, and returns the exit code."""
     fifth = buys // 5
     rows = [row(name, line, fifth) for name, line in samples.items()]
     growing = [one.worker for one in rows if one.grows]

@@ -31,14 +31,14 @@ def main() -> None:
         path.touch()
         connection = connect(path)
         connection.execute("CREATE TABLE t (x)").fetchall()
-        place, database = OpenFile(connection, path), Database(path)
+        open_file, database = OpenFile(connection, path), Database(path)
 
         def commit() -> None:
             with database.write() as transaction:
                 transaction.execute("INSERT INTO t VALUES (1)").fetchall()
 
-        print(f"before a read    {microseconds(place.require_database_unmoved, CALLS):7.1f} µs")
-        print(f"before a commit  {microseconds(place.require_unmoved, CALLS):7.1f} µs")
+        print(f"before a read    {microseconds(open_file.require_database_unmoved, CALLS):7.1f} µs")
+        print(f"before a commit  {microseconds(open_file.require_unmoved, CALLS):7.1f} µs")
         print(f"a whole commit   {microseconds(commit, COMMITS):7.1f} µs")
         database.close()
         connection.close()

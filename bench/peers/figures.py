@@ -34,7 +34,7 @@ TITLES = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,
 
 
 def save(results: Results, folder: Path, name: str) -> None:
-    """Write NAME-METRIC.png for each metric."""
+    """Writes NAME-METRIC.png for each metric."""
     for metric in METRICS:
         plots.save(_draw(results, metric), folder / f"{name}-{metric}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.program import RESULTS, run
 from bench.soak.measure import Soak
 from bench.soak.report import report
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import products_file
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="soak-") as folder:
         products = products_file(Path(folder), "Ticket 50 5000", "Tux 25.99 1000000000")
-        with Store(Path(folder) / "data", PRODUCTS=products, REFUSED_PER_S="1000") as store:
+        with SupervisedStore(Path(folder) / "data", PRODUCTS=products, REFUSED_PER_S="1000") as store:
             soak = Soak(store, options.minutes * 60)
             books = soak.run()
     return report(soak, books)

@@ -15,7 +15,7 @@ from bench.seed import BrokenPromise
 from bench.workers import ResourceUsage, resource_usage
 from tests.support.books import Books, assert_audit_is_clean
 from tests.support.shoppers import Shoppers, session
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, children
 
 SHOPPERS = 8
@@ -40,7 +40,7 @@ class Sample:
 class Soak:
     """A store under load, and its samples."""
 
-    store: Store
+    store: SupervisedStore
     seconds: float
     samples: list[Sample] = field(default_factory=list)
     queries: list[tuple[float, float]] = field(default_factory=list)  # begin and duration, in seconds

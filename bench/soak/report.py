@@ -59,7 +59,7 @@ def rows(soak: Soak) -> list[Row]:
 
 
 def report(soak: Soak, books: Books) -> int:
-    """Print the table, write soak.json, soak.md and soak.png; the exit code."""
+    """Prints the table, writes soak.json, .md and .png, and returns the exit code."""
     table = rows(soak)
     growing = [row.what for row in table if row.grows]
     attempts = soak.shoppers.history.attempts

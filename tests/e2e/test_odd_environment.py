@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
-from tests.support.store import Store
 from tests.support.stub_server import stub_server
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment
 
 
@@ -17,7 +17,7 @@ from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment
 def test_the_folder_for_temporary_files_may_have_a_percent_sign(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    with Store(tmp_path / "data", TMPDIR=str(folder)) as store:
+    with SupervisedStore(tmp_path / "data", TMPDIR=str(folder)) as store:
         assert "toy store" in store.output()
 
 

@@ -14,7 +14,7 @@ import requests
 
 from conf.addresses import Address, reached_at
 from tests.support.shoppers import session
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, ROOT, children, free_port
 from tests.support.waiting import wait_until
 
@@ -25,7 +25,7 @@ def wait_until_gone(pids: list[int]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
-    with Store(tmp_path / "data") as store:
+    with SupervisedStore(tmp_path / "data") as store:
         banner = store.output()
         for text in (
             *(store.url(name) for name in NAMES),
@@ -44,7 +44,7 @@ def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Pa
 
 
 def test_a_killed_tier_is_restarted(tmp_path: Path) -> None:
-    with Store(tmp_path / "data") as store, session() as shop:
+    with SupervisedStore(tmp_path / "data") as store, session() as shop:
         for tier in NAMES:
             # A keep-alive connection must not keep the killed master's worker, and with it the port, alive.
             assert shop.get(store.url(tier) + "/health", timeout=10).status_code == 200
@@ -54,7 +54,7 @@ def test_a_killed_tier_is_restarted(tmp_path: Path) -> None:
             store.wait_until_all_answer()
 
 
-def wait_until_another_master(store: Store, tier: str, before: int) -> None:
+def wait_until_another_master(store: SupervisedStore, tier: str, before: int) -> None:
     """Waits until supervisord has restarted the master of a tier."""
 
     def is_restarted() -> bool:
@@ -80,7 +80,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 
 
 def test_help_lists_the_settings_and_starts_nothing(tmp_path: Path) -> None:
-    ended = run(Store(tmp_path / "data").environment, "--help")
+    ended = run(SupervisedStore(tmp_path / "data").environment, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("usage: python -m conf.run [-h]\n")
     assert "DATA_DIR" in ended.stdout
@@ -89,14 +89,14 @@ def test_help_lists_the_settings_and_starts_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("argument", ["catalog", "--port=1"])
 def test_an_unknown_argument_starts_nothing(tmp_path: Path, argument: str) -> None:
-    ended = run(Store(tmp_path / "data").environment, argument)
+    ended = run(SupervisedStore(tmp_path / "data").environment, argument)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.endswith(f"error: unrecognized arguments: {argument}\n")
     assert not (tmp_path / "data").exists()
 
 
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     with socket.create_server(("127.0.0.1", store.ports["order"])):
         ended = run(store.environment)
     assert ended.returncode == 1
@@ -109,7 +109,7 @@ def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_a_second_run_is_refused_and_the_first_still_serves(tmp_path: Path) -> None:
-    with Store(tmp_path / "data") as store:
+    with SupervisedStore(tmp_path / "data") as store:
         assert run(store.environment).returncode == 1
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
 
@@ -125,7 +125,7 @@ def test_a_second_run_is_refused_and_the_first_still_serves(tmp_path: Path) -> N
 def test_a_failed_start_prints_the_reason_and_leaves_no_process(
     tmp_path: Path, settings: dict[str, str], code: int, line: str
 ) -> None:
-    store = Store(tmp_path / "data", **settings)
+    store = SupervisedStore(tmp_path / "data", **settings)
     ended = run(store.environment)
     assert ended.returncode == code
     assert line in ended.stdout + ended.stderr
@@ -136,7 +136,7 @@ def test_a_failed_start_prints_the_reason_and_leaves_no_process(
 
 
 def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     store.environment["ORDER_BIND"] = store.environment["CATALOG_BIND"]
     ended = run(store.environment)
     address = f"127.0.0.1:{store.ports['catalog']}"
@@ -149,14 +149,14 @@ def test_two_tiers_on_one_port_are_refused(tmp_path: Path) -> None:
 
 def test_orders_are_kept_across_runs(tmp_path: Path) -> None:
     for number in range(2):
-        with Store(tmp_path / "data") as store:
+        with SupervisedStore(tmp_path / "data") as store:
             response = requests.post(store.url("front_end") + "/Tux/1", timeout=10)
             assert response.json() == {"data": {"order_number": str(number)}}
             assert os.path.exists(tmp_path / "data" / "order.db")
 
 
 def test_the_error_of_a_tier_is_printed_once(tmp_path: Path) -> None:
-    ended = run(Store(tmp_path / "data", PRODUCTS="nowhere.txt").environment)
+    ended = run(SupervisedStore(tmp_path / "data", PRODUCTS="nowhere.txt").environment)
     [line] = [line for line in (ended.stdout + ended.stderr).splitlines() if "nowhere.txt" in line]
     assert line.startswith("toy store: catalog: ")
     assert "Traceback" not in ended.stdout + ended.stderr
@@ -164,7 +164,7 @@ def test_the_error_of_a_tier_is_printed_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after_s", [0.0, 0.1, 0.5])
 def test_an_early_sigterm_leaves_no_process(tmp_path: Path, after_s: float) -> None:
-    process = begin(Store(tmp_path / "data"))
+    process = begin(SupervisedStore(tmp_path / "data"))
     pids = [process.pid, *supervisord_of(process)]
     time.sleep(after_s)
     process.terminate()
@@ -174,7 +174,7 @@ def test_an_early_sigterm_leaves_no_process(tmp_path: Path, after_s: float) -> N
 
 
 def test_ctrl_c_during_the_wait_for_a_busy_port_prints_no_traceback(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     with socket.create_server(("127.0.0.1", store.ports["order"])):
         process = begin(store)
         # conf.run binds one port after the other, the catalog's first.
@@ -194,7 +194,7 @@ def is_bound(port: int) -> bool:
 
 
 def test_a_closed_pipe_does_not_end_the_store(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     process = begin(store)
     assert process.stdout is not None
     process.stdout.close()  # as in `make run | head -1`
@@ -210,12 +210,12 @@ def test_a_closed_pipe_does_not_end_the_store(tmp_path: Path) -> None:
 def test_a_tier_listens_on_ipv6_too(tmp_path: Path) -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
         port = server.getsockname()[1]
-    with Store(tmp_path / "data", FRONT_BIND=f"[::1]:{port}") as store:
+    with SupervisedStore(tmp_path / "data", FRONT_BIND=f"[::1]:{port}") as store:
         assert requests.get(f"http://[::1]:{port}/products/Tux", timeout=10).status_code == 200
         assert f"http://[::1]:{port}/products/Tux" in store.output()
 
 
-def begin(store: Store) -> "subprocess.Popen[bytes]":
+def begin(store: SupervisedStore) -> "subprocess.Popen[bytes]":
     """Starts `python -m conf.run`, and does not wait for it."""
     return subprocess.Popen(
         [sys.executable, "-m", "conf.run"],
@@ -236,7 +236,7 @@ def supervisord_of(process: "subprocess.Popen[bytes]") -> list[int]:
 
 def test_many_signals_end_the_store_cleanly(tmp_path: Path) -> None:
     for _ in range(3):
-        with Store(tmp_path / "data") as store:
+        with SupervisedStore(tmp_path / "data") as store:
             pids = store.processes()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) * 20:
                 store.process.send_signal(number)
@@ -245,7 +245,7 @@ def test_many_signals_end_the_store_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_tier_that_cannot_start_is_retried_until_it_can(tmp_path: Path) -> None:
-    with Store(tmp_path / "data") as store:
+    with SupervisedStore(tmp_path / "data") as store:
         hidden = tmp_path / "hidden.db"
         database = tmp_path / "data" / "catalog.db"
         store.kill("catalog", "master")
@@ -261,7 +261,7 @@ def test_a_tier_that_cannot_start_is_retried_until_it_can(tmp_path: Path) -> Non
 def test_a_store_on_every_address_prints_one_that_other_machines_reach(tmp_path: Path) -> None:
     port = free_port()
     [own] = reached_at(Address("0.0.0.0", port))
-    with Store(tmp_path / "data", FRONT_BIND=f"0.0.0.0:{port}") as store:
+    with SupervisedStore(tmp_path / "data", FRONT_BIND=f"0.0.0.0:{port}") as store:
         assert f"front_end serves {own.url}\n" in store.output()
         assert re.search(rf"shop +http://127\.0\.0\.1:{port}(?:, {re.escape(own.url)})? ", store.output())
         assert "0.0.0.0" not in store.output()

@@ -15,18 +15,18 @@ import pytest
 import requests
 
 from tests.e2e.test_run import wait_until_gone
-from tests.support.store import Store, command_of
+from tests.support.supervised_store import SupervisedStore, command_of
 from tests.support.tiers import NAMES, ROOT, children
 from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("victim", ["conf.run", "supervisord"])
 def test_tiers_end_with_their_supervisor_and_the_store_can_start_again(tmp_path: Path, victim: str) -> None:
-    with Store(tmp_path / "data") as store:
+    with SupervisedStore(tmp_path / "data") as store:
         pids = store.processes()
         os.kill(pids[0] if victim == "conf.run" else pids[1], signal.SIGKILL)
         store.process.wait(timeout=30)
-        again = Store(tmp_path / "data")
+        again = SupervisedStore(tmp_path / "data")
         again.environment = store.environment
         with again:  # at once: the new run waits for the ports
             assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json()["data"] == {"order_number": "0"}
@@ -34,7 +34,7 @@ def test_tiers_end_with_their_supervisor_and_the_store_can_start_again(tmp_path:
 
 
 def test_a_tier_whose_parent_has_already_ended_ends(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     command = [sys.executable, "-m", "conf.with_parent", "999999999", "SIGTERM", "gunicorn", "-c", "conf/catalog.py"]
     with store.log.open("wb") as log:
         tier = subprocess.Popen(command, cwd=ROOT, env=store.environment, stdout=log, stderr=log)
@@ -43,7 +43,7 @@ def test_a_tier_whose_parent_has_already_ended_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("redirect", [">&- 2>&- <&-", "> /dev/full 2>&1", "2>&1 | head -1"])
 def test_the_store_runs_with_closed_or_full_output(tmp_path: Path, redirect: str) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     with shell(f'"$0" -m conf.run {redirect} & wait', store.environment) as process:
         store.wait_until_all_answer()
         assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json()["data"] == {"order_number": "0"}
@@ -99,14 +99,14 @@ def master_of_the_catalog(pid: int) -> int:
 
 
 def test_the_banner_is_printed_in_ascii(tmp_path: Path) -> None:
-    with Store(tmp_path / "Bär", PYTHONIOENCODING="ascii") as store:
+    with SupervisedStore(tmp_path / "Bär", PYTHONIOENCODING="ascii") as store:
         assert requests.get(store.url("front_end") + "/products/Tux", timeout=10).status_code == 200
         assert f"curl {store.url('front_end')}/products/Tux" in store.output()
         assert "/B\\xe4r/order.db" in store.output()
 
 
 def test_a_store_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     with shell('exec nohup "$0" -m conf.run', store.environment) as process:
         store.wait_until_all_answer()
         before = set(descendants(process.pid))
@@ -119,7 +119,7 @@ def test_a_store_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
 
 
 def test_a_hangup_ends_a_store_that_does_not_ignore_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     with shell('exec "$0" -m conf.run', store.environment) as process:
         store.wait_until_all_answer()
         os.killpg(process.pid, signal.SIGHUP)
@@ -128,7 +128,7 @@ def test_a_hangup_ends_a_store_that_does_not_ignore_it(tmp_path: Path) -> None:
 
 def test_a_stopped_terminal_blocks_nothing(tmp_path: Path) -> None:
     """After a Ctrl-S, the store starts, logs 1,200 malformed requests, restarts a killed tier, and ends."""
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     terminal, theirs = pty.openpty()
     os.write(terminal, b"\x13")
     try:

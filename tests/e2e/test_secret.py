@@ -11,7 +11,7 @@ from conf.settings import TIERS
 from tests.e2e.test_run import run
 from tests.e2e.test_starting import failed_start
 from tests.support.books import Books, query
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import Tiers, free_port, running
 
 NEW, OLD, WRONG = "new-" * 8, "old-" * 8, "bad-" * 8
@@ -106,7 +106,7 @@ def test_a_tier_without_a_secret_does_not_start_on_every_address(tmp_path: Path,
 
 
 def test_a_run_without_a_secret_does_not_start_on_every_address(tmp_path: Path) -> None:
-    store = Store(tmp_path / "data")
+    store = SupervisedStore(tmp_path / "data")
     for tier in BEHIND:
         store.environment[f"{tier.upper()}_BIND"] = f"0.0.0.0:{store.ports[tier]}"
     ended = run(store.environment)

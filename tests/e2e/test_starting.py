@@ -13,7 +13,7 @@ import requests
 from admin.program import main
 from conf.settings import TIERS
 from tests.support.books import Books, query
-from tests.support.constants import PATIENT, gunicorn_files
+from tests.support.patched_constants import LONG_DEADLINES, gunicorn_files
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
 
 
@@ -72,7 +72,7 @@ def test_buys_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_restart_of_a_tier_behind_delays_the_answer(tmp_path: Path) -> None:
-    with running(tmp_path / "data", gunicorn_files(tmp_path, **PATIENT)) as tiers:
+    with running(tmp_path / "data", gunicorn_files(tmp_path, **LONG_DEADLINES)) as tiers:
         for behind in ("catalog", "order"):
             tiers.stop(behind)
             restart = threading.Timer(1.0, tiers.start, args=(behind,))

@@ -13,7 +13,7 @@ import requests
 from tests.support.books import Books, query
 from tests.support.release import Release
 from tests.support.shoppers import Shoppers, session
-from tests.support.store import Store, command_of
+from tests.support.supervised_store import SupervisedStore, command_of
 from tests.support.tiers import NAMES, Tiers, children
 from tests.support.waiting import wait_until
 
@@ -52,7 +52,7 @@ def running(
         tiers.stop()
 
 
-def status(tiers: Tiers | Store, name: str) -> str:
+def status(tiers: Tiers | SupervisedStore, name: str) -> str:
     """Returns the status that the tier reports: "ok", or "new" in the next release."""
     return str(requests.get(tiers.url(name) + "/health", timeout=10).json()["data"]["status"])
 
@@ -256,7 +256,7 @@ def test_a_reload_of_unchanged_code_logs_nothing(release: Release, tmp_path: Pat
 def test_under_supervisord_a_restart_loads_new_code_and_sigusr2_does_not(release: Release, tmp_path: Path) -> None:
     products = tmp_path / "products.txt"
     products.write_text("Ticket 50 1000\n")
-    store = Store(tmp_path / "data", PRODUCTS=str(products))
+    store = SupervisedStore(tmp_path / "data", PRODUCTS=str(products))
     store.root = release.root
     with store:
         shoppers = ShoppersWithoutKeepAlive(store.url("front_end"), patience_s=60.0)
@@ -287,7 +287,7 @@ def test_under_supervisord_a_restart_loads_new_code_and_sigusr2_does_not(release
     assert shoppers.statuses <= {200, 503}
 
 
-def is_started(store: Store, name: str, before: int) -> bool:
+def is_started(store: SupervisedStore, name: str, before: int) -> bool:
     """Returns whether supervisord has started another gunicorn for the tier."""
     try:
         return store.master(name) != before and "gunicorn" in command_of(store.master(name))

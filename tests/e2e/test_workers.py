@@ -20,7 +20,7 @@ needs_gevent = pytest.mark.skipif(importlib.util.find_spec("gevent") is None, re
 SHOPPERS = 64
 
 GTHREAD = {name: {"WORKER": "gthread"} for name in NAMES}
-# gunicorn makes gthread of sync where there are threads.
+# gunicorn runs gthread instead of sync when `threads` is more than 1.
 THREADED_SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync --threads 32"} for name in NAMES}
 SYNC = {name: {"GUNICORN_CMD_ARGS": "-k sync"} for name in NAMES}
 GEVENT = {"front_end": {"GUNICORN_CMD_ARGS": "-k gevent"}}

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tests.support.books import Books, assert_audit_is_clean
-from tests.support.constants import PATIENT
+from tests.support.patched_constants import LONG_DEADLINES
 from tests.support.shoppers import Shoppers
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import products_file
 
 CLIENTS = 16
@@ -15,7 +15,7 @@ BUYS = 2_000
 def test_kills_of_every_tier_lose_repeat_and_oversell_no_buy(tmp_path: Path) -> None:
     products = products_file(tmp_path, "Ticket 50 900", "Tux 25.99 10000")
     buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
-    with Store(tmp_path / "data", PRODUCTS=products) as store:
+    with SupervisedStore(tmp_path / "data", PRODUCTS=products) as store:
         shoppers = Shoppers(store.url("front_end"), patience_s=60.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order", "front_end"))
         # A repeated key gets the same answer.
@@ -34,7 +34,7 @@ def test_kills_of_every_tier_lose_repeat_and_oversell_no_buy(tmp_path: Path) -> 
 def test_a_kill_behind_the_front_end_only_delays_answers(tmp_path: Path) -> None:
     products = products_file(tmp_path, "Tux 25.99 10000")
     buys = [(f"key-{number}", "Tux", 1) for number in range(800)]
-    with Store(tmp_path / "data", PATIENT, PRODUCTS=products) as store:
+    with SupervisedStore(tmp_path / "data", LONG_DEADLINES, PRODUCTS=products) as store:
         shoppers = Shoppers(store.url("front_end"), patience_s=120.0, timeout_s=120.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
         store.wait_until_all_answer()
@@ -45,7 +45,9 @@ def test_a_kill_behind_the_front_end_only_delays_answers(tmp_path: Path) -> None
     assert shoppers.statuses == {200}
 
 
-def shop_and_kill(store: Store, shoppers: Shoppers, buys: list[tuple[str, str, int]], tiers: tuple[str, ...]) -> None:
+def shop_and_kill(
+    store: SupervisedStore, shoppers: Shoppers, buys: list[tuple[str, str, int]], tiers: tuple[str, ...]
+) -> None:
     """Places all buys, and meanwhile kills a worker of each tier, then each master, at even intervals of buys."""
     victims = [(tier, victim) for victim in ("worker", "master") for tier in tiers]
     answered = 0

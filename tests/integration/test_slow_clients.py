@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.support.books import Books
-from tests.support.constants import gunicorn_files
+from tests.support.patched_constants import gunicorn_files
 from tests.support.raw_http import connect
 from tests.support.shoppers import Shoppers
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running

@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.support.constants import gunicorn_files
+from tests.support.patched_constants import gunicorn_files
 from tests.support.raw_http import connect, read_replies
 from tests.support.tiers import Tiers
 from tests.support.waiting import wait_until

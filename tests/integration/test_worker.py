@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from server.worker import REQUEST_TIMEOUT_S
-from tests.support.constants import gunicorn_files
+from tests.support.patched_constants import gunicorn_files
 from tests.support.raw_http import connect, read_replies
 from tests.support.tiers import Tiers, products_file
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import requests
 
-from tests.support.constants import gunicorn_files
+from tests.support.patched_constants import gunicorn_files
 from tests.support.tiers import Tiers, open_files
 from tests.support.waiting import wait_until
 

@@ -16,7 +16,7 @@ from tests.faults.crashes.points import POINTS, RECOVERY_POINTS, Victim, arm, ha
 from tests.support.books import Books, assert_audit_is_clean
 from tests.support.history import Attempt
 from tests.support.shoppers import Shoppers, session
-from tests.support.store import Store
+from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import products_file
 from tests.support.waiting import wait_until
 
@@ -30,7 +30,7 @@ FIRES_WITHIN_S = 120.0
 PATIENCE_S = 90.0
 
 
-class CrashingStore(Store):
+class CrashingStore(SupervisedStore):
     """A store whose tiers die at armed points."""
 
     program = "tests.faults.crashes.run"

@@ -4,8 +4,8 @@ from tests.mutants.catalogue.mutant import Mutant
 
 MUTANTS = (
     Mutant(
-        "each order worker has the whole allowance",
-        "more refused buys are written down than REFUSED_PER_S says",
+        "each order worker has the whole REFUSED_PER_S",
+        "more refused buys are logged than REFUSED_PER_S allows",
         "conf/wiring.py",
         " / settings.order.workers",
         "",

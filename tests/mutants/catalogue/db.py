@@ -177,7 +177,7 @@ MUTANTS = (
     ),
     Mutant(
         "only the first statement of a connection waits for a lock",
-        "the second statement of a connection fails at once when another writes",
+        "the second statement of a connection fails at once beside another writer",
         "db/busy_handler.py",
         "        if tries == 0:",
         "        if tries == 0 and not deadline:",
@@ -241,8 +241,8 @@ MUTANTS = (
         "                Product(",
     ),
     Mutant(
-        "a key that comes twice in a batch is one row",
-        "I5: the second of two equal buys has no answer, and the answers slip to the wrong buys",
+        "a repeated key in a batch is not split off",
+        "I5: the second of two equal buys has no answer, and the answers shift to other buys",
         "db/order.py",
         "        if key in group:\n",
         "        if False:\n",

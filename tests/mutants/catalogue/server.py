@@ -33,7 +33,7 @@ MUTANTS = (
     ),
     Mutant(
         "a worker backs off without end",
-        "where the worker with fewer is stuck, nobody is served",
+        "when the worker with fewer connections hangs, no connection is accepted",
         "server/scoreboard.py",
         "if now > self._until + ACCEPT_BACKOFF_S:",
         "if now > self._until:",

@@ -16,7 +16,7 @@ import pytest
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from tests.support.books import Books
-from tests.support.forger import forge
+from tests.support.forgery import forge
 from tests.support.tiers import ROOT, clean_environment, open_files
 from tests.support.waiting import wait_until
 from tests.unit.admin.conftest import Run

@@ -14,7 +14,7 @@ import pytest
 from db.backup import backup
 from db.snapshots import CATALOG, LOG
 from tests.support.books import Books
-from tests.support.forger import forge
+from tests.support.forgery import forge
 from tests.unit.admin.conftest import Run
 
 

@@ -21,7 +21,7 @@ from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.backups import all_rows, make_backup, no_progress
 from tests.support.books import Books, query
-from tests.support.forger import forge
+from tests.support.forgery import forge
 from tests.support.tiers import ROOT
 
 

@@ -12,7 +12,7 @@ from domain.checkout import Checkout
 from domain.errors import OutOfStock
 from domain.values import Buy, Product
 from tests.support.books import Books, assert_audit_is_clean, query
-from tests.support.forger import forge
+from tests.support.forgery import forge
 
 TABLES = {
     "catalog.db": ("products", "stock_ledger", "product_history", "refused", "accepted_discrepancies"),

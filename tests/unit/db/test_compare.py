@@ -11,7 +11,7 @@ from domain.checkout import Checkout
 from domain.errors import ProductNotFound
 from domain.values import Buy
 from tests.support.backups import make_backup, no_progress
-from tests.support.forger import forge
+from tests.support.forgery import forge
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from domain.values import Buy, Product
 from tests.support.audit import findings
 from tests.support.books import Books, assert_audit_is_clean, query
 from tests.support.earlier_schemas import older
-from tests.support.forger import forge
+from tests.support.forgery import forge
 
 # 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once by a direct decrement, at a new price; and a retired Cat.
 PRODUCTS = """

@@ -18,7 +18,7 @@ from domain.checkout import Checkout
 from domain.values import Buy
 from tests.support.books import query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
-from tests.support.forger import forge
+from tests.support.forgery import forge
 
 
 def test_a_new_catalog_has_an_id_of_its_own_and_a_new_log_has_none(tmp_path: Path) -> None:

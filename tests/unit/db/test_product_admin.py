@@ -16,7 +16,7 @@ from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound
 from domain.values import MAX_STOCK, Buy, Product, Sold
 from tests.support.books import Books, assert_audit_is_clean, query
-from tests.support.forger import forge, forge_schema
+from tests.support.forgery import forge, forge_schema
 from tests.support.pages import read_page
 
 

@@ -16,7 +16,7 @@ from domain.limits import MAX_BATCH
 from domain.protocols import Placed
 from domain.values import Buy
 from tests.support.books import Books, query
-from tests.support.forger import forge
+from tests.support.forgery import forge
 
 AN_HOUR_AGO = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')"
 

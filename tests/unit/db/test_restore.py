@@ -14,7 +14,7 @@ from domain.values import Buy
 from tests.support.backups import all_rows, make_backup, no_progress
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
-from tests.support.forger import forge_schema
+from tests.support.forgery import forge_schema
 
 
 def test_a_backup_is_not_restored_onto_itself(shop: Checkout, data: Path, tmp_path: Path) -> None:

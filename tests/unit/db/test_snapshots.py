@@ -8,7 +8,7 @@ import pytest
 from db.snapshots import CATALOG, LOG, Snapshots, Unreadable
 from domain.checkout import Checkout
 from domain.values import Buy
-from tests.support.forger import forge_schema
+from tests.support.forgery import forge_schema
 
 
 def test_a_snapshot_cannot_be_written_to(books: Path) -> None:

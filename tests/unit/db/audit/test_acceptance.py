@@ -13,7 +13,7 @@ from domain.errors import Invalid, KeyReused
 from domain.values import Buy
 from tests.support.audit import findings, run_audit
 from tests.support.books import query
-from tests.support.forger import forge, forge_schema
+from tests.support.forgery import forge, forge_schema
 
 FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
 FORGED_ENTRY = "UPDATE stock_ledger SET balance = 77 WHERE entry = 5"

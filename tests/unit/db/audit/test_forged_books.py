@@ -9,7 +9,7 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import Buy
 from tests.support.audit import findings, run_audit
-from tests.support.forger import forge, forge_schema
+from tests.support.forgery import forge, forge_schema
 
 
 def test_an_audit_of_right_books_is_clean(books: Path) -> None:

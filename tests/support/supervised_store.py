@@ -12,17 +12,17 @@ from typing import Self
 
 from conf.addresses import Address
 from conf.health import is_healthy
-from tests.support.constants import gunicorn_files
+from tests.support.patched_constants import gunicorn_files
 from tests.support.tiers import ROOT, Tiers, children
 from tests.support.waiting import wait_until
 
 READY_WITHIN_S = 60.0
 
 
-class Store:
+class SupervisedStore:
     """One `make run` on free ports. Use it as a context manager: its exit sends a Ctrl-C.
 
-    Its tiers run with the patched `constants`, see tests/support/constants.py.
+    Its tiers run with the patched `constants`, see tests/support/patched_constants.py.
     """
 
     program = "conf.run"
@@ -30,7 +30,7 @@ class Store:
 
     def __init__(self, data_dir: Path, constants: Mapping[str, float] | None = None, /, **settings: str) -> None:
         if constants:
-            self.program = "tests.support.run_with"
+            self.program = "tests.support.patched_run"
             folder = data_dir.with_name(f"{data_dir.name}-files")
             folder.mkdir()
             gunicorn_files(folder, **constants)

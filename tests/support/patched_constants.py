@@ -7,7 +7,7 @@ from pathlib import Path
 from conf.settings import TIERS
 
 # Deadlines of the front end and the order tier that leave a busy machine the time to restart a tier.
-PATIENT = {"wsgi_apps__front_end__DEADLINE_S": 60.0, "wsgi_apps__order__DEADLINE_S": 30.0}
+LONG_DEADLINES = {"wsgi_apps__front_end__DEADLINE_S": 60.0, "wsgi_apps__order__DEADLINE_S": 30.0}
 
 
 def gunicorn_files(folder: Path, **constants: float) -> dict[str, str]:
@@ -18,7 +18,7 @@ def gunicorn_files(folder: Path, **constants: float) -> dict[str, str]:
     files = {}
     for tier in TIERS:
         file = folder / f"{tier}.py"
-        imports = f"from conf.{tier} import *\nfrom tests.support.constants import patch\n"
+        imports = f"from conf.{tier} import *\nfrom tests.support.patched_constants import patch\n"
         file.write_text(f"{imports}\npatch({dotted(constants)!r})\n")
         files[tier] = str(file)
     return files
