@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.mutants.catalogue import MUTANTS, Mutant
@@ -58,20 +58,25 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
             say(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
-        likely = files_of_last_time(TABLE.read_text())
+        caught_by = files_of_last_time(TABLE.read_text())
         for mutant in mutants:
             begun = time.monotonic()
-            first = likely.get(mutant.name)
-            caught[mutant] = first_failure_with(
-                mutant, copy, [first, *suites] if first and (copy / first).exists() else suites
-            )
+            likely = [path for path in likely_suites(mutant, caught_by) if (copy / path).exists()]
+            caught[mutant] = first_failure_with(mutant, copy, [*likely, *suites])
             verdict = caught[mutant] or "SURVIVED"
             say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
 
 
+def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
+    """Returns the tests that run first: those that caught the mutant last time, and those of its own module."""
+    file = Path("tests/unit", mutant.file)
+    own = [str(file.with_name(f"test_{file.stem}.py")), str(file.parent)]
+    return [caught_by[mutant.name], *own] if mutant.name in caught_by else own
+
+
 def files_of_last_time(written: str) -> dict[str, str]:
-    """Returns, by mutant, the file of the test that caught it in the last table. It runs first."""
+    """Returns, by mutant, the file of the test that caught it in the last table."""
     return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", written, re.MULTILINE))
 
 

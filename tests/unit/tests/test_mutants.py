@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutants.__main__ import files_of_last_time, table
+from tests.mutants.__main__ import files_of_last_time, likely_suites, table
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.support.tiers import ROOT
 
@@ -20,3 +20,9 @@ def test_the_test_that_caught_a_mutant_last_runs_first() -> None:
     caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
     caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_base.py::test_a_name[a | b]"
     assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_base.py"}
+
+
+def test_the_tests_of_a_mutants_own_module_run_before_all_others() -> None:
+    mutant = Mutant("a bug", "a damage", "db/order.py", "old", "new")
+    assert likely_suites(mutant, {}) == ["tests/unit/db/test_order.py", "tests/unit/db"]
+    assert likely_suites(mutant, {"a bug": "tests/e2e/test_run.py"})[0] == "tests/e2e/test_run.py"
