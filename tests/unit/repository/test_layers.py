@@ -43,7 +43,7 @@ def lint_imports(root: Path) -> tuple[int, str]:
         ("db/errors.py", "from wsgi_apps import wire", "db is not allowed to import wsgi_apps"),
         ("wsgi_apps/wire.py", "from conf.settings import load", "wsgi_apps is not allowed to import conf"),
         ("server/reader.py", "import conf.addresses", "server is not allowed to import conf"),
-        ("admin/report.py", "import client.words", "admin is not allowed to import client"),
+        ("admin/report.py", "import client.format", "admin is not allowed to import client"),
         ("conf/paths.py", "import tests.support.tiers", "conf is not allowed to import tests"),
         ("domain/values.py", "import domain.checkout", "No cycles are allowed in domain"),
     ],
