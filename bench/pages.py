@@ -228,8 +228,8 @@ def _row(
     )
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+def _quantile(ordered: Sequence[float], quantile: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * quantile))]
 
 
 def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from bench import machine
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito). Lines differ by their markers as well.
+# Colours that colour-blind readers can tell apart: those of Okabe and Ito, and the purple of Tol. Lines differ by their
+# markers as well.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#666666"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 MARKERS = ("o", "s", "^", "D", "v")

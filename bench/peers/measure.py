@@ -16,7 +16,7 @@ SPREADS = {"hot": 1, "spread": PRODUCTS}  # products that the load requests in t
 # middle of requests, and the rest of their work must not slow the next system down.
 REST_S = 0.4
 REST_SHARE = 0.05
-REST_WITHIN_S = 5.0
+REST_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Cell:
     spread: str
 
     def requests(self, system: System) -> list[Request]:
-        one = system.query if self.kind == "query" else system.buy
-        return [one(number) for number in range(SPREADS[self.spread])]
+        request = system.query if self.kind == "query" else system.buy
+        return [request(number) for number in range(SPREADS[self.spread])]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Row:
 
 
 def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seconds: int) -> list[Row]:
-    """Runs each load in each round. Each load runs on all systems in turn, so that a slower machine slows all of them.
+    """Runs each load in each round. Each load runs on all systems in turn: a machine that slows down affects all.
 
     Odd rounds go forwards and even ones backwards, so that no system always follows the same one.
     """
@@ -83,8 +83,8 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
 
 
 def await_rest(system: System) -> None:
-    """Waits until the system is at rest, REST_WITHIN_S at most."""
-    deadline = time.monotonic() + REST_WITHIN_S
+    """Waits until the system is at rest, REST_TIMEOUT_S at most."""
+    deadline = time.monotonic() + REST_TIMEOUT_S
     while time.monotonic() < deadline:
         before_s = cpu_seconds(system.pids)
         time.sleep(REST_S)

@@ -37,7 +37,7 @@ def _about(results: Results) -> list[str]:
 
 
 def others(results: Results) -> str:
-    """Returns a line with the share of the machine that other programs used in each round."""
+    """Returns a line with the share of the CPU time that other processes used in each round."""
     rounds = [f"{mean:.0%} (at most {most:.0%} beside one load)" for mean, most in results.others()]
     return f"CPU share of other processes, round by round: {', '.join(rounds)}."
 

@@ -25,6 +25,7 @@ def main() -> int:
         parser.error("--minutes is at least 1")
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="soak-") as folder:
+        # The tickets sell out. The rate limit is high, so that the buys refused from then on are not throttled.
         products = products_file(Path(folder), "Ticket 50 5000", "Tux 25.99 1000000000")
         with SupervisedStore(Path(folder) / "data", PRODUCTS=products, REFUSED_PER_S="1000") as store:
             soak = Soak(store, options.minutes * 60)

@@ -61,8 +61,8 @@ class Soak:
                     self._sample_and_audit([*shopping, killing])
                 finally:
                     self.over.set()
-                for one in [*shopping, killing]:
-                    one.result()
+                for future in [*shopping, killing]:
+                    future.result()  # raises its failure
             self.store.wait_until_all_answer()
             books = Books.at_rest(self.store.data_dir)
             self.shoppers.history.check(books)
@@ -108,13 +108,13 @@ class Soak:
             self.store.kill(tier, victim)
             self.kills += 1
 
-    def _sample_and_audit(self, others: Sequence["Future[None]"]) -> None:
-        """Samples and audits until the time is over. Raises the first failure of the `others`."""
+    def _sample_and_audit(self, futures: Sequence["Future[None]"]) -> None:
+        """Samples and audits until the time is over. Raises the first failure of the `futures`."""
         audit_at_s = AUDIT_EVERY_S
         while (passed_s := time.monotonic() - self.begun) < self.seconds:
-            for other in others:
-                if other.done():
-                    other.result()  # raises its failure: the rest of the run would prove nothing
+            for future in futures:
+                if future.done():
+                    future.result()  # raises its failure: the rest of the run would prove nothing
             if (sample := self._sample(passed_s)) is not None:
                 self.samples.append(sample)
             if passed_s >= audit_at_s:
