@@ -72,7 +72,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_exec(_server: Any) -> None:
-    """Ends the successor that a SIGUSR2 has started when a supervisor watches this tier."""
+    """Ends the successor that SIGUSR2 has started when a supervisor watches this tier."""
     if is_watched(os.getppid()):
         _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
         sys.exit(0)
@@ -107,7 +107,7 @@ def raise_fd_limit() -> None:
     system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
     waiting_threads = max(tier.threads for tier in settings.tiers)
-    # Each thread needs four at most: a database has three files, and a call to a tier has one connection.
+    # Each thread needs four descriptors at most: three for the files of a database, one for a call to a tier.
     needed = worker_connections + 4 * (waiting_threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:

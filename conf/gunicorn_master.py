@@ -21,7 +21,7 @@ def sockets_of(server: Any) -> list[socket.socket]:
 
 
 def is_successor(server: Any) -> bool:
-    """Whether another master, which may still run, has started this one at a SIGUSR2."""
+    """Whether another master, which may still run, has started this one on SIGUSR2."""
     return bool(server.master_pid)
 
 
@@ -32,7 +32,7 @@ def leave_hangups_ignored(server: Any) -> None:
 
 
 def start_successors_alike(server: Any) -> None:
-    """Makes a SIGUSR2 run the command that has started this process.
+    """Makes SIGUSR2 run the command that has started this process.
 
     gunicorn would run sys.argv, in which Python replaces `-m gunicorn` by the path of the module's file. gunicorn then
     imports its own `http` in the place of Python's, and the new master ends at once.
@@ -41,9 +41,9 @@ def start_successors_alike(server: Any) -> None:
 
 
 def reload_as_loaded(server: Any) -> None:
-    """Makes a SIGHUP use the settings file as this process has read it.
+    """Makes SIGHUP use the settings file as this process has read it.
 
-    gunicorn would read the file again, but not the modules that it imports. A newer file may not fit to older modules,
+    gunicorn would read the file again, but not the modules that it imports. A newer file may not fit the older modules,
     and gunicorn would end.
     """
     module = sys.modules.get("__config__")
@@ -59,7 +59,7 @@ def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
         setting.set(value)
         if setting.get() != given:
             _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, given, value)
-    server.num_workers = server.cfg.workers
+    server.num_workers = server.cfg.workers  # the master has copied the number before
 
 
 def bases_of_worker(server: Any) -> set[str]:

@@ -159,7 +159,7 @@ def _listen(tier: Tier) -> socket.socket:
 
 def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
     """Starts supervisord, which ends when this process ends. Its standard output has that of the tiers, too."""
-    # By SIGKILL: at a SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
+    # By SIGKILL: on SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
     command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
     command += ["--configuration", str(configuration)]
     if os.getuid() == 0:
