@@ -21,7 +21,7 @@ PRICE_CENTS = 2599
 STOCK = 1_000_000_000  # of each product; no run can sell out
 BUYS_A_TRANSACTION = 5_000
 # The recovery settles buys in doubt after three seconds.
-AT_REST_WITHIN_S = 15.0
+REST_TIMEOUT_S = 15.0
 
 
 class BrokenPromise(AssertionError):
@@ -78,7 +78,7 @@ def check(data_dir: Path) -> None:
     """Raises BrokenPromise unless every promise holds once the last buys of the load are settled."""
     # Between two batches there are no intents for a moment, so an immediate check could pass too early.
     time.sleep(1)
-    deadline = time.monotonic() + AT_REST_WITHIN_S
+    deadline = time.monotonic() + REST_TIMEOUT_S
     while query(data_dir / "order.db", "SELECT 1 FROM intents LIMIT 1") and time.monotonic() < deadline:
         time.sleep(0.1)
     try:

@@ -11,7 +11,7 @@ from bench.peers.results import read_json, write_json
 from tests.unit.bench.sample_results import load_of, results_of
 
 
-def test_a_run_that_broke_a_promise_is_void_in_the_table() -> None:
+def test_the_table_marks_a_system_that_broke_a_promise_as_void() -> None:
     cell = Cell(32, "buy", "hot")
     results = results_of({cell: [load_of(1_000)]}, {cell: [load_of(500)]}, {"store": "I2: it oversold"})
     text = markdown(results)
@@ -27,7 +27,7 @@ def test_read_json_returns_the_written_results(tmp_path: Path) -> None:
     assert read_json(tmp_path / "results.json") == results
 
 
-def test_the_report_has_the_share_of_others_for_each_round() -> None:
+def test_the_report_has_the_cpu_share_of_other_programs_for_each_round() -> None:
     cells = {
         Cell(clients, "buy", "hot"): [load_of(10, others=share), load_of(10)]
         for clients, share in ((1, 0.1), (32, 0.3))
@@ -39,7 +39,7 @@ def test_the_report_has_the_share_of_others_for_each_round() -> None:
 
 @pytest.mark.parametrize("document", documents.DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_has_the_measured_figures(document: Path) -> None:
-    """After a failure, run `make bench-documents`."""
+    """When it fails, `make bench-documents` updates the documents."""
     text = document.read_text()
     assert "<!-- measured: " in text
     assert documents.filled(text) == text
