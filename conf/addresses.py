@@ -75,17 +75,17 @@ def is_host_name(text: str) -> bool:
     return re.fullmatch(_HOST, text) is not None
 
 
-def is_every(host: str) -> bool:
-    """Whether the host stands for all interfaces: 0.0.0.0, or ::, which accepts IPv4 as well."""
+def is_wildcard(host: str) -> bool:
+    """Whether the host is a wildcard for all interfaces: 0.0.0.0, or ::, which accepts IPv4 as well."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
 
 
-def reached_at(listening: Address) -> tuple[Address, ...]:
-    """Returns the addresses that others can connect to; loopback when the machine has no other."""
-    if not is_every(listening.host):
+def reachable_addresses(listening: Address) -> tuple[Address, ...]:
+    """Returns the addresses at which others reach the listener; loopback when the machine has no other."""
+    if not is_wildcard(listening.host):
         return (listening,)
     families = [listening.family] if listening.family == socket.AF_INET else [socket.AF_INET, socket.AF_INET6]
     hosts = [host for family in families if (host := own_host(family)) is not None]

@@ -51,8 +51,8 @@ def reload_as_loaded(server: Any) -> None:
         server.app.get_config_from_filename = lambda _filename: vars(module)
 
 
-def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
-    """Replaces gunicorn's own options by `ours`, on which promises rest, and logs each that it replaces."""
+def override_settings(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
+    """Sets the options in `ours`, which the promises need, and logs each value of the owner's that it replaces."""
     for name, value in ours.items():
         setting = server.cfg.settings[name]
         given = setting.get()

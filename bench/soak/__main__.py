@@ -2,8 +2,8 @@
 
 Shoppers query and buy at a steady pace, and one product sells out. Every five seconds the resources of the workers and
 the sizes of the write-ahead logs are sampled; every minute one tier is killed and the books are audited. Memory,
-threads, descriptors and latency of the last quarter must not exceed those of the second one by more than a limit. At
-the end the books and all answers to the shoppers are checked.
+threads, descriptors and latency may grow by no more than a limit from the second quarter to the last. At the end the
+books and all answers to the shoppers are checked.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, children
 
 SHOPPERS = 8
-PAUSE_S = 0.1  # the longest pause of a shopper between two requests
+MAX_PAUSE_S = 0.1  # of a shopper between two requests
 QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
@@ -87,10 +87,10 @@ class Soak:
             while not self.over.is_set():
                 for _ in range(QUERIES_A_BUY):
                     self._query(shop, rng.choice(("Ticket", "Tux")))
-                    self.over.wait(rng.uniform(0, PAUSE_S))
+                    self.over.wait(rng.uniform(0, MAX_PAUSE_S))
                 self.shoppers.buy(shop, f"{number}-{turn}", rng.choice(("Ticket", "Tux")), 1)
                 turn += 1
-                self.over.wait(rng.uniform(0, PAUSE_S))
+                self.over.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _query(self, shop: requests.Session, name: str) -> None:
         begun = time.monotonic()

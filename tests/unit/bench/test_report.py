@@ -39,7 +39,7 @@ def test_the_report_has_the_cpu_share_of_other_programs_for_each_round() -> None
 
 @pytest.mark.parametrize("document", documents.DOCUMENTS, ids=lambda path: path.name)
 def test_a_document_has_the_measured_figures(document: Path) -> None:
-    """After a failure, run `make bench-documents`."""
+    """When it fails, `make bench-documents` updates the documents."""
     text = document.read_text()
     assert "<!-- measured: " in text
     assert documents.filled(text) == text
