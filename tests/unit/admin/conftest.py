@@ -15,8 +15,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the program in this process and returns its exit code, stdout and stderr."""
+def store(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a store with two orders and a refused buy. DATA_DIR names it, and no tier runs."""
     for key, quantity in (("a", 1), ("b", 2)):
         checkout.place(Buy(key, "Tux", quantity))
     with pytest.raises(OutOfStock):
@@ -24,6 +24,12 @@ def run(checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     for tier in ("CATALOG", "ORDER"):
         monkeypatch.setenv(f"{tier}_BIND", f"127.0.0.1:{free_port()}")
+    return tmp_path
+
+
+@pytest.fixture
+def run(store: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the owner's program in this process, and returns its exit code, stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(list(arguments))

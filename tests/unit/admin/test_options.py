@@ -8,7 +8,6 @@ import pytest
 from admin.program import COMMANDS, main
 from conf.version import __version__
 from tests.support.books import Books
-from tests.unit.admin.conftest import Run
 
 
 def test_the_versions_of_store_and_sqlite_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,7 +18,7 @@ def test_the_versions_of_store_and_sqlite_are_shown(capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("note", ["", " ", "\u200b", "a\nb", "\x1b[2J", "\udce4", "x" * 501])
-def test_an_unreadable_note_is_wrong_usage(run: Run, capsys: pytest.CaptureFixture[str], note: str) -> None:
+def test_an_unreadable_note_is_wrong_usage(capsys: pytest.CaptureFixture[str], note: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["writeoff", "Tux", "1", "--note", note])
     assert ended.value.code == 2
@@ -28,7 +27,7 @@ def test_an_unreadable_note_is_wrong_usage(run: Run, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("arguments", [("writeoff", "Tux", "1"), ("correct", "Tux", "1"), ("accept", "0123456789ab")])
 def test_writeoff_correct_and_accept_require_a_note(
-    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
@@ -58,18 +57,18 @@ def test_writeoff_correct_and_accept_require_a_note(
     ],
 )
 def test_wrong_usage_exits_with_2_and_changes_nothing(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], why: str
+    store: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], why: str
 ) -> None:
-    before = Books.read(tmp_path)
+    before = Books.read(store)
     with pytest.raises(SystemExit) as ended:
         main(list(arguments))
     assert ended.value.code == 2
-    assert Books.read(tmp_path) == before
+    assert Books.read(store) == before
     assert why in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_each_command_has_help(run: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
+def test_each_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*([command] if command else []), "--help"])
     assert ended.value.code == 0

@@ -13,6 +13,7 @@ import pytest
 
 from db.backup import backup
 from db.snapshots import CATALOG, LOG
+from tests.support.backups import no_progress
 from tests.support.books import Books
 from tests.support.forgery import forge
 from tests.unit.admin.conftest import Run
@@ -149,12 +150,11 @@ def test_restore_is_refused_while_a_tier_runs(
         monkeypatch.setenv(variable, address)
         code, _, err = run("restore", str(tmp_path / "b"))
         assert code == 2
-        assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "new"))[0] == 2, (
-            "--into DATA_DIR is refused too"
-        )
         assert err == f"toy store: the {tier} tier runs at {address}: stop the store, or restore --into a folder\n"
+        into_data_dir = run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "new"))
+        assert into_data_dir[0] == 2, "--into DATA_DIR is refused too"
         assert not (tmp_path / "new").exists()
-        assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "look"))[0] == 0
+        assert run("restore", str(tmp_path / "b"), "--into", str(tmp_path / "elsewhere"))[0] == 0
     finally:
         server.shutdown()
         server.server_close()
@@ -173,7 +173,7 @@ class Healthy(http.server.BaseHTTPRequestHandler):
 
 
 def test_each_change_is_made_once_for_its_key(run: Run, tmp_path: Path) -> None:
-    for arguments, stands in (
+    for arguments, state in (
         (("add", "Cat", "1.50", "3"), "3 pieces at 1.50"),
         (("restock", "Cat", "2"), "5 pieces at 1.50"),
         (("price", "Cat", "1"), "5 pieces at 1.00"),
@@ -182,8 +182,8 @@ def test_each_change_is_made_once_for_its_key(run: Run, tmp_path: Path) -> None:
         (("retire", "Cat"), "not for sale any more"),
     ):
         key = f"key-{arguments[0]}"
-        assert run(*arguments, "--key", key) == (0, f"Done. Cat: {stands}. Key: {key}\n", "")
-        assert run(*arguments, "--key", key) == (0, f"Already done. Cat: {stands}. Key: {key}\n", "")
+        assert run(*arguments, "--key", key) == (0, f"Done. Cat: {state}. Key: {key}\n", "")
+        assert run(*arguments, "--key", key) == (0, f"Already done. Cat: {state}. Key: {key}\n", "")
     Books.read(tmp_path).check()
     assert run("audit")[0] == 0
 
@@ -203,7 +203,7 @@ def test_a_change_needs_catalog_db_only(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """The container of the catalog tier has no order log in its volume."""
-    backup(tmp_path, tmp_path / "alone", lambda _step: None)
+    backup(tmp_path, tmp_path / "alone", no_progress)
     (tmp_path / "alone" / "order.db").unlink()
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "alone"))
     code, out, err = run(*arguments)
@@ -216,11 +216,11 @@ def test_an_accepted_discrepancy_is_shown_as_accepted(run: Run, tmp_path: Path) 
         tmp_path / "order.db", "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
     )
     [wrong] = json.loads(run("audit", "--json")[1])["discrepancies"]
-    name = wrong["fingerprint"]
+    fingerprint = wrong["fingerprint"]
     code, out, _ = run("audit")
-    assert code == 1 and f"│ I3      │ order 2, key mine │ ordered, but never sold │ {name} │" in out
-    accept = ("accept", name, "--note", "a gift [to Bär]", "--key", "k")
-    done = f"Accepted {name}: I3, order 2, key mine: ordered, but never sold. Key: k\n"
+    assert code == 1 and f"│ I3      │ order 2, key mine │ ordered, but never sold │ {fingerprint} │" in out
+    accept = ("accept", fingerprint, "--note", "a gift [to Bär]", "--key", "k")
+    done = f"Accepted {fingerprint}: I3, order 2, key mine: ordered, but never sold. Key: k\n"
     assert run(*accept) == (0, f"Done. {done}", "")
     assert run(*accept) == (0, f"Already done. {done}", "")
     code, out, _ = run("audit")
@@ -234,12 +234,21 @@ def test_an_accepted_discrepancy_is_shown_as_accepted(run: Run, tmp_path: Path) 
         "promise": "I3",
         "where": "order 2, key mine",
         "what": "ordered, but never sold",
-        "fingerprint": name,
+        "fingerprint": fingerprint,
         "note": "a gift [to Bär]",
     }
     assert run("reconcile")[:2] == (0, "Nothing is left to repair.\n")
+
+
+def test_an_accepted_discrepancy_that_is_gone_is_already_accepted(run: Run, tmp_path: Path) -> None:
+    forge(
+        tmp_path / "order.db", "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
+    )
+    [wrong] = json.loads(run("audit", "--json")[1])["discrepancies"]
+    accept = ("accept", wrong["fingerprint"], "--note", "a gift", "--key", "k")
+    assert run(*accept)[0] == 0
     forge(tmp_path / "order.db", "DELETE FROM orders WHERE key = 'mine'; UPDATE sqlite_sequence SET seq = 1")
-    assert run(*accept)[:2] == (0, f"Already done. Accepted {name}: not found any more. Key: k\n")
+    assert run(*accept)[:2] == (0, f"Already done. Accepted {wrong['fingerprint']}: not found any more. Key: k\n")
     result = json.loads(run(*accept, "--json")[1])
     assert result == {"done": "before", "key": "k", "discrepancy": None}
 
@@ -270,7 +279,7 @@ def test_the_json_of_a_change_says_whether_it_was_made_before(run: Run) -> None:
         assert (result["key"], result["product"]["quantity"]) == ("k", 80)
 
 
-def test_a_change_without_a_key_gets_a_new_one(run: Run) -> None:
+def test_a_change_without_a_key_gets_a_new_key(run: Run) -> None:
     keys = {run("restock", "Tux", "1")[1].rpartition(" ")[2] for _ in range(2)}
     assert len(keys) == 2
 
@@ -279,7 +288,7 @@ def test_a_change_without_a_key_gets_a_new_one(run: Run) -> None:
     ("arguments", "why"),
     [
         (("restock", "Nix", "1"), "restock: there is no 'Nix'; nothing was changed"),
-        (("price", "Tux", "1", "--key", "a"), "price: the key 'a' stands for something else already (sold: 'Tux')"),
+        (("price", "Tux", "1", "--key", "a"), "price: the key 'a' state for something else already (sold: 'Tux')"),
         (("add", "Tux", "1", "1"), "add: there is or was a 'Tux' already"),
         (
             ("writeoff", "Tux", "78", "--note", "stolen"),

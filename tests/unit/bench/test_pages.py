@@ -16,7 +16,7 @@ def test_a_load_that_delays_buys_above_the_bar_is_not_met() -> None:
     ]
 
 
-def test_the_products_of_bench_pages_have_the_longest_names_and_no_q() -> None:
+def test_a_page_has_the_longest_names_and_none_contains_a_searched_text() -> None:
     names = list(pages.product_names())
     assert len(names) == len(set(names)) == pages.PRODUCTS
     longest = sorted(name for name in names if name > "Tux")
