@@ -27,8 +27,10 @@ from conf import gunicorn_master, listeners
 from conf.listeners import LOOPS
 from conf.settings import load
 
-# The message of a failure, with two names: the part of gunicorn, and our code that needs it.
-LOOK = f"gunicorn {gunicorn.__version__}: look at %s, and at %s in conf/gunicorn_master.py"
+
+def look_at(part: str, code: str, file: str = "conf/gunicorn_master.py") -> str:
+    """Returns the message of a failure: a part of gunicorn, and the code of the store that needs it."""
+    return f"gunicorn {gunicorn.__version__}: look at {part}, and at {code} in {file}"
 
 
 @pytest.fixture
@@ -40,15 +42,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     config.workers = 7  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "__config__", config)
     application = WSGIApplication()
-    monkeypatch.setitem(sys.modules, "__config__", config)  # in the place of the one that gunicorn has just loaded
+    monkeypatch.setitem(sys.modules, "__config__", config)  # gunicorn has just replaced it by /dev/null
     return Arbiter(application)
 
 
 def test_the_master_has_its_listening_sockets_before_when_ready(server: Any) -> None:
-    assert server.LISTENERS == [], LOOK % ("Arbiter.LISTENERS", "sockets_of")
+    assert server.LISTENERS == [], look_at("Arbiter.LISTENERS", "sockets_of")
     source = inspect.getsource(Arbiter.start)
-    assert "self.LISTENERS = sock.create_sockets" in source, LOOK % ("Arbiter.start", "sockets_of")
-    assert source.index("self.LISTENERS =") < source.index("when_ready"), LOOK % ("Arbiter.start", "sockets_of")
+    assert "self.LISTENERS = sock.create_sockets" in source, look_at("Arbiter.start", "sockets_of")
+    assert source.index("self.LISTENERS =") < source.index("when_ready"), look_at("Arbiter.start", "sockets_of")
 
 
 def test_the_master_handles_only_the_signals_in_its_list(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,12 +59,12 @@ def test_the_master_handles_only_the_signals_in_its_list(server: Any, monkeypatc
     monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
     monkeypatch.setattr(server.log, "close_on_exec", lambda: None)
     server.init_signals()
-    assert signal.SIGHUP in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    assert signal.SIGHUP in handled, look_at("Arbiter.init_signals", "leave_hangups_ignored")
     handled.clear()
     gunicorn_master.leave_hangups_ignored(server)
     server.init_signals()
-    assert handled and signal.SIGHUP not in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
-    assert signal.SIGHUP in Arbiter.SIGNALS, "only the list of this master changes"
+    assert handled and signal.SIGHUP not in handled, look_at("Arbiter.init_signals", "leave_hangups_ignored")
+    assert signal.SIGHUP in Arbiter.SIGNALS, "gunicorn's own list stays as it is"
 
 
 def test_a_successor_runs_the_same_command(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,18 +76,17 @@ def test_a_successor_runs_the_same_command(server: Any, monkeypatch: pytest.Monk
     gunicorn_master.start_successors_alike(server)
     server.reexec()
     [(program, arguments, environment)] = started
-    assert program == sys.executable, LOOK % ("Arbiter.reexec", "start_successors_alike")
-    assert arguments == [sys.executable, "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"], LOOK % (
-        "Arbiter.reexec",
-        "start_successors_alike",
+    assert program == sys.executable, look_at("Arbiter.reexec", "start_successors_alike")
+    assert arguments == [sys.executable, "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"], look_at(
+        "Arbiter.reexec", "start_successors_alike"
     )
-    assert environment["GUNICORN_PID"] == str(os.getpid()), LOOK % ("Arbiter.reexec", "is_successor")
+    assert environment["GUNICORN_PID"] == str(os.getpid()), look_at("Arbiter.reexec", "is_successor")
 
 
 def test_a_master_is_a_successor_until_the_former_master_has_ended(server: Any) -> None:
     assert not gunicorn_master.is_successor(server)
     source = inspect.getsource(Arbiter.start)
-    assert "self.master_pid = int(os.environ.get('GUNICORN_PID'))" in source, LOOK % ("Arbiter.start", "is_successor")
+    assert "self.master_pid = int(os.environ.get('GUNICORN_PID'))" in source, look_at("Arbiter.start", "is_successor")
     server.master_pid = 7
     assert gunicorn_master.is_successor(server)
 
@@ -95,34 +96,32 @@ def test_a_reload_does_not_read_the_settings_file_again(server: Any) -> None:
     assert server.cfg.workers == 1
     server.app.reload()
     server.setup(server.app)
-    assert server.cfg.workers == 7, LOOK % ("Application.get_config_from_filename", "reload_as_loaded")
+    assert server.cfg.workers == 7, look_at("Application.get_config_from_filename", "reload_as_loaded")
     source = inspect.getsource(gunicorn_app.Application.get_config_from_filename)
-    assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_as_loaded")
+    assert "module_name = '__config__'" in source, look_at("get_config_from_filename", "reload_as_loaded")
 
 
 def test_settings_of_the_master_can_be_overridden(server: Any) -> None:
     tier = load({}).front_end
     gunicorn_master.override_settings(server, tier, {"workers": 5, "forwarded_allow_ips": ""})
-    assert (server.cfg.workers, server.num_workers) == (5, 5), LOOK % ("Arbiter.num_workers", "override_settings")
-    assert server.cfg.forwarded_allow_ips == [], LOOK % ("gunicorn.config.Setting", "override_settings")
+    assert (server.cfg.workers, server.num_workers) == (5, 5), look_at("Arbiter.num_workers", "override_settings")
+    assert server.cfg.forwarded_allow_ips == [], look_at("gunicorn.config.Setting", "override_settings")
 
 
 @pytest.mark.parametrize("worker", [SyncWorker, ThreadWorker])
 def test_workers_without_an_event_loop_are_recognized(server: Any, worker: type[Worker]) -> None:
     server.worker_class = worker
-    assert not LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (worker.__module__, "bases_of_worker")
+    assert not LOOPS & gunicorn_master.bases_of_worker(server), look_at(worker.__module__, "bases_of_worker")
 
 
 def test_workers_with_an_event_loop_are_recognized(server: Any) -> None:
     server.worker_class = AsyncWorker
-    assert LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (
-        "gunicorn.workers.base_async",
-        "LOOPS in conf/listeners.py",
+    assert LOOPS & gunicorn_master.bases_of_worker(server), look_at(
+        "gunicorn.workers.base_async", "LOOPS", "conf/listeners.py"
     )
     server.worker_class = ASGIWorker
-    assert "gunicorn.workers.gasgi" in gunicorn_master.bases_of_worker(server), LOOK % (
-        "gunicorn.workers.gasgi",
-        "listeners.py",
+    assert "gunicorn.workers.gasgi" in gunicorn_master.bases_of_worker(server), look_at(
+        "gunicorn.workers.gasgi", "LOOPS", "conf/listeners.py"
     )
 
 
@@ -137,7 +136,8 @@ def test_a_derived_worker_is_treated_as_its_base_class(server: Any, caplog: pyte
 
 
 def test_the_logger_adds_each_handler_by_set_handler() -> None:
-    look = f"gunicorn {gunicorn.__version__}: look at gunicorn.glogging, and at TierLogger in conf/logs.py"
-    assert list(inspect.signature(Logger._set_handler).parameters) == ["self", "log", "output", "fmt", "stream"], look
-    assert inspect.getsource(Logger.setup).count("self._set_handler(") == 2, look
-    assert "_gunicorn" in inspect.getsource(Logger._get_gunicorn_handler), look
+    parameters = list(inspect.signature(Logger._set_handler).parameters)
+    message = look_at("gunicorn.glogging", "TierLogger", "conf/logs.py")
+    assert parameters == ["self", "log", "output", "fmt", "stream"], message
+    assert inspect.getsource(Logger.setup).count("self._set_handler(") == 2, message
+    assert "_gunicorn" in inspect.getsource(Logger._get_gunicorn_handler), message

@@ -1,4 +1,4 @@
-"""The checks of a tier's sockets: they look at the sockets, and not at a setting or an option."""
+"""The checks of the sockets on which a tier listens, whatever the settings say of them."""
 
 import socket
 from collections.abc import Iterator
@@ -14,10 +14,12 @@ from conf.listeners import addresses_of, require_own_listeners
 from conf.settings import SettingsError, load
 
 SECRET = "secret--" * 4
+LOOPBACK = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]
+WILDCARDS = ["0.0.0.0", "::", "::ffff:0.0.0.0"]
 
 
 class Master:
-    """The part of gunicorn's master that the checks read."""
+    """gunicorn's master, reduced to the settings and the listeners that the checks read."""
 
     def __init__(self) -> None:
         self.cfg = SimpleNamespace(reuse_port=False, is_ssl=False)
@@ -41,20 +43,16 @@ def master() -> Iterator[Master]:
         yield master
 
 
-LOOPBACK = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]
-BEYOND = ["0.0.0.0", "::", "::ffff:0.0.0.0"]
-
-
 @pytest.mark.parametrize("tier", ["catalog", "order"])
 def test_a_tier_behind_that_listens_only_on_loopback_needs_no_secret(master: Master, tier: str) -> None:
     for host in LOOPBACK:
         master.listen_on(host)
-    # The setting of the address does not count.
     settings = load({"CATALOG_BIND": "0.0.0.0:1", "ORDER_BIND": "0.0.0.0:1"})
+    assert settings.secrets is None
     require_own_listeners(master, settings, getattr(settings, tier))
 
 
-@pytest.mark.parametrize("host", BEYOND)
+@pytest.mark.parametrize("host", WILDCARDS)
 @pytest.mark.parametrize("tier", ["catalog", "order"])
 def test_one_listener_beyond_loopback_needs_a_secret(master: Master, tier: str, host: str) -> None:
     master.listen_on("127.0.0.1").listen_on(host)
@@ -67,9 +65,12 @@ def test_one_listener_beyond_loopback_needs_a_secret(master: Master, tier: str, 
 
 
 def test_a_front_end_may_listen_anywhere(master: Master) -> None:
-    for host in BEYOND:
+    for host in WILDCARDS:
         master.listen_on(host)
-    require_own_listeners(master, load({}), load({}).front_end)
+    settings = load({})
+    require_own_listeners(master, settings, settings.front_end)
+    with pytest.raises(SettingsError):
+        require_own_listeners(master, settings, settings.catalog)
 
 
 def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("option", "word"), [("reuse_port", "reuse_port"), ("is_ssl", "certfile")])
 @pytest.mark.parametrize("tier", ["catalog", "order", "front_end"])
-def test_an_option_that_no_tier_can_have_is_refused(master: Master, tier: str, option: str, word: str) -> None:
+def test_reuse_port_and_tls_are_refused(master: Master, tier: str, option: str, word: str) -> None:
     setattr(master.cfg, option, True)
     settings = load({"TIER_SECRET": SECRET})
     with pytest.raises(SettingsError, match=f"^{tier}: gunicorn's {word} is refused"):

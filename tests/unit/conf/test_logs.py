@@ -10,15 +10,9 @@ import pytest
 
 import conf.logs
 from conf.logs import FORMAT, FloodFilter, LineFormatter
+from tests.support.clock import Clock
 from tests.support.tiers import ROOT
 from tests.support.waiting import wait_until
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -43,11 +37,11 @@ def test_lines_of_a_kind_are_limited_and_counted(
     monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 0.05)
     logger, clock, written = log
     for second in range(3):
-        clock.now = float(second)
         for number in range(100):
             logger.warning("no request: %d", number)
         left_out = 95 + 99 * second
-        wait_until("the others are counted", lambda: sum(counts(written)) == left_out)  # noqa: B023
+        wait_until("the lines that were left out are counted", lambda: sum(counts(written)) == left_out)  # noqa: B023
+        clock.now += 1.0
     lines = written.getvalue().splitlines()
     assert len(lines) - len(counts(written)) == 5 + 1 + 1
     assert sum(counts(written)) == 300 - 7
@@ -55,7 +49,7 @@ def test_lines_of_a_kind_are_limited_and_counted(
 
 
 def counts(written: io.StringIO) -> list[int]:
-    """The numbers of lines that were left out. A busy machine may count those of one flood in two lines."""
+    """Returns each number of lines that were left out. A busy machine may count those of one flood in two lines."""
     return [int(line.split()[0]) for line in written.getvalue().splitlines() if "left out" in line]
 
 

@@ -1,4 +1,4 @@
-"""The standard streams of the programs: printing never raises an error, and a loss is reported."""
+"""The standard streams of the programs: printing never raises an error, and lost output is reported."""
 
 import fcntl
 import json
@@ -14,7 +14,7 @@ from conf.output import one_line, print_json, visible
 from tests.support.tiers import ROOT
 
 PRELUDE = "import sys; from conf.output import *; open_streams(); "
-SAY_LOSS = "; lost = lost_output(); sys.stderr.write(type(lost).__name__)"
+PRINT_LOSS = "; lost = lost_output(); sys.stderr.write(type(lost).__name__)"
 
 
 def run(code: str, redirections: str = "", before: str = "", **variables: str) -> "subprocess.CompletedProcess[bytes]":
@@ -35,21 +35,21 @@ def run(code: str, redirections: str = "", before: str = "", **variables: str) -
     [
         ("", b"NoneType"),
         (">/dev/null", b"NoneType"),
-        (">&-", b"NoneType"),  # who closes it wants nothing
+        (">&-", b"NoneType"),  # closed on purpose: nothing is lost
         ("<&- >&-", b"NoneType"),
         (">/dev/full", b"OSError"),
         ("1</dev/null", b"OSError"),
     ],
 )
-def test_printing_never_fails_and_a_loss_is_reported(redirections: str, lost: bytes) -> None:
-    ended = run("print('x' * 100_000)" + SAY_LOSS, redirections)
+def test_printing_never_fails_and_lost_output_is_reported(redirections: str, lost: bytes) -> None:
+    ended = run("print('x' * 100_000)" + PRINT_LOSS, redirections)
     assert (ended.returncode, ended.stderr) == (0, lost)
 
 
 def test_a_reader_who_has_gone_is_a_loss() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    code = PRELUDE + "print('x')" + SAY_LOSS
+    code = PRELUDE + "print('x')" + PRINT_LOSS
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False
     )
@@ -97,7 +97,7 @@ def test_json_is_valid_in_every_encoding(encoding: str) -> None:
 def test_printing_waits_for_a_full_non_blocking_pipe() -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
-    code = PRELUDE + "print('x' * 1_000_000)" + SAY_LOSS
+    code = PRELUDE + "print('x' * 1_000_000)" + PRINT_LOSS
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     received = bytearray()

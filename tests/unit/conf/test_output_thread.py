@@ -1,4 +1,4 @@
-"""Output that cannot be delivered: it neither blocks nor fails the program."""
+"""The thread that writes the output: output without a reader neither blocks nor fails the program."""
 
 import fcntl
 import os
@@ -24,6 +24,7 @@ PROGRAM = "from conf.output_thread import write_in_background; write_in_backgrou
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
+    """The reading and the writing end of a pipe."""
     read, write = os.pipe()
     yield read, write
     for file in (read, write):
@@ -31,13 +32,14 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def read_until(file: int, end: bytes) -> bytes:
-    got = b""
-    coming = select.poll()
-    coming.register(file, select.POLLIN)
-    while not got.endswith(end):
-        assert coming.poll(60_000), f"it is written up to {got[-100:]!r}"
-        got += os.read(file, 65536)
-    return got
+    """Reads until the output ends with `end`, and returns all of it."""
+    output = b""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    while not output.endswith(end):
+        assert poll.poll(60_000), f"nothing follows {output[-100:]!r}"
+        output += os.read(file, 65536)
+    return output
 
 
 def fill(writer: Writer) -> int:
@@ -77,7 +79,7 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(high_pipe: tuple[int, i
     room = select.poll()
     room.register(write, select.POLLOUT)
     wait_until("the pipe is full", lambda: not room.poll(0))
-    time.sleep(0.05)  # for the writer to wait
+    time.sleep(0.05)  # until the writer waits
     os.set_blocking(read, True)
 
     def end() -> None:
@@ -88,9 +90,9 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(high_pipe: tuple[int, i
     ending.start()
     lines = read_until(read, b"the end\n").splitlines()
     ending.join()
-    told = [line for line in lines if b"could not be written" in line]
-    assert told[0].startswith(b"toy store: process %d dropped " % os.getpid())
-    assert sum(int(line.split()[5]) for line in told) + lines.count(LINE.strip()) == count
+    notices = [line for line in lines if b"could not be written" in line]
+    assert notices[0].startswith(b"toy store: process %d dropped " % os.getpid())
+    assert sum(int(line.split()[5]) for line in notices) + lines.count(LINE.strip()) == count
 
 
 def test_lines_lost_to_a_full_disk_are_counted_once_it_has_room(tmp_path: Path) -> None:
@@ -107,20 +109,24 @@ def test_lines_lost_to_a_full_disk_are_counted_once_it_has_room(tmp_path: Path) 
     finally:
         os.close(file)
         os.close(room)
-    told, kept = (tmp_path / "log").read_text().splitlines()
-    assert told == f"toy store: process {os.getpid()} dropped 3 lines here that could not be written"
+    notice, kept = (tmp_path / "log").read_text().splitlines()
+    assert notice == f"toy store: process {os.getpid()} dropped 3 lines here that could not be written"
     assert kept == "kept"
 
 
-def test_a_reader_who_has_gone_is_no_failure(pipe: tuple[int, int]) -> None:
-    _, write = pipe
-    read, broken = os.pipe()
-    os.close(read)
-    os.dup2(broken, write)
-    os.close(broken)
-    writer = Writer(write)
+def test_lines_lost_to_a_reader_who_has_gone_are_counted_for_the_next(pipe: tuple[int, int]) -> None:
+    read, write = pipe
+    gone, broken = os.pipe()
+    os.close(gone)
+    writer = Writer(broken)
     writer.put(LINE)
     writer.flush(30)
+    os.dup2(write, broken)
+    writer.put(b"kept\n")
+    notice, kept = read_until(read, b"kept\n").splitlines()
+    assert notice == b"toy store: process %d dropped 1 lines here that could not be written" % os.getpid()
+    assert kept == b"kept"
+    os.close(broken)
 
 
 def test_a_signal_handler_may_print_while_its_thread_prints(pipe: tuple[int, int]) -> None:
@@ -164,6 +170,7 @@ def test_a_character_that_the_encoding_lacks_is_escaped(pipe: tuple[int, int]) -
 
 
 def run(program: str, redirect: str = "") -> "subprocess.CompletedProcess[str]":
+    """Runs Python code that prints through the thread, in a shell that redirects its streams."""
     command = f'exec "$0" -c "$1" {redirect}'
     return subprocess.run(
         ["sh", "-c", command, sys.executable, PROGRAM + program],
@@ -202,7 +209,7 @@ def test_no_file_gets_the_descriptor_of_a_closed_stream() -> None:
     assert ended.returncode > 2
 
 
-def test_the_exit_does_not_wait_for_a_reader_who_sleeps(pipe: tuple[int, int]) -> None:
+def test_the_exit_does_not_wait_for_a_reader_that_sleeps(pipe: tuple[int, int]) -> None:
     _, write = pipe
     program = PROGRAM + "[print('x' * 100) for _ in range(5000)]"
     ended = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=write, stderr=write)

@@ -13,7 +13,7 @@ from conf.ports import holder_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the holder of a port is read from /proc")
 
-LISTEN = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
+LISTENER = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", "::1", "::"])
@@ -26,7 +26,7 @@ def test_the_process_that_has_a_port_is_found(host: str) -> None:
 
 
 def test_a_master_is_found_and_not_its_workers() -> None:
-    program = f"{LISTEN}; import os; os.fork(); time.sleep(60)"
+    program = f"{LISTENER}; import os; os.fork(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True) as master:
         try:
             assert master.stdout is not None

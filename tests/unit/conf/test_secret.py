@@ -21,7 +21,7 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(f"\ufeff{NEW}\r\n{OLD}\r\n".encode())
     assert load({"TIER_SECRET_FILE": str(file)}).secrets == Secrets((NEW, OLD))
-    assert load({"TIER_SECRET": f"\ufeff{NEW}"}).secrets == Secrets((NEW,)), "it came from such a file"
+    assert load({"TIER_SECRET": f"\ufeff{NEW}"}).secrets == Secrets((NEW,)), "the value was copied from such a file"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,7 @@ def test_no_repr_shows_a_secret() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "[::1]", "localhost", "LocalHost", "[::ffff:127.0.0.1]"])
 def test_a_tier_on_loopback_needs_no_secret(host: str) -> None:
     settings = load({"CATALOG_BIND": f"{host}:1", "ORDER_BIND": f"{host}:2"})
+    assert settings.secrets is None
     require_private_or_secret(settings, settings.catalog, settings.order)
 
 

@@ -67,7 +67,7 @@ def test_an_invalid_value_is_named(variable: str, value: str) -> None:
 
 @pytest.mark.parametrize("value", ["1.5", "-0.1", "nan", "often"])
 def test_an_invalid_probability_stops_the_client_and_not_the_tiers(value: str) -> None:
-    load({"p": value})
+    assert load({"p": value}) == load({})
     with pytest.raises(SettingsError, match=r"^p="):
         buy_probability({"p": value})
 
@@ -85,7 +85,8 @@ def test_the_order_tier_has_no_threads_to_set() -> None:
 
 
 def test_variables_of_other_programs_are_ignored() -> None:
-    load({"CATALOG_PORT": "tcp://10.0.0.1:80", "ORDER_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"})
+    others = {"CATALOG_PORT": "tcp://10.0.0.1:80", "ORDER_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"}
+    assert load(others) == load({})
 
 
 def test_every_setting_is_described() -> None:
@@ -159,7 +160,7 @@ def test_the_folder_of_the_databases_must_be_utf_8() -> None:
     with pytest.raises(SettingsError, match=r"^DATA_DIR='b\\udce4r' is not UTF-8"):
         load({"DATA_DIR": "b\udce4r"})
     assert str(load({"DATA_DIR": "b\u00e4r"}).data_dir) == "b\u00e4r"
-    load({"PRODUCTS": "b\udce4r"})  # Python opens that one
+    load({"PRODUCTS": "b\udce4r"})  # Python opens this file, and SQLite does not
 
 
 def test_load_only_ignores_all_other_settings() -> None:

@@ -25,7 +25,7 @@ def test_a_supervisor_watches_its_child_and_a_container_its_first_process(monkey
 def test_only_a_database_of_an_older_schema_stops_a_successor(tmp_path: Path) -> None:
     settings = load({"DATA_DIR": str(tmp_path)})
     for tier in settings.tiers:
-        require_same_schema(settings, tier)  # there is none yet
+        require_same_schema(settings, tier)  # no database exists yet
     older(tmp_path, LOG, version=2)
     CatalogStore(tmp_path / "catalog.db").migrate()
     require_same_schema(settings, settings.catalog)
@@ -39,7 +39,7 @@ def test_a_written_or_deleted_file_has_changed(tmp_path: Path, monkeypatch: pyte
     names = ("same", "longer", "gone", "back")
     for name in names:
         (tmp_path / name).write_text("1")
-        module = ModuleType(f"of_a_test_{name}")
+        module = ModuleType(f"module_{name}")
         module.__file__ = str(tmp_path / name)
         monkeypatch.setitem(sys.modules, module.__name__, module)
     marks = mark_loaded()

@@ -10,7 +10,6 @@ from werkzeug.test import Client
 from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
-from wsgi_apps.base import App
 from wsgi_apps.tier_client import TierClient
 
 NEW, OLD = "new-" * 8, "old-" * 8
@@ -18,7 +17,7 @@ APPS: list[Callable[[], Any]] = [create_catalog_app, create_order_app, create_fr
 
 
 class RecordingClient(TierClient):
-    """A client that keeps the options of all that were made."""
+    """Records the arguments of each client that is created."""
 
     options: list[dict[str, Any]]
 
@@ -29,6 +28,7 @@ class RecordingClient(TierClient):
 
 @pytest.fixture(autouse=True)
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets the settings back to their defaults, with a folder of databases for each test."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     for tier in ("CATALOG", "ORDER", "FRONT"):
         for variable in (tier, f"{tier}_BIND", f"{tier}_HOSTS"):
@@ -39,14 +39,12 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("create_app", APPS)
 def test_each_tier_rejects_a_foreign_host(create_app: Callable[[], Any]) -> None:
-    app = create_app()
-    assert not isinstance(app, App)
-    response = Client(app).get("/health", headers={"Host": "rebound.evil.example"})
+    response = Client(create_app()).get("/health", headers={"Host": "rebound.evil.example"})
     assert response.status_code == 403
 
 
 @pytest.mark.parametrize(("create_app", "variable"), list(zip(APPS, ["CATALOG", "ORDER", "FRONT"], strict=True)))
-def test_a_rejected_host_is_told_the_setting_of_its_tier(create_app: Callable[[], Any], variable: str) -> None:
+def test_the_rejection_of_a_host_names_the_setting_of_its_tier(create_app: Callable[[], Any], variable: str) -> None:
     response = Client(create_app()).get("/health", headers={"Host": "rebound.evil.example"})
     assert response.json is not None
     assert f"; {variable}_HOSTS lists more names" in response.json["error"]["message"]
@@ -92,28 +90,28 @@ def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest
 
 
 def test_the_workers_of_the_order_tier_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workers share no memory, and all of them write into the same log."""
-    given: list[float] = []
+    """The workers share no memory, so each of the four gets a quarter."""
+    rates: list[float] = []
 
-    def noted(per_s: float) -> RefusalLimit:
-        given.append(per_s)
+    def record(per_s: float) -> RefusalLimit:
+        rates.append(per_s)
         return RefusalLimit(per_s)
 
-    monkeypatch.setattr("conf.wiring.RefusalLimit", noted)
+    monkeypatch.setattr("conf.wiring.RefusalLimit", record)
     monkeypatch.setenv("REFUSED_PER_S", "12")
     monkeypatch.setenv("ORDER_WORKERS", "4")
     create_order_app()
-    assert given == [3.0]
+    assert rates == [3.0]
 
 
 def test_requests_and_recovery_of_an_order_worker_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[Any, ...]] = []
 
-    def noted(*parts: Any) -> LimitedCheckout:
+    def record(*parts: Any) -> LimitedCheckout:
         made.append(parts)
         return LimitedCheckout(*parts)
 
-    monkeypatch.setattr("conf.wiring.LimitedCheckout", noted)
+    monkeypatch.setattr("conf.wiring.LimitedCheckout", record)
     create_order_app()
     (store, _, limit), (recovery_store, _, recovery_limit) = made
     assert recovery_limit is limit and recovery_store is store

@@ -1,4 +1,4 @@
-"""A worker whose TIER_SECRET_FILE cannot be read any more: it keeps what its master process has read."""
+"""A worker keeps the secret of its master process when TIER_SECRET_FILE cannot be read any more."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ OLD, NEW = "old-" * 8, "new-" * 8
 
 @pytest.fixture
 def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The file of the secret."""
+    """The file with the secret OLD, which TIER_SECRET_FILE names."""
     file = tmp_path / "secret"
     file.write_text(OLD)
     monkeypatch.setenv("TIER_SECRET_FILE", str(file))

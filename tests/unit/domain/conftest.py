@@ -1,4 +1,4 @@
-"""Fixtures of the tests of a limited checkout: a clock, a catalog that can be away, and a limit of BURST buys."""
+"""Fixtures of the tests of the limit to refused buys: a clock, a catalog that can be away, limited checkouts."""
 
 import pytest
 
@@ -25,11 +25,13 @@ def limit(clock: Clock) -> RefusalLimit:
 
 @pytest.fixture
 def watched(catalog: CatalogStore) -> WatchedCatalog:
+    """The catalog of `limited`, which can be away and records the timeouts of its calls."""
     return WatchedCatalog(catalog)
 
 
 @pytest.fixture
 def limited(orders: OrderStore, watched: WatchedCatalog, limit: RefusalLimit) -> LimitedCheckout:
+    """A checkout that may refuse BURST buys now."""
     return LimitedCheckout(orders, watched, limit)
 
 

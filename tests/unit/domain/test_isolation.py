@@ -8,10 +8,11 @@ import pytest
 from domain import deadlines
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, Failed, answer_each, isolated
+from tests.support.clock import Clock
 
 
 class Tier:
-    """Doubles numbers, but fails every call that has one of the `poison`. `calls` are its batches."""
+    """Doubles numbers, and fails each call that contains a number of `poison`. `calls` are its batches."""
 
     def __init__(self, *poison: int, error: Exception | None = None) -> None:
         self._poison = poison
@@ -61,12 +62,12 @@ def test_unavailable_stands_in_the_place_of_a_missing_answer() -> None:
         answer_each(Tier(2), [2], 112, None)
 
 
-def test_a_defect_does_not_look_like_a_tier_that_is_away() -> None:
+def test_a_bug_in_a_call_is_raised_and_is_not_unavailable() -> None:
     with pytest.raises(ZeroDivisionError):
         answer_each(Tier(2, error=ZeroDivisionError()), range(4), 112, None)
 
 
-def test_answers_from_before_a_tier_went_away_count() -> None:
+def test_answers_from_before_a_tier_went_away_are_kept() -> None:
     calls = []
 
     def goes_away(questions: Sequence[int], _timeout_s: float | None) -> Sequence[int]:
@@ -80,15 +81,14 @@ def test_answers_from_before_a_tier_went_away_count() -> None:
     assert answer_each(goes_away, range(4), 112, None) == [0, 1, Unavailable(), Unavailable()]
 
 
-def test_the_halves_share_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=lambda: now[0]))
+def test_the_halves_share_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=clock))
     remaining_s: list[float] = []
 
     def slow(questions: Sequence[int], timeout_s: float | None) -> Sequence[int]:
         assert timeout_s is not None
         remaining_s.append(round(timeout_s, 3))
-        now[0] += 0.3
+        clock.now += 0.3
         if 63 in questions:
             raise Unavailable
         return questions

@@ -10,21 +10,15 @@ from domain.refusal_limit import BURST_S, MAX_WAIT_S, RefusalLimit
 from domain.values import Buy, Sold
 from tests.support.clock import Clock
 
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 _numbers = count()
 
 
 def refuse(limit: RefusalLimit, times: int) -> None:
-    """Refuses as many buys, each of another shopper."""
+    """Refuses as many buys, each under a key of its own."""
     limit.finish([(Buy(f"refused {next(_numbers)}", "Unicorn", 1), ProductNotFound()) for _ in range(times)])
 
 
-def test_a_limit_is_a_burst_that_grows_again(clock: Clock) -> None:
+def test_the_room_of_a_limit_is_a_burst_that_refills(clock: Clock) -> None:
     limit = RefusalLimit(per_s=2.0, clock=clock)
     assert limit.room() == 2 * BURST_S
     refuse(limit, 2 * int(BURST_S) + 3)
@@ -50,6 +44,7 @@ def test_keys_do_not_fill_the_memory(clock: Clock, monkeypatch: pytest.MonkeyPat
 
 
 def exhausted_limit(per_s: float, clock: Clock) -> RefusalLimit:
+    """Returns a limit that has no room left."""
     limit = RefusalLimit(per_s, clock)
     refuse(limit, limit.room())
     return limit

@@ -1,14 +1,7 @@
 """The token bucket behind the limits to refused buys, retries and lines of the log."""
 
-import pytest
-
 from domain.token_bucket import TokenBucket
 from tests.support.clock import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 def test_a_bucket_starts_full_and_fills_at_its_rate_up_to_its_capacity(clock: Clock) -> None:
@@ -42,7 +35,7 @@ def test_a_debt_is_paid_back_first_and_is_no_larger_than_the_capacity(clock: Clo
     assert bucket.try_take()
 
 
-def test_the_wait_is_the_time_until_so_many_tokens_are_there(clock: Clock) -> None:
+def test_the_wait_is_the_time_until_the_tokens_are_there(clock: Clock) -> None:
     bucket = TokenBucket(0.5, 4.0, clock)
     assert bucket.wait_s() == bucket.wait_s(4.0) == 0.0
     bucket.take(4.5)
@@ -61,7 +54,7 @@ def test_tokens_that_are_put_above_the_capacity_are_lost(clock: Clock) -> None:
     assert bucket.tokens() == 1.5
 
 
-def test_time_in_which_a_full_bucket_got_no_tokens_pays_for_none_that_are_taken_later(clock: Clock) -> None:
+def test_a_bucket_that_stays_full_saves_no_tokens_for_later(clock: Clock) -> None:
     bucket = TokenBucket(1.0, 3.0, clock)
     clock.now += 60.0
     bucket.take(2.0)

@@ -6,14 +6,8 @@ from itertools import accumulate
 
 import pytest
 
+from tests.support.clock import Clock
 from wsgi_apps.retries import LONGEST_RETRY_AFTER_S, RetryBudget, backoff_s, parse_retry_after
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_the_pauses_of_a_call_grow_and_differ_from_those_of_another() -> None:
