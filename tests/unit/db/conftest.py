@@ -1,4 +1,4 @@
-"""Fixtures of the tests of db/: a database with one table, and stores with a history in folders of their own."""
+"""Fixtures of the tests of db/: a database with one table, a migration, and stores with a history."""
 
 import shutil
 from pathlib import Path
@@ -28,6 +28,15 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """A folder with one migration, which creates the table t (x)."""
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_first.sql").write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
+    return folder
+
+
+@pytest.fixture
 def books(tmp_path: Path, checkout: Checkout, catalog: CatalogStore, orders: OrderStore) -> Path:
     """A closed store: ten orders of Tux (k0 to k9), four refused buys, a direct decrement, and changes by the owner."""
     for number in range(10):
@@ -47,6 +56,18 @@ def books(tmp_path: Path, checkout: Checkout, catalog: CatalogStore, orders: Ord
     return tmp_path
 
 
+def create_store(folder: Path) -> tuple[CatalogStore, OrderStore]:
+    """Creates a store with 80 pieces of Tux in a new folder."""
+    folder.mkdir()
+    catalog, orders = CatalogStore(folder / "catalog.db"), OrderStore(folder / "order.db")
+    catalog.migrate()
+    orders.migrate()
+    owner = ProductAdmin(folder / "catalog.db")
+    owner.add(Product("Tux", 2599, 80), "first")
+    owner.close()
+    return catalog, orders
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """The folder of the store in `shop`; the test's own folder is for its backups."""
@@ -56,13 +77,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def shop(data: Path) -> Checkout:
     """An open store with three orders (k0 to k2) in the folder `data`."""
-    data.mkdir()
-    catalog, orders = CatalogStore(data / "catalog.db"), OrderStore(data / "order.db")
-    catalog.migrate()
-    orders.migrate()
-    owner = ProductAdmin(data / "catalog.db")
-    owner.add(Product("Tux", 2599, 80), "first")
-    owner.close()
+    catalog, orders = create_store(data)
     shop = Checkout(orders, catalog)
     for number in range(3):
         shop.place(Buy(f"k{number}", "Tux", 1))
@@ -73,12 +88,7 @@ def shop(data: Path) -> Checkout:
 def crashed(tmp_path: Path) -> Path:
     """A store after kill -9, whose commits are still in its WALs. The folder `b` has its backup, five buys older."""
     live = tmp_path / "live"
-    live.mkdir()
-    catalog, orders = CatalogStore(live / "catalog.db"), OrderStore(live / "order.db")
-    catalog.migrate()
-    orders.migrate()
-    owner = ProductAdmin(live / "catalog.db")
-    owner.add(Product("Tux", 2599, 80), "first")
+    catalog, orders = create_store(live)
     checkout = Checkout(orders, catalog)
     for number in range(3):
         checkout.place(Buy(f"before{number}", "Tux", 1))
@@ -86,6 +96,6 @@ def crashed(tmp_path: Path) -> Path:
     for number in range(5):
         checkout.place(Buy(f"after{number}", "Tux", 1))
     shutil.copytree(live, tmp_path / "data", ignore=shutil.ignore_patterns("*-shm"))
-    for store in (catalog, orders, owner):
-        store.close()
+    catalog.close()
+    orders.close()
     return tmp_path / "data"

@@ -11,7 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from db import backup as module
+from db import backup as backup_module
 from db.backup import backup, restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
@@ -41,7 +41,7 @@ def test_no_buy_happens_between_the_snapshots_of_the_two_files(
 ) -> None:
     """Otherwise a buy could be sold in the copied catalog, with neither an order nor an intent in the copied log."""
     shopper = threading.Thread(target=lambda: shop.place(Buy("between", "Tux", 1)))
-    begin = module._begin_snapshots
+    begin = backup_module._begin_snapshots
 
     def begin_slowly(sources: Mapping[File, apsw.Connection]) -> None:
         order, catalog = sorted(sources, key=lambda file: file.name, reverse=True)
@@ -50,7 +50,7 @@ def test_no_buy_happens_between_the_snapshots_of_the_two_files(
         shopper.join(timeout=0.3)
         begin({catalog: sources[catalog]})
 
-    monkeypatch.setattr(module, "_begin_snapshots", begin_slowly)
+    monkeypatch.setattr(backup_module, "_begin_snapshots", begin_slowly)
     assert make_backup(data, tmp_path / "b").discrepancies == ()
     shopper.join()
     assert len(Books.read(tmp_path / "b").orders) == 3

@@ -1,7 +1,7 @@
-"""Batches against models that take one buy after the other: Hypothesis searches for a batch in which they differ.
+"""Batches of the stores against models that take one buy at a time: Hypothesis searches for a difference.
 
-The stores read, decide and write a batch by sets. The result is as if each buy had been alone, also for a key that
-stands twice in the batch, for pieces that several of its buys want, and for the numbers of its orders.
+The stores read, decide and write a batch by sets. The result must be as if the buys had come one by one, also when a
+key is twice in the batch, when several buys want the last pieces, and for the numbers of the orders.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from domain.protocols import Placed, Sale
 from domain.values import Buy, Product, Sold
 from tests.support.books import query
 
-OWNERS_KEY = "the owner's"  # under it pieces were added
+OWNERS_KEY = "the owner's"  # the key of a restock
 STOCK = {"Tux": 5, "Bird": 1, "Old": 9}  # Old is retired
 PRICES = {"Tux": 2599, "Bird": 3999}
 BUYS = st.builds(
@@ -34,7 +34,7 @@ BUYS = st.builds(
     quantity=st.integers(1, 2),
 )
 SALES = st.sampled_from([Sold(1), Sold(2), OutOfStock(), ProductNotFound(), KeyReused()])
-many = settings(
+MANY_EXAMPLES = settings(
     max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -42,7 +42,7 @@ many = settings(
 
 
 class LogModel:
-    """The order log, which begins and finishes one buy after the other."""
+    """A model of the order log, which begins and finishes one buy at a time."""
 
     def __init__(self) -> None:
         self.orders: list[tuple[Buy, int]] = []
@@ -94,7 +94,7 @@ class LogModel:
 
 
 class CatalogModel:
-    """The catalog, which sells one buy after the other."""
+    """A model of the catalog, which sells one buy at a time."""
 
     def __init__(self) -> None:
         self.stock = dict(STOCK)
@@ -106,7 +106,7 @@ class CatalogModel:
             return KeyReused()
         if buy.key not in self.outcomes:
             sale = self._take(buy, reason)
-            # A refusal took nothing, so it says nothing of how it would have been taken.
+            # A refusal has taken no pieces, so its key fits a sale and a decrement.
             self.outcomes[buy.key] = buy, reason if isinstance(sale, Sold) else None, sale
         known, taken_as, sale = self.outcomes[buy.key]
         return sale if known == buy and taken_as in (reason, None) else KeyReused()
@@ -136,20 +136,16 @@ def new_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def a_copy(file: Path, folder: Path) -> Path:
-    return Path(shutil.copy(file, folder))
-
-
 BEGUN = st.integers(0, 5)  # the place of a buy among those that have begun
 ENDS = st.tuples(st.one_of(BEGUN, BEGUN, BEGUN, BUYS), SALES)
 
 
-@many
+@MANY_EXAMPLES
 @given(batches=st.lists(st.lists(BUYS, max_size=8) | st.lists(ENDS, max_size=8), max_size=8), restarts=st.booleans())
-def test_a_batch_of_the_log_is_as_its_buys_one_after_the_other(
+def test_a_batch_of_the_log_equals_its_buys_one_by_one(
     new_files: Path, tmp_path: Path, batches: list[list[Buy] | list[tuple[Buy | int, Sale]]], restarts: bool
 ) -> None:
-    path = a_copy(new_files / "order.db", tmp_path)
+    path = Path(shutil.copy(new_files / "order.db", tmp_path))
     model = LogModel()
     begun: list[Buy] = []
     with closing(OrderStore(path)) as log:
@@ -170,15 +166,15 @@ def test_a_batch_of_the_log_is_as_its_buys_one_after_the_other(
     assert intents == [row(buy) for buy in model.intents.values()]
 
 
-@many
+@MANY_EXAMPLES
 @given(
     batches=st.lists(st.tuples(st.lists(BUYS, max_size=8), st.sampled_from(["sold", "sold", "decrement"])), max_size=5),
     restarts=st.booleans(),
 )
-def test_a_batch_of_sales_is_as_its_buys_one_after_the_other(
+def test_a_batch_of_sales_equals_its_buys_one_by_one(
     new_files: Path, tmp_path: Path, batches: list[tuple[list[Buy], Reason]], restarts: bool
 ) -> None:
-    path = a_copy(new_files / "catalog.db", tmp_path)
+    path = Path(shutil.copy(new_files / "catalog.db", tmp_path))
     model = CatalogModel()
     with closing(CatalogStore(path)) as catalog:
         for buys, reason in batches:
@@ -205,7 +201,7 @@ def test_a_batch_of_sales_is_as_its_buys_one_after_the_other(
 def outcome(
     finish: Callable[[Sequence[tuple[Buy, Sale]]], list[Placed]], sales: Sequence[tuple[Buy, Sale]]
 ) -> list[Placed] | None:
-    """How the buys ended; None when the schema refuses the end of a buy that has not begun."""
+    """Returns the results of the buys, or None when the schema refuses the end of a buy that has not begun."""
     try:
         return finish(sales)
     except apsw.ConstraintError:
@@ -213,6 +209,7 @@ def outcome(
 
 
 def error_of_decrement(catalog: CatalogStore, buy: Buy) -> StoreError | None:
+    """Returns the error of a direct decrement, or None when it was sold."""
     try:
         catalog.decrement(buy)
     except StoreError as error:
@@ -221,30 +218,31 @@ def error_of_decrement(catalog: CatalogStore, buy: Buy) -> StoreError | None:
 
 
 def row(buy: Buy) -> tuple[str, str, int]:
+    """Returns the columns of a buy that every table has."""
     return buy.key, buy.product, buy.quantity
 
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements of connections that are opened from now on, in their order."""
-    ran: list[str] = []
+    """The statements of all connections that are opened from now on, in their order."""
+    executed: list[str] = []
 
-    def note(_cursor: object, sql: str, _values: object) -> bool:
-        ran.append(sql)
-        return True  # go on
+    def record(_cursor: object, sql: str, _values: object) -> bool:
+        executed.append(sql)
+        return True  # the statement runs
 
-    def watch(connection: apsw.Connection) -> None:
-        connection.exec_trace = note
+    def trace(connection: apsw.Connection) -> None:
+        connection.exec_trace = record
 
-    monkeypatch.setattr(apsw, "connection_hooks", [watch])
-    return ran
+    monkeypatch.setattr(apsw, "connection_hooks", [trace])
+    return executed
 
 
 @pytest.mark.parametrize("size", [1, 30])
 def test_a_batch_is_one_transaction_and_its_look_ups_do_not_grow_with_it(
     orders: OrderStore, catalog: CatalogStore, statements: list[str], size: int
 ) -> None:
-    """In two transactions, another buy could come between look-up and write, and both of two equal ones would pass."""
+    """Between two transactions, of which one looks up and one writes, an equal buy could come, and both would sell."""
     buys = [Buy(f"key-{number}", "Tux", 1) for number in range(size)]
     for store, work, look_ups in (
         (orders, lambda: orders.begin(buys), [order_store._LOGGED]),

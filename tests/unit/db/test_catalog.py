@@ -1,4 +1,4 @@
-"""The catalog store: the contract of a catalog, and what only its database shows."""
+"""The catalog store: the contract of a catalog, and the rules of its database."""
 
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support.books import query
 
 
 class TestCatalogStore(CatalogContract):
-    """The store itself."""
+    """A catalog store fulfils the contract of a catalog."""
 
 
 def test_a_product_is_found_by_its_name(catalog: CatalogStore) -> None:
@@ -81,14 +81,14 @@ def test_a_load_is_all_or_nothing(tmp_path: Path) -> None:
         ("UPDATE products SET price_cents = 'cheap'", "cannot store TEXT"),
     ],
 )
-def test_the_schema_itself_holds_the_rules(catalog: CatalogStore, tmp_path: Path, sql: str, message: str) -> None:
+def test_the_schema_itself_enforces_the_rules(catalog: CatalogStore, tmp_path: Path, sql: str, message: str) -> None:
     catalog.sell([Buy("sold", "Tux", 1), Buy("no", "Tux", 1000)])
-    shell = apsw.Connection(str(tmp_path / "catalog.db"))  # as a person's, without our pragmas
+    shell = apsw.Connection(str(tmp_path / "catalog.db"))  # as a person opens it, without the store's pragmas
     with pytest.raises(apsw.Error, match=message):
         shell.execute(sql)
     shell.close()
 
 
-def test_low_stock_shows_what_runs_out(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_low_stock_shows_the_products_that_run_out(catalog: CatalogStore, tmp_path: Path) -> None:
     catalog.sell([Buy("k", "Tux", 75)])
     assert query(tmp_path / "catalog.db", "SELECT * FROM low_stock") == [("Tux", 5, 25.99)]

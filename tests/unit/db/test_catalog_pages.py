@@ -52,7 +52,7 @@ def is_name(text: str) -> bool:
 # Few letters, so that names have parts in common: letters whose case folds to another length or to a letter with a
 # mark, the wildcards of LIKE, GLOB and full-text search, and characters that JSON escapes.
 LETTERS = "aAbBßẞİiıIéÉe\u0301ΣςσǰJ\u030cﬁ%_*?[]\"'\\^- \U0001f427"
-names = st.text(LETTERS, min_size=1, max_size=8).map(lambda text: parse_name(text)).filter(is_name)
+names = st.text(LETTERS, min_size=1, max_size=8).map(parse_name).filter(is_name)
 any_names = st.text(min_size=1, max_size=MAX_NAME_CHARACTERS).filter(is_name).map(parse_name).filter(is_name)
 
 
@@ -107,7 +107,7 @@ def test_a_search_finds_every_name_that_contains_it_page_by_page(given_names: li
     part = some[begin : begin + size]
     q = data.draw(st.sampled_from([part, part.upper(), part.lower(), part.swapcase()]) | names | st.just(""))
     after, limit = data.draw(st.sampled_from(["", *given_names])), data.draw(st.integers(1, 4))
-    left = [name for name in sorted(given_names) if name > after and name not in retired and fold(q) in fold(name)]
+    expected = [name for name in sorted(given_names) if name > after and name not in retired and fold(q) in fold(name)]
     found: list[str] = []
     with store_of(*(Product(name, 1, 1) for name in given_names), retired=retired) as store:
         while True:
@@ -118,7 +118,7 @@ def test_a_search_finds_every_name_that_contains_it_page_by_page(given_names: li
                 break
             assert page.after == page.names[-1]
             after = page.after
-    assert found == left
+    assert found == expected
 
 
 @settings(max_examples=200)
@@ -135,11 +135,8 @@ def test_a_page_is_byte_for_byte_the_json_of_its_products(name: str, price_cents
 @pytest.mark.parametrize("price_cents", [0, 1, 5, 9, 10, 11, 90, 99, 100, 101, 110, 2000, 2599, 10**11 - 1, 10**11])
 def test_a_price_is_written_as_in_json(price_cents: int) -> None:
     with store_of(Product("Tux", price_cents, 1)) as store:
-        price = json.dumps(price_cents / 100)
-        assert (
-            store.products(limit=1)
-            == f'{{"data": [{{"name": "Tux", "price": {price}, "quantity": 1}}], "next": null}}'.encode()
-        )
+        page = f'{{"data": [{{"name": "Tux", "price": {json.dumps(price_cents / 100)}, "quantity": 1}}], "next": null}}'
+        assert store.products(limit=1) == page.encode()
 
 
 def test_the_front_end_accepts_the_largest_page() -> None:

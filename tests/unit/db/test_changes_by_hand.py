@@ -218,7 +218,10 @@ def test_a_first_entry_creates_its_product_and_its_history(store: Path, catalog:
     ("forged", "back"),
     [
         ("UPDATE products SET quantity = 7 WHERE name = 'Tux'", "UPDATE products SET quantity = 78 WHERE name = 'Tux'"),
-        ("UPDATE products SET price_cents = 7, retired = 1", "UPDATE products SET price_cents = 2599, retired = 0"),
+        (
+            "UPDATE products SET price_cents = 7, retired = 1 WHERE name = 'Tux'",
+            "UPDATE products SET price_cents = 2599, retired = 0 WHERE name = 'Tux'",
+        ),
         (
             "DELETE FROM products WHERE name = 'Tux'",
             "INSERT INTO products (name, price_cents, quantity) VALUES ('Tux', 2599, 78)",
@@ -226,15 +229,15 @@ def test_a_first_entry_creates_its_product_and_its_history(store: Path, catalog:
     ],
 )
 def test_a_forged_product_may_be_set_back_to_its_books(store: Path, forged: str, back: str) -> None:
-    forge(store / "catalog.db", forged.replace("retired = 1", "retired = 1 WHERE name = 'Tux'"))
-    by_hand(store / "catalog.db", back.replace("retired = 0", "retired = 0 WHERE name = 'Tux'"))
+    forge(store / "catalog.db", forged)
+    by_hand(store / "catalog.db", back)
     assert_audit_is_clean(store)
 
 
 def test_a_buy_in_doubt_that_was_deleted_by_hand_is_found_by_its_sale(
     store: Path, catalog: CatalogStore, checkout: Checkout
 ) -> None:
-    """Only an intent may be deleted, because the order tier deletes it too. See docs/books.md."""
+    """No trigger can refuse this, because the order tier deletes intents too. See docs/books.md."""
     catalog.sell([Buy("doubt", "Bird", 1)])
     by_hand(store / "order.db", "DELETE FROM intents")
     with pytest.raises(AssertionError, match="key doubt: 1 Bird sold, but never ordered"):

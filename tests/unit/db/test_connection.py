@@ -12,9 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
-from db import connection as module
 from db.catalog import CatalogStore
-from db.connection import connect, sync
+from db.connection import WAL_LIMIT_BYTES, connect, sync
 from db.database import Database
 from db.errors import NoSharedMemory
 from db.staging import create_private
@@ -60,7 +59,7 @@ os._exit(0)
     with database.read():
         assert wal.stat().st_size == 0, "no old page of it can hide a newer one after a power loss"
         assert synced[-2:] == [str(wal), str(tmp_path)]
-        # By another program: if this process opened and closed the file, SQLite's locks on it would be dropped.
+        # By another program: POSIX drops SQLite's locks on a file when this process opens and closes it.
         subprocess.run(["cp", path, tmp_path / "alone.db"], check=True)
     database.close()
     assert query(tmp_path / "alone.db", "SELECT x FROM t") == [(1,)]
@@ -162,9 +161,9 @@ def test_the_wal_shrinks_after_a_long_reader(catalog: CatalogStore, tmp_path: Pa
     reader.execute("BEGIN; SELECT count(*) FROM products").fetchall()
     for number in range(800):
         catalog.sell([Buy(f"{number}-{'x' * 100}", "Unicorn", 1)])
-    assert wal.stat().st_size > 1.5 * module.WAL_LIMIT_BYTES
+    assert wal.stat().st_size > 1.5 * WAL_LIMIT_BYTES
     reader.execute("COMMIT").fetchall()
     reader.close()
     for number in range(3):
         catalog.sell([Buy(f"again-{number}", "Tux", 1)])
-    assert wal.stat().st_size <= module.WAL_LIMIT_BYTES
+    assert wal.stat().st_size <= WAL_LIMIT_BYTES

@@ -1,4 +1,4 @@
-"""Each error of SQLite belongs to a group and has an explanation; only mistakes in this code end with a traceback."""
+"""Each error of SQLite belongs to one group; all but the store's own mistakes are explained in one line."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from domain.errors import Unavailable
 from domain.values import Buy
 from wsgi_apps.recovery import Recovery
 
-# Mistakes in this code's SQL or use of apsw, which should end with a traceback.
-OURS = {
+# Mistakes in the store's own SQL or use of apsw, which must end with a traceback.
+MISTAKES = {
     "AbortError",
     "BindingsError",
     "ConnectionClosedError",
@@ -49,13 +49,13 @@ OURS = {
     "VFSFileClosedError",
     "VFSNotImplementedError",
 }
-ALL = {name for name in dir(apsw) if name.endswith("Error")}
+ALL_ERRORS = {name for name in dir(apsw) if name.endswith("Error")}
 
 
 def test_every_error_of_sqlite_is_in_one_group() -> None:
-    ours = {getattr(apsw, name) for name in OURS}
-    assert not ours & {*BUSY, *DAMAGE, *DISK_ERRORS}
-    assert {*BUSY, *DAMAGE, *DISK_ERRORS} | ours == {getattr(apsw, name) for name in ALL}
+    mistakes = {getattr(apsw, name) for name in MISTAKES}
+    assert not mistakes & {*BUSY, *DAMAGE, *DISK_ERRORS}
+    assert {*BUSY, *DAMAGE, *DISK_ERRORS} | mistakes == {getattr(apsw, name) for name in ALL_ERRORS}
 
 
 @pytest.mark.parametrize("error", [*DAMAGE, *DISK_ERRORS, *BUSY, NoSharedMemory])
@@ -86,7 +86,7 @@ def test_each_explanation_says_what_to_do(tmp_path: Path, error: Exception, word
 def test_a_disk_that_turned_read_only_under_an_open_file_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite reports a disk I/O error."""
+    """SQLite reports only a disk I/O error."""
     stat = os.statvfs(tmp_path)
     read_only = os.statvfs_result((*stat[:8], stat.f_flag | os.ST_RDONLY, *stat[9:]))
     assert "read-only" not in explain(tmp_path / "order.db", apsw.IOError("disk I/O error"))

@@ -18,23 +18,15 @@ from tests.contracts.order_log import log_orders
 from tests.support.books import query
 from tests.support.tiers import ROOT
 
-MINE = 42
-
-
-@pytest.fixture
-def scripts(tmp_path: Path) -> Path:
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    (folder / "0001_first.sql").write_text("CREATE TABLE t (x); INSERT INTO t VALUES (1);")
-    return folder
+APP_ID = 42  # the application id of the test's own database
 
 
 def test_an_upgrade_keeps_every_row(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "new" / "t.db"
-    migrate(path, scripts, MINE)
+    migrate(path, scripts, APP_ID)
     (scripts / "0002_second.sql").write_text("ALTER TABLE t ADD COLUMN y DEFAULT 7;")
-    migrate(path, scripts, MINE)
-    migrate(path, scripts, MINE)
+    migrate(path, scripts, APP_ID)
+    migrate(path, scripts, APP_ID)
     assert query(path, "SELECT x, y FROM t") == [(1, 7)]
     assert query(path, "PRAGMA user_version") == [(2,)]
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
@@ -42,24 +34,24 @@ def test_an_upgrade_keeps_every_row(tmp_path: Path, scripts: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
-    migrate(path, scripts, MINE)
+    migrate(path, scripts, APP_ID)
     (scripts / "0002_second.sql").write_text("INSERT INTO t VALUES (2); CREATE TABLE u (x);")
     (scripts / "0003_third.sql").write_text("INSERT INTO nowhere VALUES (1);")
     with pytest.raises(StartRefused, match="nowhere"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert query(path, "SELECT x FROM t") == [(1,)]
     assert query(path, "PRAGMA user_version") == [(1,)]
     assert query(path, "SELECT name FROM sqlite_schema") == [("t",)]
 
 
-def test_of_concurrent_migrations_one_runs(tmp_path: Path, scripts: Path) -> None:
+def test_concurrent_migrations_run_once(tmp_path: Path, scripts: Path) -> None:
     failures: list[BaseException] = []
     start = threading.Barrier(16)
 
     def migrate_once() -> None:
         start.wait()
         try:
-            migrate(tmp_path / "t.db", scripts, MINE)
+            migrate(tmp_path / "t.db", scripts, APP_ID)
         except BaseException as error:
             failures.append(error)
 
@@ -75,11 +67,11 @@ def test_of_concurrent_migrations_one_runs(tmp_path: Path, scripts: Path) -> Non
 def test_a_newer_database_is_refused_and_left_alone(tmp_path: Path, scripts: Path) -> None:
     path = tmp_path / "t.db"
     (scripts / "0002_second.sql").write_text("CREATE TABLE u (x);")
-    migrate(path, scripts, MINE)
+    migrate(path, scripts, APP_ID)
     (scripts / "0002_second.sql").unlink()
     before = path.read_bytes()
     with pytest.raises(StartRefused, match="schema 2, newer than this code's 1"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert path.read_bytes() == before
 
 
@@ -89,7 +81,7 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path, scr
         other.execute("CREATE TABLE theirs (x)")
     before = path.read_bytes()
     with pytest.raises(StartRefused, match="not a database of this tier"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert path.read_bytes() == before
 
 
@@ -97,14 +89,14 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, sc
     path = tmp_path / "t.db"
     path.write_bytes(b"my diary" * 1000)
     with pytest.raises(StartRefused, match="not a database"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert path.read_bytes() == b"my diary" * 1000
 
 
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path, scripts: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartRefused, match="file"):
-        migrate(tmp_path / "file" / "t.db", scripts, MINE)
+        migrate(tmp_path / "file" / "t.db", scripts, APP_ID)
 
 
 def test_one_tiers_database_is_refused_by_the_other(tmp_path: Path) -> None:
@@ -123,15 +115,12 @@ def test_a_restart_keeps_the_state(tmp_path: Path) -> None:
     assert query(tmp_path / "order.db", "SELECT number FROM orders") == [(0,), (1,), (2,)]
 
 
-@pytest.mark.parametrize("version", ["3.7.0", "3.40.1", "3.51.2"])
-def test_an_unsafe_sqlite_is_refused(version: str) -> None:
-    with pytest.raises(StartRefused, match=version):
+def test_a_sqlite_before_3_51_3_is_refused() -> None:
+    for version in ("3.51.3", "3.54.1", "4.0.0"):
         require_safe_sqlite(version)
-
-
-@pytest.mark.parametrize("version", ["3.51.3", "3.54.1", "4.0.0"])
-def test_a_safe_sqlite_is_accepted(version: str) -> None:
-    require_safe_sqlite(version)
+    for version in ("3.7.0", "3.40.1", "3.51.2"):
+        with pytest.raises(StartRefused, match=version):
+            require_safe_sqlite(version)
 
 
 def test_the_version_of_sqlite_is_checked_before_the_first_write(
@@ -143,10 +132,12 @@ def test_the_version_of_sqlite_is_checked_before_the_first_write(
     assert not (tmp_path / "t.db").exists()
 
 
-@pytest.mark.parametrize("rows", ["SELECT 1;", "PRAGMA foreign_key_check;", "INSERT INTO t VALUES (1) RETURNING x;"])
-def test_a_migration_with_a_query_in_it_runs_to_its_end(tmp_path: Path, scripts: Path, rows: str) -> None:
-    (scripts / "0002_second.sql").write_text(f"{rows} CREATE TABLE u (x);")
-    migrate(tmp_path / "t.db", scripts, MINE)
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1;", "PRAGMA foreign_key_check;", "INSERT INTO t VALUES (1) RETURNING x;"]
+)
+def test_a_migration_with_a_query_in_it_runs_to_its_end(tmp_path: Path, scripts: Path, statement: str) -> None:
+    (scripts / "0002_second.sql").write_text(f"{statement} CREATE TABLE u (x);")
+    migrate(tmp_path / "t.db", scripts, APP_ID)
     assert query(tmp_path / "t.db", "SELECT name FROM sqlite_schema") == [("t",), ("u",)]
 
 
@@ -154,7 +145,7 @@ def test_an_empty_database_with_another_programs_version_is_refused(tmp_path: Pa
     with apsw.Connection(str(tmp_path / "t.db")) as other:
         other.pragma("user_version", 1)
     with pytest.raises(StartRefused, match="not a database of this tier"):
-        migrate(tmp_path / "t.db", scripts, MINE)
+        migrate(tmp_path / "t.db", scripts, APP_ID)
 
 
 def test_another_programs_wal_is_left_alone(tmp_path: Path, scripts: Path) -> None:
@@ -170,7 +161,7 @@ os._exit(0)
     files = (path, path.with_name("t.db-wal"))
     before = [file.read_bytes() for file in files]
     with pytest.raises(StartRefused, match="not a database of this tier"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert [file.read_bytes() for file in files] == before
 
 
@@ -188,12 +179,12 @@ os._exit(0)
     before = [file.read_bytes() for file in files]
     assert before[1].startswith(b"\xd9\xd5\x05\xf9"), "the journal must be rolled back"
     with pytest.raises(StartRefused, match="not a database of this tier"):
-        migrate(path, scripts, MINE)
+        migrate(path, scripts, APP_ID)
     assert [file.read_bytes() for file in files] == before
 
 
 def test_processes_that_start_at_once_on_a_new_folder_all_start(tmp_path: Path) -> None:
-    """Only between processes, and not between threads, SQLite fails a concurrent switch to WAL at once."""
+    """SQLite fails a concurrent switch to WAL at once, but only between processes, so threads do not suffice."""
     start = """
 import sys, time
 from pathlib import Path

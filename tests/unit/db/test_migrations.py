@@ -225,13 +225,13 @@ def test_the_views_show_the_same_prices_after_a_migration(tmp_path: Path) -> Non
     ],
 )
 def test_an_owners_view_does_not_prevent_a_migration(tmp_path: Path, file: File, select: str) -> None:
-    made = [
+    statements = [
         f'CREATE VIEW "my ""own""" AS {select}',
         'CREATE TRIGGER t INSTEAD OF INSERT ON "my ""own""" BEGIN SELECT 1; END',
     ]
-    path = older(tmp_path, file, 2 if file is CATALOG else 1, "; ".join(made))
+    path = older(tmp_path, file, 2 if file is CATALOG else 1, "; ".join(statements))
     (CatalogStore if file is CATALOG else OrderStore)(path).migrate()
     assert query(path, """SELECT sql FROM sqlite_schema WHERE name IN ('my "own"', 't') ORDER BY rowid""") == [
-        (sql,) for sql in made
+        (sql,) for sql in statements
     ]
     assert query(path, "PRAGMA user_version") == [(file.newest,)]

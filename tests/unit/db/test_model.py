@@ -31,7 +31,7 @@ BUYS = st.builds(
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Whole buys, and buys that stop after a step of the protocol, as if the process had crashed there."""
+    """Makes buys and the owner's changes in the stores and in the model. Some buys stop at a step, as in a crash."""
 
     @initialize()
     def open(self) -> None:
@@ -96,15 +96,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), pieces=st.integers(1, 5), key=st.sampled_from(OWNERS_KEYS))
     def the_owner_restocks(self, name: str, pieces: int, key: str) -> None:
         change = ("restock", name, pieces)
-        if self.model_changes(change, key, lambda: self.owner.restock(name, pieces, key)):
+        if self.change_both(change, key, lambda: self.owner.restock(name, pieces, key)):
             self.stock[name] += pieces
 
     @rule(name=st.sampled_from(NAMES), key=st.sampled_from(OWNERS_KEYS))
     def the_owner_retires(self, name: str, key: str) -> None:
-        if self.model_changes(("retire", name, 0), key, lambda: self.owner.retire(name, key)):
+        if self.change_both(("retire", name, 0), key, lambda: self.owner.retire(name, key)):
             self.retired.add(name)
 
-    def model_changes(self, change: tuple[str, str, int], key: str, make: Callable[[], bool]) -> bool:
+    def change_both(self, change: tuple[str, str, int], key: str, make: Callable[[], bool]) -> bool:
         """Makes the owner's change with `make`. Returns whether it is new, and asserts that `make` says the same."""
         try:
             is_new = make()
@@ -126,7 +126,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.model_logs(buy)
 
     def model_begins(self, buy: Buy) -> bool:
-        """Returns whether the buy goes on to the catalog."""
+        """Begins the buy in the model. Returns whether it goes on to the catalog."""
         if buy.key in self.logged:
             return False
         return self.begun.setdefault(buy.key, buy) == buy
@@ -152,6 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         del self.begun[buy.key]
 
     def expected(self, buy: Buy) -> str:
+        """Returns the answer that the model gives to a buy that has ended."""
         known, outcome = self.logged.get(buy.key, (None, ""))
         return outcome if known == buy else KeyReused.message
 

@@ -23,6 +23,7 @@ Change = Callable[[Path], None]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """A database with the table t (x), in a folder of its own."""
     path = tmp_path / "data" / "t.db"
     path.parent.mkdir()
     path.touch()
@@ -34,6 +35,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
+    """The database at `path` with one row, which is open in this thread."""
     database = Database(path)
     insert(database, 1)
     yield database
@@ -101,7 +103,7 @@ def test_nothing_is_read_after_the_database_was_moved(database: Database, path: 
 
 
 @pytest.mark.parametrize("change", [delete_wal, delete_shm, replace_wal])
-def test_after_a_companion_was_moved_no_thread_uses_its_connection(
+def test_after_its_wal_or_shm_was_moved_no_thread_uses_its_connection(
     database: Database, path: Path, change: Change
 ) -> None:
     """Queries, buys and /health use connections of several threads."""
@@ -140,7 +142,7 @@ def test_a_file_that_is_put_back_is_used_again(database: Database, path: Path) -
     assert query(path, "SELECT x FROM t") == [(1,), (3,), (3,)]
 
 
-def test_a_link_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
+def test_a_link_that_is_changed_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
     database = Database(link)
@@ -159,7 +161,7 @@ def test_a_link_to_another_file_is_noticed(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_replacement_is_not_opened(database: Database, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite would apply the WAL beside it."""
+    """SQLite would apply the WAL of the old file to it."""
     replace(path)
     with pytest.raises(Unavailable):
         insert(database, 2)
@@ -284,18 +286,19 @@ def test_an_order_log_that_gets_its_id_while_it_is_open_is_still_used(
 def test_a_file_overwritten_with_another_stores_database_is_not_used(path: Path) -> None:
     """No connection was open when the file was overwritten, so only its content shows the change."""
     path.unlink()
-    forge_id(path, "a" * 32)
+    create_with_id(path, "a" * 32)
     database = Database(path)
     with database.read():
         pass
     database.close()
     other = path.with_name("other.db")
-    forge_id(other, "b" * 32)
+    create_with_id(other, "b" * 32)
     path.write_bytes(other.read_bytes())
     with pytest.raises(Unavailable), database.read():
         pass
 
 
-def forge_id(path: Path, id: str) -> None:
+def create_with_id(path: Path, id: str) -> None:
+    """Creates a database with this store id."""
     with apsw.Connection(str(path)) as shell:
         shell.execute(f"CREATE TABLE store (id TEXT); INSERT INTO store VALUES ('{id}')").fetchall()

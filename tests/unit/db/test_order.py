@@ -1,4 +1,4 @@
-"""The order store: the contract of an order log, and what only its database shows."""
+"""The order store: the contract of an order log, and the rules of its database."""
 
 import hmac
 import time
@@ -18,11 +18,11 @@ BUY = Buy("k", "Tux", 2)
 
 
 class TestOrderStore(OrderLogContract):
-    """The store itself."""
+    """An order store fulfils the contract of an order log."""
 
 
 def log_sales(orders: OrderStore, *sales: tuple[Buy, Sale]) -> list[Placed]:
-    """Begins and finishes the buys."""
+    """Begins and finishes the buys, and returns their results."""
     orders.begin([buy for buy, _ in sales])
     return orders.finish(sales)
 
@@ -34,16 +34,14 @@ def test_a_rolled_back_batch_burns_no_number(orders: OrderStore) -> None:
     assert log_orders(orders, "d") == [1]
 
 
-def test_the_number_of_an_order_that_was_removed_by_force_is_not_given_out_again(
-    orders: OrderStore, tmp_path: Path
-) -> None:
+def test_the_number_of_a_deleted_order_is_not_given_out_again(orders: OrderStore, tmp_path: Path) -> None:
     log_orders(orders, "a", "b")
     with apsw.Connection(str(tmp_path / "order.db")) as forger:
         forger.execute("DROP TRIGGER orders_delete; DELETE FROM orders WHERE number = 1")
     assert log_orders(orders, "c") == [2]
 
 
-def test_a_late_intent_of_a_finished_buy_drains(orders: OrderStore, tmp_path: Path) -> None:
+def test_an_intent_after_the_end_of_its_buy_is_deleted(orders: OrderStore, tmp_path: Path) -> None:
     assert log_sales(orders, (BUY, Sold(2599))) == [0]
     with apsw.Connection(str(tmp_path / "order.db")) as shell:
         shell.execute("INSERT INTO intents (key, product, quantity) VALUES ('k', 'Tux', 2)")
@@ -63,7 +61,7 @@ def test_a_refused_buy_is_logged_as_minus_1(
     assert log_orders(orders, "a") == [0]
 
 
-def test_a_key_that_the_catalog_knows_otherwise_is_not_logged(orders: OrderStore, tmp_path: Path) -> None:
+def test_a_key_that_the_catalog_has_for_another_buy_is_not_logged(orders: OrderStore, tmp_path: Path) -> None:
     orders.begin([BUY])
     assert orders.finish([(BUY, KeyReused())]) == [KeyReused()]
     assert orders.intents(10) == []
@@ -124,7 +122,7 @@ def test_the_order_log_shows_orders_and_refused_buys(orders: OrderStore, tmp_pat
         ("INSERT INTO refused VALUES ('a', 'Tux', 1, 'out of stock', 'now')", "never both"),
     ],
 )
-def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, sql: str, message: str) -> None:
+def test_the_schema_itself_enforces_the_rules(orders: OrderStore, tmp_path: Path, sql: str, message: str) -> None:
     log_orders(orders, "a")
     log_sales(orders, (Buy("no", "Nix", 1), ProductNotFound()))
     orders.begin([Buy("d", "Bird", 1)])
@@ -134,18 +132,18 @@ def test_the_schema_itself_holds_the_rules(orders: OrderStore, tmp_path: Path, s
     shell.close()
 
 
-def test_an_end_that_fails_leaves_the_buy_in_doubt(orders: OrderStore) -> None:
-    """The order and the end of its intent are one transaction: between two, a crash would lose the order."""
+def test_a_finish_that_fails_leaves_the_buy_in_doubt(orders: OrderStore) -> None:
+    """One transaction writes the order and deletes its intent: a crash between two would lose the order."""
     orders.begin([BUY])
     with pytest.raises(apsw.ConstraintError):
         orders.finish([(BUY, Sold(-1))])
     assert orders.intents(10) == [BUY]
 
 
-def test_the_order_log_is_in_the_order_of_time(orders: OrderStore, tmp_path: Path) -> None:
+def test_the_view_order_log_is_sorted_by_time(orders: OrderStore, tmp_path: Path) -> None:
     for number in range(6):
         buy = Buy(f"key-{number}", "Tux", 1)
         log_sales(orders, (buy, Sold(1) if number % 2 else OutOfStock()))
-        time.sleep(0.002)  # the log counts in milliseconds
+        time.sleep(0.002)  # the times in the log are milliseconds
     log = query(tmp_path / "order.db", "SELECT key FROM order_log")
     assert log == [(f"key-{number}",) for number in range(6)]

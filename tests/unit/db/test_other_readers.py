@@ -46,10 +46,10 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
 def query_duckdb(store: Path, *queries: str) -> list[list[Any]]:
     """Runs each query in DuckDB, with both databases attached, and returns the rows of each."""
     command = [sys.executable, "-c", _DUCKDB, str(store), *queries]
-    answered = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert answered.returncode == 0, answered.stderr
-    answers: list[list[Any]] = json.loads(answered.stdout)
-    return answers
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[list[Any]] = json.loads(done.stdout)
+    return rows
 
 
 def test_duckdb_lists_and_reads_every_table_and_view(store: Path) -> None:
@@ -62,7 +62,7 @@ def test_duckdb_lists_and_reads_every_table_and_view(store: Path) -> None:
     listed, _, *read = query_duckdb(
         store,
         "SELECT table_catalog, table_name FROM information_schema.tables",
-        "SHOW ALL TABLES",
+        "SHOW ALL TABLES",  # must not fail
         *(f"SELECT * FROM {file}_db.{name} ORDER BY ALL" for file, name in names),
     )
     assert [entry for entry in ([f"{file}_db", name] for file, name in names) if entry not in listed] == []

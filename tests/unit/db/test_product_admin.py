@@ -140,7 +140,7 @@ def test_keys_of_a_retired_product_keep_their_answers(
     Books.read(tmp_path).check()
 
 
-def test_a_buy_that_began_before_its_product_was_retired_is_refused_and_drains(
+def test_a_buy_in_doubt_of_a_retired_product_is_refused(
     owner: ProductAdmin, checkout: Checkout, orders: OrderStore, tmp_path: Path
 ) -> None:
     orders.begin([Buy("a", "Tux", 1)])
@@ -285,7 +285,7 @@ def test_the_books_add_up_after_every_kind_of_change(owner: ProductAdmin, checko
         ("DROP TRIGGER products_price; UPDATE products SET retired = 2", "CHECK"),
     ],
 )
-def test_the_schema_itself_holds_the_rules(
+def test_the_schema_itself_enforces_the_rules(
     owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path, sql: str, message: str
 ) -> None:
     owner.price("Tux", 2599, "priced")
@@ -326,7 +326,7 @@ def test_a_store_from_before_the_product_history_is_upgraded(catalog: CatalogSto
 
 
 def test_adding_a_product_takes_the_same_work_however_long_the_ledger_is(tmp_path: Path) -> None:
-    """Buys wait for the write lock meanwhile. The test counts steps of SQLite's virtual machine, not time."""
+    """Buys wait for the write lock meanwhile. Steps of SQLite's virtual machine are counted, because time varies."""
     steps: dict[int, int] = {}
     for size in (10, 1_000):
         with (

@@ -1,4 +1,4 @@
-"""Races of many threads of several workers, on the real stores, on one pair of files."""
+"""Races of the threads of several workers on one pair of databases, with a history that is checked."""
 
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def test_batches_in_flight_at_one_time_keep_the_promises(workers: list[Checkout]
 
 
 class BatchedCheckout(Checkout):
-    """A checkout that joins the buys of many threads into batches."""
+    """Joins the buys of many threads into batches. It overrides the only method that a history calls."""
 
     def __init__(self, checkout: Checkout) -> None:
         self._buys: Batcher[Buy, Placed] = Batcher(

@@ -29,7 +29,7 @@ def test_a_snapshot_blocks_checkpoints_only_while_it_lasts(books: Path, checkout
 
 
 def can_checkpoint(path: Path) -> bool:
-    """Whether a checkpoint of the whole WAL succeeds now."""
+    """Returns whether a checkpoint of the whole WAL succeeds now."""
     shell = apsw.Connection(str(path))
     busy, *_ = shell.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
     shell.close()

@@ -129,7 +129,6 @@ def test_both_files_are_moved_into_place_or_neither(
 def test_a_killed_backup_does_not_look_like_a_backup(shop: Checkout, data: Path, tmp_path: Path) -> None:
     script = f"""
 import os
-import re
 from pathlib import Path
 from db.backup import backup
 backup(Path({str(data)!r}), Path({str(tmp_path / "b")!r}), lambda step: step == "refusals" and os._exit(9))

@@ -15,6 +15,11 @@ from db.snapshots import CATALOG, FILES, File, Snapshots, Unreadable
 from domain.values import Buy
 from tests.support.backups import no_progress
 
+# The orders with the keys from k<first> to k<last>.
+INSERT_ORDERS = """
+    WITH RECURSIVE n (i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
+    INSERT INTO orders (key, product, quantity, price_cents) SELECT 'k' || i, 'Tux', 1, 1 FROM n"""
+
 
 @pytest.mark.parametrize("file", FILES)
 def test_a_backups_file_beside_the_wal_of_a_lost_file_is_refused(crashed: Path, tmp_path: Path, file: File) -> None:
@@ -63,14 +68,9 @@ def wal_of_larger_log(folder: Path) -> Path:
     OrderStore(path).migrate()
     connection = apsw.Connection(str(path))
     connection.execute("DROP TRIGGER orders_insert").fetchall()  # it requires an intent for each order
-    connection.execute(_ORDERS, {"first": 0, "last": 2000}).fetchall()
+    connection.execute(INSERT_ORDERS, {"first": 0, "last": 2000}).fetchall()
     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-    connection.execute(_ORDERS, {"first": 2001, "last": 2020}).fetchall()
+    connection.execute(INSERT_ORDERS, {"first": 2001, "last": 2020}).fetchall()
     wal = shutil.copy(f"{path}-wal", folder / "wal")
     connection.close()
     return Path(wal)
-
-
-_ORDERS = """
-    WITH RECURSIVE n (i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-    INSERT INTO orders (key, product, quantity, price_cents) SELECT 'k' || i, 'Tux', 1, 1 FROM n"""

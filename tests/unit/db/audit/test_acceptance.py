@@ -1,4 +1,4 @@
-"""The owner accepts discrepancies; the audit then passes with exactly these, and fails with any other."""
+"""Accepted discrepancies: the audit passes with exactly these, and fails with any other."""
 
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from db.product_admin import ProductAdmin
 from domain.errors import Invalid, KeyReused
 from domain.values import Buy
 from tests.support.audit import findings, run_audit
+from tests.support.backups import no_progress
 from tests.support.books import query
 from tests.support.forgery import forge, forge_schema
+from tests.unit.db.audit.conftest import FORGED_ORDER, damage_page
 
-FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
 FORGED_ENTRY = "UPDATE stock_ledger SET balance = 77 WHERE entry = 5"
 
 
@@ -55,7 +56,7 @@ def test_a_later_discrepancy_is_named(books: Path) -> None:
         ("UPDATE products SET price_cents = 7 WHERE name = 'Tux'", "UPDATE products SET price_cents = 8"),
         (
             "UPDATE products SET quantity = -1 WHERE name = 'Cat'",
-            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # reads the same: CHECK constraint failed …
+            "UPDATE products SET price_cents = -1 WHERE name = 'Tux'",  # has the same finding: CHECK constraint failed
         ),
     ],
 )
@@ -82,7 +83,7 @@ def test_a_changed_discrepancy_is_not_accepted(books: Path, first: str, then: st
         ("DROP TRIGGER refused_delete", "DROP TRIGGER refused_update"),
     ],
 )
-def test_another_change_of_the_schema_is_not_accepted(books: Path, first: str, then: str) -> None:
+def test_a_later_change_of_the_schema_is_not_accepted(books: Path, first: str, then: str) -> None:
     forge_schema(books / "catalog.db", first)
     accept_all(books)
     assert findings(books) == []
@@ -91,7 +92,7 @@ def test_another_change_of_the_schema_is_not_accepted(books: Path, first: str, t
 
 
 def test_discrepancies_with_equal_words_are_accepted_one_by_one(books: Path) -> None:
-    """`quick_check` does not name the row."""
+    """Their words are equal because `quick_check` does not name the row."""
     forge(books / "catalog.db", "UPDATE refused SET quantity = -1 WHERE key IN ('no1', 'no2')")
     alike = [one for one in run_audit(books).discrepancies if one.promise == "file"]
     assert len({one.what for one in alike}) == 1 and len({one.fingerprint for one in alike}) == 2
@@ -138,10 +139,7 @@ def test_a_repairable_discrepancy_cannot_be_accepted(books: Path, catalog: Catal
 def test_a_discrepancy_that_may_hide_more_cannot_be_accepted(books: Path) -> None:
     forge(books / "order.db", "DROP TABLE intents")
     hiding = [one for one in run_audit(books).discrepancies if "cannot be checked" in one.what]
-    path = books / "order.db"
-    content = bytearray(path.read_bytes())
-    content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
-    path.write_bytes(content)
+    damage_page(books / "order.db")
     damage = [one for one in run_audit(books).discrepancies if one.promise == "file"]
     assert hiding and damage
     for one in (*hiding, *damage):
@@ -149,8 +147,8 @@ def test_a_discrepancy_that_may_hide_more_cannot_be_accepted(books: Path) -> Non
             accept(books / "catalog.db", one, "never mind", "owner", "k")
 
 
-def test_an_acceptance_by_hand_of_what_may_hide_more_does_not_count(books: Path) -> None:
-    """The acceptance is written into the table by hand, which `accept` would refuse."""
+def test_a_row_by_hand_accepts_no_discrepancy_that_may_hide_more(books: Path) -> None:
+    """`accept` would refuse to write these rows."""
     forge_schema(books / "catalog.db", "DROP TRIGGER products_price; DROP TABLE product_history")
     for number, one in enumerate(run_audit(books).discrepancies):
         row = f"'{one.fingerprint}', 'I1', 'x', 'x', 'x', 'x', 'k{number}'"
@@ -191,7 +189,7 @@ def test_acceptances_are_append_only(books: Path, sql: str, message: str) -> Non
 def test_a_backup_contains_the_acceptances(books: Path, tmp_path: Path) -> None:
     forge(books / "order.db", FORGED_ORDER)
     accept_all(books)
-    copied = backup(books, tmp_path / "b", lambda _step: None)
+    copied = backup(books, tmp_path / "b", no_progress)
     assert (copied.is_clean, len(copied.accepted)) == (True, 1)
-    restored = restore(tmp_path / "b", tmp_path / "r", lambda _step: None).audit
+    restored = restore(tmp_path / "b", tmp_path / "r", no_progress).audit
     assert (restored.is_clean, len(restored.accepted)) == (True, 1)

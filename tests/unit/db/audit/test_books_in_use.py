@@ -8,8 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from db.audit import audit, files, orders, stock
-from db.audit import intents as intents_check
+from db.audit import audit, orders, stock
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.snapshots import File, Snapshots
@@ -148,4 +147,3 @@ def test_each_check_reports_its_progress(books: Path) -> None:
     with Snapshots(books) as snapshots:
         audit(snapshots, on_progress=reported.append)
     assert reported == ["files", "names", "stock", "orders", "refusals", "intents"]
-    assert files.check.__doc__ and intents_check.OVERDUE_S == 10.0

@@ -10,9 +10,12 @@ from db.order import OrderStore
 from domain.values import Buy
 from tests.support.audit import findings, run_audit
 from tests.support.forgery import forge, forge_schema
+from tests.unit.db.audit.conftest import FORGED_ORDER, damage_page
+
+AGED_INTENTS = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{seconds} seconds')"
 
 
-def test_an_audit_of_right_books_is_clean(books: Path) -> None:
+def test_an_audit_of_untouched_books_is_clean(books: Path) -> None:
     assert findings(books) == []
 
 
@@ -110,9 +113,6 @@ def test_an_audit_of_right_books_is_clean(books: Path) -> None:
 def test_a_forged_catalog_is_named(books: Path, sql: str, lines: list[str]) -> None:
     forge(books / "catalog.db", sql)
     assert findings(books) == lines
-
-
-FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
 
 
 @pytest.mark.parametrize(
@@ -250,10 +250,7 @@ def test_a_value_of_an_unexpected_type_does_not_end_the_audit(books: Path) -> No
 
 
 def test_a_damaged_page_is_named(books: Path) -> None:
-    path = books / "order.db"
-    content = bytearray(path.read_bytes())
-    content[2 * 4096 : 2 * 4096 + 192] = b"\xff" * 192
-    path.write_bytes(content)
+    damage_page(books / "order.db")
     assert any(line.startswith("file order.db: ") for line in findings(books))
 
 
@@ -267,8 +264,9 @@ def test_an_overdue_buy_in_doubt_is_a_discrepancy(
     orders.begin([buy])
     if sale:
         catalog.sell([buy])
-    assert findings(books) == []
-    forge(books / "order.db", "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-14 seconds')")
+    forge(books / "order.db", AGED_INTENTS.format(seconds=5))
+    assert findings(books) == [], "it is overdue after 10 s"
+    forge(books / "order.db", AGED_INTENTS.format(seconds=14))
     [line] = findings(books)
     assert re.fullmatch(rf"I6 key doubt: {buy.quantity} Tux in doubt for 1[4-9] s; the catalog {known}", line)
     [discrepancy] = run_audit(books).discrepancies
