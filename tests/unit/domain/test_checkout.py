@@ -20,7 +20,7 @@ from tests.support.history import History
 
 
 class TestCheckout(OrdersContract):
-    """The checkout itself."""
+    """A checkout fulfils the contract of orders."""
 
 
 class LossyCatalog(CatalogProxy):
@@ -106,7 +106,7 @@ def test_the_books_balance_after_sold_refused_and_repeated_buys(checkout: Checko
 
 
 class PoisonedCatalog(CatalogProxy):
-    """A catalog that fails each call with one of these keys in it, without a Retry-After."""
+    """A catalog that fails each call with one of these keys in it. Its error has no Retry-After."""
 
     def __init__(self, catalog: Catalog, *keys: str, error: Exception | None = None) -> None:
         super().__init__(catalog)
@@ -136,7 +136,7 @@ def test_a_buy_that_the_catalog_cannot_answer_keeps_no_other_in_doubt(
     assert orders.intents(1) == []
 
 
-def test_a_buy_that_the_catalog_cannot_answer_is_alone_without_an_answer(
+def test_only_the_buy_that_the_catalog_cannot_answer_has_no_answer(
     orders: OrderStore, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Tux", 1) for number in range(20)]
@@ -149,7 +149,7 @@ def test_a_buy_that_the_catalog_cannot_answer_is_alone_without_an_answer(
     Books.read(tmp_path).check()
 
 
-def test_a_sale_without_an_answer_leaves_its_buy_alone_in_doubt(orders: OrderStore, catalog: CatalogStore) -> None:
+def test_a_sale_without_an_answer_leaves_only_its_buy_in_doubt(orders: OrderStore, catalog: CatalogStore) -> None:
     class OneUnanswered(CatalogProxy):
         def sell(
             self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
@@ -165,14 +165,14 @@ def test_a_sale_without_an_answer_leaves_its_buy_alone_in_doubt(orders: OrderSto
     assert orders.intents(10) == [buys[1]]
 
 
-def test_the_sales_are_passed_on_once_they_are_logged(orders: OrderStore, catalog: CatalogStore) -> None:
+def test_on_finished_gets_the_sales_once_they_are_logged(orders: OrderStore, catalog: CatalogStore) -> None:
     finished: list[tuple[Buy, Sale]] = []
 
-    def note(sales: Sequence[tuple[Buy, Sale]]) -> None:
+    def record(sales: Sequence[tuple[Buy, Sale]]) -> None:
         assert orders.intents(10) == []
         finished.extend(sales)
 
-    checkout = Checkout(orders, catalog, on_finished=note)
+    checkout = Checkout(orders, catalog, on_finished=record)
     buys = [Buy("a", "Tux", 1), Buy("b", "Nix", 1), Buy("c", "Bird", 1)]
     checkout.place_all(buys[:2])
     checkout.place_all(buys[:1])

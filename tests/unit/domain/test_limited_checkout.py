@@ -23,7 +23,7 @@ from tests.support.clock import Clock
 
 
 class TestLimitedCheckout(OrdersContract):
-    """With room for more refused buys than a test has."""
+    """A limited checkout fulfils the contract of orders, while the limit has room."""
 
     @pytest.fixture
     def subject(self, orders: OrderStore, catalog: CatalogStore) -> LimitedCheckout:
@@ -46,7 +46,7 @@ def test_buys_beyond_the_limit_are_throttled_and_nothing_of_them_is_kept(
     before.check()
 
 
-def test_the_limit_is_the_number_of_refusals_that_are_written_down_in_a_time(
+def test_the_limit_is_the_rate_at_which_refusals_are_stored(
     limited: LimitedCheckout, clock: Clock, tmp_path: Path
 ) -> None:
     for number in range(500):
@@ -55,7 +55,7 @@ def test_the_limit_is_the_number_of_refusals_that_are_written_down_in_a_time(
     assert len(Books.read(tmp_path).refused) == BURST + 500 * PER_S - 1, "the last second's is still to come"
 
 
-def test_a_buy_that_the_stock_suffices_for_goes_on(exhausted: LimitedCheckout) -> None:
+def test_a_buy_for_which_the_stock_suffices_is_not_throttled(exhausted: LimitedCheckout) -> None:
     answers = exhausted.place_all([unknown(90), Buy("a", "Tux", 80), unknown(91), Buy("b", "Bird", 1)])
     assert answers == [TooManyRefusals(), 0, TooManyRefusals(), 1]
 
@@ -63,10 +63,10 @@ def test_a_buy_that_the_stock_suffices_for_goes_on(exhausted: LimitedCheckout) -
 def test_the_buys_of_a_batch_take_the_stock_in_turn_and_the_rest_is_throttled(
     exhausted: LimitedCheckout, catalog: CatalogStore, tmp_path: Path
 ) -> None:
-    """Otherwise a whole batch could be refused, and written down, for the last piece of a product."""
+    """Otherwise a whole batch could be refused, and stored, for the last piece of a product."""
     answers = exhausted.place_all([Buy(f"k{number}", "Tux", 30) for number in range(5)])
     assert answers == [0, 1] + [TooManyRefusals()] * 3
-    assert exhausted.place_all([Buy("k9", "Tux", 20), Buy("k9", "Tux", 20)]) == [2, 2], "twice, and one buy"
+    assert exhausted.place_all([Buy("k9", "Tux", 20), Buy("k9", "Tux", 20)]) == [2, 2], "both are one buy"
     assert catalog.product("Tux").quantity == 0
     assert len(Books.read(tmp_path).refused) == BURST
 
@@ -77,7 +77,7 @@ def test_a_known_key_gets_its_answer(
     sold, in_doubt = Buy("sold", "Tux", 80), Buy("in doubt", "Whale", 94)
     assert place(limited, sold) == 0
     orders.begin([in_doubt])
-    catalog.sell([in_doubt])  # and the reply was lost
+    catalog.sell([in_doubt])  # its reply was lost
     limited.place_all([unknown(number) for number in range(BURST)])
     reused = Buy("sold", "Unicorn", 1)
     # The stock of none of them would suffice now.
@@ -94,7 +94,7 @@ def test_a_known_key_gets_its_answer(
 def test_a_refused_key_that_is_repeated_takes_no_room(limited: LimitedCheckout) -> None:
     for _ in range(10 * BURST):
         assert limited.place_all([unknown(0)]) == [ProductNotFound()]
-    assert limited.place_all([unknown(1)]) == [ProductNotFound()], "one was written, and there is room for more"
+    assert limited.place_all([unknown(1)]) == [ProductNotFound()], "only one refusal was stored"
 
 
 def test_a_throttled_key_gets_its_one_answer_later(exhausted: LimitedCheckout, clock: Clock, tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ def test_while_there_is_room_the_stock_is_not_looked_up(limited: LimitedCheckout
     assert len(watched.sale_timeouts_s) == 1
 
 
-def test_two_batches_at_once_do_not_share_the_room(
+def test_two_batches_at_once_do_not_use_the_same_room(
     limited: LimitedCheckout, orders: OrderStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     begin, both = orders.begin, threading.Barrier(2)
 
     def begin_when_both_do(buys: Sequence[Buy]) -> list[Placed | None]:
-        with suppress(threading.BrokenBarrierError):  # as it should be: the other batch does not come here yet
+        with suppress(threading.BrokenBarrierError):  # expected: the other batch waits for its turn
             both.wait(0.2)
         return begin(buys)
 

@@ -1,4 +1,4 @@
-"""The limit to refused buys and buys in doubt: each may still be refused, so it holds a token until it ends."""
+"""The limit to refused buys, with buys in doubt: each may be refused, so it holds a token until it ends."""
 
 from collections.abc import Sequence
 
@@ -25,6 +25,7 @@ def away(watched: WatchedCatalog) -> WatchedCatalog:
 
 
 def place_in_vain(checkout: LimitedCheckout, *buys: Buy) -> None:
+    """Places buys that get no answer, and stay in doubt."""
     with pytest.raises(Unavailable):
         checkout.place_all(buys)
 
@@ -44,7 +45,7 @@ def test_a_key_in_doubt_counts_once_however_often_it_is_sent(
         place_in_vain(limited, Buy("a", "Tux", 1), Buy("b", "Nix", 1))
     assert limit.room() == BURST - 2
     clock.now += 10 * BURST_S
-    assert limit.room() == BURST - 2, "and until it ends"
+    assert limit.room() == BURST - 2, "it holds its token until it ends"
 
 
 def test_a_buy_in_doubt_that_is_sold_frees_its_token(
@@ -79,7 +80,7 @@ def test_a_reused_key_spends_no_token(
     assert limit.room() == BURST
 
 
-def test_a_refusal_that_could_not_be_logged_is_not_paid_twice(
+def test_a_refusal_that_could_not_be_logged_spends_one_token(
     limited: LimitedCheckout, limit: RefusalLimit, orders: OrderStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finish = orders.finish
@@ -112,7 +113,7 @@ def test_the_recovery_ends_the_buys_that_requests_began(
 def test_a_buy_that_another_worker_has_ended_frees_its_token(
     limited: LimitedCheckout, limit: RefusalLimit, away: WatchedCatalog, orders: OrderStore, clock: Clock
 ) -> None:
-    """The other worker has a limit of its own, and has paid from that."""
+    """The refusal spends a token of the other worker's limit."""
     place_in_vain(limited, Buy("sold", "Tux", 1), unknown(1), Buy("in doubt", "Tux", 1))
     away.is_away = False
     others = RefusalLimit(PER_S, clock)

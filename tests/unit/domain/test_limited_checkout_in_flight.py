@@ -23,16 +23,19 @@ from wsgi_apps.batcher import Batcher
 
 
 class SlowCatalog(CatalogProxy):
-    """A catalog whose sales wait for `gate`, if there is one. While it is deaf, a look-up takes its whole timeout."""
+    """A catalog whose sales wait for `gate`, if there is one. While it hangs, a look-up takes its whole timeout.
+
+    `selling` counts the sales that have begun.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__(catalog)
         self.gate: threading.Barrier | threading.Event | None = None
         self.selling = threading.Semaphore(0)
-        self.is_deaf = False
+        self.hangs = False
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
-        if self.is_deaf:  # as a tier that takes connections and never answers
+        if self.hangs:  # as a tier that accepts connections and never answers
             assert timeout_s is not None
             time.sleep(timeout_s)
             raise Unavailable(retry_after_s=1)
@@ -65,13 +68,13 @@ def test_one_refused_key_in_two_batches_spends_one_token(
         answers = list(pool.map(limited.place_all, [[unknown("a")], [unknown("a")]]))
     assert answers == [[ProductNotFound()], [ProductNotFound()]]
     assert len(Books.read(tmp_path).refused) == 1
-    assert limit.room() == BURST - 1, "one was written down"
+    assert limit.room() == BURST - 1, "one refusal was stored"
 
 
-def test_a_batch_does_not_count_on_the_pieces_that_the_batch_before_is_about_to_take(
+def test_pieces_that_a_batch_in_flight_will_take_are_not_promised_to_the_next(
     exhausted: LimitedCheckout, slow: SlowCatalog, tmp_path: Path
 ) -> None:
-    """Otherwise a whole batch is refused, and written down, beyond the limit, for each product that sells out."""
+    """Otherwise a whole batch is refused, and stored, beyond the limit, for each product that sells out."""
     gate = slow.gate = threading.Event()
     slow.selling = threading.Semaphore(0)
     with ThreadPoolExecutor(2) as pool:
@@ -99,11 +102,11 @@ def test_a_buy_that_will_be_refused_takes_no_pieces_from_others(limited: Limited
         assert second.result() == [0]
 
 
-def test_no_buy_waits_longer_than_its_timeout_while_the_catalog_is_deaf(
+def test_no_buy_waits_longer_than_its_timeout_while_the_catalog_hangs(
     exhausted: LimitedCheckout, slow: SlowCatalog
 ) -> None:
     """The second of two batches in flight must not have its whole time again after its wait for the first."""
-    slow.is_deaf = True
+    slow.hangs = True
     timeout_s = 0.5
     buys: Batcher[Buy, object] = Batcher(exhausted.place_all, max_batch_size=4, timeout_s=timeout_s, max_in_flight=2)
     waited_s: list[float] = []

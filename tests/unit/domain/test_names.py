@@ -1,4 +1,4 @@
-"""Names of new products: invisible characters are refused, but for those that scripts and emoji need."""
+"""Names of new products: invisible characters are refused, except those that scripts and emoji need."""
 
 import re
 import unicodedata
@@ -14,14 +14,14 @@ from domain.values import parse_name
 
 @pytest.mark.parametrize("text", [" Cat", "Cat ", "Cat\u00a0", " "])
 def test_a_blank_at_an_end_of_a_new_name_is_refused(text: str) -> None:
-    """A product that has such a name already is still found by it."""
+    """A query still accepts the name, for products of earlier releases."""
     assert parse_name(text) == text
     with pytest.raises(Invalid, match="begins or ends with a blank"):
         parse_new_name(text)
 
 
 @pytest.mark.parametrize("text", [".", ".."])
-def test_a_new_name_is_none_that_browsers_take_out_of_a_path(text: str) -> None:
+def test_a_new_name_that_browsers_remove_from_a_path_is_refused(text: str) -> None:
     assert parse_name(text) == text
     with pytest.raises(Invalid, match="browsers and curl take it out of a path"):
         parse_new_name(text)
@@ -33,7 +33,7 @@ def test_a_new_name_may_have_blanks_and_dots_within() -> None:
 
 
 # A refused name, and the code point that the error names.
-UNSEEN = [
+REFUSED = [
     ("Tux\u200b", "U+200B ZERO WIDTH SPACE"),
     ("\ufeffTux", "U+FEFF ZERO WIDTH NO-BREAK SPACE"),
     ("Tu\u2060x", "U+2060 WORD JOINER"),
@@ -75,14 +75,14 @@ UNSEEN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "called"), UNSEEN, ids=[ascii(text) for text, _ in UNSEEN])
+@pytest.mark.parametrize(("text", "called"), REFUSED, ids=[ascii(text) for text, _ in REFUSED])
 def test_the_error_of_a_name_with_an_invisible_character_has_its_code_point(text: str, called: str) -> None:
     with pytest.raises(Invalid, match=rf"the product name has {re.escape(called)}(,| without)"):
         parse_new_name(text)
-    assert parse_name(text) == unicodedata.normalize("NFC", text), "a query for it is answered, with product not found"
+    assert parse_name(text) == unicodedata.normalize("NFC", text), "a query for it is valid"
 
 
-SEEN = [
+ACCEPTED = [
     "B\u00e4r",
     "a  b",
     "E=mc\u00b2",
@@ -110,18 +110,19 @@ SEEN = [
 ]
 
 
-@pytest.mark.parametrize("text", SEEN, ids=[ascii(text) for text in SEEN])
+@pytest.mark.parametrize("text", ACCEPTED, ids=[ascii(text) for text in ACCEPTED])
 def test_a_new_name_may_have_the_characters_that_scripts_and_emoji_need(text: str) -> None:
     assert parse_new_name(text) == text
 
 
-def every(properties: str) -> Iterator[str]:
+def characters_with(properties: str) -> Iterator[str]:
+    """Yields all characters with one of these Unicode properties."""
     pattern = regex.compile(f"(?V1)[{properties}]")
     return (character for code in range(0x110000) if pattern.match(character := chr(code)))
 
 
 def test_a_new_name_has_no_ignorable_character_by_itself() -> None:
-    ignorable = list(every(r"\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Noncharacter_Code_Point}"))
+    ignorable = list(characters_with(r"\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Noncharacter_Code_Point}"))
     assert len(ignorable) > 4_000
     for character in ignorable:
         with pytest.raises(Invalid):
@@ -144,5 +145,5 @@ def test_names_that_differ_only_in_hardly_visible_characters_look_alike(one: str
 
 
 @pytest.mark.parametrize(("one", "other"), [("Tux", "tux"), ("ab", "a b"), ("B\u00e4r", "Bar"), ("Tux", "Tux 2")])
-def test_names_that_people_tell_apart_look_different(one: str, other: str) -> None:
+def test_names_that_people_can_tell_apart_look_different(one: str, other: str) -> None:
     assert looks(one) != looks(other)

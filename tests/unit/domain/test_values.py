@@ -42,7 +42,7 @@ def test_the_error_of_a_bad_name_says_its_problem(text: str, problem: str) -> No
         parse_name(text)
 
 
-def test_a_name_has_any_character_but_control_characters_surrogates_and_the_slash() -> None:
+def test_a_name_has_any_character_but_controls_surrogates_and_the_slash() -> None:
     refused = []
     for code_point in range(sys.maxunicode + 1):
         try:
@@ -50,7 +50,7 @@ def test_a_name_has_any_character_but_control_characters_surrogates_and_the_slas
         except Invalid:
             refused.append(chr(code_point))
     everything = map(chr, range(sys.maxunicode + 1))
-    assert refused == [one for one in everything if unicodedata.category(one) in ("Cc", "Cs") or one == "/"]
+    assert refused == [text for text in everything if unicodedata.category(text) in ("Cc", "Cs") or text == "/"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import REQUEST_THREADS, TIERS
+from tests.support.tiers import ROOT
 
-ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
 
 
@@ -39,13 +38,3 @@ def test_named_files_exist(document: Path) -> None:
     """Paths in backquotes, such as `tests/support/history.py`."""
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{name} is not there"
-
-
-def test_the_pids_limit_of_compose_allows_a_reload() -> None:
-    text = (ROOT / "compose.yaml").read_text("utf-8")
-    [limit] = [int(limit) for limit in re.findall(r"pids_limit: (\d+)", text)]
-    # A worker has request threads, of which a setting may ask for more than the default, and a few others: the event
-    # loop, the threads of batches, one for its output. With WORKER=gthread it has one thread for each request. During a
-    # reload there are two of each worker.
-    for tier in TIERS.values():
-        assert limit > 2 * tier.workers * (max(64, tier.threads) + REQUEST_THREADS + 12)

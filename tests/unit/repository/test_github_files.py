@@ -15,7 +15,7 @@ CHECKS = re.findall(r"^\t\$\(BIN\)/(check-jsonschema [^\n\\]+)(?:\\\n[^\n]+)?$",
 
 
 def failed_checks(root: Path, schema: str = "vendor.") -> list[str]:
-    """Runs the checks of `make lint` on the folder, those of this schema alone; returns the schemas that failed."""
+    """Runs the checks of `make lint` for this schema, or for all, in a folder. Returns the schemas that failed."""
     failed = []
     forms = " ".join(str(path) for path in (root / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml")
     for check in [check for check in CHECKS if schema in check]:
@@ -27,6 +27,7 @@ def failed_checks(root: Path, schema: str = "vendor.") -> list[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
+    """A folder with a copy of .github."""
     shutil.copytree(ROOT / ".github", tmp_path / ".github")
     return tmp_path
 

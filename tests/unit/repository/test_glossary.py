@@ -16,7 +16,7 @@ CODE = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 
 @pytest.fixture(scope="module")
 def words() -> str:
-    """All words outside of the glossary, in lower case, with a blank between two."""
+    """All words of code and documents except the glossary, in lower case, with a blank between two."""
     files = [path for path in [*DOCUMENTS, *CODE] if path != GLOSSARY]
     return " ".join(re.findall(r"[^\W_]+", " ".join(path.read_text("utf-8") for path in files).lower()))
 
@@ -31,4 +31,4 @@ def test_a_term_is_used(term: str, words: str) -> None:
     wanted = " ".join(re.findall(r"[^\W_]+", re.sub(r"\(.+\)", "", term).lower()))
     spellings = (wanted, wanted.replace(" ", ""))  # such as "request cycle" and RequestCycle
     is_used = any(re.search(rf"\b{spelling}(e?s|ed)?\b", words) for spelling in spellings)
-    assert is_used, f"nobody speaks of {term!r}"
+    assert is_used, f"no code and no other document uses {term!r}"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.tiers import ROOT
+
 LINTER = Path(sys.executable).with_name("lint-imports")
 SETTINGS: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
 FOLDERS = sorted(path.parent.name for path in ROOT.glob("[a-z]*/__init__.py"))
@@ -27,6 +28,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def is_no_code(name: str) -> bool:
+    """Returns whether a file or folder of this name has no Python code."""
     return name == "__pycache__" or ("." in name and not name.endswith(".py"))
 
 

@@ -44,7 +44,7 @@ def test_no_result_is_larger_than_200_kb() -> None:
     assert {path.name: path.stat().st_size for path in KEPT if path.stat().st_size > MAX_BYTES} == {}
 
 
-def test_plots_have_one_format() -> None:
+def test_results_are_json_markdown_and_png() -> None:
     assert {path.suffix for path in KEPT} == {".json", ".md", ".png"}
 
 
@@ -52,5 +52,5 @@ def test_plots_have_one_format() -> None:
 def test_a_result_has_no_samples(path: Path) -> None:
     text = path.read_text()
     assert "samples" not in text
-    # One figure a round, and there are five rounds; an array that is longer would be samples under another name.
+    # There are five rounds with one figure each, so a longer array has samples.
     assert [(where, len(array)) for where, array in arrays_of_numbers(json.loads(text)) if len(array) > 10] == []

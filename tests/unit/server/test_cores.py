@@ -75,7 +75,9 @@ def refuse(*_: object) -> None:
     raise PermissionError(1, "Operation not permitted")
 
 
-def test_a_system_that_refuses_to_pin_costs_one_line_of_log(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_refuses_to_pin_a_worker_is_logged_in_one_line(
+    master: Master, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
     lines: list[tuple[object, ...]] = []
     master.spawn()

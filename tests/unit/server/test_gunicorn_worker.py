@@ -15,12 +15,15 @@ import gunicorn
 import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.sock import create_sockets
 from gunicorn.workers.base import Worker
 
 from server.gunicorn_worker import GunicornWorker
 
 
 class App:
+    """gunicorn's application, reduced to its app."""
+
     def wsgi(self) -> str:
         return "the app"
 
@@ -80,7 +83,7 @@ def test_a_worker_whose_master_has_ended_is_an_orphan(worker: GunicornWorker) ->
     assert worker.is_orphan()
 
 
-PROCESS = """
+WORKER_PROCESS = """
 import os, select, signal, sys
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -103,14 +106,14 @@ Probe(1, os.getppid(), [], App(), 30, config, Logger(config)).init_process()
 """
 
 
-def test_init_process_loads_the_app_and_ends_in_run_and_each_signal_writes_to_the_pipe() -> None:
-    done = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, timeout=60, check=False)
+def test_init_process_loads_the_app_and_calls_run_where_signals_write_to_the_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER_PROCESS], capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "stops\n"), done.stderr
 
 
 def test_gunicorns_listeners_do_not_block_and_can_be_closed() -> None:
-    from gunicorn.sock import create_sockets
-
     config = Config()
     config.set("bind", "127.0.0.1:0")
     [listener] = create_sockets(config, Logger(config))

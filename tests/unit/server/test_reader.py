@@ -1,7 +1,7 @@
 """A request is read in the same way wherever its bytes are cut, with empty lines before it and requests after it.
 
-The tests look for a stale offset: the reader misses the end of a head, and on a pipelined connection each later answer
-belongs to the request before.
+With a stale offset the reader would miss the end of a head, and on a pipelined connection each later response would
+belong to the request before.
 """
 
 import os
@@ -14,9 +14,9 @@ from tests.unit.server.http.good_requests import GOOD, Good
 from tests.unit.server.http.reading import WHALE, Outcome, read, read_all
 
 EMPTY_LINES = [b"\r\n" * count for count in range(4)]
-# Every cut is tried in so many first bytes of a request, around the limits and at the end; elsewhere only some are.
-# EVERY_CUT=1 tries them all, in about ten minutes.
-CLOSE_BYTES = 300 if "EVERY_CUT" not in os.environ else 2_000_000
+# Every cut is tried in this many first bytes of a request, around the limits, and at the end; elsewhere one in
+# STRIDE_BYTES. EVERY_CUT=1 tries them all, in about ten minutes.
+EVERY_CUT_BYTES = 300 if "EVERY_CUT" not in os.environ else 2_000_000
 LIMITS_BYTES = (4_094, 8_190, 32 * 1024, 64 * 1024)
 STRIDE_BYTES = 1_999
 LARGEST_BYTES = 70_000  # more than the largest head and the largest body, where reading stops
@@ -25,11 +25,11 @@ LARGEST_BYTES = 70_000  # more than the largest head and the largest body, where
 def cuts_of(request: bytes) -> Iterator[int]:
     """Yields the positions to cut at, from 0 to the size of the request."""
     size = len(request)
-    yield from range(min(size, CLOSE_BYTES) + 1)
-    if size > CLOSE_BYTES:
+    yield from range(min(size, EVERY_CUT_BYTES) + 1)
+    if size > EVERY_CUT_BYTES:
         around_limits = {limit + offset for limit in LIMITS_BYTES for offset in range(-4, 5)}
-        far = {*range(CLOSE_BYTES, size, STRIDE_BYTES), *range(size - 40, size + 1), *around_limits}
-        yield from sorted(cut for cut in far if CLOSE_BYTES < cut <= size)
+        far = {*range(EVERY_CUT_BYTES, size, STRIDE_BYTES), *range(size - 40, size + 1), *around_limits}
+        yield from sorted(cut for cut in far if EVERY_CUT_BYTES < cut <= size)
 
 
 def in_two(data: bytes, cut: int) -> Outcome:
@@ -62,7 +62,7 @@ def test_a_hostile_request_has_the_same_outcome_wherever_it_is_cut(hostile: Host
         assert read(data) == whole
         for cut in cuts_of(empty_lines + request):
             assert in_two(data, cut) == whole, (empty_lines, cut)
-    assert byte_by_byte(EMPTY_LINES[2] + request[:CLOSE_BYTES]) == read(request[:CLOSE_BYTES])
+    assert byte_by_byte(EMPTY_LINES[2] + request[:EVERY_CUT_BYTES]) == read(request[:EVERY_CUT_BYTES])
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_hostile_request_is_refused_or_the_next_one_is_read_apart(hostile: Hos
 
 @pytest.mark.parametrize("first_piece_ends", range(1, 6))
 def test_the_end_of_a_head_after_two_empty_lines_is_not_missed(first_piece_ends: int) -> None:
-    """The fault as found: three requests on one connection, the first cut before its last CRLF."""
+    """A fault of an earlier release: three requests on one connection, the first cut before its last CRLF."""
     bird = b"\r\n\r\nGET /products/Bird HTTP/1.1\r\nHost: a\r\n\r\n"
     tux = b"GET /products/Tux HTTP/1.1\r\nHost: a\r\n\r\n"
     pieces = [bird[:-first_piece_ends], bird[-first_piece_ends:] + tux, WHALE]

@@ -15,18 +15,18 @@ from server.worker import SWEEP_INTERVAL_S, StoreWorker
 
 
 class BareWorker(StoreWorker):
-    """A worker without a process, an event loop and connections."""
+    """A worker without a process, an event loop or connections."""
 
     def __init__(self) -> None:
         self._connections = set()
 
 
-def test_the_master_hears_of_a_worker_long_before_it_would_kill_it() -> None:
+def test_a_worker_notifies_its_master_ten_times_within_the_timeout() -> None:
     assert Timeout.default >= SWEEP_INTERVAL_S * 10
 
 
-class AnswersWithALateOne(deque[Any]):
-    """A queue of answers. `add_late` is called when the event loop has just seen that the queue is empty."""
+class QueueWithLateAnswer(deque[Any]):
+    """A queue of answers that calls `add_late` when the event loop has just seen that it is empty."""
 
     def __init__(self, first: object, add_late: Callable[[], None]) -> None:
         super().__init__([first])
@@ -40,7 +40,7 @@ class AnswersWithALateOne(deque[Any]):
         return False
 
 
-def test_an_answer_that_comes_after_the_last_look_at_the_queue_wakes_the_event_loop(
+def test_an_answer_after_the_last_look_at_the_queue_wakes_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     worker = BareWorker()
@@ -50,7 +50,7 @@ def test_an_answer_that_comes_after_the_last_look_at_the_queue_wakes_the_event_l
     worker._wake_sent = True
     first, late = object(), object()
     monkeypatch.setattr(worker, "_guard", lambda _step, connection: sent.append(connection))
-    worker._answered = AnswersWithALateOne(first, lambda: worker._on_answer(late))  # type: ignore[arg-type]
+    worker._answered = QueueWithLateAnswer(first, lambda: worker._on_answer(late))  # type: ignore[arg-type]
     worker._on_wake()
     if late not in sent:
         wake_up = select.poll()  # select() takes no descriptor above 1,023
@@ -62,8 +62,8 @@ def test_an_answer_that_comes_after_the_last_look_at_the_queue_wakes_the_event_l
         os.close(end)
 
 
-def test_a_worker_that_ran_out_of_files_without_a_connection_still_accepts_several_later() -> None:
-    """It had none because its threads had all the file descriptors. The limit that it sets is never raised again."""
+def test_a_shortage_of_files_without_connections_leaves_room_for_several_later() -> None:
+    """The threads may hold all file descriptors. The limit that the worker then sets is never raised again."""
     worker = BareWorker()
     worker._max_connections = 1_000
     worker.log = SimpleNamespace(error=lambda *_: None)

@@ -1,4 +1,4 @@
-"""The checks of tests/support/history.py: each violation is found, and correct histories pass."""
+"""The checks of tests/support/history.py: each violation is found, and correct histories pass without an error."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""tests/stages.py, the program behind `make test`: it runs every stage and counts the tests."""
+"""The program behind `make test`, tests/stages.py: it runs every stage and counts the tests."""
 
 import re
 from collections import Counter

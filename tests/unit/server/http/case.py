@@ -11,9 +11,9 @@ class Case:
 
     `reads`: the requests that the other parser reads, as method, target and body.
     `refuses`: whether the other parser refuses the bytes after these requests.
-    `difference`: None where our server does the same. Else the number of requests that it reads, and the status with
-    which it refuses the next one; the status is None where it waits for more bytes, or the connection ends.
-    `reason`: of the difference.
+    `difference`: None where our server does the same. Otherwise the number of requests that it reads, and the status
+    with which it refuses the next one; the status is None where it waits for more bytes, or the connection ends.
+    `reason`: the reason of the difference.
     """
 
     name: str
@@ -24,12 +24,12 @@ class Case:
     reason: str = ""
 
     def agrees(self, outcome: Outcome) -> bool:
-        """Whether our server does the same as the other parser."""
+        """Returns whether our server does the same as the other parser."""
         requests = tuple((request.method, request.target, request.body) for request in outcome.requests)
         return (requests, outcome.refused is not None) == (self.reads, self.refuses)
 
     def holds(self, outcome: Outcome) -> bool:
-        """Whether our server does what the case expects."""
+        """Returns whether our server does what the case expects."""
         if self.difference is None:
             return self.agrees(outcome)
         requests = tuple((request.method, request.target, request.body) for request in outcome.requests)

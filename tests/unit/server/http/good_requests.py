@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A request, and how it must be read."""
+    """A valid request, and the values that the server must read from it."""
 
     name: str
     request: bytes
@@ -15,6 +15,7 @@ class Good:
 
 
 def _get(*lines: bytes, target: bytes = b"/products/Bird", version: bytes = b"1.1") -> bytes:
+    """Returns a GET with these header lines."""
     return b"\r\n".join([b"GET " + target + b" HTTP/" + version, *lines, b"", b""])
 
 

@@ -72,61 +72,66 @@ ODD_LINE_ENDS = [b"\n", b"\r", b"\n\r", b"\r\r\n", b"", b" \r\n", b"\r\n\r\n"]
 EMPTY_LINES = [b"", b"", b"", b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n"]
 
 
-class Dice:
-    """Generates streams from random numbers. One part in `odds` is an odd one; none is where `odds` is 0.
+class StreamGenerator:
+    """Generates streams of requests from random numbers.
 
-    `number_below(n)` returns a random number from 0 to n - 1.
+    `number_below(n)` returns a random number from 0 to n - 1. One part in `odds` is an odd one, or none if `odds` is 0.
     """
 
     def __init__(self, number_below: Callable[[int], int], odds: int) -> None:
         self._number_below = number_below
         self._odds = odds
 
-    def one(self, usual: Sequence[T], odd: Sequence[T] = ()) -> T:
+    def choose(self, usual: Sequence[T], odd: Sequence[T] = ()) -> T:
+        """Returns one of the usual parts, or sometimes one of the odd ones."""
         parts = odd if odd and self._odds and self.happens(self._odds) else usual
         return parts[self._number_below(len(parts))] if len(parts) > 1 else parts[0]
 
     def happens(self, one_in: int) -> bool:
+        """Returns True once in so many calls, at random."""
         return self._number_below(one_in) == 1
 
     def stream(self) -> bytes:
-        return b"".join(self.request() for _ in range(self.one([1, 2, 2, 3])))
+        """Returns one to three requests."""
+        return b"".join(self.request() for _ in range(self.choose([1, 2, 2, 3])))
 
     def request(self) -> bytes:
-        version, body = self.one(VERSIONS, ODD_VERSIONS), self.one(BODIES)
-        names = [self.one(NAMES, ODD_NAMES) for _ in range(self.one([0, 1, 1, 2, 3]))]
-        fields = [(name, self.one(VALUES, ODD_VALUES)) for name in names]
+        version, body = self.choose(VERSIONS, ODD_VERSIONS), self.choose(BODIES)
+        names = [self.choose(NAMES, ODD_NAMES) for _ in range(self.choose([0, 1, 1, 2, 3]))]
+        fields = [(name, self.choose(VALUES, ODD_VALUES)) for name in names]
         if version != b"HTTP/1.0" or self.happens(2):
-            fields += [(b"Host", self.one(HOSTS, ODD_HOSTS))] * self.one([1], [0, 2])
+            fields += [(b"Host", self.choose(HOSTS, ODD_HOSTS))] * self.choose([1], [0, 2])
         if body or self.happens(4):
-            fields += [(b"Content-Length", self.one([b"%d" % len(body)], ODD_LENGTHS))] * self.one([1], [0, 2])
+            fields += [(b"Content-Length", self.choose([b"%d" % len(body)], ODD_LENGTHS))] * self.choose([1], [0, 2])
         if self.happens(3):
-            fields += [(b"Connection", self.one(CONNECTIONS, ODD_CONNECTIONS)) for _ in range(self.one([1, 1, 2]))]
+            fields += [
+                (b"Connection", self.choose(CONNECTIONS, ODD_CONNECTIONS)) for _ in range(self.choose([1, 1, 2]))
+            ]
         if self._odds and self.happens(10):
-            fields += [(b"Transfer-Encoding", self.one(CODINGS)) for _ in range(self.one([1, 1, 2]))]
-            body = self.one([body, *CHUNKS])
+            fields += [(b"Transfer-Encoding", self.choose(CODINGS)) for _ in range(self.choose([1, 1, 2]))]
+            body = self.choose([body, *CHUNKS])
         if self.happens(12):
-            fields.append((b"Expect", self.one(EXPECTATIONS, ODD_EXPECTATIONS)))
+            fields.append((b"Expect", self.choose(EXPECTATIONS, ODD_EXPECTATIONS)))
         for _ in fields:
             fields.insert(self._number_below(len(fields)), fields.pop())
         lines = [self._line(name, value) for name, value in fields]
-        begin = self.one(METHODS, ODD_METHODS), self.one(TARGETS, ODD_TARGETS), version
-        first = begin[0] + self.one([b" "], ODD_GAPS) + begin[1] + self.one([b" "], ODD_GAPS) + begin[2]
-        end = self.one([b"\r\n"], ODD_LINE_ENDS)
-        return self.one(EMPTY_LINES) + first + self.one([b"\r\n"], ODD_LINE_ENDS) + b"".join(lines) + end + body
+        begin = self.choose(METHODS, ODD_METHODS), self.choose(TARGETS, ODD_TARGETS), version
+        first = begin[0] + self.choose([b" "], ODD_GAPS) + begin[1] + self.choose([b" "], ODD_GAPS) + begin[2]
+        end = self.choose([b"\r\n"], ODD_LINE_ENDS)
+        return self.choose(EMPTY_LINES) + first + self.choose([b"\r\n"], ODD_LINE_ENDS) + b"".join(lines) + end + body
 
     def _line(self, name: bytes, value: bytes) -> bytes:
-        return name + b":" + self.one(PADS) + value + self.one(PADS) + self.one([b"\r\n"], ODD_LINE_ENDS)
+        return name + b":" + self.choose(PADS) + value + self.choose(PADS) + self.choose([b"\r\n"], ODD_LINE_ENDS)
 
     def damaged(self, data: bytes) -> bytes:
         """Returns the stream with up to three insertions, replacements, deletions, repetitions or cuts."""
-        for _ in range(self.one([0, 1, 1, 2, 3])):
+        for _ in range(self.choose([0, 1, 1, 2, 3])):
             start = self._number_below(len(data) + 1)
-            end = min(len(data), start + self.one([0, 1, 1, 2, 7, 30]))
-            kind = self.one(["splice", "splice", "replace", "delete", "repeat", "truncate"])
+            end = min(len(data), start + self.choose([0, 1, 1, 2, 7, 30]))
+            kind = self.choose(["splice", "splice", "replace", "delete", "repeat", "truncate"])
             middle = {"delete": b"", "truncate": b"", "repeat": data[start:end] * 2}.get(kind)
             if middle is None:
-                middle = self.one(SPLICES) + (data[start:end] if kind == "splice" else b"")
+                middle = self.choose(SPLICES) + (data[start:end] if kind == "splice" else b"")
             data = data[:start] + middle + (b"" if kind == "truncate" else data[end:])
         return data
 
@@ -134,19 +139,19 @@ class Dice:
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
     """A Hypothesis strategy: one to three requests with odd parts and random damage."""
-    dice = Dice(lambda below: draw(st.integers(0, below - 1)), odds=25)
-    return dice.damaged(dice.stream())
+    generator = StreamGenerator(lambda below: draw(st.integers(0, below - 1)), odds=25)
+    return generator.damaged(generator.stream())
 
 
 def valid_streams(seed: int, count: int) -> Iterator[bytes]:
     """Yields streams of one to three valid requests."""
-    dice = Dice(Random(seed).randrange, odds=0)
+    generator = StreamGenerator(Random(seed).randrange, odds=0)
     for _ in range(count):
-        yield dice.stream()
+        yield generator.stream()
 
 
 def odd_streams(seed: int, count: int) -> Iterator[bytes]:
     """Yields streams like `streams`, a hundred times as fast; Hypothesis does not shrink their failures."""
-    dice = Dice(Random(seed).randrange, odds=25)
+    generator = StreamGenerator(Random(seed).randrange, odds=25)
     for _ in range(count):
-        yield dice.damaged(dice.stream())
+        yield generator.damaged(generator.stream())

@@ -32,6 +32,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
+    """The parser refuses the request."""
+
     reason: str
 
 

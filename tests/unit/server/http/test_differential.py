@@ -1,7 +1,8 @@
 """Compares the server's parser with two others on generated streams of requests.
 
-Whenever our parser reads a request, at least one of the others reads the same request, and none reads another one. A
-parser that refuses the request does so for a reason in LAXITIES.
+Whenever our parser reads a request, at least one of the others reads the same request, and none reads a different one.
+A parser that refuses the request does so for a reason in LAXITIES.
+
 CI tries the same streams each time; `pytest tests/unit/server/http --hypothesis-profile=long` looks for new ones.
 """
 
@@ -83,7 +84,10 @@ def check(stream: bytes) -> Outcome:
 
 
 def without_empty_lines(stream: bytes) -> bytes:
-    """Our parser skips all empty lines before a request, gunicorn one, and h11 none (RFC 9112, 2.2: at least one)."""
+    """Removes the empty lines before a request.
+
+    Our parser skips all of them, gunicorn one, and h11 none. RFC 9112, 2.2, asks for at least one.
+    """
     while stream.startswith(b"\r\n"):
         stream = stream[2:]
     return stream
@@ -116,7 +120,7 @@ def as_ours(taken: Taken) -> Read:
 
 
 def keep_alive_is_comparable(oracle: str, taken: Taken) -> bool:
-    """Whether `keep_alive` means the same to the other parser.
+    """Returns whether `keep_alive` means the same to the other parser.
 
     h11 closes every connection of HTTP/1.0, and gunicorn reads only one option of Connection.
     """
@@ -133,19 +137,19 @@ def test_valid_requests_are_read_as_other_parsers_read_them() -> None:
 
 @given(streams())
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_no_odd_request_is_read_against_the_other_parsers(stream: bytes) -> None:
+def test_odd_requests_are_read_as_other_parsers_read_them(stream: bytes) -> None:
     check(stream)
     check(stream + WHALE)
 
 
-def test_no_odd_request_of_many_more_is_read_against_the_other_parsers() -> None:
+def test_many_odd_requests_are_read_as_other_parsers_read_them() -> None:
     """Without Hypothesis, which takes a hundred times as long for each stream."""
     reads = sum(len(check(stream + WHALE).requests) for stream in odd_streams(SEED + 1, count=30 * EXAMPLES))
     assert reads > 10 * EXAMPLES, "so many parts are odd that hardly any request is read and compared"
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_no_hostile_request_is_read_against_the_other_parsers(hostile: Hostile) -> None:
+def test_hostile_requests_are_read_as_other_parsers_read_them(hostile: Hostile) -> None:
     check(hostile.request)
     check(hostile.request + WHALE)
 
