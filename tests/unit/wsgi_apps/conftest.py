@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the apps."""
+"""The fixture of the tests of the apps: clients of all three."""
 
 import pytest
 

@@ -74,8 +74,8 @@ def test_head_works_where_get_does(tiers: AppClients, path: str) -> None:
         ("GET", "/a/b/c/d"),
     ],
 )
-def test_every_response_is_one_line_of_json_and_says_nosniff(tiers: AppClients, method: str, path: str) -> None:
-    """A terminal's prompt stands on its own line, and a browser takes a product's name for nothing but data."""
+def test_every_response_is_one_line_of_json_with_nosniff(tiers: AppClients, method: str, path: str) -> None:
+    """The line end keeps a terminal's prompt on its own line. nosniff keeps a browser from taking a name for HTML."""
     for client in tiers:
         response = client.open(path, method=method)
         assert response.text.count("\n") == 1 and response.text.endswith("}\n")
@@ -84,8 +84,7 @@ def test_every_response_is_one_line_of_json_and_says_nosniff(tiers: AppClients, 
 
 
 def test_a_response_to_a_buy_has_its_key(tiers: AppClients) -> None:
-    made = tiers.front_end.post("/Tux/1").headers["Idempotency-Key"]
-    assert len(made) == 32
+    assert len(tiers.front_end.post("/Tux/1").headers["Idempotency-Key"]) == 32, "the store makes a key"
     for client, path in ((tiers.front_end, "/Tux/1"), (tiers.order, "/products/Tux/1"), (tiers.catalog, "/Tux/1")):
         first = client.post(path, headers={"Idempotency-Key": "my-key"})
         again = client.post(path, headers={"Idempotency-Key": "my-key"})
@@ -211,9 +210,8 @@ def test_a_large_body_is_413_and_changes_nothing(tiers: AppClients, catalog: Cat
         response = client.post(path, data=b"x" * (MAX_BODY_BYTES + 1))
         assert response.status_code == 413
         decode_error(response)
-        assert client.post(path, data=b"x" * MAX_BODY_BYTES).status_code == 400, (
-            "the body is not too large, but a buy takes none"
-        )
+        largest = client.post(path, data=b"x" * MAX_BODY_BYTES)
+        assert largest.status_code == 400, "the body is not too large, but a buy takes none"
     assert catalog.product("Tux").quantity == 80
 
 
@@ -255,7 +253,7 @@ def test_only_the_log_has_the_traceback_of_an_error(catalog: CatalogStore, caplo
 
 
 def test_the_cache_of_matched_paths_takes_at_most_4_mib(catalog: CatalogStore, checkout: Checkout) -> None:
-    """Python takes four bytes for every character of a string with one wide character."""
+    """The worst case: with one wide character in it, a string takes four bytes for each character."""
     app = FrontEndApp(catalog, checkout)
     start_response: Any = lambda *_: None  # noqa: E731
     environ = EnvironBuilder("/").get_environ()

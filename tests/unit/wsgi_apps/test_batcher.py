@@ -1,9 +1,10 @@
-"""Batcher: its promises, and the races that could break them."""
+"""The batcher: which questions share a call, which error each caller gets, and races of threads."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from werkzeug.test import Client
@@ -20,7 +21,7 @@ PATIENCE_S = 60.0
 
 
 class Clock:
-    """The time as Batcher sees it. It stands still unless a test moves it."""
+    """Stands in for the module `time` of the batcher. It stands still unless a test moves it."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -75,29 +76,31 @@ def batcher_of(
     )
 
 
-class CallUnderWay:
-    """A block during which the call for question 0 does not return."""
-
-    def __init__(self, echo: Echo, batcher: Batcher[object, object]) -> None:
-        self._echo = echo
-        self._batcher = batcher
-
-    def __enter__(self) -> "CallUnderWay":
-        self._echo.go.clear()
-        self.first = self._batcher.ask([0])
-        assert self._echo.begun.acquire(timeout=PATIENCE_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._echo.go.set()
-        assert self.first.result(PATIENCE_S) == [0]
+@contextmanager
+def call_under_way(echo: Echo, batcher: Batcher[object, object]) -> Iterator[None]:
+    """Keeps the call for question 0 from returning during the block."""
+    echo.go.clear()
+    first = batcher.ask([0])
+    assert echo.begun.acquire(timeout=PATIENCE_S)
+    try:
+        yield
+    finally:
+        echo.go.set()
+    assert first.result(PATIENCE_S) == [0]
 
 
 def results(futures: Sequence["Future[Sequence[object]]"]) -> list[Sequence[object]]:
+    """Waits for all answers."""
     return [future.result(PATIENCE_S) for future in futures]
 
 
+def cannot_start(_thread: threading.Thread) -> None:
+    """Stands in for Thread.start when the system gives no thread."""
+    raise RuntimeError("can't start new thread")
+
+
 def is_empty(batcher: Batcher[object, object]) -> bool:
+    """Returns whether no question waits."""
     return (batcher._queued, len(batcher._queue)) == (0, 0)
 
 
@@ -109,7 +112,7 @@ def test_a_lone_caller_calls_at_once(echo: Echo) -> None:
 
 def test_questions_asked_during_a_call_share_the_next_one(echo: Echo) -> None:
     batcher = batcher_of(echo)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([number]) for number in (1, 2, 3)]
     assert results(later) == [[1], [2], [3]]
     assert echo.batches == [[0], [1, 2, 3]], "no question joined the call that had started"
@@ -117,7 +120,7 @@ def test_questions_asked_during_a_call_share_the_next_one(echo: Echo) -> None:
 
 def test_a_batch_is_bounded_and_never_splits_a_caller(echo: Echo) -> None:
     batcher = batcher_of(echo, max_batch_size=3)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([10 * at, 10 * at + 1]) for at in (1, 2, 3)]
     assert results(later) == [[10, 11], [20, 21], [30, 31]]
     assert list(map(len, echo.batches)) == [1, 2, 2, 2]
@@ -126,7 +129,7 @@ def test_a_batch_is_bounded_and_never_splits_a_caller(echo: Echo) -> None:
 def test_a_full_queue_refuses_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batcher_module, "MAX_QUEUED", 2)
     batcher = batcher_of(echo)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([number]) for number in (1, 2)]
         with pytest.raises(Unavailable):
             batcher.ask([3])
@@ -136,7 +139,7 @@ def test_a_full_queue_refuses_at_once(echo: Echo, monkeypatch: pytest.MonkeyPatc
 
 def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
     batcher = batcher_of(echo)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         failed = [batcher.ask([question]) for question in (Unavailable("the tier is away"), 2)]
     errors = [future.exception(PATIENCE_S) for future in failed]
     assert errors == [Unavailable("the tier is away")] * 2
@@ -147,7 +150,7 @@ def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
 
 def test_a_question_that_makes_its_call_fail_fails_alone(echo: Echo) -> None:
     batcher = batcher_of(echo)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         good, bad, also_good = (batcher.ask([question]) for question in (1, ZeroDivisionError("poison"), 3))
     assert results([good, also_good]) == [[1], [3]]
     assert isinstance(bad.exception(PATIENCE_S), ZeroDivisionError)
@@ -156,7 +159,7 @@ def test_a_question_that_makes_its_call_fail_fails_alone(echo: Echo) -> None:
 
 def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo, clock: Clock) -> None:
     batcher = batcher_of(echo, timeout_s=0.1)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         late = batcher.ask([1])
         clock.now += 0.15
     assert late.exception(PATIENCE_S) == Unavailable()
@@ -166,28 +169,28 @@ def test_the_question_of_a_caller_without_time_left_is_not_asked(echo: Echo, clo
 
 def test_a_call_lingers_for_as_many_questions_as_the_last_had(echo: Echo) -> None:
     batcher = batcher_of(echo, linger_s=10 * PATIENCE_S)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([number]) for number in (1, 2)]
     results([*later, batcher.ask([3])])
     again = [batcher.ask([number]) for number in (4, 5)]
     time.sleep(0.05)
-    assert echo.batches == [[0], [1, 2, 3]], "a third is expected"
+    assert echo.batches == [[0], [1, 2, 3]], "the batcher waits for a third question"
     results([*again, batcher.ask([6])])
     assert echo.batches[-1] == [4, 5, 6]
 
 
-def test_a_call_lingers_for_the_queued_beside_the_answered(echo: Echo) -> None:
+def test_a_call_lingers_for_queued_and_for_answered_callers(echo: Echo) -> None:
     batcher = batcher_of(echo, linger_s=10 * PATIENCE_S)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = batcher.ask([1])
     again = batcher.ask([0])
     results([later, again])
-    assert echo.batches == [[0], [1, 0]], "two half batches became one"
+    assert echo.batches == [[0], [1, 0]], "one batch, not two halves"
 
 
 def test_a_call_lingers_no_longer_than_it_may(echo: Echo) -> None:
     batcher = batcher_of(echo, linger_s=0.05)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([number]) for number in (1, 2, 3)]
     results(later)
     assert batcher.ask([4]).result(PATIENCE_S) == [4], "no other question came"
@@ -223,10 +226,10 @@ def test_64_threads_all_get_their_own_answers(pool: ThreadPoolExecutor, linger_s
 
 
 def test_queue_and_call_together_take_no_longer_than_the_timeout(echo: Echo, clock: Clock) -> None:
-    """The last caller has spent time in the queue, so its call must be shorter."""
+    """A caller that has spent time in the queue needs a shorter call."""
     waited: list[float] = []
 
-    def dead(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
+    def time_out(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
         echo(questions, timeout_s)
         clock.now += timeout_s
         raise Unavailable
@@ -237,7 +240,7 @@ def test_queue_and_call_together_take_no_longer_than_the_timeout(echo: Echo, clo
         answer.add_done_callback(lambda _: waited.append(clock.now - begun))
         return answer
 
-    batcher = batcher_of(dead, timeout_s=0.6)
+    batcher = batcher_of(time_out, timeout_s=0.6)
     echo.go.clear()
     callers = [shop(0)]
     assert echo.begun.acquire(timeout=PATIENCE_S)
@@ -257,7 +260,7 @@ def test_a_caller_with_time_left_is_called_for_again_when_another_has_none(echo:
         return questions
 
     batcher = batcher_of(slow, timeout_s=0.5)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         hasty = batcher.ask([1])
         clock.now += 0.15
         patient = batcher.ask([2])
@@ -266,7 +269,7 @@ def test_a_caller_with_time_left_is_called_for_again_when_another_has_none(echo:
     assert echo.batches == [[0], [1, 2], [2]]
 
 
-def test_answers_of_another_number_than_the_questions_reach_no_caller() -> None:
+def test_answers_that_differ_in_number_from_the_questions_reach_no_caller() -> None:
     batcher = batcher_of(lambda questions, _timeout_s: [*questions, 7])
     with pytest.raises(Unavailable):
         batcher.ask([1]).result(PATIENCE_S)
@@ -304,11 +307,8 @@ def test_a_failure_of_the_batcher_leaves_no_caller_waiting(
 def test_a_thread_that_cannot_start_is_started_by_the_next_call(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
     batcher = batcher_of(echo)
 
-    def cannot(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", cannot)
+        patch.setattr(threading.Thread, "start", cannot_start)
         with pytest.raises(Unavailable):
             batcher.ask([1])
     assert batcher.ask([2]).result(PATIENCE_S) == [2]
@@ -317,7 +317,7 @@ def test_a_thread_that_cannot_start_is_started_by_the_next_call(echo: Echo, monk
 
 def test_a_call_lingers_for_no_more_than_the_largest_batch(echo: Echo) -> None:
     batcher = batcher_of(echo, max_batch_size=2, linger_s=10 * PATIENCE_S)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         later = [batcher.ask([number]) for number in (1, 2, 3, 4)]
     assert results(later) == [[1], [2], [3], [4]]
     assert echo.batches == [[0], [1, 2], [3, 4]]
@@ -325,7 +325,7 @@ def test_a_call_lingers_for_no_more_than_the_largest_batch(echo: Echo) -> None:
 
 def test_no_more_than_max_in_flight_calls_run_at_a_time(echo: Echo) -> None:
     batcher = batcher_of(echo, max_in_flight=2)
-    with CallUnderWay(echo, batcher):
+    with call_under_way(echo, batcher):
         second = batcher.ask([1])
         assert echo.begun.acquire(timeout=PATIENCE_S), "the second call does not wait for the first"
         later = [batcher.ask([number]) for number in (2, 3)]
@@ -337,7 +337,7 @@ def test_no_more_than_max_in_flight_calls_run_at_a_time(echo: Echo) -> None:
 
 
 def test_a_caller_that_returns_to_the_queue_is_taken_by_whichever_thread_waits(echo: Echo, clock: Clock) -> None:
-    """The thread that puts callers back must not miss them, nor must another that waits."""
+    """Neither the thread that puts callers back nor a waiting thread may miss them."""
 
     def slow(questions: Sequence[object], timeout_s: float) -> Sequence[object]:
         echo(questions, timeout_s)
@@ -406,12 +406,9 @@ def test_a_call_that_exits_its_thread_leaves_no_caller_waiting() -> None:
     assert batcher.ask([1]).result(PATIENCE_S) == [1]
 
 
-def test_a_shopper_gets_503_when_the_system_gives_no_thread(
+def test_a_query_is_503_when_the_system_gives_no_thread(
     catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def cannot(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     client = Client(FrontEndApp(catalog, checkout))
-    monkeypatch.setattr(threading.Thread, "start", cannot)
+    monkeypatch.setattr(threading.Thread, "start", cannot_start)
     assert client.get("/products/Tux").status_code == 503

@@ -44,13 +44,13 @@ def test_any_other_authorization_is_rejected(authorization: str) -> None:
 
 
 def test_every_token_is_compared_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the time of an answer would tell about the secret."""
+    """Otherwise the time of a response would reveal parts of the secret."""
     compared = []
-    real = hmac.compare_digest
+    compare_digest = hmac.compare_digest
 
     def compare(given: bytes, value: bytes) -> bool:
         compared.append(value)
-        return real(given, value)
+        return compare_digest(given, value)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
     for given in (NEW, OLD, WRONG):
@@ -83,7 +83,8 @@ PATHS = [
 ]
 
 
-def refused(response: TestResponse) -> bool:
+def is_refused(response: TestResponse) -> bool:
+    """Returns whether a response is a 401, and checks the form of a 401."""
     if response.status_code != 401:
         return False
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="toy store"'
@@ -92,17 +93,17 @@ def refused(response: TestResponse) -> bool:
 
 
 @pytest.mark.parametrize(("method", "path"), PATHS)
-def test_a_tier_answers_only_to_those_who_know_the_secret(
+def test_a_tier_answers_only_requests_with_the_secret(
     tiers: list[Client], tmp_path: Path, method: str, path: str
 ) -> None:
     before = Books.read(tmp_path)
     for client in tiers:
-        assert refused(client.open(path, method=method))
-        assert refused(client.open(path, method=method, headers={"Authorization": f"Bearer {WRONG}"}))
+        assert is_refused(client.open(path, method=method))
+        assert is_refused(client.open(path, method=method, headers={"Authorization": f"Bearer {WRONG}"}))
     assert Books.read(tmp_path) == before, "a stranger has changed nothing"
     for client in tiers:
         for value in (NEW, OLD):
-            assert not refused(client.open(path, method=method, headers={"Authorization": f"Bearer {value}"}))
+            assert not is_refused(client.open(path, method=method, headers={"Authorization": f"Bearer {value}"}))
 
 
 def test_a_rejected_head_has_no_body(tiers: list[Client]) -> None:

@@ -1,4 +1,4 @@
-"""The catalog tier: batches of sales and names, versions of the calls, direct decrements."""
+"""The catalog tier: direct decrements, batches of sales and look-ups, versions of the calls."""
 
 import json
 import threading
@@ -19,6 +19,9 @@ from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.wire import CALLS, encode_buys
+
+THREADS = 3
+PATIENCE_S = 60.0
 
 
 def test_a_direct_decrement_is_sold_once(tiers: AppClients, catalog: CatalogStore) -> None:
@@ -55,7 +58,7 @@ def test_an_empty_batch_has_an_empty_result(tiers: AppClients) -> None:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("version", ["v0", "v2", "v10", "v999999"])
 def test_a_call_of_an_unknown_version_is_not_found(tiers: AppClients, version: str, call: str) -> None:
-    """It is not taken for a direct decrement of a product named v2, which would be a 400."""
+    """As a direct decrement of a product named v2 it would be a 400."""
     for tier in (tiers.catalog, tiers.order):
         response = tier.open(f"/{version}/{call}", method="GET" if call == "store" else "POST", json=[])
         assert (response.status_code, decode_error(response)) == (404, "not found")
@@ -76,11 +79,7 @@ def test_a_product_named_like_a_call_or_a_version_is_sold(tmp_path: Path, orders
     store.close()
 
 
-THREADS = 3
-PATIENCE_S = 60.0
-
-
-class Slow(CatalogStore):
+class SlowCatalog(CatalogStore):
     """A catalog whose pages and direct decrements wait for `go_on`."""
 
     go_on: threading.Event
@@ -98,7 +97,7 @@ class Slow(CatalogStore):
 @pytest.fixture
 def app(catalog: CatalogStore) -> Iterator[CatalogApp]:
     """The tier while pages and decrements occupy all of their threads, and more of them are queued."""
-    store = Slow(catalog._database.path)
+    store = SlowCatalog(catalog._database.path)
     store.go_on = threading.Event()
     app = CatalogApp(store, threads=THREADS)
     for number in range(2 * THREADS):

@@ -50,8 +50,8 @@ def test_an_order_is_unknown_to_a_client_without_its_key(tiers: AppClients, key:
     for bought_with in ("mine", "order-1"):
         tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": bought_with})
     headers = {} if key is None else {"Idempotency-Key": key}
-    shown, unknown = (tiers.front_end.open(f"/orders/{n}", method=method, headers=headers) for n in (0, 7))
-    assert (shown.status_code, shown.data, shown.headers) == (404, unknown.data, unknown.headers)
+    existing, unknown = (tiers.front_end.open(f"/orders/{n}", method=method, headers=headers) for n in (0, 7))
+    assert (existing.status_code, existing.data, existing.headers) == (404, unknown.data, unknown.headers)
     if key is not None:  # the front end passes the key on, and the order tier checks it too
         assert tiers.order.get("/orders/0", headers=headers).status_code == 404
 
@@ -60,11 +60,11 @@ def test_an_order_is_unknown_to_a_client_without_its_key(tiers: AppClients, key:
 def test_an_invalid_key_is_400_whether_the_order_exists_or_not(tiers: AppClients, key: str) -> None:
     tiers.front_end.post("/Tux/2", headers={"Idempotency-Key": "mine"})
     for client in (tiers.front_end, tiers.order):
-        shown, unknown = (
+        existing, unknown = (
             client.get(f"/orders/{number}", environ_overrides={"HTTP_IDEMPOTENCY_KEY": key}) for number in (0, 7)
         )
-        assert (shown.status_code, shown.data, shown.headers) == (400, unknown.data, unknown.headers)
-        assert "Idempotency-Key" in decode_error(shown)
+        assert (existing.status_code, existing.data, existing.headers) == (400, unknown.data, unknown.headers)
+        assert "Idempotency-Key" in decode_error(existing)
 
 
 def test_the_key_of_a_refused_buy_shows_no_order(tiers: AppClients) -> None:

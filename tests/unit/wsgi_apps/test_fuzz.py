@@ -80,6 +80,7 @@ def store() -> Iterator[Store]:
 
 
 def latin(text: str) -> str:
+    """Returns the UTF-8 bytes of the text in Latin-1, as in WSGI."""
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
@@ -155,7 +156,7 @@ bodies = st.one_of(
     calls.map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
     st.binary(max_size=100),
 )
-wrong = {
+random_parts = {
     "method": st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "X"]),
     "path": paths,
     "query": queries,
@@ -169,8 +170,8 @@ wrong = {
 def requests(draw: st.DrawFn) -> Raw:
     """A valid request with random values for one or two of its parts."""
     good = draw(st.sampled_from(GOOD))
-    parts = draw(st.lists(st.sampled_from(sorted(wrong)), min_size=1, max_size=2, unique=True))
-    return replace(good, **{part: draw(wrong[part]) for part in parts})
+    parts = draw(st.lists(st.sampled_from(sorted(random_parts)), min_size=1, max_size=2, unique=True))
+    return replace(good, **{part: draw(random_parts[part]) for part in parts})
 
 
 def ask(app: App, raw: Raw) -> tuple[int, str | None, Any]:
@@ -224,12 +225,12 @@ def check(store: Store, tier: str, raw: Raw) -> None:
     if isinstance(body, dict) and "error" in body:
         assert body == {"error": {"code": status, "message": body["error"]["message"]}}
     if status == 404:  # a refusal is stored
-        after_but_refusals = replace(after, refused=before.refused, refused_by_catalog=before.refused_by_catalog)
-        assert after_but_refusals == before
+        without_refusals = replace(after, refused=before.refused, refused_by_catalog=before.refused_by_catalog)
+        assert without_refusals == before
     elif status != 200 or (raw.method in ("GET", "HEAD") and tier != "order") or raw.path == LOOKUPS:
         assert after == before
     assert after.refused.items() >= before.refused.items()
-    if raw.path != SALES:  # a sale without the order tier has no order
+    if raw.path != SALES:  # without the order tier a sale has no order
         after.check()
 
 
@@ -247,10 +248,10 @@ def test_all_answers_to_one_key_agree(store: Store, tier: str, key: str, name: s
     status, _, body = ask(store.apps[tier], Raw("POST", path, "", {"HTTP_IDEMPOTENCY_KEY": key}, b"", None))
     assert status in (200, 404, 422)
     buy = (key, path.removeprefix("/products"), "decrement" if tier == "catalog" else "buy")
-    met = [known for known in store.answers if known[0] == key]
+    earlier = [known for known in store.answers if known[0] == key]
     if status == 422:
-        assert met and buy not in met, "the key stands for something else"
+        assert earlier and buy not in earlier, "the key stands for something else"
         return
-    said = body["error"]["message"] if "error" in body else body.get("message") or body["data"]["order_number"]
-    assert store.answers.setdefault(buy, (status, said)) == (status, said)
-    assert met in ([], [buy]), "one buy a key"
+    result = body["error"]["message"] if "error" in body else body.get("message") or body["data"]["order_number"]
+    assert store.answers.setdefault(buy, (status, result)) == (status, result)
+    assert earlier in ([], [buy]), "a key stands for one buy"

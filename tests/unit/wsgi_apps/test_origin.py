@@ -34,13 +34,13 @@ READS = [
     ("order", "OPTIONS", "/products/Tux/1"),
     ("order", "GET", "/nowhere"),
 ]
-
+HEALTH = ("GET", "/health")
 
 State = tuple[Path, CatalogStore, Checkout]
 
 
 class Store:
-    """The three tiers behind their middleware. The Host of a request is 127.0.0.1 with the default port by default."""
+    """The three tiers behind their middleware. Without another Host a request has 127.0.0.1 with the tier's port."""
 
     def __init__(self, state: State, settings: Mapping[str, str]) -> None:
         self.folder, catalog, checkout = state
@@ -65,7 +65,7 @@ class Store:
         return Response(*run_wsgi_app(self.apps[tier], environ, buffered=True))
 
     def refuses(self, tier: str, method: str, path: str, headers: Mapping[str, str | None], status: int = 403) -> bool:
-        """Returns whether the tier refuses the request. Checks the error's form, and that nothing was changed."""
+        """Returns whether the tier refuses the request, and if so, checks its form and that nothing was changed."""
         before = Books.read(self.folder)
         response = self.ask(tier, method, path, headers)
         if response.status_code != status:
@@ -82,6 +82,7 @@ class Store:
 
 @pytest.fixture
 def state(tmp_path: Path, catalog: CatalogStore, checkout: Checkout) -> State:
+    """The folder of the databases, and the stores on them."""
     return tmp_path, catalog, checkout
 
 
@@ -193,7 +194,7 @@ def test_any_page_may_link_to_the_front_end(store: Store, site: str) -> None:
         assert not [name for name, _ in headers.items() if name.lower().startswith("access-control-")]
 
 
-OURS = [
+OWN_HOSTS = [
     "127.0.0.1",
     "127.0.0.1:1",
     "127.0.0.1:",
@@ -206,7 +207,7 @@ OURS = [
     "localhost.",
     "shop.localhost:1",
 ]
-FOREIGN = [
+FOREIGN_HOSTS = [
     "rebound.evil.example",
     "rebound.evil.example:10010",
     "REBOUND.evil.example.",
@@ -221,7 +222,7 @@ FOREIGN = [
     "127.1",
     "0177.0.0.1",
 ]
-MALFORMED = [
+MALFORMED_HOSTS = [
     "a b",
     "a, b",
     "me@a",
@@ -240,21 +241,21 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("tier", "method", "path"), [*BUYS, *READS, ("front_end", "GET", "/products/Tux")])
-@pytest.mark.parametrize("host", FOREIGN)
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
 def test_a_host_that_is_not_a_name_of_the_tier_is_refused(
     store: Store, tier: str, method: str, path: str, host: str
 ) -> None:
     assert store.refuses(tier, method, path, {"Host": host})
 
 
-@pytest.mark.parametrize("host", [*OURS, None, ""])
+@pytest.mark.parametrize("host", [*OWN_HOSTS, None, ""])
 def test_a_loopback_name_an_address_and_no_host_are_accepted(store: Store, host: str | None) -> None:
     """Every browser sends a Host. The server, not the app, requires one of HTTP/1.1."""
     for tier, method, path in BUYS:
         assert store.ask(tier, method, path, {"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", MALFORMED)
+@pytest.mark.parametrize("host", MALFORMED_HOSTS)
 def test_a_malformed_host_is_400(store: Store, host: str) -> None:
     for tier, method, path in BUYS:
         assert store.refuses(tier, method, path, {"Host": host}, status=400)
@@ -271,27 +272,22 @@ def test_only_programs_may_use_a_name_without_a_dot(store: Store) -> None:
     assert store.refuses("front_end", "GET", "/products/Tux", {**BROWSER, "Host": "evil:6060"})
 
 
-HEALTH = ("GET", "/health")
-
-
 @pytest.mark.parametrize(("tier", "prefix"), [("catalog", "CATALOG"), ("order", "ORDER"), ("front_end", "FRONT")])
-def test_a_tier_accepts_the_names_of_its_bind_of_its_address_and_of_its_hosts_setting(
+def test_a_tier_accepts_the_names_in_its_bind_its_address_and_its_list_of_hosts(
     state: State, tier: str, prefix: str
 ) -> None:
     reached = {f"{prefix}_BIND": "Bound.example:1", prefix: "http://Reached.example:2"}
     listed = Store(state, reached | {f"{prefix}_HOSTS": "one.example, Two.example,three"})
-    for host in ("bound.example", "reached.example:2", "ONE.example", "two.example:7", "three", *OURS):
+    for host in ("bound.example", "reached.example:2", "ONE.example", "two.example:7", "three", *OWN_HOSTS):
         assert listed.ask(tier, *HEALTH, {"Host": host}).status_code == 200
-    for host in ("four.example", "x.one.example", "four", *FOREIGN):
+    for host in ("four.example", "x.one.example", "four", *FOREIGN_HOSTS):
         assert listed.refuses(tier, *HEALTH, {"Host": host})
     # A browser may use a listed name of the front end.
     by_browser = {**BROWSER, "Host": "three"} if tier == "front_end" else {"Host": "three"}
     assert listed.ask(tier, *HEALTH, by_browser).status_code == 200
 
 
-def test_a_public_front_end_accepts_any_name_unless_its_names_are_listed(
-    state: State,
-) -> None:
+def test_a_public_front_end_accepts_any_name_unless_its_names_are_listed(state: State) -> None:
     for public in ({"FRONT_BIND": "0.0.0.0:6060"}, {"FRONT_BIND": "[::]:6060"}, {"FRONT_BIND": "10.0.0.1"}):
         store = Store(state, public)
         for host in ("shop.example", "0.0.0.0:6060", "shop"):

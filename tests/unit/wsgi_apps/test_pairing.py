@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.test import Client
@@ -27,7 +28,7 @@ from wsgi_apps.wire import decode_introduction, last_order_headers, mark_headers
 
 
 class TestPairedCatalog(CatalogContract):
-    """In front of the catalog of the log's own store."""
+    """A paired catalog fulfils the contract of a catalog, when the log is of the same store."""
 
     @pytest.fixture
     def subject(self, orders: OrderStore, catalog: CatalogStore) -> PairedCatalog:
@@ -35,7 +36,7 @@ class TestPairedCatalog(CatalogContract):
 
 
 class TestPairedCheckout(OrdersContract):
-    """In front of a limited checkout, as in the order tier."""
+    """A paired checkout fulfils the contract of orders, in front of a limited checkout as in the order tier."""
 
     @pytest.fixture
     def subject(self, orders: OrderStore, catalog: CatalogStore) -> PairedCheckout:
@@ -43,7 +44,7 @@ class TestPairedCheckout(OrdersContract):
 
 
 class Tier(CatalogProxy):
-    """A catalog tier, without the network: `store` is None while it is away."""
+    """A catalog tier without a network. `store` is None while it is away, and a test may replace it."""
 
     def __init__(self, store: CatalogStore) -> None:
         super().__init__(store)
@@ -103,7 +104,16 @@ def another(tmp_path: Path) -> Iterator[CatalogStore]:
     store.close()
 
 
+def copy_catalog(tmp_path: Path) -> Path:
+    """Copies the catalog as it is now. Returns the path of the copy, which is an older state after the next sale."""
+    copy = tmp_path / "old" / "catalog.db"
+    copy.parent.mkdir()
+    query(tmp_path / "catalog.db", f"VACUUM INTO '{copy}'")
+    return copy
+
+
 def intents(tmp_path: Path) -> list[str]:
+    """Returns the keys of the buys in doubt, the oldest first."""
     return [key for (key,) in query(tmp_path / "order.db", "SELECT key FROM intents ORDER BY begun")]
 
 
@@ -113,7 +123,7 @@ def test_a_new_log_adopts_its_catalogs_id_before_its_first_sale(worker: Worker, 
     assert store_id(tmp_path / "order.db") == store_id(tmp_path / "catalog.db") is not None
 
 
-def test_a_log_asks_for_the_catalogs_id_once(worker: Worker, tier: Tier) -> None:
+def test_a_log_is_paired_with_its_catalog_once(worker: Worker, tier: Tier) -> None:
     for number in range(5):
         worker.place(Buy(f"k{number}", "Tux", 1))
     assert tier.introductions == 1
@@ -157,10 +167,9 @@ def test_a_catalog_of_an_older_state_sells_nothing(
     worker: Worker, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     worker.place(Buy("k0", "Tux", 1))
-    (tmp_path / "old").mkdir()
-    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    copy = copy_catalog(tmp_path)
     worker.place(Buy("k1", "Tux", 1))
-    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    tier.store = CatalogStore(copy)
     with pytest.raises(Unavailable):
         worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
@@ -169,11 +178,10 @@ def test_a_catalog_of_an_older_state_sells_nothing(
 
 def test_a_repeated_key_does_not_become_the_last_order(worker: Worker, tier: Tier, tmp_path: Path) -> None:
     worker.place(Buy("k0", "Tux", 1))
-    (tmp_path / "old").mkdir()
-    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    copy = copy_catalog(tmp_path)
     worker.place(Buy("k1", "Tux", 1))
     assert worker.place(Buy("k0", "Tux", 1)) == 0
-    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    tier.store = CatalogStore(copy)
     with pytest.raises(Unavailable):
         worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
@@ -184,12 +192,11 @@ def test_a_call_names_the_last_order_of_any_worker(
     worker: Worker, tier: Tier, catalog: CatalogStore, tmp_path: Path
 ) -> None:
     worker.place(Buy("k0", "Tux", 1))
-    (tmp_path / "old").mkdir()
-    query(tmp_path / "catalog.db", f"VACUUM INTO '{tmp_path / 'old' / 'catalog.db'}'")
+    copy = copy_catalog(tmp_path)
     other_worker = OrderStore(tmp_path / "order.db")
     Worker(other_worker, tier).place(Buy("k1", "Tux", 1))
     other_worker.close()
-    tier.store = CatalogStore(tmp_path / "old" / "catalog.db")
+    tier.store = CatalogStore(copy)
     with pytest.raises(Unavailable):
         worker.place(Buy("k2", "Tux", 1))
     assert tier.store.product("Tux").quantity == 79
@@ -233,7 +240,7 @@ def test_two_workers_with_two_catalogs_adopt_one_store_id(
     assert store_id(tmp_path / "order.db") == first.id
 
 
-def test_the_catalog_tier_tells_its_store_id(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_the_catalog_tier_returns_its_store_id(catalog: CatalogStore, tmp_path: Path) -> None:
     client = Client(CatalogApp(catalog))
     catalog.sell([Buy("k", "Tux", 1)])
     for key, is_sold in (("k", True), ("unknown", False)):
@@ -278,15 +285,12 @@ def test_a_catalog_raises_another_store_and_sells_nothing(catalog: CatalogStore)
 def test_a_header_carries_any_key_of_the_last_order(catalog: CatalogStore, key: str) -> None:
     catalog.sell([Buy(key, "Tux", 1)])
     client, last = Client(CatalogApp(catalog)), last_order_headers(key)
-    answer = client.get("/v1/store", headers=last)
-    assert (
-        decode_introduction((answer.json or {})["data"]) == catalog.introduce(key)
-        and catalog.introduce(key).has_last_order
-    )
-    store = catalog.introduce(None).id
-    assert store is not None
-    sale = [["new", "Tux", 1]]
-    assert client.post("/v1/sales", json=sale, headers=mark_headers(LogMark(store, key))).status_code == 200
+    response: Any = client.get("/v1/store", headers=last).json
+    introduction = decode_introduction(response["data"])
+    assert introduction == catalog.introduce(key) and introduction.has_last_order
+    assert introduction.id is not None
+    sale, mark = [["new", "Tux", 1]], mark_headers(LogMark(introduction.id, key))
+    assert client.post("/v1/sales", json=sale, headers=mark).status_code == 200
 
 
 def test_a_header_carries_a_shoppers_key_unescaped() -> None:

@@ -1,4 +1,4 @@
-"""Pages of products and single orders, which two tiers serve alike, and requests beside slow pages."""
+"""Pages of products and single orders, each of which two tiers serve, and other requests beside slow pages."""
 
 import json
 import threading
@@ -65,7 +65,7 @@ def test_an_invalid_query_of_a_page_is_400(tiers: AppClients, query: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/products", "/products?limit=2", "/products?q=w", "/products?q=nobody"])
-def test_a_head_of_a_page_says_its_length(catalog: CatalogStore, checkout: Checkout, path: str) -> None:
+def test_the_response_to_a_head_of_a_page_has_its_length(catalog: CatalogStore, checkout: Checkout, path: str) -> None:
     for app in (FrontEndApp(catalog, checkout), CatalogApp(catalog)):
         head, page = Client(app).head(path), Client(app).get(path)
         assert (head.status_code, head.data) == (200, b"")
@@ -107,6 +107,7 @@ class SlowPages(CatalogStore):
 
 @pytest.fixture
 def slow(catalog: CatalogStore) -> Iterator[SlowPages]:
+    """The catalog with slow pages, which are released at the end of the test."""
     store = SlowPages(catalog)
     yield store
     store.let_go.set()
@@ -132,13 +133,15 @@ def fill(app: App, places: int) -> list[tuple[list[str], Iterable[bytes]]]:
 
 
 def check_one_more_is_shed(app: App) -> None:
+    """Asserts that the full pool refuses a page with 503."""
     response = Client(app).get("/products?limit=1")
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) >= 1
     assert response.json == {"error": {"code": 503, "message": "the store is busy, try again"}}
 
 
-def check_all_come(slow: SlowPages, asked: list[tuple[list[str], Iterable[bytes]]]) -> None:
+def check_all_are_answered(slow: SlowPages, asked: list[tuple[list[str], Iterable[bytes]]]) -> None:
+    """Lets the pages go on, and asserts that each request gets its page."""
     slow.let_go.set()
     pages = {b"".join(answer).rstrip(b"\n") for _, answer in asked}
     assert pages == {b'{"data": [{"name": "Bird", "price": 39.99, "quantity": 98}], "next": "Bird"}'}
@@ -156,7 +159,7 @@ def test_the_front_end_sheds_pages_and_no_other_request_waits_behind_them(
     assert client.get("/products/Tux").status_code == 200
     assert client.post("/Tux/1", headers=KEY).status_code == 200
     assert client.get("/orders/0", headers=KEY).status_code == 200
-    check_all_come(slow, asked)
+    check_all_are_answered(slow, asked)
 
 
 def test_the_catalog_sheds_pages_and_no_other_request_waits_behind_them(
@@ -172,10 +175,10 @@ def test_the_catalog_sheds_pages_and_no_other_request_waits_behind_them(
     sale = client.post("/v1/sales", json=[["k", "Tux", 1]])
     assert sale.json == {"data": [2599]}
     assert client.post("/Tux/1").status_code == 200
-    check_all_come(slow, asked)
+    check_all_are_answered(slow, asked)
 
 
 def test_the_catalog_makes_one_page_at_a_time(slow: SlowPages) -> None:
-    """A search may read all names, without the interpreter's lock. Two searches would take two cores from the buys."""
-    check_all_come(slow, fill(CatalogApp(slow), 8))
+    """A search may read all names, without the interpreter lock: two at a time would take two cores from the buys."""
+    check_all_are_answered(slow, fill(CatalogApp(slow), 8))
     assert slow.most_at_once == 1

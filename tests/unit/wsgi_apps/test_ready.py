@@ -1,6 +1,5 @@
 """Readiness: a tier is ready when it and everything that it depends on can work."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +41,7 @@ def test_a_tier_without_dependencies_is_ready(catalog: CatalogStore, checkout: C
         assert Client(app).post("/ready").status_code == 405
 
 
-def test_a_tier_without_a_dependency_is_not_ready_but_healthy(catalog: CatalogStore, checkout: Checkout) -> None:
+def test_a_tier_whose_dependency_is_away_is_not_ready_but_healthy(catalog: CatalogStore, checkout: Checkout) -> None:
     parts = {"catalog": works, "order tier": is_away}
     client = Client(FrontEndApp(catalog, checkout, readiness=Readiness(parts, timeout_s=5.0)))
     response = client.get("/ready")
@@ -65,8 +64,8 @@ def test_500_requests_at_once_check_a_part_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ready, "HOLDS_S", 60.0)
     readiness = Readiness({"catalog": lambda: tried.append(time.monotonic())}, timeout_s=5.0)
     with ThreadPoolExecutor(16) as pool:
-        looks = [pool.submit(lambda: readiness.check().result(10)) for _ in range(500)]
-        assert [look.result(10) for look in looks] == [{}] * 500
+        checks = [pool.submit(lambda: readiness.check().result(10)) for _ in range(500)]
+        assert [check.result(10) for check in checks] == [{}] * 500
     assert len(tried) == 1
 
 
@@ -95,7 +94,7 @@ def test_a_part_that_hangs_fails_in_time_and_is_not_checked_twice_at_once(monkey
     wait_until("the part works again", lambda: readiness.check().result(10) == {}, timeout_s=10)
 
 
-def test_a_readiness_check_does_not_block_its_caller(catalog: CatalogStore, checkout: Checkout) -> None:
+def test_a_readiness_check_does_not_block_its_caller() -> None:
     released = threading.Event()
     readiness = Readiness({"catalog": lambda: released.wait(30)}, timeout_s=20.0)
     begun = time.monotonic()
@@ -137,16 +136,16 @@ def test_a_tier_with_a_full_disk_is_not_ready_but_answers_queries(
     client = Client(CatalogApp(store, readiness=Readiness({"catalog.db": store.require_writable}, timeout_s=5.0)))
     message = client.get("/ready").json["error"]["message"]  # type: ignore[index]
     assert message == "not ready: catalog.db: the store cannot reach its data, try again"
-    assert client.get("/products/Tux").status_code == 200, "and it lives, and can be read"
+    assert client.get("/products/Tux").status_code == 200, "it can still be read"
     store.close()
     vfs.unregister()
 
 
 def test_the_check_of_the_disk_writes_but_changes_no_data(catalog: CatalogStore, tmp_path: Path) -> None:
-    log = tmp_path / "catalog.db-wal"
-    before, page = os.path.getsize(log), catalog.products(limit=10)
+    wal = tmp_path / "catalog.db-wal"
+    before, page = wal.stat().st_size, catalog.products(limit=10)
     catalog.require_writable()
-    assert os.path.getsize(log) > before
+    assert wal.stat().st_size > before
     assert catalog.products(limit=10) == page
 
 

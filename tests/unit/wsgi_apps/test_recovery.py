@@ -1,4 +1,4 @@
-"""Recovery: the thread that settles buys in doubt."""
+"""The recovery, which settles buys in doubt: sweeps, errors, and buys that always fail."""
 
 import logging
 from collections.abc import Sequence
@@ -49,25 +49,21 @@ def test_a_key_that_was_settled_and_begins_again_is_not_overdue(
 def test_the_thread_survives_the_errors_of_a_sweep(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    troubles = iter([Unavailable(), ZeroDivisionError(), None])
-    swept = []
+    errors = iter([Unavailable(), ZeroDivisionError()])
 
-    class Troubled(Recovery):
+    class FailingRecovery(Recovery):
         def sweep(self, now: float) -> None:
-            trouble = next(troubles)
-            swept.append(trouble)
-            if trouble is None:
-                self.stop()
-            else:
-                raise trouble
+            for error in errors:
+                raise error
+            self.stop()
 
     monkeypatch.setattr(recovery, "EVERY_S", 0.01)
-    thread = Troubled(checkout)
+    thread = FailingRecovery(checkout)
     with caplog.at_level(logging.ERROR):
         thread.start()
         thread.join(timeout=60)
     assert not thread.is_alive()
-    assert len(swept) == 3
+    assert next(errors, None) is None, "a sweep follows each error"
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -105,13 +101,14 @@ class PoisonedCatalog(CatalogProxy):
         return super().sell(buys)
 
 
-def sweep(sweeper: Recovery, seconds: range) -> None:
+def sweep_each_second(sweeper: Recovery, seconds: range) -> None:
+    """Sweeps at each of these seconds. A sweep may fail."""
     for now in seconds:
         with suppress(Unavailable):
             sweeper.sweep(float(now))
 
 
-@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["no Retry-After", "a Retry-After"])
 @pytest.mark.parametrize("at", [0, 60, 149])
 def test_a_buy_that_always_fails_keeps_no_other_in_doubt(
     orders: OrderStore, catalog: CatalogStore, at: int, retry_after_s: int | None
@@ -120,11 +117,11 @@ def test_a_buy_that_always_fails_keeps_no_other_in_doubt(
     buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
     buys[at] = poison = Buy("poison", "Poison", 1)
     orders.begin(buys)
-    sweep(Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s))), range(30))
+    sweep_each_second(Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s))), range(30))
     assert orders.intents(1_000) == [poison]
 
 
-@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["says nothing", "asks to wait"])
+@pytest.mark.parametrize("retry_after_s", [None, 1], ids=["no Retry-After", "a Retry-After"])
 def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
     orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch, retry_after_s: int | None
 ) -> None:
@@ -132,9 +129,9 @@ def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
     poisons = [Buy(f"poison-{number}", "Poison", 1) for number in range(25)]
     orders.begin(poisons)
     sweeper = Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s)))
-    sweep(sweeper, range(10))
+    sweep_each_second(sweeper, range(10))
     orders.begin([BUY])
-    sweep(sweeper, range(10, 16))
+    sweep_each_second(sweeper, range(10, 16))
     assert orders.intents(1_000) == poisons
 
 
@@ -142,9 +139,9 @@ def test_buys_that_always_fail_cost_few_calls(orders: OrderStore, catalog: Catal
     orders.begin([Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
     poisoned = PoisonedCatalog(catalog, "Poison", None)
     sweeper = Recovery(Checkout(orders, poisoned))
-    sweep(sweeper, range(60))
+    sweep_each_second(sweeper, range(60))
     calls = poisoned.calls
-    sweep(sweeper, range(60, 70))
+    sweep_each_second(sweeper, range(60, 70))
     assert poisoned.calls - calls <= 10 * 11, "a few each second, in turn"
 
 

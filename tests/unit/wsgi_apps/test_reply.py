@@ -77,7 +77,7 @@ def test_a_full_queue_of_a_pool_refuses_at_once_and_has_room_later() -> None:
 
 
 def test_a_call_that_fails_frees_its_place() -> None:
-    pool = BoundedPool(1, 1)  # a place becomes free only a moment after the result
+    pool = BoundedPool(1, 1)  # two places, because one becomes free only a moment after the result
 
     def fail() -> Reply:
         raise ZeroDivisionError

@@ -190,11 +190,11 @@ def test_the_result_of_a_sale_survives_encoding(sale: Sold | OutOfStock | KeyReu
 
 @pytest.mark.parametrize("placed", [0, 7, *REFUSALS, *UNAVAILABLE])
 def test_the_result_of_a_buy_survives_encoding(placed: int | OutOfStock | KeyReused | Unavailable) -> None:
-    travelled = decode_placed(json.loads(json.dumps(encode_placed(placed))))
-    assert travelled == placed
-    assert type(travelled) is type(placed)
-    if isinstance(placed, Unavailable) and isinstance(travelled, Unavailable):
-        assert travelled.retry_after_s == placed.retry_after_s
+    decoded = decode_placed(json.loads(json.dumps(encode_placed(placed))))
+    assert decoded == placed
+    assert type(decoded) is type(placed)
+    if isinstance(placed, Unavailable) and isinstance(decoded, Unavailable):
+        assert decoded.retry_after_s == placed.retry_after_s
 
 
 @pytest.mark.parametrize("error", UNAVAILABLE)
