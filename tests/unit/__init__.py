@@ -1,1 +1,1 @@
-"""Tests without sockets. A folder and a module of the product have their tests under the same name."""
+"""Tests of single modules, without running tiers. A module has its tests under the same folder and name."""

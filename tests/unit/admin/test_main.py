@@ -205,7 +205,7 @@ def test_a_closed_pipe_prints_no_traceback(monkeypatch: pytest.MonkeyPatch, unbu
 
 @pytest.mark.parametrize("times", [1, 1_000])
 def test_ctrl_c_ends_a_wait_for_the_write_lock_at_once_without_a_change(store: Path, times: int) -> None:
-    """Of many signals some arrive while the program exits. They must print no traceback."""
+    """The last of many signals arrive while the program exits, which must print no traceback."""
     before = Books.read(store)
     other = apsw.Connection(str(store / "catalog.db"))
     other.execute("BEGIN IMMEDIATE")  # the command waits for this lock

@@ -5,7 +5,7 @@ from domain.values import MAX_NAME_CHARACTERS, fold
 from wsgi_apps.queries import MAX_LIMIT
 
 
-def test_a_load_that_delays_buys_above_the_bar_is_not_met() -> None:
+def test_a_load_that_delays_buys_beyond_the_bar_is_marked() -> None:
     fast = pages.Row("quick", 64, True, 20.0, 40.0, ratio=2.0, worst_ratio=3.0, answers_per_second=1_234.0, errors=0)
     slow = pages.Row("slow", 8, True, 41.0, 90.0, ratio=2.05, worst_ratio=2.5, answers_per_second=3.25, errors=7)
     free = pages.Row("free", 8, False, 41.0, 90.0, ratio=9.0, worst_ratio=9.0, answers_per_second=3.0, errors=0)

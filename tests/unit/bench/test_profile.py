@@ -6,7 +6,7 @@ from bench import profile
 
 
 @pytest.mark.parametrize(
-    "stack, place",
+    ("stack", "place"),
     [
         (["server/request.py:parse", "server/worker.py:StoreWorker.run"], "`server/request.py`"),
         (["json/decoder.py:decode", "wsgi_apps/wire.py:decode_buys"], "`wsgi_apps/wire.py`"),

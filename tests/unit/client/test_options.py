@@ -40,9 +40,7 @@ def test_json_without_a_mode_is_refused_before_any_prompt(capsys: pytest.Capture
     assert "--json needs --mode" in printed.err
 
 
-def test_without_a_mode_it_prompts_until_the_answers_are_valid(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_without_a_mode_it_prompts_until_the_answers_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["7", "1", "2", "0.5", "none", "3"])
     monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
     options = parse("--clients", "2")

@@ -14,9 +14,11 @@ from tests.support.clock import Clock
 from tests.support.tiers import ROOT
 from tests.support.waiting import wait_until
 
+Log = tuple[logging.Logger, Clock, io.StringIO]
+
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock, io.StringIO]]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     """A logger with bursts of five lines of a kind, its clock, and its output."""
     monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 3600.0)
     logger, clock, written = logging.getLogger("tests.flood"), Clock(), io.StringIO()
@@ -31,9 +33,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock
     logger.removeHandler(handler)
 
 
-def test_lines_of_a_kind_are_limited_and_counted(
-    log: tuple[logging.Logger, Clock, io.StringIO], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lines_of_a_kind_are_limited_and_counted(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 0.05)
     logger, clock, written = log
     for second in range(3):
@@ -53,7 +53,7 @@ def counts(written: io.StringIO) -> list[int]:
     return [int(line.split()[0]) for line in written.getvalue().splitlines() if "left out" in line]
 
 
-def test_one_kind_does_not_silence_another(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:
+def test_one_kind_does_not_silence_another(log: Log) -> None:
     logger, _, written = log
     for _ in range(100):
         logger.warning("a flood")
@@ -61,7 +61,7 @@ def test_one_kind_does_not_silence_another(log: tuple[logging.Logger, Clock, io.
     assert written.getvalue().splitlines() == ["a flood"] * 5 + ["the disk is full"]
 
 
-def test_a_traceback_is_short_and_escaped(log: tuple[logging.Logger, Clock, io.StringIO]) -> None:
+def test_a_traceback_is_short_and_escaped(log: Log) -> None:
     logger, _, written = log
 
     def fail(depth: int) -> None:

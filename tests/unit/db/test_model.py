@@ -47,6 +47,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.restart(first=True)
 
     def restart(self, first: bool = False) -> None:
+        """Opens the stores. The first time, it loads the products."""
         self.catalog, self.orders = CatalogStore(self.path / "catalog.db"), OrderStore(self.path / "order.db")
         self.catalog.migrate()
         self.orders.migrate()
@@ -132,6 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
         return self.begun.setdefault(buy.key, buy) == buy
 
     def model_sells(self, buy: Buy) -> None:
+        """Sells or refuses the buy in the model, once for its key."""
         if buy.key in self.sold:
             return
         left = None if buy.product in self.retired else self.stock.get(buy.product)
@@ -145,6 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.sold[buy.key] = (buy, outcome)
 
     def model_logs(self, buy: Buy) -> None:
+        """Moves the outcome of a buy in doubt to the log of the model."""
         _, outcome = self.sold[buy.key]
         if outcome == "sold":
             outcome, self.next_number = str(self.next_number), self.next_number + 1
@@ -165,6 +168,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert ordered | books.refused == {key: outcome for key, (_, outcome) in self.logged.items()}
 
     def teardown(self) -> None:
+        """Settles all buys in doubt, and checks the promises."""
         if hasattr(self, "folder"):
             with self.folder, closing(self.catalog), closing(self.orders), closing(self.owner):
                 self.settle()

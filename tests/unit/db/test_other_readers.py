@@ -19,7 +19,7 @@ from tests.support.books import query
 
 # Runs in a process of its own: DuckDB's extension has its own SQLite, and two libraries must not open one file in one
 # process. The package contains the signed extension, which DuckDB would otherwise download.
-_DUCKDB = """
+DUCKDB = """
 import json, pathlib, sys
 import duckdb, duckdb_extension_sqlite_scanner as package
 [extension] = pathlib.Path(package.__file__).parent.rglob("*.duckdb_extension")
@@ -45,7 +45,7 @@ def store(checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_pat
 
 def query_duckdb(store: Path, *queries: str) -> list[list[Any]]:
     """Runs each query in DuckDB, with both databases attached, and returns the rows of each."""
-    command = [sys.executable, "-c", _DUCKDB, str(store), *queries]
+    command = [sys.executable, "-c", DUCKDB, str(store), *queries]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     rows: list[list[Any]] = json.loads(done.stdout)

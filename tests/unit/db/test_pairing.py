@@ -177,16 +177,14 @@ def test_the_audit_names_a_log_of_another_store(
     with Snapshots(tmp_path) as snapshots:
         [discrepancy] = audit(snapshots).discrepancies
     assert (discrepancy.promise, discrepancy.where) == ("file", "order.db")
-    assert (
-        "b" * 32 in discrepancy.what
-        and query(tmp_path / "catalog.db", "SELECT id FROM store")[0][0] in discrepancy.what
-    )
+    [(catalogs_id,)] = query(tmp_path / "catalog.db", "SELECT id FROM store")
+    assert "b" * 32 in discrepancy.what and str(catalogs_id) in discrepancy.what
 
 
 def test_files_match_once_the_owner_has_accepted_the_lost_sale(
     checkout: Checkout, catalog: CatalogStore, orders: OrderStore, tmp_path: Path
 ) -> None:
-    """A store with an older catalog goes on this way when no newer one is left."""
+    """This lets a store with an older catalog sell again when no newer catalog is left."""
     catalog.close()
     shutil.copy(tmp_path / "catalog.db", tmp_path / "copy")
     checkout.place(Buy("k%_", "Tux", 1))

@@ -20,6 +20,7 @@ def encode(
 
 
 def read(response: bytes) -> tuple[str, dict[str, str], bytes]:
+    """Returns the first line, the headers by lower-case name, and the body. No header may be repeated."""
     head, _, body = response.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     fields = [line.split(": ", 1) for line in lines]

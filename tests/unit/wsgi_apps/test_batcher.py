@@ -71,6 +71,7 @@ def batcher_of(
     timeout_s: float = PATIENCE_S,
     max_in_flight: int = 1,
 ) -> Batcher[object, object]:
+    """Returns a batcher that does not linger, and whose callers wait long, unless a test asks for other limits."""
     return Batcher(
         call, max_batch_size=max_batch_size, timeout_s=timeout_s, linger_s=linger_s, max_in_flight=max_in_flight
     )

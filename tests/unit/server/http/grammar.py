@@ -96,6 +96,7 @@ class StreamGenerator:
         return b"".join(self.request() for _ in range(self.choose([1, 2, 2, 3])))
 
     def request(self) -> bytes:
+        """Returns a request with headers in any order, a few empty lines before it, and perhaps a body."""
         version, body = self.choose(VERSIONS, ODD_VERSIONS), self.choose(BODIES)
         names = [self.choose(NAMES, ODD_NAMES) for _ in range(self.choose([0, 1, 1, 2, 3]))]
         fields = [(name, self.choose(VALUES, ODD_VALUES)) for name in names]

@@ -46,6 +46,7 @@ Verdict = Taken | Refused | Waits
 
 
 def ask_h11(data: bytes) -> Verdict:
+    """Reads one request with h11."""
     if not data:
         return Waits()  # h11 takes no bytes for the end of the connection
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
@@ -84,6 +85,7 @@ _SETTINGS = _gunicorn_settings()
 
 
 def ask_gunicorn(data: bytes) -> Verdict:
+    """Reads one request with gunicorn's parser."""
     unreader = IterUnreader([data])
     try:
         request = Request(_SETTINGS, unreader, STRANGER)

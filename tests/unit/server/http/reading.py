@@ -65,6 +65,7 @@ def read_all(pieces: Iterable[bytes]) -> Outcome:
 
 
 def read(data: bytes) -> Outcome:
+    """Reads a connection whose bytes come in one piece."""
     return read_all([data])
 
 
