@@ -242,7 +242,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_batch_is_one_transaction_and_its_look_ups_do_not_grow_with_it(
     orders: OrderStore, catalog: CatalogStore, statements: list[str], size: int
 ) -> None:
-    """Between two transactions, of which one looks up and one writes, an equal buy could come, and both would sell."""
+    """Were look-up and write two transactions, an equal buy could come between them, and both would be sold."""
     buys = [Buy(f"key-{number}", "Tux", 1) for number in range(size)]
     for store, work, look_ups in (
         (orders, lambda: orders.begin(buys), [order_store._LOGGED]),
