@@ -26,7 +26,7 @@ install: .venv/bench ## Create .venv with the packages for running, testing and 
 test: .venv/bench ## Run all stages of CI, also after a failure: lint, types, unit, integration, e2e, faults-short
 	@$(BIN)/python -m tests.stages $(STAGES)
 
-test-repeat: .venv/bench ## Find flaky tests: `make test` ten times alone, ten times beside two busy processes; two hours
+test-repeat: .venv/bench ## Find flaky tests: `make test` ten times alone, ten times beside two busy processes
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
 lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schemas of GitHub's files
@@ -130,8 +130,8 @@ clean: ## Remove .venv and the caches of tools, but not DATA_DIR
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# .venv/run, .venv/dev and .venv/bench are stamp files: .venv satisfies the lock file of that name. `make run` needs only
-# the smallest. The exit code of a pipe is that of grep, so the stamp shows whether pip succeeded.
+# .venv/run, .venv/dev and .venv/bench are stamp files: .venv satisfies the lock file of that name. `make run` needs
+# only the smallest. The exit code of a pipe is that of grep, so the stamp shows whether pip succeeded.
 define install
 	@echo "installing $<"
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r $< && touch $@; } \
