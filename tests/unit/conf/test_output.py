@@ -46,7 +46,7 @@ def test_printing_never_fails_and_lost_output_is_reported(redirections: str, los
     assert (ended.returncode, ended.stderr) == (0, lost)
 
 
-def test_a_reader_who_has_gone_is_a_loss() -> None:
+def test_output_to_a_reader_that_has_gone_is_lost() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     code = PRELUDE + "print('x')" + PRINT_LOSS

@@ -114,7 +114,7 @@ def test_lines_lost_to_a_full_disk_are_counted_once_it_has_room(tmp_path: Path) 
     assert kept == "kept"
 
 
-def test_lines_lost_to_a_reader_who_has_gone_are_counted_for_the_next(pipe: tuple[int, int]) -> None:
+def test_lines_lost_to_a_reader_that_has_gone_are_counted_for_the_next(pipe: tuple[int, int]) -> None:
     read, write = pipe
     gone, broken = os.pipe()
     os.close(gone)

@@ -147,7 +147,7 @@ def test_the_front_end_accepts_the_largest_page() -> None:
     assert len(page) < MAX_PAGE_BYTES
 
 
-def test_a_page_is_made_by_sqlite_alone(catalog: CatalogStore, tmp_path: Path) -> None:
+def test_a_page_is_made_by_sqlite_without_python(catalog: CatalogStore, tmp_path: Path) -> None:
     """A Python function in the query would need the interpreter lock for each row, and delay buys."""
     with closing(apsw.Connection(str(tmp_path / "catalog.db"))) as plain:
         [(page,)] = plain.execute(PAGE, {"q": "wha", "after": "", "limit": 1000}).fetchall()

@@ -118,7 +118,7 @@ def test_a_wal_that_cannot_be_synced_fails_the_connection(database: Database, mo
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES])
-def test_a_folder_that_cannot_be_synced_is_skipped_but_not_a_file(
+def test_a_folder_that_cannot_be_synced_is_skipped_and_a_file_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def fail(_descriptor: int) -> None:

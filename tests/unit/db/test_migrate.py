@@ -200,7 +200,7 @@ CatalogStore(Path(sys.argv[1])).migrate()
         assert [process.communicate()[1] for process in processes] == [b""] * 4
 
 
-def test_a_new_store_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+def test_only_its_owner_can_read_a_new_store(tmp_path: Path) -> None:
     """The files hold the keys of buys."""
     umask = os.umask(0o022)
     try:

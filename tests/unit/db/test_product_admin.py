@@ -75,7 +75,7 @@ def test_a_writeoff_of_more_than_the_stock_is_refused(owner: ProductAdmin, tmp_p
 
 
 @pytest.mark.parametrize(("counted", "delta"), [(0, -80), (78, -2), (80, 0), (95, 15)])
-def test_a_correction_sets_the_stock_to_what_was_counted(
+def test_a_correction_sets_the_stock_to_the_counted_number(
     owner: ProductAdmin, catalog: CatalogStore, tmp_path: Path, counted: int, delta: int
 ) -> None:
     assert owner.correct("Tux", counted, "counted", "k") is True

@@ -47,7 +47,7 @@ def test_a_backup_leaves_other_files_in_its_folder_alone(shop: Checkout, data: P
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_a_backup_can_be_read_by_its_owner_alone(shop: Checkout, data: Path, tmp_path: Path, exists: bool) -> None:
+def test_only_its_owner_can_read_a_backup(shop: Checkout, data: Path, tmp_path: Path, exists: bool) -> None:
     """The files hold the keys of buys."""
     if exists:
         (tmp_path / "b").mkdir(0o700)

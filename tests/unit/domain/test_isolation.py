@@ -55,7 +55,7 @@ def test_a_tier_that_answers_no_call_is_not_asked_for_every_question() -> None:
     assert len(tier.calls) == MAX_FAILURES_IN_A_ROW + 1
 
 
-def test_unavailable_stands_in_the_place_of_a_missing_answer() -> None:
+def test_a_missing_answer_becomes_unavailable() -> None:
     assert answer_each(Tier(2), range(4), 112, None) == [0, 2, Unavailable(), 6]
     assert answer_each(Tier(), [], 112, None) == []
     with pytest.raises(Unavailable):
@@ -81,7 +81,7 @@ def test_answers_from_before_a_tier_went_away_are_kept() -> None:
     assert answer_each(goes_away, range(4), 112, None) == [0, 1, Unavailable(), Unavailable()]
 
 
-def test_the_halves_share_the_time_of_the_whole(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_the_halves_of_a_batch_share_its_timeout(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(deadlines, "time", SimpleNamespace(monotonic=clock))
     remaining_s: list[float] = []
 

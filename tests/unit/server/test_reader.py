@@ -41,7 +41,7 @@ def byte_by_byte(data: bytes) -> Outcome:
 
 
 @pytest.mark.parametrize("good", GOOD, ids=lambda good: good.name)
-def test_a_good_request_and_the_next_are_read_apart_wherever_they_are_cut(good: Good) -> None:
+def test_a_good_request_and_the_next_one_are_two_requests_wherever_they_are_cut(good: Good) -> None:
     """The answer about Whale goes to the request for Whale."""
     for empty_lines in EMPTY_LINES:
         data = empty_lines + good.request + empty_lines + WHALE
@@ -68,7 +68,7 @@ def test_a_hostile_request_has_the_same_outcome_wherever_it_is_cut(hostile: Host
 @pytest.mark.parametrize(
     "hostile", [hostile for hostile in CORPUS if 408 not in hostile.statuses], ids=lambda hostile: hostile.name
 )
-def test_a_hostile_request_is_refused_or_the_next_one_is_read_apart(hostile: Hostile) -> None:
+def test_a_hostile_request_is_refused_or_ends_where_the_next_one_begins(hostile: Hostile) -> None:
     outcome = read(hostile.request + WHALE)
     if outcome.refused is None:
         assert outcome.targets[-1] == "/products/Whale"

@@ -169,7 +169,7 @@ def test_a_buy_with_a_body_is_400_and_buys_nothing(
 
 
 @pytest.mark.parametrize(("tier", "method", "prefix"), BUYS)
-def test_a_buy_with_an_empty_query_string_or_body_is_taken(
+def test_a_buy_with_an_empty_query_string_or_body_is_accepted(
     tiers: AppClients, catalog: CatalogStore, tier: str, method: str, prefix: str
 ) -> None:
     client = getattr(tiers, tier)

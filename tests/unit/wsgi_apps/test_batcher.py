@@ -149,7 +149,7 @@ def test_a_failed_call_fails_its_own_callers_only(echo: Echo) -> None:
     assert is_empty(batcher)
 
 
-def test_a_question_that_makes_its_call_fail_fails_alone(echo: Echo) -> None:
+def test_only_the_question_that_makes_its_call_fail_fails(echo: Echo) -> None:
     batcher = batcher_of(echo)
     with call_under_way(echo, batcher):
         good, bad, also_good = (batcher.ask([question]) for question in (1, ZeroDivisionError("poison"), 3))
@@ -337,7 +337,7 @@ def test_no_more_than_max_in_flight_calls_run_at_a_time(echo: Echo) -> None:
     assert is_empty(batcher)
 
 
-def test_a_caller_that_returns_to_the_queue_is_taken_by_whichever_thread_waits(echo: Echo, clock: Clock) -> None:
+def test_a_caller_that_returns_to_the_queue_is_taken_by_any_waiting_thread(echo: Echo, clock: Clock) -> None:
     """Neither the thread that puts callers back nor a waiting thread may miss them."""
 
     def slow(questions: Sequence[object], timeout_s: float) -> Sequence[object]:

@@ -107,7 +107,7 @@ def app(catalog: CatalogStore) -> Iterator[CatalogApp]:
     store.go_on.set()
 
 
-def test_the_order_tier_queues_behind_neither_pages_nor_decrements(app: CatalogApp) -> None:
+def test_a_sale_waits_neither_for_pages_nor_for_decrements(app: CatalogApp) -> None:
     sold: list[bytes] = []
     asking = threading.Thread(
         target=lambda: sold.append(Client(app).post("/v1/sales", data=encode_buys([Buy("k", "Tux", 1)])).data)

@@ -41,7 +41,7 @@ def test_a_throttled_buy_is_429_with_a_retry_after(
     assert client.post(f"{prefix}/Tux/1").json == {"data": {"order_number": "0"}}
 
 
-def test_a_throttled_buy_passes_between_tiers_and_is_never_taken_for_a_sale() -> None:
+def test_a_throttled_buy_survives_encoding_and_is_not_the_result_of_a_sale() -> None:
     row = encode_placed(TooManyRefusals())
     assert row == [429, TooManyRefusals.message, None]
     assert decode_placed(row) == TooManyRefusals()

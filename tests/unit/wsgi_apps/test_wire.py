@@ -72,7 +72,7 @@ def test_an_ascii_character_takes_at_most_two_bytes_of_a_body() -> None:
     assert max(len(encode_names([chr(code)])) for code in range(0x20, 0x7F)) == len(encode_names([""])) + 2
 
 
-def test_a_batch_is_no_larger_than_what_a_tier_of_an_earlier_release_accepts() -> None:
+def test_a_tier_of_an_earlier_release_accepts_the_largest_batch() -> None:
     assert (MAX_BATCH, MAX_NAMES) == (112, 240)
 
 
