@@ -288,7 +288,7 @@ def test_a_change_without_a_key_gets_a_new_key(run: Run) -> None:
     ("arguments", "why"),
     [
         (("restock", "Nix", "1"), "restock: there is no 'Nix'; nothing was changed"),
-        (("price", "Tux", "1", "--key", "a"), "price: the key 'a' state for something else already (sold: 'Tux')"),
+        (("price", "Tux", "1", "--key", "a"), "price: the key 'a' stands for something else already (sold: 'Tux')"),
         (("add", "Tux", "1", "1"), "add: there is or was a 'Tux' already"),
         (
             ("writeoff", "Tux", "78", "--note", "stolen"),
