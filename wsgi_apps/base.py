@@ -37,8 +37,8 @@ T = TypeVar("T")
 BODY_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
 BODY_TOO_SHORT = "the body is shorter than its Content-Length"
 BODY_WITHOUT_LENGTH = "a body needs a Content-Length; a chunked body is not accepted"
-# The cache of matches is limited, because strangers choose the paths. With four bytes a character, it takes
-# at most 4 MiB in each worker.
+# The cache of matches is limited, because strangers choose the paths. With four bytes a character, a worker's
+# cache takes at most 4 MiB.
 MAX_CACHED_MATCHES = 2_048
 MAX_CACHED_CHARACTERS = 256
 # The Retry-After of an Unavailable that has none of its own.

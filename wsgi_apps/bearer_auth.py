@@ -9,8 +9,8 @@ from wsgi_apps.base import error_reply, send
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# These paths need no token, and say only whether the tier serves. So a monitor, such as a container's health check or a
-# load balancer, needs no secret that could sell the stock.
+# These paths need no token, and say only whether the tier serves. A monitor, such as a container's health check or a load
+# balancer, therefore needs no secret that could sell the stock.
 OPEN_PATHS = ("/health", "/ready")
 
 
@@ -22,7 +22,7 @@ def encode_authorization(token: str) -> str:
 def is_authorized(authorization: str, tokens: Sequence[str]) -> bool:
     """Whether this Authorization header carries one of the tokens.
 
-    It compares with every token and in constant time, so its duration tells nothing about them.
+    It compares with every token, in constant time: its duration tells neither which token matched nor how much of one.
     """
     scheme, _, given = authorization.partition(" ")
     # compare_digest accepts only ASCII text, and a header may have any character of Latin-1.

@@ -55,7 +55,7 @@ def encode_product(product: Product) -> dict[str, Any]:
 
 
 def decode_page(body: bytes) -> bytes:
-    """Checks the page of products in a reply, and returns its bytes of JSON. The front end passes it on without decoding it.
+    """Checks a page of products in a reply, and returns its JSON as bytes. The front end passes it on undecoded.
 
     Raises ValueError for a reply that does not look like a page, such as that of another program at this address.
     """
