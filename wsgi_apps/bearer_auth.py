@@ -9,8 +9,8 @@ from wsgi_apps.base import error_reply, send
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# These paths need no token, and say only whether the tier serves. A monitor, such as a container's health check or a load
-# balancer, therefore needs no secret that could sell the stock.
+# These paths need no token, and say only whether the tier serves. A monitor, such as a container's health check or a
+# load balancer, therefore needs no secret that could sell the stock.
 OPEN_PATHS = ("/health", "/ready")
 
 
