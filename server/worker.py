@@ -263,6 +263,7 @@ class StoreWorker(GunicornWorker):
             self._close(connection)
 
     def _close(self, connection: Connection) -> None:
+        """Closes a connection in any state, and forgets it."""
         if connection.state is State.CLOSED:
             return
         self._enter(connection, State.CLOSED)

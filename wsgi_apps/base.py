@@ -174,6 +174,7 @@ class App:
                 return respond(reply)
 
     def _call_endpoint(self, request: Request) -> Reply | Deferred[Any]:
+        """Matches the path and calls its endpoint. Raises for a body or a query string that is not allowed."""
         _ = request.whole_body  # on every path, raises for a body that is not allowed
         path = _path(request)
         match = self._match if len(path) <= MAX_CACHED_CHARACTERS else self._match.__wrapped__

@@ -56,6 +56,7 @@ class Hosts:
         self.judge = lru_cache(maxsize=1024)(self._judge)
 
     def _judge(self, header: str) -> Host:
+        """Returns the judgement of a Host header. It is cached as `judge`."""
         match = _HOST.fullmatch(header.lower())
         if match is None:
             return Host.MALFORMED

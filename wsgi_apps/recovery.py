@@ -50,6 +50,7 @@ class Recovery(threading.Thread):
         self._ending = threading.Event()
 
     def run(self) -> None:
+        """Sweeps until `stop`. No error ends the thread."""
         while not self._ending.wait(SWEEP_INTERVAL_S):
             try:
                 self.sweep(time.monotonic())

@@ -66,6 +66,7 @@ def decode_page(body: bytes) -> bytes:
 
 
 def encode_order(order: Order) -> dict[str, Any]:
+    """Returns an order as clients see it. Its number is a string, as in the reply to a buy."""
     return {
         "order_number": str(order.number),
         "name": order.product,
@@ -117,6 +118,7 @@ def decode_buys(body: bytes) -> list[Buy]:
 
 
 def _decode_buy(row: object) -> Buy:
+    """Returns the buy in a row. Raises Invalid."""
     if type(row) is not list or len(row) != 3:
         raise Invalid("a buy is not an array of its key, name and quantity")
     key, name = _require(row[0], str, "a key"), _require(row[1], str, "a name")
@@ -134,6 +136,7 @@ def decode_names(body: bytes) -> list[str]:
 
 
 def encode_found(found: Found) -> list[Any] | None:
+    """Returns a product as a row, None for an unknown name, or an error in the form of `encode_sale`."""
     match found:
         case Product():
             return [found.name, found.price_cents, found.quantity]
@@ -174,7 +177,7 @@ def decode_sale(value: Any) -> Sale:
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:
-    """Returns the number of the order, or an error in the form of encode_sale."""
+    """Returns the number of the order, or an error in the form of `encode_sale`."""
     return placed if isinstance(placed, int) else _encode_error(placed)
 
 
