@@ -74,7 +74,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
             for spread in SPREADS:
                 row = results.row(STORE, Cell(clients, kind, spread))
                 what = f"{clients} clients: {WORDS[kind]}, {WORDS[spread]}, p99 divided by p50"
-                yield Bar(what, 5, row.p99_of_p50 if row else [], at_most=True)
+                yield Bar(what, 5, row.p99_to_p50 if row else [], at_most=True)
     store = [row for row in results.rows if row.system == STORE]
     yield Bar("slowest request of all, ms", 500, _worst(store, "max_ms"), at_most=True)
     yield Bar("requests above 500 ms", 0, _worst(store, "over_500_ms"), at_most=True)

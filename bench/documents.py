@@ -73,15 +73,15 @@ def transports() -> str:
 
 
 def growth() -> str:
-    return _tables_of("growth.md", most=2)  # over the clients, the peers' table tells more
+    return _first_tables("growth.md", count=2)  # without the clients, for which the peers' table tells more
 
 
 def memory() -> str:
-    return _tables_of("memory.md")
+    return _first_tables("memory.md")
 
 
 def latency() -> str:
-    return _tables_of("latency.md")
+    return _first_tables("latency.md")
 
 
 def all_bars() -> str:
@@ -112,11 +112,12 @@ def _figures(results: Results, row: Row) -> str:
     return f"{load.per_second:,.0f} | {ratio} | {latency} | {load.cpu_us:,.0f}"
 
 
-def _tables_of(name: str, most: int = 1) -> str:
-    """Returns the first tables of a file in bench/results/, behind the line with its time and machine."""
+def _first_tables(name: str, count: int = 1) -> str:
+    """Returns the first tables of a file in bench/results/, after the line with its machine and date."""
     paragraphs = (RESULTS / name).read_text().strip().split("\n\n")
-    about = [textwrap.fill(one, 120) for one in paragraphs if one.endswith("UTC.")]
-    return "\n\n".join([*about, *[one for one in paragraphs if one.startswith("|")][:most]])
+    about = [textwrap.fill(paragraph, 120) for paragraph in paragraphs if paragraph.endswith("UTC.")]
+    tables = [paragraph for paragraph in paragraphs if paragraph.startswith("|")]
+    return "\n\n".join([*about, *tables[:count]])
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {

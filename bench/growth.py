@@ -1,9 +1,9 @@
 """Measures throughput and latency as the store grows: `make bench-growth`. It needs wrk (Debian: apt install wrk).
 
 Three series vary the orders in the log, the products, and the clients; each measures a query and a buy. All stores of a
-series run at once and are loaded in turn, so that a slower machine slows all of them. The report has the median of the
-rounds, and the median of each round's ratio to the first point of the series. After the load the promises of every
-store are checked: a run that broke one is void and ends with exit code 1.
+series run at once and are loaded in turn, so that a machine that slows down affects all of them. The report has the
+median of the rounds, and the median of each round's ratio to the first point of the series. After the load the promises
+of every store are checked: a run that broke one is void and ends with exit code 1.
 """
 
 import argparse
@@ -27,7 +27,8 @@ from bench.program import RESULTS, run
 from tests.support.tiers import Tiers, running
 
 KINDS = ("query", "buy")
-# Requests are spread over this number of products at most. With more, wrk's list of requests would grow too.
+# Requests are spread over this number of products at most. Otherwise a larger catalog would also lengthen wrk's list of
+# requests, and the figures would not show the store alone.
 MAX_PRODUCTS_REQUESTED = 1_000
 WARM_UP_S = 1
 
@@ -42,7 +43,7 @@ class Point:
 
     @property
     def store(self) -> "Point":
-        """Returns the point without its clients: points that agree in it share a store."""
+        """Returns the point without its clients. Points that differ only in their clients share a store."""
         return replace(self, clients=0)
 
 
@@ -69,9 +70,9 @@ QUICK = (
 
 @dataclass(frozen=True)
 class Row:
-    """The measurements of one point. `load` has the medians; the ratios are to the first point of the series.
+    """The measurements of one kind of request at one point. `load` has the medians of the rounds.
 
-    `throughput_ratios` has one ratio for each round.
+    The ratios are to the first point of the series; `throughput_ratios` has that of each round.
     """
 
     series: str
@@ -111,23 +112,24 @@ def main() -> int:
 
 
 def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
-    """Returns a row for each kind and point. Raises seed.BrokenPromise."""
+    """Measures a series, and returns a row for each kind of request and each point. Raises seed.BrokenPromise."""
     with ExitStack() as stack:
         # Not in /tmp, which may be in memory: a commit must reach a disk.
         RESULTS.mkdir(parents=True, exist_ok=True)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=RESULTS, prefix="growth-")))
         stores = {
-            store: stack.enter_context(running(_filled(folder / str(number), store)))
+            store: stack.enter_context(running(_fill(folder / str(number), store)))
             for number, store in enumerate(dict.fromkeys(point.store for point in series.points))
         }
-        for point, tiers in stores.items():
+        for store, tiers in stores.items():
             for kind in KINDS:
-                _load(tiers, kind, replace(point, clients=32), WARM_UP_S)
+                _load(tiers, kind, replace(store, clients=32), WARM_UP_S)
         runs: dict[tuple[str, Point], list[Load]] = {(kind, point): [] for kind in KINDS for point in series.points}
-        for number in range(1, rounds + 1):
+        for round_number in range(1, rounds + 1):
             # Odd rounds go forwards and even ones backwards, so that no point always follows the same one.
-            for kind, point in list(runs)[:: 1 if number % 2 else -1]:
-                _show_progress(f"{series.title}: round {number} of {rounds}, {kind}, {getattr(point, series.varies):,}")
+            for kind, point in list(runs)[:: 1 if round_number % 2 else -1]:
+                size = getattr(point, series.varies)
+                _show_progress(f"{series.title}: round {round_number} of {rounds}, {kind}, {size:,}")
                 runs[kind, point].append(_load(stores[point.store], kind, point, seconds))
         for number, tiers in enumerate(stores.values(), start=1):
             _show_progress(f"{series.title}: checking the books of store {number} of {len(stores)}")
@@ -136,8 +138,8 @@ def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
     return [_row(series, kind, point, measured, runs[kind, first]) for (kind, point), measured in runs.items()]
 
 
-def _filled(data_dir: Path, size: Point) -> Path:
-    """Fills a store of this size, and returns its folder."""
+def _fill(data_dir: Path, size: Point) -> Path:
+    """Fills a store to this size, and returns its folder."""
 
     def progress(orders: int) -> None:
         _show_progress(f"filling a store with {size.orders:,} orders: {orders:,}")
@@ -154,6 +156,7 @@ def _load(tiers: Tiers, kind: str, point: Point, seconds: int) -> Load:
 
 
 def _row(series: Series, kind: str, point: Point, runs: Sequence[Load], first: Sequence[Load]) -> Row:
+    """Summarizes the rounds at a point. `first` has the rounds at the first point of the series."""
     return Row(
         series=series.varies,
         kind=kind,
@@ -193,17 +196,17 @@ def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path) -> None:
     )
     text = "\n\n".join([method, machine.line() + ".", *(table(series, rows) for series in SERIES)]) + "\n"
     print(text)
-    facts = {"about": machine.about(), "rounds": rounds, "seconds": seconds, "rows": [_facts(row) for row in rows]}
+    facts = {"about": machine.about(), "rounds": rounds, "seconds": seconds, "rows": [_encode_row(row) for row in rows]}
     path.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
     path.with_suffix(".md").write_text("# The store as it grows (`make bench-growth`)\n\n" + text)
     note = f"Medians of {rounds} interleaved rounds of {seconds} s; the bars show the range of the rounds."
     plots.save(draw(rows, note), path)
 
 
-def _facts(row: Row) -> dict[str, Any]:
+def _encode_row(row: Row) -> dict[str, Any]:
     """Returns a row for the JSON, without nested objects."""
-    facts: dict[str, Any] = asdict(row)
-    return {**facts.pop("point"), **facts.pop("load"), **facts}
+    columns: dict[str, Any] = asdict(row)
+    return {**columns.pop("point"), **columns.pop("load"), **columns}
 
 
 def table(series: Series, rows: Sequence[Row]) -> str:
@@ -225,16 +228,16 @@ def table(series: Series, rows: Sequence[Row]) -> str:
 
 
 def draw(rows: Sequence[Row], note: str) -> Figure:
-    """Draws a column for each series, throughput above the p99."""
+    """Draws a column of two panels for each series: the throughput, and the p99 below it."""
     figure, axes = plots.panels(2, len(SERIES), width_in=12, height_in=7)
     for column, series in enumerate(SERIES):
         throughput, latency = axes[0][column], axes[1][column]
         for kind in KINDS:
             line = [row for row in rows if row.series == series.varies and row.kind == kind]
-            middles = [row.load.per_second for row in line]
-            _draw(throughput, kind, line, middles, [(row.slowest_per_second, row.fastest_per_second) for row in line])
-            middles = [row.load.p99_ms for row in line]
-            _draw(latency, kind, line, middles, [(row.lowest_p99_ms, row.highest_p99_ms) for row in line])
+            medians = [row.load.per_second for row in line]
+            _draw(throughput, kind, line, medians, [(row.slowest_per_second, row.fastest_per_second) for row in line])
+            medians = [row.load.p99_ms for row in line]
+            _draw(latency, kind, line, medians, [(row.lowest_p99_ms, row.highest_p99_ms) for row in line])
         throughput.set_title(series.title)
         latency.set_xlabel(series.title)
         throughput.set_ylabel("requests/s")
@@ -248,13 +251,14 @@ def draw(rows: Sequence[Row], note: str) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, kind: str, line: Sequence[Row], middles: list[float], ranges: list[tuple[float, float]]) -> None:
-    places = range(len(line))  # not to scale: the sizes grow by factors, and a log scale has no 0
-    below = [middle - low for middle, (low, _) in zip(middles, ranges, strict=True)]
-    above = [high - middle for middle, (_, high) in zip(middles, ranges, strict=True)]
+def _draw(axes: Axes, kind: str, line: Sequence[Row], medians: list[float], ranges: list[tuple[float, float]]) -> None:
+    """Draws the medians of a kind of request as a line, with bars for the range of the rounds."""
+    positions = range(len(line))  # not to scale: the sizes grow by factors, and a log scale has no 0
+    below = [middle - low for middle, (low, _) in zip(medians, ranges, strict=True)]
+    above = [high - middle for middle, (_, high) in zip(medians, ranges, strict=True)]
     style: dict[str, Any] = {"color": plots.COLOR_OF[kind], "marker": plots.MARKER_OF[kind], "capsize": 3}
-    axes.errorbar(places, middles, yerr=[below, above], label=kind, **style)
-    axes.set_xticks(places, [f"{row.size:,}" for row in line])
+    axes.errorbar(positions, medians, yerr=[below, above], label=kind, **style)
+    axes.set_xticks(positions, [f"{row.size:,}" for row in line])
 
 
 if __name__ == "__main__":

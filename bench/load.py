@@ -75,11 +75,11 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
 
 @dataclass(frozen=True)
 class Moment:
-    """CPU time so far, in seconds: of all cores, idle included; used of it; used by the benchmark and its children."""
+    """The CPU time of all cores until now, in seconds."""
 
-    all_s: float
-    used_s: float
-    own_s: float
+    all_s: float  # with idle time
+    used_s: float  # without idle time
+    own_s: float  # used by the benchmark and its children
 
     @classmethod
     def now(cls) -> "Moment":
@@ -118,8 +118,8 @@ WORST_COUNTS = ("max_ms", "over_500_ms", "errors", "others")
 
 def median(loads: Sequence[Load]) -> Load:
     """Returns the median of each figure, but the worst of those in WORST_COUNTS."""
-    middle = {field.name: statistics.median(getattr(one, field.name) for one in loads) for field in fields(Load)}
-    return Load(**(middle | {name: getattr(worst(loads), name) for name in WORST_COUNTS}))
+    medians = {field.name: statistics.median(getattr(one, field.name) for one in loads) for field in fields(Load)}
+    return Load(**(medians | {name: getattr(worst(loads), name) for name in WORST_COUNTS}))
 
 
 def worst(loads: Sequence[Load]) -> Load:

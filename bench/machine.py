@@ -26,12 +26,12 @@ def about() -> dict[str, str]:
     }
 
 
-def line(of: Mapping[str, str] | None = None) -> str:
+def line(facts: Mapping[str, str] | None = None) -> str:
     """Returns these facts, by default those of now, as one line of text."""
-    facts = dict(of or about())
-    machine = f"{facts.pop('CPU')}, {facts.pop('cores')} cores, {facts.pop('memory')}"
-    date = facts.pop("date")
-    return "; ".join([machine, ", ".join(f"{name} {value}" for name, value in facts.items()), date])
+    rest = dict(facts or about())
+    machine = f"{rest.pop('CPU')}, {rest.pop('cores')} cores, {rest.pop('memory')}"
+    date = rest.pop("date")
+    return "; ".join([machine, ", ".join(f"{name} {value}" for name, value in rest.items()), date])
 
 
 def _memory() -> str:

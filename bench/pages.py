@@ -33,7 +33,7 @@ PRODUCTS = 100_000
 LONG_NAMES = 1_000
 BUYERS = 4
 PAUSE_S = 0.02
-# Time for requests of the load before to be answered or to expire.
+# After a load, until its last requests are answered or have expired.
 PAUSE_BETWEEN_S = 1.5
 BAR = 2.0
 
@@ -228,8 +228,8 @@ def _row(
     )
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+def _quantile(ordered: Sequence[float], quantile: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * quantile))]
 
 
 def report(rows: Sequence[Row], rounds: int, seconds: int, path: Path | None) -> None:

@@ -12,7 +12,8 @@ from PIL import Image
 
 from bench import machine
 
-# Colours that colour-blind readers can tell apart (Okabe and Ito). Lines differ by their markers as well.
+# Colours that colour-blind readers can tell apart: those of Okabe and Ito, and the purple of Tol. Lines differ by their
+# markers as well.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#666666"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 MARKERS = ("o", "s", "^", "D", "v")
@@ -36,29 +37,29 @@ matplotlib.rcParams.update(_STYLE)
 
 
 def panels(rows: int, columns: int, *, width_in: float, height_in: float) -> tuple[Figure, list[list[Axes]]]:
-    """Returns an empty figure, its size in inches, and its axes by row and column. It needs no display."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    """Returns an empty figure of this size, and its axes by row and column."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")  # without pyplot, which may want a display
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
 
 def caption(figure: Figure, note: str = "", facts: Mapping[str, str] | None = None) -> None:
-    """Writes a `note` below the axes, then the time and the machine of the measurement (without `facts`: now, here)."""
+    """Writes a `note` below the axes, then the time and the machine of the measurement: by default now and this one."""
     width = int(figure.get_figwidth() * 18)  # characters of this size that fit into the width
     paragraphs = [note, machine.line(facts)] if note else [machine.line(facts)]
     text = "\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs)
-    # A label of all axes, because unlike free text it gets room in the layout.
+    # A label below all axes and not free text, because the layout leaves room only for labels.
     figure.supxlabel(text, x=0.01, horizontalalignment="left", fontsize=7.5, color=GREY)
 
 
 def save(figure: Figure, path_without_suffix: Path) -> None:
-    """Writes PATH.png; the folder is made where it is missing.
+    """Writes the figure as a PNG, and makes its folder if need be.
 
-    PNG is the only format: with 32 colors a plot takes half of the bytes of its SVG.
+    PNG is the only format: with 32 colours it takes a quarter of the bytes of all colours, and half of those of SVG.
     """
     path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
     png = path_without_suffix.with_name(path_without_suffix.name + ".png")
     figure.savefig(png, dpi=150)
     with Image.open(png) as picture:
-        few_colors = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)  # a quarter of the bytes
+        few_colors = picture.convert("RGB").quantize(32, dither=Image.Dither.NONE)
     few_colors.save(png, optimize=True)

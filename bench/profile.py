@@ -184,7 +184,7 @@ def _shorten(recorded: Any) -> Any:
 
 
 def _samples(recorded: Any, cpu_us: Mapping[int, float]) -> list[Sample]:
-    """Returns the samples of working threads, among which each thread's `cpu_us` is divided, from a speedscope file."""
+    """Returns the samples of working threads in a speedscope file. The samples of a thread share its `cpu_us`."""
     functions = [f"{frame['file']}:{frame['name']}" for frame in recorded["shared"]["frames"]]
     samples = []
     for thread in recorded["profiles"]:

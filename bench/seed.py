@@ -21,7 +21,7 @@ PRICE_CENTS = 2599
 STOCK = 1_000_000_000  # of each product; no run can sell out
 BUYS_A_TRANSACTION = 5_000
 # The recovery settles buys in doubt after three seconds.
-AT_REST_WITHIN_S = 15.0
+REST_TIMEOUT_S = 15.0
 
 
 class BrokenPromise(AssertionError):
@@ -52,10 +52,10 @@ def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int]
     log.migrate()
     try:
         catalog.load(Product(product_name(number), PRICE_CENTS, STOCK) for number in range(products))
-        chance = random.Random(0)
+        rng = random.Random(0)
         for first in range(0, orders, BUYS_A_TRANSACTION):
             numbers = range(first, min(orders, first + BUYS_A_TRANSACTION))
-            buys = [Buy(_key(chance), product_name(number % products), 1) for number in numbers]
+            buys = [Buy(_key(rng), product_name(number % products), 1) for number in numbers]
             # The three steps of the checkout.
             log.begin(buys)
             log.finish(list(zip(buys, catalog.sell(buys), strict=True)))
@@ -65,8 +65,8 @@ def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int]
         catalog.close()
 
 
-def _key(chance: random.Random) -> str:
-    return uuid.UUID(int=chance.getrandbits(128)).hex
+def _key(rng: random.Random) -> str:
+    return uuid.UUID(int=rng.getrandbits(128)).hex
 
 
 def orders_in(data_dir: Path) -> int:
@@ -78,7 +78,7 @@ def check(data_dir: Path) -> None:
     """Raises BrokenPromise unless every promise holds once the last buys of the load are settled."""
     # Between two batches there are no intents for a moment, so an immediate check could pass too early.
     time.sleep(1)
-    deadline = time.monotonic() + AT_REST_WITHIN_S
+    deadline = time.monotonic() + REST_TIMEOUT_S
     while query(data_dir / "order.db", "SELECT 1 FROM intents LIMIT 1") and time.monotonic() < deadline:
         time.sleep(0.1)
     try:

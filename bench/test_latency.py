@@ -1,7 +1,7 @@
 """Measures one shopper's latency of a query and of a buy, alone and beside up to four others that do the same.
 
-The others run in a process of their own, the store's client, so that they do not share the interpreter of the
-measured shopper. `make bench` runs it, and `python -m bench.test_latency` then draws the results and writes a table.
+The others are the store's client, a process of its own: in threads they would hold the interpreter lock of the measured
+shopper. `make bench` runs it; then `python -m bench.test_latency` draws the results and writes a table.
 """
 
 import json

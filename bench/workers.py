@@ -34,5 +34,5 @@ def resource_usage(pid: int) -> ResourceUsage:
 
 
 def leak_limit(settled_bytes: float) -> float:
-    """Returns the memory, in bytes, above which a worker leaks that had `settled_bytes` once it had all it needs."""
+    """Returns the limit in bytes: a worker above it leaks. `settled_bytes` is its memory after it has warmed up."""
     return settled_bytes * 1.10 + 5 * MB

@@ -51,8 +51,8 @@ def from_command_line(
 ) -> Options:
     """Returns the options, and prompts for them when there is no --mode. Exits with code 2 on wrong usage.
 
-    Calls `default_p` (the variable p) in mode 1 only, and `products` only before a prompt for a product. Raises what
-    these raise.
+    Calls `default_p` (the environment variable p) only in mode 1, and `products` only before a prompt for a product.
+    Raises what these raise.
     """
     parser = _parser()
     with parser.wrong_usage_told(arguments):

@@ -1,4 +1,4 @@
-"""Runs a series of requests by several shoppers in parallel. Each has its own share of the rounds and its own rng."""
+"""Runs a series of requests by several shoppers in parallel, each with its own share of the rounds and random seed."""
 
 import random
 import threading
@@ -35,14 +35,13 @@ class Request:
 
 @dataclass(slots=True)
 class Series:
-    """The answered requests of a series. `failure` says why it ended early, `interrupted` that Ctrl-C ended it."""
+    """The answered requests of a series. `failure` is the reason why it ended early; Ctrl-C sets `interrupted`."""
 
     requests: list[Request] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
     failure: str | None = None
-    # The price of one piece in the order of a single buy.
-    price_cents: int | None = None
+    price_cents: int | None = None  # of one piece, after a single buy
 
 
 def run_series(options: Options, url: str, advance: Callable[[], None]) -> Series:
@@ -105,6 +104,7 @@ def _run_shopper(
 
 
 def _run_round(options: Options, shop: Shop, names: list[str], rng: random.Random, series: Series) -> Iterator[Request]:
+    """Yields the requests of one round: a buy in mode 3, otherwise a query, and in mode 1 perhaps a buy after it."""
     if options.mode == 3:
         request, key = _buy(shop, options.product, options.quantity)
         yield request

@@ -6,7 +6,8 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 
-# Labels of letters, digits, - and _, with dots between them. A number alone is rejected: it is a port without a host.
+# Labels of letters, digits, - and _, with dots between them: 63 characters a label, 253 in all (RFC 1035). A number
+# alone is rejected: it is a port without a host.
 _HOST = (
     r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
 )
@@ -15,7 +16,8 @@ _ADDRESS = re.compile(
 )
 HTTPS_PORT = 443
 
-# Addresses for documentation (RFC 5737, RFC 3849), which no machine has. A route to them shows our own address.
+# Addresses for documentation (RFC 5737, RFC 3849), which no machine has. A route to them has as its source the address
+# by which the network knows this machine.
 _UNASSIGNED = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 
@@ -48,12 +50,15 @@ class Address:
 
     @property
     def url(self) -> str:
-        """The address as shoppers write it. It shows the port of http, for each tier has another default."""
+        """The URL as shoppers write it: without port 443 of https. For http each tier has its own default port."""
         return f"{self.scheme}://{self}".removesuffix(":443" if self.scheme == "https" else "")
 
 
 def parse_address(text: str, default_port: int, *, https: bool) -> Address:
-    """Parses host, host:port, [IPv6]:port or a URL, with `https` one of https too. Raises ValueError with the text."""
+    """Parses host, host:port, [IPv6]:port or an http URL, and with `https` also an https URL.
+
+    Raises ValueError, whose message quotes the text.
+    """
     match = _ADDRESS.fullmatch(text)
     scheme = (match["scheme"] or "http").lower() if match else "http"
     if scheme == "https" and not https:
@@ -70,25 +75,28 @@ def is_host_name(text: str) -> bool:
     return re.fullmatch(_HOST, text) is not None
 
 
-def is_every(host: str) -> bool:
-    """Whether the host stands for all interfaces: 0.0.0.0, or ::, which accepts IPv4 as well."""
+def is_wildcard(host: str) -> bool:
+    """Whether the host is a wildcard for all interfaces: 0.0.0.0, or ::, which accepts IPv4 as well."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
 
 
-def reached_at(listening: Address) -> tuple[Address, ...]:
-    """Returns the addresses that others can connect to; loopback when the machine has no other."""
-    if not is_every(listening.host):
+def reachable_addresses(listening: Address) -> tuple[Address, ...]:
+    """Returns the addresses at which others reach the listener; loopback when the machine has no other."""
+    if not is_wildcard(listening.host):
         return (listening,)
     families = [listening.family] if listening.family == socket.AF_INET else [socket.AF_INET, socket.AF_INET6]
-    own = [host for family in families if (host := own_host(family)) is not None]
-    return tuple(Address(host, listening.port) for host in own or ["127.0.0.1"])
+    hosts = [host for family in families if (host := own_host(family)) is not None]
+    return tuple(Address(host, listening.port) for host in hosts or ["127.0.0.1"])
 
 
 def own_host(family: socket.AddressFamily) -> str | None:
-    """Returns this machine's address on the network. It sends nothing."""
+    """Returns the address of this machine on the network; None when it has none of this family.
+
+    Nothing is sent: to connect a UDP socket only chooses a route.
+    """
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((_UNASSIGNED[family], 9))
         host: str = probe.getsockname()[0]

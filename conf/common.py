@@ -12,8 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from conf.addresses import Address, reached_at
-from conf.gunicorn_master import is_successor, leave_hangups_ignored, put_back, reload_as_loaded, start_successors_alike
+from conf.addresses import Address, reachable_addresses
+from conf.gunicorn_master import (
+    is_successor,
+    leave_hangups_ignored,
+    override_settings,
+    reload_as_loaded,
+    start_successors_alike,
+)
 from conf.listeners import addresses_of, require_able_worker, require_own_listeners
 from conf.loaded import Mark, changed_since, mark_loaded
 from conf.logs import log_to_stderr
@@ -72,7 +78,7 @@ def on_starting(server: Any) -> None:
 
 
 def pre_exec(_server: Any) -> None:
-    """Ends the successor that a SIGUSR2 has started when a supervisor watches this tier."""
+    """Ends the successor that SIGUSR2 has started when a supervisor watches this tier."""
     if is_watched(os.getppid()):
         _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
         sys.exit(0)
@@ -107,7 +113,7 @@ def raise_fd_limit() -> None:
     system refuses, a worker has fewer connections (see StoreWorker._accept).
     """
     waiting_threads = max(tier.threads for tier in settings.tiers)
-    # Each thread needs four at most: a database has three files, and a call to a tier has one connection.
+    # Each thread needs four descriptors at most: three for the files of a database, one for a call to a tier.
     needed = worker_connections + 4 * (waiting_threads + REQUEST_THREADS) + 128
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
@@ -135,7 +141,7 @@ def take_over(server: Any, tier: Tier) -> None:
         "forwarder_headers": forwarder_headers,
         "forwarded_allow_ips": forwarded_allow_ips,
     }
-    put_back(server, tier, ours)
+    override_settings(server, tier, ours)
 
 
 def check_reload(server: Any, tier: Tier) -> None:
@@ -174,7 +180,7 @@ def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}")
     places: list[str] = []
     for place in addresses_of(server):
-        places += [address.url for address in reached_at(place)] if isinstance(place, Address) else [place]
+        places += [address.url for address in reachable_addresses(place)] if isinstance(place, Address) else [place]
     # In one write, for three tiers may share a terminal: print would write the end of the line by itself.
     sys.stdout.write(f"{tier.name} serves {', '.join(places)}\n")
     sys.stdout.flush()

@@ -21,7 +21,7 @@ def sockets_of(server: Any) -> list[socket.socket]:
 
 
 def is_successor(server: Any) -> bool:
-    """Whether another master, which may still run, has started this one at a SIGUSR2."""
+    """Whether another master, which may still run, has started this one on SIGUSR2."""
     return bool(server.master_pid)
 
 
@@ -32,7 +32,7 @@ def leave_hangups_ignored(server: Any) -> None:
 
 
 def start_successors_alike(server: Any) -> None:
-    """Makes a SIGUSR2 run the command that has started this process.
+    """Makes SIGUSR2 run the command that has started this process.
 
     gunicorn would run sys.argv, in which Python replaces `-m gunicorn` by the path of the module's file. gunicorn then
     imports its own `http` in the place of Python's, and the new master ends at once.
@@ -41,9 +41,9 @@ def start_successors_alike(server: Any) -> None:
 
 
 def reload_as_loaded(server: Any) -> None:
-    """Makes a SIGHUP use the settings file as this process has read it.
+    """Makes SIGHUP use the settings file as this process has read it.
 
-    gunicorn would read the file again, but not the modules that it imports. A newer file may not fit to older modules,
+    gunicorn would read the file again, but not the modules that it imports. A newer file may not fit the older modules,
     and gunicorn would end.
     """
     module = sys.modules.get("__config__")
@@ -51,15 +51,15 @@ def reload_as_loaded(server: Any) -> None:
         server.app.get_config_from_filename = lambda _filename: vars(module)
 
 
-def put_back(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
-    """Replaces gunicorn's own options by `ours`, on which promises rest, and logs each that it replaces."""
+def override_settings(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
+    """Sets the options in `ours`, which the promises need, and logs each value of the owner's that it replaces."""
     for name, value in ours.items():
         setting = server.cfg.settings[name]
         given = setting.get()
         setting.set(value)
         if setting.get() != given:
             _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, given, value)
-    server.num_workers = server.cfg.workers
+    server.num_workers = server.cfg.workers  # the master has copied the number before
 
 
 def bases_of_worker(server: Any) -> set[str]:

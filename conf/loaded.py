@@ -1,4 +1,4 @@
-"""Finds out which files of the loaded code have changed on the disk since.
+"""Finds the files of loaded code that have changed on the disk since they were loaded.
 
 A process must not load more code after a change: half of it would be old and half of it new. So a tier's master loads
 all code that its workers need, and workers that it starts later have the same code.
@@ -19,7 +19,7 @@ def mark_loaded() -> Mapping[Path, Mark | None]:
 
 
 def changed_since(marks: Mapping[Path, Mark | None]) -> list[Path]:
-    """Returns the files that have changed or gone."""
+    """Returns the files that are gone or no longer have their mark."""
     return sorted(path for path, mark in marks.items() if _mark(path) != mark)
 
 

@@ -137,7 +137,7 @@ class LogFile(logging.FileHandler):
         return stream
 
     def close(self) -> None:
-        """Closes the file. gunicorn opens it again at a SIGUSR1, after it was renamed."""
+        """Closes the file. gunicorn opens it again on SIGUSR1, after it was renamed."""
         if self.stream is not None:
             super().close()
             self._writer.close()

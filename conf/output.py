@@ -24,7 +24,7 @@ _NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
 
 
 class _Delivery(io.RawIOBase):
-    """A file descriptor that accepts every write. `lost` is the error by which some of it was not delivered."""
+    """A file descriptor that accepts every write. `lost` is the error that lost some of the output."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -90,14 +90,14 @@ def _deliverable(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
 
 
 def lost_output() -> OSError | None:
-    """Returns the error by which some of stdout was not delivered; None if there is none, or without `open_streams`."""
+    """Returns the error that lost some of the standard output; None if nothing was lost, or without `open_streams`."""
     sys.stdout.flush()
     delivery = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return delivery.lost if isinstance(delivery, _Delivery) else None
 
 
 def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
-    """Returns the exit code of a program whose work ended with the code `work`, and reports a lost report on stderr.
+    """Returns the exit code of a program whose work ended with the code `work`. A lost report is named on stderr.
 
     `of_a_lost_report` is the code of a program whose report is all of its work, None for other programs. A reader who
     closes the pipe has seen enough, so a program whose report is all of its work then says nothing.

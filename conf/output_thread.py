@@ -63,7 +63,7 @@ class Writer:
             self._changed.wait_for(lambda: not self._waiting, timeout_s)
 
     def close(self) -> None:
-        """Closes the file in the background, once all is written. Call `put` no more."""
+        """Closes the file in the background, once all is written. `put` must not be called after it."""
         with self._changed:
             if self._runs:
                 self._chunks.put(None)

@@ -45,7 +45,7 @@ def _listeners(address: Address) -> list[str]:
 
 
 def _ip(digits: str) -> str:
-    """Parses an address of /proc/net/tcp, which has each four bytes as a number in this machine's byte order."""
+    """Parses an address of /proc/net/tcp: each group of four bytes is a number in this machine's byte order."""
     words = [int(digits[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(digits), 8)]
     return socket.inet_ntop(socket.AF_INET6 if len(words) > 1 else socket.AF_INET, b"".join(words))
 
@@ -58,7 +58,7 @@ def _processes() -> list[int]:
 
 def _files(pid: int) -> set[str]:
     found = set()
-    with suppress(OSError):  # it is another user's, or has ended
+    with suppress(OSError):  # the process is another user's, or has ended
         for file in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
                 found.add(os.readlink(file))

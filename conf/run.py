@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.panel import Panel
 from supervisor.xmlrpc import SupervisorTransport
 
-from conf.addresses import is_every, reached_at
+from conf.addresses import is_wildcard, reachable_addresses
 from conf.health import is_healthy
 from conf.output_thread import Stream, write_in_background
 from conf.ports import holder_of
@@ -43,9 +43,9 @@ from conf.settings import (
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
-READY_WITHIN_S = 60.0
+START_TIMEOUT_S = 60.0
 # After a kill of `make run`, or of a tier's master, the orphaned processes end by themselves in about a second.
-PORT_FREE_WITHIN_S = 3.0
+PORT_FREE_TIMEOUT_S = 3.0
 
 # The exit code of a tier that refuses to start. The tier has printed the reason.
 REFUSED = 2
@@ -107,7 +107,7 @@ def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) 
     lines.start()
     try:
         waiting = list(settings.tiers)
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while not stopping.asked:
             time.sleep(0.1)
             if run.poll() is not None:
@@ -144,7 +144,7 @@ def require_free_ports(settings: Settings) -> None:
 
 
 def _listen(tier: Tier) -> socket.socket:
-    deadline = time.monotonic() + PORT_FREE_WITHIN_S
+    deadline = time.monotonic() + PORT_FREE_TIMEOUT_S
     while True:
         try:
             return socket.create_server((tier.bind.host, tier.bind.port), family=tier.bind.family)
@@ -159,7 +159,7 @@ def _listen(tier: Tier) -> socket.socket:
 
 def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
     """Starts supervisord, which ends when this process ends. Its standard output has that of the tiers, too."""
-    # By SIGKILL: at a SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
+    # By SIGKILL: on SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
     command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
     command += ["--configuration", str(configuration)]
     if os.getuid() == 0:
@@ -198,7 +198,7 @@ def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadli
     waiting = [tier for tier in waiting if tier.name not in serving or not is_healthy(tier.here)]
     if waiting and time.monotonic() > deadline:
         names = ", ".join(tier.name for tier in waiting)
-        raise StartFailed(f"no answer within {READY_WITHIN_S:.0f} s from: {names}")
+        raise StartFailed(f"no answer within {START_TIMEOUT_S:.0f} s from: {names}")
     return waiting
 
 
@@ -218,7 +218,7 @@ def _raise_if_one_ended(run_dir: str) -> None:
 
 def _elsewhere(tier: Tier) -> list[str]:
     """Returns the addresses that other machines can connect to, of a tier that listens on all interfaces."""
-    return [address.url for address in reached_at(tier.bind)] if is_every(tier.bind.host) else []
+    return [address.url for address in reachable_addresses(tier.bind)] if is_wildcard(tier.bind.host) else []
 
 
 def _banner(settings: Settings) -> str:

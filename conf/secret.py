@@ -21,7 +21,7 @@ class Secrets:
 
 
 def parse_secrets(text: str) -> Secrets:
-    """Returns the values in `text`, with commas or line ends between them. Raises ValueError, which shows none."""
+    """Returns the values in `text`, separated by commas or line ends. Raises ValueError, whose message shows none."""
     # Some editors put an invisible byte order mark at the start of a file.
     values = tuple(value for value in re.split(r"[,\r\n]+", text.removeprefix("\ufeff")) if value)
     if not values:

@@ -177,13 +177,13 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
 
 
 def require_private_or_secret(settings: Settings, *behind: Tier) -> None:
-    """Raises SettingsError when strangers could reach one of the tiers `behind`, which obey every request."""
+    """Raises SettingsError when strangers could reach one of the tiers `behind` the front end: these obey everybody."""
     for tier in behind:
         require_private_or_secret_at(settings, tier, tier.bind)
 
 
 def require_private_or_secret_at(settings: Settings, tier: Tier, address: Address) -> None:
-    """Raises SettingsError when strangers could reach a tier behind at this address, where it listens."""
+    """Raises SettingsError when strangers could reach a tier behind the front end that listens on this address."""
     if not (address.is_loopback or settings.secrets or settings.trust_network):
         cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
         raise SettingsError(

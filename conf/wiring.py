@@ -64,7 +64,7 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     store = _order_store(settings)
     client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
     # Workers do not share memory, so each has an equal share of the limit. Within a worker, the requests and the
-    # recovery share one limit, the store and the client.
+    # recovery share one limit, one store and one client.
     limit = RefusalLimit(settings.refused_per_s / settings.order.workers)
     catalog = PairedCatalog(store, HttpCatalog(client))
 

@@ -21,7 +21,7 @@ def keep_for_workers(settings: Settings) -> None:
 
 
 def forget_for_workers() -> None:
-    """Keeps no settings any more."""
+    """Forgets the settings that were kept."""
     _kept.clear()
 
 

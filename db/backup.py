@@ -5,8 +5,8 @@ starts. SQLite has no snapshot across files, so `backup` holds the order log's w
 which it begins a snapshot of each file. Meanwhile no intent and no order is written, so each sale in the catalog's
 snapshot is an order or an intent in the log's.
 
-SQLite's backup API copies the pages, from connections that keep their snapshots however long it takes. VACUUM INTO
-takes about as long, but begins a transaction of its own, whose snapshot could not be begun under that lock.
+SQLite's backup API then copies the pages, from the connections that hold the snapshots, without the lock. VACUUM INTO
+would take about as long, but it begins its own snapshot, and so the lock would have to be held until all is copied.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,7 +39,7 @@ class CopyFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The audit of a restored store, and the new paths of the companions of lost files."""
+    """The audit of a restored store, and the new paths of the lost files' companions (-wal and -journal)."""
 
     audit: Audit
     set_aside: tuple[Path, ...]
@@ -55,7 +55,7 @@ def backup(data_dir: Path, target: Path, on_progress: OnProgress) -> Audit:
         raise InTheWay(f"{existing[0]} is there already; name a new folder for the backup")
     with staged(target, names) as folder:
         require_readable(data_dir, *FILES)  # a copy that this code cannot read would be no backup
-        with _opened(data_dir) as sources:
+        with _open_sources(data_dir) as sources:
             order_log = Database(data_dir / LOG.name)
             with closing(order_log), order_log.write():
                 _begin_snapshots(sources)
@@ -83,7 +83,7 @@ def restore(source: Path, target: Path, on_progress: OnProgress, only: File | No
             f"{_describe(target, source, existing)}; move it away yourself, with its -wal and -shm, then restore again"
         )
     with staged(target, [file.name for file in wanted]) as folder:
-        with _opened(source) as sources:
+        with _open_sources(source) as sources:
             for file, connection in sources.items():
                 version_of(connection, file, source / file.name)
             _begin_snapshots(sources)
@@ -93,14 +93,15 @@ def restore(source: Path, target: Path, on_progress: OnProgress, only: File | No
             log.migrate(keep_copy=False)
         if only is CATALOG and store_id(source / CATALOG.name) is None:
             give_id_of_log(folder, target / LOG.name)
-        found = _audit_in_place(folder, target, wanted, on_progress)
-        return Restored(found, tuple(_set_aside(target, wanted)))
+        audited = _audit_restored(folder, target, wanted, on_progress)
+        return Restored(audited, tuple(_set_aside(target, wanted)))
 
 
-def _audit_in_place(folder: Path, target: Path, wanted: Sequence[File], on_progress: OnProgress) -> Audit:
-    """Audits the files restored to `folder` together with those that stay in `target`."""
+def _audit_restored(folder: Path, target: Path, wanted: Sequence[File], on_progress: OnProgress) -> Audit:
+    """Audits the `wanted` files in `folder` together with the file that stays in `target`, if there is one."""
     for file in FILES:
         if file not in wanted and (target / file.name).is_file():
+            # The backup's copy of this file gives way to the file that stays.
             (folder / file.name).unlink()
             (folder / file.name).symlink_to((target / file.name).resolve())
     with Snapshots(folder) as store:
@@ -113,7 +114,7 @@ def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
 
 
 def _describe(target: Path, source: Path, existing: Sequence[Path]) -> str:
-    """Says which file exists already, and whether it has more than the backup."""
+    """Says whether the store in `target` has more than the backup, or only which file exists if one is unreadable."""
     try:
         with Snapshots(target) as store, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(store, copy)}"
@@ -122,12 +123,13 @@ def _describe(target: Path, source: Path, existing: Sequence[Path]) -> str:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
+def _open_sources(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
     """Yields a connection to each database of a folder. The connections cannot write."""
     with ExitStack() as stack:
         sources = {}
         for file in FILES:
             require_own_wal(folder / file.name)
+            # Not READONLY, which could not delete the -wal and -shm that opening a database in WAL mode creates.
             connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
             sources[file] = stack.enter_context(closing(connection))
             wait_for_locks(connection, _BUSY_TIMEOUT_MS)
@@ -138,6 +140,7 @@ def _opened(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
 def _begin_snapshots(sources: Mapping[File, apsw.Connection]) -> None:
     """Begins a snapshot on each connection, which lasts until the connection is closed."""
     for connection in sources.values():
+        # BEGIN alone takes no snapshot: the first read does.
         connection.execute("BEGIN; SELECT count(*) FROM sqlite_schema").fetchall()
 
 
@@ -147,7 +150,7 @@ def _copy(sources: Mapping[File, apsw.Connection], folder: Path, on_progress: On
         try:
             copy_pages(source, folder / file.name)
         except DISK_ERRORS as error:
-            # SQLite's backup API reports no more than this.
+            # SQLite's backup API does not say which of the two it is.
             raise CopyFailed(
                 f"{file.name} cannot be copied: the disk is full or fails ({type(error).__name__})"
             ) from error

@@ -1,6 +1,6 @@
 """Waits for a lock that another connection holds.
 
-SQLite's own busy timeout sleeps in C, where Python sees no signal: a Ctrl-C took effect only after the wait.
+SQLite's own busy timeout sleeps in C, where Python handles no signal: a Ctrl-C would take effect only after the wait.
 """
 
 import time
@@ -21,7 +21,7 @@ def wait_for_locks(connection: apsw.Connection, timeout_ms: int) -> None:
     def wait(tries: int) -> bool:
         nonlocal deadline
         now = time.monotonic()
-        if tries == 0:
+        if tries == 0:  # SQLite counts anew for each lock
             deadline = now + timeout_ms / 1000
         if now >= deadline:
             return False

@@ -179,7 +179,7 @@ _FOLD = "UPDATE products SET folded = :folded WHERE name = :name"
 
 
 def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
-    """Adds a new product. A trigger makes it, and its first entry in the history, of its first entry in the ledger."""
+    """Adds a product by its first entry in the ledger. A trigger then creates it and its first entry in the history."""
     append_ledger_entry(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
     fetch_all(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
 
@@ -192,7 +192,7 @@ _INSERT_ENTRY = """
 def append_ledger_entry(
     transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
 ) -> None:
-    """Appends a change of the stock to the ledger, whose trigger changes the stock. `product` is from before it."""
+    """Appends a change of the stock to the ledger, whose trigger changes the stock. `product` has the old stock."""
     fetch_all(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
 
 

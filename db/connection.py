@@ -21,10 +21,12 @@ from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
-# Short, because a worker's first query waits for the checkpoint in the one thread that serves all connections.
+# Short, because a worker's first query opens the database, and so waits for the checkpoint, in the one thread that
+# serves all clients.
 CHECKPOINT_TIMEOUT_S = 0.05
 
-# The first commit after a checkpoint cuts the WAL to this size, which it does not exceed without long readers.
+# The first commit after a checkpoint cuts the WAL to this size. It grows larger only while a long read holds up the
+# checkpoints.
 WAL_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -69,28 +71,28 @@ def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connecti
 
 def _switch_to_wal(connection: apsw.Connection) -> None:
     mode = connection.execute("PRAGMA journal_mode = WAL").get
-    if mode != "wal":  # SQLite reports a failed switch by the old mode alone
+    if mode != "wal":  # SQLite raises no error for a failed switch: it returns the old mode
         raise NoSharedMemory(f"the journal mode stays {mode}")
 
 
 def close_quietly(connection: apsw.Connection) -> None:
-    """Closes a connection and ignores disk errors: the last connection of a file checkpoints then, which may fail."""
+    """Closes a connection and ignores disk errors: closing the last one of a file runs a checkpoint, which may fail."""
     with suppress(*DISK_ERRORS, *DAMAGE):
         connection.close(True)
 
 
 def checkpoint_wal(connection: apsw.Connection) -> None:
-    """Moves the WAL into the database, synced, and empties it, unless other connections are using it.
+    """Copies the WAL into the database, syncs the database, and empties the WAL. If it cannot, it only syncs the WAL.
 
-    SQLite counts a commit that a killed process had written but not synced. No client may see it before it is safe from
-    a power loss. A sync of the WAL is not enough: a disk reports a failed sync only once. The pages of that sync are
-    still read, the next sync succeeds, and the pages may be lost all the same. After a power loss the WAL would then
-    end in the middle, and hide newer rows of the database. The WAL is only synced when it cannot be emptied.
+    A killed process may have written a commit without syncing it. SQLite reads that commit, but no client may see it
+    before it survives a power loss. A sync of the WAL is not enough, because a disk reports a failed sync only once: if
+    the sync of the killed process failed, its pages can still be read and the next sync succeeds, but the pages may be
+    lost. After a power loss the WAL would then end early, and its older pages would hide newer rows of the database.
     """
     with suppress(apsw.BusyError, apsw.FullError):  # other connections use it, or the disk has no room for the pages
         _retry_while_busy(lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE), CHECKPOINT_TIMEOUT_S)
-    # SQLite syncs neither the truncation of a WAL nor the deletion of an older one. To open and close the WAL here is
-    # safe: SQLite has no locks on it.
+    # SQLite syncs neither the truncation of a WAL nor the deletion of an older one. Opening and closing the WAL here is
+    # safe, because SQLite has no locks on it.
     wal = Path(connection.filename_wal)
     try:
         sync(wal)
@@ -100,7 +102,7 @@ def checkpoint_wal(connection: apsw.Connection) -> None:
 
 
 def sync(path: Path) -> None:
-    """Waits until this file or folder is on disk. Not for a database in use: closing its descriptor drops its locks.
+    """Syncs a file or a folder to disk. Not for a database in use: to close it here would drop SQLite's locks on it.
 
     A folder is skipped when its file system cannot sync folders. A file never is.
     """
@@ -116,7 +118,7 @@ def sync(path: Path) -> None:
 
 
 def _retry_while_busy(step: Callable[[], object], timeout_s: float) -> None:
-    """Retries the switch to WAL or a checkpoint, which fail at once, whatever the busy timeout, when another runs."""
+    """Retries the switch to WAL or a checkpoint: both fail at once beside another one, whatever the busy timeout."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -133,11 +135,12 @@ def fetch_all(connection: apsw.Connection, sql: str, values: Mapping[str, Any]) 
     return connection.execute(sql, values).fetchall()
 
 
-def fetch_each(connection: apsw.Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Runs one statement for each of `rows`, in their order, and returns all rows that it returns."""
-    return connection.executemany(sql, rows).fetchall() if rows else []
+def fetch_each(connection: apsw.Connection, sql: str, bindings: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Runs a statement once with each of the `bindings`, in their order, and returns the rows of all runs."""
+    return connection.executemany(sql, bindings).fetchall() if bindings else []
 
 
+# For the few values of a usual batch, to encode each string is faster than to encode a list.
 _to_json = json.JSONEncoder().encode
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import apsw
 
+# Between two steps Python handles signals, such as a Ctrl-C.
 _PAGES_A_STEP = 4_096
 
 
 def copy_pages(source: apsw.Connection, path: Path) -> None:
-    """Copies the database, as this connection sees it, to one file without -wal or -shm. It is not synced."""
+    """Copies the database, as this connection sees it, to one file without -wal or -shm. Does not sync the copy."""
     with closing(apsw.Connection(str(path))) as copy:
         with copy.backup("main", source, "main") as pages:
             while not pages.done:
@@ -22,10 +23,10 @@ def copy_pages(source: apsw.Connection, path: Path) -> None:
 
 @contextmanager
 def copied_with_journal(path: Path) -> Iterator[Path]:
-    """Yields a temporary copy of a database and of its rollback journal, which a crash left.
+    """Yields a temporary copy of a database and of the rollback journal that a crash left beside it.
 
-    SQLite rolls such a database back when it reads it, and so changes it. A crash during the first switch to WAL leaves
-    one.
+    SQLite rolls a database with such a journal back before it reads it, and so changes the file. A crash during the
+    first switch to WAL leaves a journal.
     """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name)

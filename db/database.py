@@ -34,7 +34,7 @@ def _content(connection: apsw.Connection) -> Content:
 
 @contextmanager
 def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
-    """Must enclose the transaction: within one, SQLite ignores the pragma."""
+    """Turns foreign keys off for the block, which encloses a transaction: within one, SQLite ignores the pragma."""
     connection.pragma("foreign_keys", False)
     try:
         yield

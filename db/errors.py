@@ -10,7 +10,7 @@ import apsw
 BUSY = (apsw.BusyError, apsw.LockedError)
 # The file is damaged. A retry cannot help.
 DAMAGE = (apsw.CorruptError, apsw.NotADBError, apsw.FormatError)
-# Errors of the machine, not of the request: as far as the store knows the transaction failed, and a retry may work.
+# Errors of the machine, not of the request. The store treats the transaction as failed, and a retry may succeed.
 DISK_ERRORS = (
     apsw.FullError,
     apsw.IOError,
@@ -86,7 +86,7 @@ def explain_to_shopper(path: Path, error: Exception) -> str:
 
 
 def is_unsyncable_folder(path: Path, error: OSError) -> bool:
-    """Whether this failed sync is one of a folder that its file system cannot sync, and not of a failing disk."""
+    """Whether a sync failed because the file system cannot sync folders, and not because the disk fails."""
     return error.errno in _NO_FOLDER_SYNC and path.is_dir()
 
 
@@ -105,7 +105,7 @@ def _is_read_only(path: Path, error: Exception) -> bool:
         return True
     if not isinstance(error, apsw.IOError | apsw.CantOpenError):
         return False
-    for place in (path, path.parent):
+    for place in (path, path.parent):  # the file itself may be missing
         try:
             return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
         except OSError:
@@ -114,7 +114,7 @@ def _is_read_only(path: Path, error: Exception) -> bool:
 
 
 def _file_system(path: Path) -> str:
-    """Names the file system of a path by its type and mount point, where /proc tells them."""
+    """Names the file system of a path by its type and mount point, if /proc has them."""
     try:
         device = os.stat(path.parent).st_dev
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()

@@ -43,7 +43,7 @@ class OrderStore:
         migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
 
     def begin(self, buys: Sequence[Buy]) -> list[Placed | None]:
-        """Writes the intent of each buy. Returns None for it, or how the buy has ended if the log knows its key."""
+        """Writes the intent of each buy. Returns for each None, or its outcome if the log knows its key already."""
         with self._database.write() as transaction:
             outcomes = [
                 outcome
@@ -198,7 +198,7 @@ _INSERT_ORDER = """
     VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
     RETURNING key, number"""
 _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
-# By the whole buy: after this one has ended, another may have begun under the same key.
+# Compares the whole buy, because another one may have begun under the same key after this one ended.
 _DELETE_INTENT = "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity"
 
 

@@ -24,15 +24,15 @@ def open_read_only(path: Path) -> Iterator[apsw.Connection | None]:
         return
     path = path.resolve()  # SQLite keeps the -wal and -journal files beside the target of a link
     if file_size(path.with_name(f"{path.name}-journal")):
-        with copied_with_journal(path) as copy, _opened(copy) as connection:
+        with copied_with_journal(path) as copy, _open(copy) as connection:
             yield connection
         return
-    with _opened(path) as connection:
+    with _open(path) as connection:
         yield connection
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[apsw.Connection]:
+def _open(path: Path) -> Iterator[apsw.Connection]:
     # Opening a database in WAL mode creates -wal and -shm. A connection opened READONLY could not delete them again.
     with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         wait_for_locks(connection, _BUSY_TIMEOUT_MS)

@@ -44,10 +44,10 @@ class _Caller(Generic[Q, A]):
 
 
 class Asker(Protocol[Q_contra, A]):
-    """Answers questions by calls, joined or not."""
+    """Answers questions by calls, in batches or one by one."""
 
     def ask(self, questions: Sequence[Q_contra]) -> "Future[Sequence[A]]":
-        """The answers to come. Raises Unavailable at once when too many wait already."""
+        """Returns the future of the answers. Raises Unavailable at once when too many questions wait already."""
 
 
 class BatcherFactory(Protocol):

@@ -91,13 +91,13 @@ class _OriginMiddleware:
         return send(refusal, environ, start_response)
 
     def is_foreign(self, environ: "WSGIEnvironment") -> bool:
-        """Whether the request is of a page that must not make it."""
+        """Whether the request comes from a page that must not make it."""
         raise NotImplementedError
 
     def _reject_host(self, environ: "WSGIEnvironment") -> Reply | None:
         header = environ.get("HTTP_HOST")
         if not header:
-            return None  # not a browser: each sends one
+            return None  # not a browser: every browser sends a Host
         host = self._hosts.judge(header)
         if host is Host.OURS or (host is Host.LOCAL and not _is_browser(environ)):
             return None
@@ -107,7 +107,7 @@ class _OriginMiddleware:
 
 
 class TierOriginMiddleware(_OriginMiddleware):
-    """For a tier behind the front end: rejects each request of a page. A user may type an address of it."""
+    """Rejects each request of a page to a tier behind the front end. A user may type an address of the tier."""
 
     message = "this tier answers to no page in a browser"
 
@@ -118,7 +118,7 @@ class TierOriginMiddleware(_OriginMiddleware):
 
 
 class ShopOriginMiddleware(_OriginMiddleware):
-    """For the front end: every page may read, but only its own pages, and programs, may buy.
+    """Lets every page read from the front end, but only its own pages, and programs, buy.
 
     Another port of the same host counts as another site: anybody may serve it.
     """
@@ -133,7 +133,7 @@ class ShopOriginMiddleware(_OriginMiddleware):
             return True
         page = environ.get("HTTP_ORIGIN")
         if page is None and site is None:
-            page = environ.get("HTTP_REFERER")  # of an old browser, which sends neither of the two
+            page = environ.get("HTTP_REFERER")  # an old browser sends neither Origin nor Sec-Fetch-Site
         return page is not None and not _is_of(page, environ.get("HTTP_HOST", ""))
 
 

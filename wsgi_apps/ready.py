@@ -36,7 +36,7 @@ class Readiness:
         return Deferred(self.check(), _reply)
 
     def check(self) -> "Future[Mapping[str, str]]":
-        """Returns the parts that are away, each with the reason, to come. Callers meanwhile share one result."""
+        """Returns the future of the parts that are away, each with the reason. Callers meanwhile share one future."""
         with self._mutex:
             if self._result is None or (self._result.done() and time.monotonic() >= self._holds_until):
                 self._result = self._threads.submit(self._check)

@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Doubt:
-    """When an intent was first seen, and how often its buy was sent in vain."""
+    """The state of a buy in doubt."""
 
-    first_seen: float
-    tries: int = 0
+    first_seen: float  # by this thread, monotonic clock
+    tries: int = 0  # failed attempts to settle it
 
 
 class Recovery(threading.Thread):

@@ -11,33 +11,35 @@ from datetime import UTC, datetime
 from domain.token_bucket import TokenBucket
 
 _FIRST_PAUSE_S = 0.04
-# With it, a call of 6 s has at most ten tries at a tier that gives no answer.
+# So long that a call of 6 s makes at most ten tries at a tier that does not answer.
 _LONGEST_PAUSE_S = 2.5
-# The connection is refused: a retry costs next to nothing, and a tier that restarts is soon back.
+# Shorter, because a refused connection costs next to nothing, and a tier that restarts is soon back.
 _LONGEST_PAUSE_WHEN_REFUSED_S = 0.5
 
-# In one call: replies 502, 503 or 504 without a Retry-After. The tier is overloaded, and further retries add to it.
+# A call fails at this number of replies 502, 503 or 504 without a Retry-After: further retries would add to the load of
+# a tier that is overloaded.
 MAX_TIMES_TOLD_LATER = 4
 
-# No tier of this store says more. A proxy between them may, by mistake.
+# A longer Retry-After is cut to this. No tier of this store sends one; a proxy between them may, by mistake.
 LONGEST_RETRY_AFTER_S = 600
 
 
 def backoff_s(retry: int, *, is_refused: bool = False) -> float:
-    """Returns the seconds to wait before this retry, which are numbered from 0: exponential backoff.
+    """Returns the seconds to wait before a retry: exponential backoff with jitter. The first retry has number 0.
 
-    A random part (jitter) spreads the callers of a tier that comes back.
+    The jitter, a random part, spreads the callers of a tier that comes back.
     """
     longest_s = _LONGEST_PAUSE_WHEN_REFUSED_S if is_refused else _LONGEST_PAUSE_S
+    # A larger exponent changes nothing, and one above 1,023 overflows.
     return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), longest_s) * random.uniform(0.5, 1.0)
 
 
 class RetryBudget:
     """Limits the retries at a tier to a small share of the calls to it: a token bucket, as in Finagle and gRPC.
 
-    Each call adds `share` of a token, and each retry takes one token. `floor_per_s` tokens are added each second, for a
-    tier with few calls restarts, too. Thus an overloaded tier gets little more than its usual calls, however many
-    callers would retry.
+    Each call adds `share` of a token, and each retry takes one token. Time adds `floor_per_s` tokens a second, so that
+    calls to a tier with few calls can be retried while it restarts. Thus an overloaded tier gets little more than its
+    usual calls, however many callers would retry.
     """
 
     def __init__(
@@ -45,11 +47,11 @@ class RetryBudget:
         *,
         share: float = 0.1,
         floor_per_s: float = 1.0,
-        most: float = 12.0,
+        capacity: float = 12.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._share = share
-        self._bucket = TokenBucket(floor_per_s, most, clock)
+        self._bucket = TokenBucket(floor_per_s, capacity, clock)
         self._mutex = threading.Lock()
 
     def deposit(self) -> None:
@@ -58,7 +60,10 @@ class RetryBudget:
             self._bucket.put(self._share)
 
     def withdraw(self, timeout_s: float) -> float | None:
-        """Takes one token for a retry, and returns the seconds until it is there; None when that is too late."""
+        """Takes a token for a retry, and returns the seconds until it is there.
+
+        Returns None, and takes none, when it would come after `timeout_s`.
+        """
         with self._mutex:
             wait_s = self._bucket.wait_s()
             if wait_s > timeout_s:
@@ -68,7 +73,7 @@ class RetryBudget:
 
 
 def parse_retry_after(text: str | None) -> int | None:
-    """Returns the seconds of a Retry-After header, which has a number or a date; None when it has neither."""
+    """Returns the seconds that a Retry-After header asks for, by a number or a date; None when it has neither."""
     if text is None:
         return None
     text = text.strip()

@@ -195,9 +195,9 @@ class TierClient:
     def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
-        """One try, without retries. Another HTTP client overrides this method (bench/peers/transports.py).
+        """Makes one try, without retries. Another HTTP client overrides this method (bench/peers/transports.py).
 
-        A kept connection may have died meanwhile. Then the try is repeated on a new one, at once.
+        When a kept connection has died meanwhile, the try is repeated at once on a new connection.
         """
         request = self._encode(method, path, headers, body)
         connection, is_kept = self._connection()

@@ -12,7 +12,7 @@ from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
 from bench.peers.results import Results
 
-# Colours of Okabe and Ito, which colour-blind readers can tell apart. Markers and dashes also differ.
+# Colours that colour-blind readers can tell apart, see bench/plots.py. Markers and dashes also differ.
 STYLES = {
     "limit": ("#000000", "", ":"),
     "store": (plots.ORANGE, "o", "-"),
@@ -42,14 +42,14 @@ def save(results: Results, folder: Path, name: str) -> None:
 def _draw(results: Results, metric: str) -> Figure:
     label, value = METRICS[metric]
     figure, panels = plots.panels(len(SPREADS), len(KINDS), width_in=11, height_in=9)
-    for line, spread in zip(panels, SPREADS, strict=True):
-        for panel, kind in zip(line, KINDS, strict=True):
+    for row, spread in zip(panels, SPREADS, strict=True):
+        for panel, kind in zip(row, KINDS, strict=True):
             if panel is not panels[0][0]:
                 panel.sharey(panels[0][0])
             _draw_panel(panel, results, kind, spread, value)
             panel.set_title(f"{TITLES[kind]}, {TITLES[spread]}")
             panel.set_xlabel("clients")
-        line[0].set_ylabel(label)
+        row[0].set_ylabel(label)
     handles, labels = panels[0][0].get_legend_handles_labels()
     title = f"The store beside its peers: {label}"
     figure.legend(handles, labels, title=title, title_fontsize=13, loc="outside upper center", ncols=4, frameon=False)
@@ -62,11 +62,11 @@ def _draw_panel(panel: Axes, results: Results, kind: str, spread: str, value: Ca
         rows = [
             row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, spread)
         ]
-        colour, marker, dashes = STYLES.get(system.name, OTHER_STYLE)
+        color, marker, dashes = STYLES.get(system.name, OTHER_STYLE)
         panel.plot(
             [row.cell.clients for row in rows],
             [value(row.load) for row in rows],
-            color=colour, marker=marker, linestyle=dashes, label=results.label(system.name),
+            color=color, marker=marker, linestyle=dashes, label=results.label(system.name),
         )  # fmt: skip
     clients = sorted({row.cell.clients for row in results.rows})
     panel.set_xscale("log", base=2)

@@ -1,4 +1,4 @@
-"""Starts the limit (bench/limit.py), the most that gunicorn and Werkzeug can serve here. It sells nothing."""
+"""Starts bench/limit.py, the fastest app that gunicorn and Werkzeug can serve here. It sells nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,17 @@ from bench.peers.server import Served, gunicorn
 
 
 class Limit(Served):
-    """The limit, under gthread or with other options of gunicorn."""
+    """The app of bench/limit.py under gthread, or with other `options` of gunicorn, which `setup` describes."""
 
     durability = "no state"
     database: Path | None = None
 
-    def __init__(self, name: str = "limit", how: str = "gthread, 2 pinned workers x 16 threads", *options: str) -> None:
+    def __init__(
+        self, name: str = "limit", setup: str = "gthread, 2 pinned workers x 16 threads", *options: str
+    ) -> None:
         super().__init__()
         self.name = name
-        self.about = f"a bare Werkzeug app that answers a constant, gunicorn {how}"
+        self.about = f"a bare Werkzeug app that answers a constant, gunicorn {setup}"
         self._options = options
 
     def start(self, folder: Path) -> None:
@@ -32,18 +34,18 @@ class Limit(Served):
         return int(reply["data"]["quantity"])
 
     def order_in(self, reply: Any) -> str:
-        return str(reply["data"]["name"])  # the response is constant and has no order
+        return str(reply["data"]["name"])  # the constant has no order number, so any text must do
 
     def check(self) -> None:
         """Checks nothing: the limit makes no promise."""
 
 
 def limit_under_store_worker() -> Limit:
-    """Returns the same app under the store's own worker: the rate that the store could reach at most."""
+    """Returns the app under the store's own worker. Its rate is an upper bound for that of the store."""
     return Limit("limit-store-worker", "with the store's worker, 2 pinned", "-k", "server.worker.StoreWorker")
 
 
 def other_limit(workers: int, threads: int) -> Limit:
-    """Returns the app with other settings, to find the fastest, which are those of the limit."""
-    how = f"gthread, {workers} pinned workers x {threads} threads"
-    return Limit(f"limit-{workers}x{threads}", how, "--workers", str(workers), "--threads", str(threads))
+    """Returns the app with other numbers of workers and threads, to show that those of the limit are the fastest."""
+    setup = f"gthread, {workers} pinned workers x {threads} threads"
+    return Limit(f"limit-{workers}x{threads}", setup, "--workers", str(workers), "--threads", str(threads))

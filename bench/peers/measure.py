@@ -1,22 +1,22 @@
 """Runs the loads of all systems, round by round."""
 
+import itertools
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from bench.load import Load, Request, cpu_seconds, load, median, worst
 from bench.peers.system import PRODUCTS, System
 
 KINDS = ("query", "buy")
-SPREADS = {"hot": 1, "spread": PRODUCTS}  # products that the load requests in turn
+SPREADS = {"hot": 1, "spread": PRODUCTS}  # number of products that the load requests in turn
 
-# A system is at rest once it has used less than REST_SHARE of a core for REST_S. wrk closes its connections in the
-# middle of requests, and the rest of their work must not slow the next system down.
+# A system is at rest once it has used less than REST_SHARE of a core for REST_S. wrk closes its connections during
+# requests, and the work that is left of these must not slow the next system down.
 REST_S = 0.4
 REST_SHARE = 0.05
-REST_WITHIN_S = 5.0
+REST_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Cell:
     spread: str
 
     def requests(self, system: System) -> list[Request]:
-        one = system.query if self.kind == "query" else system.buy
-        return [one(number) for number in range(SPREADS[self.spread])]
+        request = system.query if self.kind == "query" else system.buy
+        return [request(number) for number in range(SPREADS[self.spread])]
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,36 @@ class Row:
         return worst(self.runs)
 
     @property
-    def p99_of_p50(self) -> list[float]:
-        """Returns the ratio of each round."""
+    def p99_to_p50(self) -> list[float]:
+        """Returns p99 divided by p50 for each round."""
         return [run.p99_ms / run.p50_ms for run in self.runs]
 
 
 def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seconds: int) -> list[Row]:
-    """Runs each load in each round. Each load runs on all systems in turn, so that a slower machine slows all of them.
+    """Runs each load in each round. Each load runs on all systems in turn: a machine that slows down affects all.
 
     Odd rounds go forwards and even ones backwards, so that no system always follows the same one.
     """
     plan = [
         (round_number, cell, system)
         for round_number in range(1, rounds + 1)
-        for cell in (Cell(*one) for one in product(clients, KINDS, SPREADS))
+        for cell in itertools.starmap(Cell, itertools.product(clients, KINDS, SPREADS))
         for system in systems[:: 1 if round_number % 2 else -1]
     ]
     measured: dict[tuple[Cell, str], list[Load]] = {}
     began = time.monotonic()
     for done, (round_number, cell, system) in enumerate(plan):
-        one = load(system.url, cell.requests(system), clients=cell.clients, seconds=seconds, pids=system.pids)
+        figures = load(system.url, cell.requests(system), clients=cell.clients, seconds=seconds, pids=system.pids)
         await_rest(system)
-        measured.setdefault((cell, system.name), []).append(one)
+        measured.setdefault((cell, system.name), []).append(figures)
         remaining_s = (time.monotonic() - began) / (done + 1) * (len(plan) - done - 1)
         what = f"round {round_number}  {cell.clients:>4} clients  {cell.kind:<5}  {cell.spread:<6}  {system.name:<14}"
-        figures = f"{one.per_second:>8,.0f}/s  p99 {one.p99_ms:>8.2f} ms  {one.errors} errors, {one.others:.0%} others"
+        figures_text = (
+            f"{figures.per_second:>8,.0f}/s  p99 {figures.p99_ms:>8.2f} ms  "
+            f"{figures.errors} errors, {figures.others:.0%} others"
+        )
         print(
-            f"{done + 1:>4}/{len(plan)}  {what}  {figures}  ({remaining_s / 60:.1f} min left)",
+            f"{done + 1:>4}/{len(plan)}  {what}  {figures_text}  ({remaining_s / 60:.1f} min left)",
             file=sys.stderr,
             flush=True,
         )
@@ -83,8 +86,8 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
 
 
 def await_rest(system: System) -> None:
-    """Waits until the system is at rest, REST_WITHIN_S at most."""
-    deadline = time.monotonic() + REST_WITHIN_S
+    """Waits until the system is at rest, REST_TIMEOUT_S at most."""
+    deadline = time.monotonic() + REST_TIMEOUT_S
     while time.monotonic() < deadline:
         before_s = cpu_seconds(system.pids)
         time.sleep(REST_S)

@@ -37,7 +37,7 @@ def _about(results: Results) -> list[str]:
 
 
 def others(results: Results) -> str:
-    """Returns a line with the share of the machine that other programs used in each round."""
+    """Returns a line with the share of the CPU time that other processes used in each round."""
     rounds = [f"{mean:.0%} (at most {most:.0%} beside one load)" for mean, most in results.others()]
     return f"CPU share of other processes, round by round: {', '.join(rounds)}."
 
@@ -64,7 +64,7 @@ def _cells(results: Results, row: Row) -> list[str]:
         f"{statistics.median(of_limit):.2f}" if of_limit else "",
         f"{min(of_limit):.2f}" if of_limit else "",
         *(f"{ms:,.2f}" for ms in (middle.p50_ms, middle.p99_ms, worst.p99_ms)),
-        f"{statistics.median(row.p99_of_p50):.1f}",
+        f"{statistics.median(row.p99_to_p50):.1f}",
         f"{worst.max_ms:,.0f}",
         f"{worst.over_500_ms:,}",
         f"{worst.errors:,}",

@@ -45,7 +45,7 @@ class Results:
         return [] if limit is None else ratios(row, limit, "per_second")
 
     def others(self) -> list[tuple[float, float]]:
-        """Returns for each round the share of the machine that others used: mean and maximum over its loads."""
+        """Returns for each round the share of the CPU time that other processes used: mean and maximum of its loads."""
         rounds = zip(*([run.others for run in row.runs] for row in self.rows), strict=True)
         return [(statistics.mean(one), max(one)) for one in rounds]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.support.tiers import ROOT, free_port
 
-STARTS_WITHIN_S = 20.0
-ENDS_WITHIN_S = 15.0
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 15.0
 
 
 class Server:
@@ -36,7 +36,7 @@ class Server:
 
     def wait_until_it_answers(self) -> None:
         """Waits for any HTTP response. Raises AssertionError when the process ends or is too slow."""
-        deadline = time.monotonic() + STARTS_WITHIN_S
+        deadline = time.monotonic() + START_TIMEOUT_S
         while not self._answers():
             assert self._process.poll() is None, f"it ended: {self._log.read_text()}"
             assert time.monotonic() < deadline, f"it does not answer: {self._log.read_text()}"
@@ -45,7 +45,7 @@ class Server:
     def stop(self) -> None:
         self._process.terminate()
         try:
-            self._process.wait(ENDS_WITHIN_S)
+            self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             pass
         finally:

@@ -1,4 +1,4 @@
-"""Variants of the store in which one part is replaced: the difference is what that part brings."""
+"""Variants of the store with one part replaced. The difference to the store shows the effect of that part."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.support.tiers import NAMES
 
 
 class StoreVariant(Store):
-    """The store, some tiers of which have further options of gunicorn, such as another app."""
+    """The store with further options of gunicorn, such as another app, for some of its tiers."""
 
     durability = "as the store"
 
@@ -33,8 +33,8 @@ class StoreVariant(Store):
 
     @property
     def pids(self) -> list[int]:
-        as_ever = [tier for tier in NAMES if tier not in self._options]
-        return [pid for tier in as_ever for pid in self._tiers[0].workers(tier)] + [one.pid for one in self._servers]
+        unchanged = [tier for tier in NAMES if tier not in self._options]
+        return [pid for tier in unchanged for pid in self._tiers[0].workers(tier)] + [one.pid for one in self._servers]
 
     def stop(self) -> None:
         for server in reversed(self._servers):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# A worker of the store had as many threads, and so as many calls in flight, before it had batches.
+# The threads, and so the calls in flight, of a worker of the store before it had batches.
 THREADS = 64
 
 
@@ -35,7 +35,7 @@ class Unbatched(Generic[Q, A]):
         self._pool = ThreadPoolExecutor(THREADS)
 
     def ask(self, questions: Sequence[Q]) -> "Future[Sequence[A]]":
-        """Returns the answers to come; they are Unavailable when no thread is free in time."""
+        """Returns the future of the answers, which fails with Unavailable when no thread is free in time."""
         return self._pool.submit(self._answer, questions, time.monotonic() + self._timeout_s)
 
     def _answer(self, questions: Sequence[Q], deadline: float) -> Sequence[A]:

@@ -19,7 +19,7 @@ from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, children
 
 SHOPPERS = 8
-PAUSE_S = 0.1  # the longest pause of a shopper between two requests
+MAX_PAUSE_S = 0.1  # of a shopper between two requests
 QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
@@ -61,8 +61,8 @@ class Soak:
                     self._sample_and_audit([*shopping, killing])
                 finally:
                     self.over.set()
-                for one in [*shopping, killing]:
-                    one.result()
+                for future in [*shopping, killing]:
+                    future.result()  # raises its failure
             self.store.wait_until_all_answer()
             books = Books.at_rest(self.store.data_dir)
             self.shoppers.history.check(books)
@@ -87,10 +87,10 @@ class Soak:
             while not self.over.is_set():
                 for _ in range(QUERIES_A_BUY):
                     self._query(shop, rng.choice(("Ticket", "Tux")))
-                    self.over.wait(rng.uniform(0, PAUSE_S))
+                    self.over.wait(rng.uniform(0, MAX_PAUSE_S))
                 self.shoppers.buy(shop, f"{number}-{turn}", rng.choice(("Ticket", "Tux")), 1)
                 turn += 1
-                self.over.wait(rng.uniform(0, PAUSE_S))
+                self.over.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _query(self, shop: requests.Session, name: str) -> None:
         begun = time.monotonic()
@@ -108,13 +108,13 @@ class Soak:
             self.store.kill(tier, victim)
             self.kills += 1
 
-    def _sample_and_audit(self, others: Sequence["Future[None]"]) -> None:
-        """Samples and audits until the time is over. Raises the first failure of the `others`."""
+    def _sample_and_audit(self, futures: Sequence["Future[None]"]) -> None:
+        """Samples and audits until the time is over. Raises the first failure of the `futures`."""
         audit_at_s = AUDIT_EVERY_S
         while (passed_s := time.monotonic() - self.begun) < self.seconds:
-            for other in others:
-                if other.done():
-                    other.result()  # raises its failure: the rest of the run would prove nothing
+            for future in futures:
+                if future.done():
+                    future.result()  # raises its failure: the rest of the run would prove nothing
             if (sample := self._sample(passed_s)) is not None:
                 self.samples.append(sample)
             if passed_s >= audit_at_s:

@@ -37,6 +37,7 @@ def rows(soak: Soak) -> list[Row]:
     """Returns all figures with their limits."""
 
     def quarters(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        """Returns the medians of the second quarter and the last. A point is its time in seconds and its value."""
         quarter = soak.seconds / 4
         second = [value for at_s, value in points if quarter <= at_s < 2 * quarter]
         last = [value for at_s, value in points if 3 * quarter <= at_s]
@@ -44,16 +45,16 @@ def rows(soak: Soak) -> list[Row]:
 
     found = []
     for name in NAMES:
-        settled, last = quarters([(one.at_s, one.tiers[name].memory) for one in soak.samples])
+        settled, last = quarters([(sample.at_s, sample.tiers[name].memory) for sample in soak.samples])
         found.append(Row(f"{name}: memory of its workers, MB", settled / MB, last / MB, leak_limit(settled) / MB))
         for what in ("threads", "descriptors"):
-            settled, last = quarters([(one.at_s, getattr(one.tiers[name], what)) for one in soak.samples])
+            settled, last = quarters([(sample.at_s, getattr(sample.tiers[name], what)) for sample in soak.samples])
             found.append(Row(f"{name}: {what}", settled, last, settled * MAX_DESCRIPTOR_GROWTH))
-    for what, points in (("query", soak.queries), ("buy", soak.buys())):
-        settled, last = quarters([(at_s, took_s * 1000) for at_s, took_s in points])
-        found.append(Row(f"{what}: p50, ms", settled, last, settled * MAX_LATENCY_GROWTH))
+    for kind, requests in (("query", soak.queries), ("buy", soak.buys())):
+        settled, last = quarters([(begun_s, took_s * 1000) for begun_s, took_s in requests])
+        found.append(Row(f"{kind}: p50, ms", settled, last, settled * MAX_LATENCY_GROWTH))
     for log in ("catalog.db-wal", "order.db-wal"):
-        most = max(one.wal_bytes.get(log, 0) for one in soak.samples) / MB
+        most = max(sample.wal_bytes.get(log, 0) for sample in soak.samples) / MB
         found.append(Row(f"{log}: largest, MB", most, most, MAX_WAL_BYTES / MB))
     return found
 

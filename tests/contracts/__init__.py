@@ -1,7 +1,7 @@
-"""A class of tests for each interface of domain/protocols.py, which every implementation of it passes.
+"""Contracts: a class of tests for each protocol in domain/protocols.py. Every implementation must pass them.
 
-A test file of the implementation derives a class from the contract, and overrides its fixtures if need be. The tests
-call the methods of the interface alone: no SQL, no files.
+The test file of an implementation derives a class from the contract, and overrides its fixtures if need be. The tests
+call only the methods of the protocol: no SQL, no files.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The tests of every Catalog."""
+"""Tests that every implementation of the protocol Catalog must pass."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.support.at_once import THREADS, at_once
 TUX, BIRD = Product("Tux", 2599, 80), Product("Bird", 3999, 98)
 
 
-def patiently(sell: Callable[[], Sale | Unavailable]) -> Sale:
+def retried(sell: Callable[[], Sale | Unavailable]) -> Sale:
     """Repeats the call while it is Unavailable, as the tiers do."""
     while True:
         with suppress(Unavailable):
@@ -135,12 +135,12 @@ class CatalogContract:
         assert subject.sell([Buy("l", "Tux", 1)], log=LogMark(store, "k")) == [Sold(2599)]
 
     def test_one_key_from_many_threads_is_sold_once(self, subject: Catalog) -> None:
-        sales = at_once(lambda _: patiently(lambda: subject.sell([Buy("k", "Tux", 3)])[0]))
+        sales = at_once(lambda _: retried(lambda: subject.sell([Buy("k", "Tux", 3)])[0]))
         assert sales == [Sold(2599)] * THREADS
         assert self.stock(subject, "Tux") == 77
 
-    def test_the_last_pieces_are_sold_to_as_many_threads_as_there_are_pieces(self, subject: Catalog) -> None:
+    def test_no_more_threads_buy_than_there_are_pieces(self, subject: Catalog) -> None:
         subject.sell([Buy("most", "Tux", 78)])
-        sales = at_once(lambda number: patiently(lambda: subject.sell([Buy(f"k{number}", "Tux", 1)])[0]))
+        sales = at_once(lambda number: retried(lambda: subject.sell([Buy(f"k{number}", "Tux", 1)])[0]))
         assert (sales.count(Sold(2599)), sales.count(OutOfStock())) == (2, THREADS - 2)
         assert self.stock(subject, "Tux") == 0

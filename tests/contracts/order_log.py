@@ -1,4 +1,4 @@
-"""The tests of every OrderLog."""
+"""Tests that every implementation of the protocol OrderLog must pass."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +16,7 @@ R = TypeVar("R")
 BUY = Buy("k", "Tux", 2)
 
 
-def patiently(write: Callable[[], R]) -> R:
+def retried(write: Callable[[], R]) -> R:
     """Repeats the call while the log is Unavailable."""
     while True:
         with suppress(Unavailable):
@@ -131,15 +131,15 @@ class OrderLogContract:
 
     def test_one_key_from_many_threads_is_one_order(self, log: OrderLog) -> None:
         def buy(_number: int) -> Placed:
-            [placed] = patiently(lambda: log.begin([BUY]))
-            return patiently(lambda: log.finish([(BUY, Sold(1))]))[0] if placed is None else placed
+            [placed] = retried(lambda: log.begin([BUY]))
+            return retried(lambda: log.finish([(BUY, Sold(1))]))[0] if placed is None else placed
 
         assert at_once(buy) == [0] * THREADS
         assert log.intents(10) == []
 
     def test_many_threads_get_numbers_without_a_gap(self, log: OrderLog) -> None:
         placed = at_once(
-            lambda number: [patiently(lambda: log_orders(log, f"{number}-{turn}"))[0] for turn in range(5)]  # noqa: B023
+            lambda number: [retried(lambda: log_orders(log, f"{number}-{turn}"))[0] for turn in range(5)]  # noqa: B023
         )
         numbers = [number for of_thread in placed for number in of_thread if isinstance(number, int)]
         assert sorted(numbers) == list(range(5 * THREADS))

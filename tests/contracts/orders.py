@@ -1,4 +1,4 @@
-"""The tests of every Orders."""
+"""Tests that every implementation of the protocol Orders must pass."""
 
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ from tests.support.at_once import THREADS, at_once
 
 
 def place(subject: Orders, buy: Buy) -> Placed:
-    """Repeats the buy under its key while it has no answer, as clients do."""
+    """Repeats the buy under its key until it has an answer, as clients do."""
     while True:
         with suppress(Unavailable):
             [placed] = subject.place_all([buy])
@@ -20,11 +20,11 @@ def place(subject: Orders, buy: Buy) -> Placed:
 
 
 class OrdersContract:
-    """Each key buys once, and every answer to it is the same."""
+    """A key buys once, and all answers to it are the same."""
 
     @pytest.fixture
     def subject(self, checkout: Orders) -> Orders:
-        """The orders under test: none yet, and a catalog with Tux 80, Whale 94, Elephant 87, Bird 98 behind."""
+        """The Orders under test: empty, with a catalog that has Tux 80, Whale 94, Elephant 87, Bird 98."""
         return checkout
 
     def test_orders_are_numbered_from_0(self, subject: Orders) -> None:
@@ -32,7 +32,7 @@ class OrdersContract:
         assert subject.place_all([Buy("c", "Tux", 1)]) == [2]
         assert subject.place_all([]) == []
 
-    def test_a_key_that_is_sent_again_has_the_same_number(self, subject: Orders) -> None:
+    def test_a_repeated_key_gets_the_same_number(self, subject: Orders) -> None:
         buys = [Buy("a", "Tux", 79), Buy("b", "Tux", 1)]
         assert [subject.place_all(buys) for _ in range(3)] == [[0, 1]] * 3
         assert subject.place_all([buys[1], buys[1], buys[0]]) == [1, 1, 0]
@@ -41,7 +41,7 @@ class OrdersContract:
         buy = Buy("a", "Tux", 80)
         assert subject.place_all([buy, buy]) == [0, 0]
 
-    def test_an_error_stands_in_the_place_of_its_buy(self, subject: Orders) -> None:
+    def test_the_result_of_a_refused_buy_is_its_error(self, subject: Orders) -> None:
         buys = [Buy("a", "Tux", 1), Buy("b", "Nix", 1), Buy("c", "Tux", 80), Buy("d", "Tux", 79)]
         assert subject.place_all(buys) == [0, ProductNotFound(), OutOfStock(), 1]
 
@@ -69,7 +69,7 @@ class OrdersContract:
         assert at_once(lambda _: place(subject, Buy("k", "Tux", 80))) == [0] * THREADS
         assert subject.place_all([Buy("next", "Bird", 1)]) == [1]
 
-    def test_the_last_pieces_go_to_as_many_threads_as_there_are_pieces(self, subject: Orders) -> None:
+    def test_no_more_threads_buy_than_there_are_pieces(self, subject: Orders) -> None:
         subject.place_all([Buy("most", "Tux", 78)])
         placed = at_once(lambda number: place(subject, Buy(f"k{number}", "Tux", 1)))
         assert sorted(number for number in placed if isinstance(number, int)) == [1, 2]

@@ -15,7 +15,7 @@ from db.pairing import store_id
 from db.snapshots import CATALOG, LOG
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
-from tests.support.tiers import ROOT, STARTS_WITHIN_S, Tiers, running
+from tests.support.tiers import ROOT, START_TIMEOUT_S, Tiers, running
 from tests.support.waiting import wait_until
 
 FILES = {"catalog": "catalog.db", "order": "order.db"}
@@ -36,7 +36,7 @@ def refusal(data_dir: Path, tier: str) -> str:
         env=tiers.environment,
         capture_output=True,
         text=True,
-        timeout=STARTS_WITHIN_S,
+        timeout=START_TIMEOUT_S,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from conf.addresses import Address, reached_at
+from conf.addresses import Address, reachable_addresses
 from tests.support.shoppers import session
 from tests.support.supervised_store import SupervisedStore
 from tests.support.tiers import NAMES, ROOT, children, free_port
@@ -260,7 +260,7 @@ def test_a_tier_that_cannot_start_is_retried_until_it_can(tmp_path: Path) -> Non
 
 def test_a_store_on_every_address_prints_one_that_other_machines_reach(tmp_path: Path) -> None:
     port = free_port()
-    [own] = reached_at(Address("0.0.0.0", port))
+    [own] = reachable_addresses(Address("0.0.0.0", port))
     with SupervisedStore(tmp_path / "data", FRONT_BIND=f"0.0.0.0:{port}") as store:
         assert f"front_end serves {own.url}\n" in store.output()
         assert re.search(rf"shop +http://127\.0\.0\.1:{port}(?:, {re.escape(own.url)})? ", store.output())

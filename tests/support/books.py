@@ -12,7 +12,7 @@ from db.snapshots import Snapshots
 from tests.support.waiting import wait_until
 
 # The longest time that a buy may stay in doubt after the last fault or restart.
-DRAINS_WITHIN_S = 30.0
+DRAIN_TIMEOUT_S = 30.0
 
 
 def query(path: Path, sql: str) -> list[Any]:
@@ -53,11 +53,11 @@ class Books:
 
     @classmethod
     def at_rest(cls, data_dir: Path) -> "Books":
-        """Returns the books once no buy is in doubt. Raises AssertionError after DRAINS_WITHIN_S."""
+        """Returns the books once no buy is in doubt. Raises AssertionError after DRAIN_TIMEOUT_S."""
         wait_until(
             "I6: buys in doubt drain by themselves",
             lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents"),
-            timeout_s=DRAINS_WITHIN_S,
+            timeout_s=DRAIN_TIMEOUT_S,
             every_s=0.1,
         )
         return cls.read(data_dir)

@@ -1,7 +1,7 @@
-"""Records each request and reply of the shoppers, and checks that a store that keeps its promises can give them.
+"""Records each request of the shoppers with its reply, and checks that a correct store could have given these replies.
 
-The books alone do not suffice: I1 to I6 may hold in books that have lost a buy together with its key. The checks are
-those of Jepsen's set-full and of a linearizable counter, applied to the replies of a store.
+The books alone are not enough: a store that loses a buy together with its key has books in which I1 to I6 hold. The
+checks are those of Jepsen's set-full and of a linearizable counter.
 """
 
 import time
@@ -20,7 +20,7 @@ from tests.support.books import Books
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for a buy. `answer` is the order's number or the refusal's reason; None after a reset or a 503."""
+    """One request for a buy. `answer` is the order number or the reason of a refusal; None after a reset or a 503."""
 
     key: str
     product: str
@@ -44,17 +44,17 @@ class MergedBuy:
 
 @dataclass
 class History:
-    """Attempts of any number of threads: list.append is atomic.
+    """The attempts of all threads, and the times of the owner's changes.
 
-    It also has the owner's changes: the end of each restock, by its key, and the start of each product's retirement.
+    `restocked_s` has the end of each restock by its key, `retired_s` the begin of each retirement by its product.
     """
 
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)  # threads share it, since list.append is atomic
     restocked_s: dict[str, float] = field(default_factory=dict)
     retired_s: dict[str, float] = field(default_factory=dict)
 
     def buy(self, checkout: Checkout, buy: Buy) -> str:
-        """Places a buy without a network, again while the store is busy, as a tier does. Returns the answer."""
+        """Places a buy without a network, and repeats it while it has no answer, as a tier does. Returns the answer."""
         while True:
             begun_s, answer = time.monotonic(), None
             try:
@@ -67,22 +67,22 @@ class History:
             if answer is not None:
                 return answer
 
-    def keys(self) -> dict[str, MergedBuy]:
-        """Returns the attempts of each key, merged."""
+    def merged(self) -> dict[str, MergedBuy]:
+        """Returns the buys by key, each merged from its attempts."""
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in list(self.attempts):
             attempts[attempt.key].append(attempt)
-        return {key: _merged(of_key) for key, of_key in attempts.items()}
+        return {key: _merge(of_key) for key, of_key in attempts.items()}
 
     def check(self, books: Books) -> None:
-        """Asserts that the books at rest keep I1 to I6, and that each answer was possible at its time."""
+        """Asserts that the books at rest keep I1 to I6, and that a correct store could give each answer at its time."""
         books.check()
         wrong = list(violations(self, books))
         assert not wrong, f"{len(wrong)} violations:\n" + "\n".join(wrong[:20])
 
 
-def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
-    """Asserts I5 for answers without times: all answers to a key are the outcome in the log."""
+def assert_answers_match_log(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
+    """Asserts I5 without times: all answers to a key are its outcome in the log."""
     numbers = {key: str(number) for number, key, *_ in books.orders}
     for key, answers in replies.items():
         logged = numbers.get(key, books.refused.get(key))
@@ -90,15 +90,15 @@ def assert_told(books: Books, replies: Mapping[str, Iterable[str]]) -> None:
 
 
 def violations(history: History, books: Books) -> Iterator[str]:
-    """Yields a line for each answer or log entry that no correct store can give."""
-    buys = history.keys()
+    """Yields a line for each answer or log entry that a correct store could not have made."""
+    buys = history.merged()
     yield from _answers_match_log(buys, books)
     yield from _numbers_in_time_order(buys, books)
     yield from _answers_not_found(buys, history.retired_s, books)
     yield from _answers_out_of_stock(buys, history.restocked_s, books)
 
 
-def _merged(attempts: list[Attempt]) -> MergedBuy:
+def _merge(attempts: list[Attempt]) -> MergedBuy:
     first = attempts[0]
     assert all((one.product, one.quantity) == (first.product, first.quantity) for one in attempts), first.key
     return MergedBuy(
@@ -125,14 +125,14 @@ def _answers_match_log(buys: Mapping[str, MergedBuy], books: Books) -> Iterator[
 
 
 def _numbers_in_time_order(buys: Mapping[str, MergedBuy], books: Books) -> Iterator[str]:
-    """Checks I4: a buy that was answered before another began has the smaller number."""
-    latest: MergedBuy | None = None  # of the buys with a smaller number, the one that began last
+    """Checks I4: a buy that was answered before another one began has the smaller number."""
+    latest: MergedBuy | None = None  # began last of the buys with a smaller number
     for number, key, *_ in books.orders:
         buy = buys.get(key)
         if buy is None:
             continue
         if latest is not None and buy.answered_s is not None and buy.answered_s < latest.begun_s:
-            yield f"{key}, number {number}, was answered before {latest.key}, a smaller number, began"
+            yield f"{key}, number {number}, was answered before {latest.key} began, which has a smaller number"
         if latest is None or buy.begun_s > latest.begun_s:
             latest = buy
 
@@ -145,16 +145,16 @@ def _answers_not_found(buys: Mapping[str, MergedBuy], retired_s: Mapping[str, fl
             # A retirement without a recorded time may have begun at any time.
             retirement_s = retired_s.get(buy.product, -inf) if buy.product in books.retired else inf
             if buy.answered_s < retirement_s:
-                yield f"{buy.key} was told that there is no {buy.product}, which there is"
+                yield f"{buy.key} was told 'product not found' while {buy.product} was for sale"
 
 
 def _answers_out_of_stock(
     buys: Mapping[str, MergedBuy], restocked_s: Mapping[str, float], books: Books
 ) -> Iterator[str]:
-    """Checks I5: the answer "out of stock" came at a time at which the stock could have been too small.
+    """Checks I5: when the answer "out of stock" came, the stock could have been too small.
 
-    The smallest possible stock counts: all restocks that had ended when the refused buy began, less the pieces of each
-    buy in the log that had begun when the answer came.
+    The smallest possible stock has the restocks that had ended when the refused buy began, less all buys in the log
+    that had begun when its answer came.
     """
     taken, delivered = _taken(buys, books), _delivered(restocked_s, books)
     for buy in buys.values():
@@ -166,38 +166,39 @@ def _answers_out_of_stock(
 
 
 def _delivered(restocked_s: Mapping[str, float], books: Books) -> dict[str, list[tuple[float, int]]]:
-    """Returns for each product the times by which deliveries were certainly done, with the pieces of all up to each."""
+    """Returns for each product the time at which each delivery had ended, and the pieces delivered until then."""
     delivered: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for product, delta, _, reason, key in books.ledger:
         if reason == "initial":
             delivered[product].append((-inf, delta))
         elif reason == "restock" and key is not None and key in restocked_s:
             delivered[product].append((restocked_s[key], delta))
-    return _summed(delivered)
+    return _cumulated(delivered)
 
 
 def _taken(buys: Mapping[str, MergedBuy], books: Books) -> dict[str, list[tuple[float, int]]]:
-    """Returns for each product the times at which buys in the log began, with the pieces of all up to each."""
-    took: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    """Returns for each product the time at which each buy in the log began, and the pieces taken until then."""
+    taken: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for _, key, product, quantity in books.orders:
-        took[product].append((buys[key].begun_s if key in buys else 0.0, quantity))
-    # The history has no direct decrements at the catalog: each may have come at any time.
+        taken[product].append((buys[key].begun_s if key in buys else 0.0, quantity))
+    # The history does not record direct decrements at the catalog: each may have come at any time.
     for product, delta, _, reason, _ in books.ledger:
         if reason == "decrement":
-            took[product].append((0.0, -delta))
-    return _summed(took)
+            taken[product].append((0.0, -delta))
+    return _cumulated(taken)
 
 
-def _summed(moved: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
-    """Sorts the moves of each product by time, and replaces the pieces of each by the sum of all up to it."""
+def _cumulated(changes: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
+    """Sorts the changes of each product by time, and replaces the pieces of each by the sum up to it."""
     sums: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for product, moves in moved.items():
-        moves.sort()
-        sums[product] = list(zip((at_s for at_s, _ in moves), accumulate(pieces for _, pieces in moves), strict=True))
+    for product, of_product in changes.items():
+        of_product.sort()
+        times_s = [at_s for at_s, _ in of_product]
+        sums[product] = list(zip(times_s, accumulate(pieces for _, pieces in of_product), strict=True))
     return sums
 
 
 def _sum_at(sums: list[tuple[float, int]], at_s: float) -> int:
-    """Returns the sum of all moves up to a time."""
-    moves = bisect_right(sums, (at_s, inf))
-    return sums[moves - 1][1] if moves else 0
+    """Returns the sum of all changes up to a time."""
+    changes = bisect_right(sums, (at_s, inf))
+    return sums[changes - 1][1] if changes else 0

@@ -16,7 +16,7 @@ from tests.support.patched_constants import gunicorn_files
 from tests.support.tiers import ROOT, Tiers, children
 from tests.support.waiting import wait_until
 
-READY_WITHIN_S = 60.0
+READY_TIMEOUT_S = 60.0
 
 
 class SupervisedStore:
@@ -75,7 +75,7 @@ class SupervisedStore:
             return "toy store" in self.output()
 
         wait_until(
-            "the store is ready", has_printed_its_banner, timeout_s=READY_WITHIN_S, every_s=0.05, details=self.output
+            "the store is ready", has_printed_its_banner, timeout_s=READY_TIMEOUT_S, every_s=0.05, details=self.output
         )
 
     def wait_until_all_answer(self) -> None:
@@ -84,11 +84,11 @@ class SupervisedStore:
         def all_answer() -> bool:
             return all(is_healthy(Address("127.0.0.1", port)) for port in self.ports.values())
 
-        wait_until("a killed tier comes back", all_answer, timeout_s=READY_WITHIN_S, every_s=0.05, details=self.output)
+        wait_until("a killed tier comes back", all_answer, timeout_s=READY_TIMEOUT_S, every_s=0.05, details=self.output)
 
     def kill(self, tier: str, victim: str) -> None:
         """Sends SIGKILL to a tier's master, or to its oldest worker, as soon as that process exists."""
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while True:
             try:
                 master = self.master(tier)

@@ -16,19 +16,19 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(TIERS)
-STARTS_WITHIN_S = 60.0
-# Below the ephemeral ports (32,768 and more), which the system gives to any connection: one of those could be in use
-# before the tier that it was reserved for has started.
+START_TIMEOUT_S = 60.0
+# Below the ephemeral ports, 32,768 and more. The system gives those to connections, so one could take a reserved port
+# before the tier has started.
 _PORTS = iter(range(20_000, 32_768))
 _claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """Returns a port without a listener, and reserves it against other tests and test processes until this one ends."""
+    """Returns a port without a listener, and reserves it until this process ends: no other test gets it."""
     for port in _PORTS:
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            claim.bind(("127.0.0.1", port))  # UDP, which no tier uses: without a file, and free when this process ends
+            claim.bind(("127.0.0.1", port))  # UDP, which no tier uses; freed when this process ends
             with socket.create_server(("127.0.0.1", port)):
                 _claims.append(claim)
                 return port
@@ -38,13 +38,13 @@ def free_port() -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """Returns the environment without settings of the store and without pytest's variables."""
-    ours = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
-    return {name: value for name, value in os.environ.items() if not name.startswith((*ours, "GUNICORN", "PYTEST"))}
+    """Returns the environment without the variables of the store, of gunicorn and of pytest."""
+    settings = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
+    return {name: value for name, value in os.environ.items() if not name.startswith((*settings, "GUNICORN", "PYTEST"))}
 
 
 def products_file(folder: Path, *lines: str) -> str:
-    """Writes a file of first products, and returns its path for the setting PRODUCTS."""
+    """Writes a file of products for the setting PRODUCTS, and returns its path."""
     path = folder / "products.txt"
     path.write_text("".join(f"{line}\n" for line in lines))
     return str(path)
@@ -53,7 +53,7 @@ def products_file(folder: Path, *lines: str) -> str:
 class Tiers:
     """The processes of one store. All of them print to the file `log`.
 
-    `gunicorn_files` has a settings file for each tier that does not start with conf/<tier>.py. `root` is the folder of
+    `gunicorn_files` has gunicorn's settings file of each tier that does not use conf/<tier>.py. `root` is the folder of
     the code, and `program` the command that starts gunicorn there.
     """
 
@@ -89,7 +89,7 @@ class Tiers:
             assert self._processes[name].poll() is None, f"{name} ended: {self.log.read_text()}"
             return is_healthy(Address("127.0.0.1", self.ports[name]))
 
-        wait_until(f"{name} answers", answers, timeout_s=STARTS_WITHIN_S, every_s=0.05, details=self.log.read_text)
+        wait_until(f"{name} answers", answers, timeout_s=START_TIMEOUT_S, every_s=0.05, details=self.log.read_text)
 
     def master(self, name: str) -> int:
         """The process id of the tier's gunicorn master."""
@@ -100,7 +100,7 @@ class Tiers:
         return children(self._processes[name].pid)
 
     def stop(self, *names: str) -> None:
-        """Ends tiers (all when none is named) at once by SIGTERM, as supervisord does."""
+        """Sends SIGTERM to tiers (to all when none is named), as supervisord does, and waits until they have ended."""
         ending = [self._processes.pop(name) for name in names or tuple(self._processes)]
         for process in ending:
             process.terminate()
@@ -137,6 +137,6 @@ def running(data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, 
 
 
 def _kill_group(group: int) -> None:
-    """Kills a process group: orphaned workers of a killed master would outlive a test by up to a second."""
+    """Kills a process group, because orphaned workers of a killed master can outlive a test by a second."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)

@@ -21,12 +21,12 @@ from tests.support.tiers import products_file
 from tests.support.waiting import wait_until
 
 CLIENTS = 16
-PAUSE_S = 0.5  # a shopper's longest pause between two buys
-PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # tickets sell out
+MAX_PAUSE_S = 0.5  # of a shopper between two buys
+PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # their stock; tickets sell out
 
-# On a busy machine, until a buy reaches the armed point, or a killed tier is back.
-FIRES_WITHIN_S = 120.0
-# A shopper repeats a key for this long, because the tiers are killed again and again.
+# A busy machine may need this long to restart a killed tier and to reach an armed point.
+FIRE_TIMEOUT_S = 120.0
+# A shopper repeats a buy for this long, because tiers may be killed during each try.
 PATIENCE_S = 90.0
 
 
@@ -43,7 +43,7 @@ class CrashingStore(SupervisedStore):
 
 
 class Campaign:
-    """Shoppers and kills for one store. `kills` counts the kills at each point, `on_progress` gets a line at times."""
+    """Shoppers and kills for one store. `kills` counts the kills by point. `on_progress` gets lines to show."""
 
     def __init__(self, store: CrashingStore, *, seed: int, on_progress: Callable[[str], None]) -> None:
         self.shoppers = Shoppers(store.url("front_end"), patience_s=PATIENCE_S)
@@ -54,21 +54,21 @@ class Campaign:
         self._finished = threading.Event()
 
     def run(self, *, each: int, at_random: int, buys: int) -> Books:
-        """Kills `each` times at each point, then `at_random` times at random, until at least `buys` buys are answered.
+        """Kills `each` times at each point, then `at_random` times at random, then waits for `buys` answered buys.
 
-        Returns the books at rest, which agree with every answer. Raises AssertionError when they do not, when a point
-        is not reached, a key gets no answer, or a buy stays in doubt.
+        Returns the books at rest. Raises AssertionError when they disagree with an answer, a point is not reached, a
+        key gets no answer, or a buy stays in doubt.
         """
         with ThreadPoolExecutor(CLIENTS + 3) as pool:
             try:
                 shopping = [pool.submit(self._shop, number) for number in range(CLIENTS)]
-                lanes = [
+                killers = [
                     pool.submit(self._kill_at, POINTS["front_end"], each),
                     pool.submit(self._kill_at, POINTS["catalog"], each),
                     pool.submit(self._kill_at, POINTS["order"] + RECOVERY_POINTS, each),
                 ]
-                for lane in lanes:
-                    lane.result()
+                for killer in killers:
+                    killer.result()
                 self._kill_at_random(at_random)
                 self._wait_for_buys(buys, shopping)
             finally:
@@ -89,13 +89,13 @@ class Campaign:
                 product = rng.choice(sorted(PRODUCTS))
                 self.shoppers.buy(shop, f"{number}-{bought}", product, rng.choice((1, 1, 1, 2, 7)))
                 bought += 1
-                self._finished.wait(rng.uniform(0, PAUSE_S))
+                self._finished.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _kill_at(self, points: Sequence[str], each: int) -> None:
-        for times, (at, point) in itertools.product(range(each), enumerate(points)):
-            if self._finished.is_set():  # another lane has failed
+        for round_number, (index, point) in itertools.product(range(each), enumerate(points)):
+            if self._finished.is_set():  # another killer has failed
                 return
-            self._kill_once(point, "worker" if (times + at) % 2 else "master")
+            self._kill_once(point, "worker" if (round_number + index) % 2 else "master")
 
     def _kill_once(self, point: str, victim: Victim) -> None:
         folder = self._store.crash_dir
@@ -108,7 +108,7 @@ class Campaign:
         wait_until(
             f"a process reaches {point}",
             lambda: has_fired(folder, point),
-            timeout_s=FIRES_WITHIN_S,
+            timeout_s=FIRE_TIMEOUT_S,
             every_s=0.01,
             details=lambda: self._store.output()[-2000:],
         )
@@ -116,8 +116,8 @@ class Campaign:
         self._store.wait_until_all_answer()
 
     def _leave_intent(self) -> None:
-        """Leaves a buy in doubt, as after a shopper who gave up: only the recovery settles it."""
-        buy = Buy(f"given-up-{len(self.shoppers.history.attempts)}", "Tux", 1)
+        """Leaves a buy in doubt that no shopper repeats, so that only the recovery can settle it."""
+        buy = Buy(f"left-in-doubt-{len(self.shoppers.history.attempts)}", "Tux", 1)
         now = time.monotonic()
         self.shoppers.history.attempts.append(Attempt(buy.key, buy.product, buy.quantity, now, now, answer=None))
         log = OrderStore(self._store.data_dir / "order.db")
@@ -128,7 +128,7 @@ class Campaign:
             except Unavailable:
                 continue
             finally:
-                log.close()
+                log.close()  # the next try opens the file again
 
     def _kill_at_random(self, times: int) -> None:
         rng = random.Random(f"{self._seed} kills")
@@ -146,6 +146,6 @@ class Campaign:
         while len(self.shoppers.answered) < buys:
             for shopper in shopping:
                 if shopper.done():
-                    shopper.result()  # raises its failure, instead of waiting for ever
+                    shopper.result()  # raises its failure: without it the wait would not end
             self._on_progress(f"{len(self.shoppers.answered)} of {buys} buys")
             time.sleep(1)

@@ -16,7 +16,7 @@ from tests.faults.power.trace import Answered, Event
 from tests.faults.power.workload import shop
 from tests.faults.vfs import in_use
 from tests.support.books import Books
-from tests.support.history import assert_told
+from tests.support.history import assert_answers_match_log
 
 FIRST = Buy("first", "Tux", 1)
 BATCH = [Buy("sold", "Tux", 2), Buy("refused", "Tux", 100_000)]
@@ -87,7 +87,7 @@ def _buy_on_a_failing_disk(fail_at: FailAt) -> bool:
         for name in ("data", "killed"):
             books = Books.read(folder / name)
             books.check()
-            assert_told(books, {"first": {"0"}, "sold": {"1"}, "refused": {"out of stock"}})
+            assert_answers_match_log(books, {"first": {"0"}, "sold": {"1"}, "refused": {"out of stock"}})
     return fail_at.has_failed
 
 
@@ -118,6 +118,6 @@ def test_every_order_is_right_on_a_disk_that_fails_at_random() -> None:
         books = Books.read(folder)
     assert sum(fail.seen.values()) == 150 and set(fail.seen) == set(Fault)
     books.check()
-    assert_told(books, {event.key: {event.answer} for event in trace if isinstance(event, Answered)})
+    assert_answers_match_log(books, {event.key: {event.answer} for event in trace if isinstance(event, Answered)})
     assert len(books.orders) == 80 + 60, "all of the Tux, and tickets until they were sold out"
     assert len(books.refused) == 100

@@ -11,7 +11,7 @@ from tests.faults.local_store import LocalStore, answers
 from tests.faults.power.trace import Answered, Event
 from tests.faults.power.workload import in_doubt
 from tests.support.books import Books, query
-from tests.support.history import assert_told
+from tests.support.history import assert_answers_match_log
 
 
 def broken_promise(folder: Path, history: Sequence[Event]) -> str | None:
@@ -40,7 +40,7 @@ def _check(folder: Path, history: Sequence[Event]) -> None:
     for name in ("catalog.db", "order.db"):
         assert query(folder / name, "PRAGMA integrity_check") == [("ok",)], f"{name} is undamaged"
     books = Books.read(folder)
-    assert_told(books, replies)  # first, because a lost answer is the worst failure
+    assert_answers_match_log(books, replies)  # first, because a lost answer is the worst failure
     books.check()
     # The books must have every key that a shopper sent, and no other.
     assert {key for _, key, *_ in books.orders} | books.refused.keys() == replies.keys(), "each key sent has its end"

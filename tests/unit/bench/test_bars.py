@@ -2,14 +2,14 @@
 
 from bench import bars
 from bench.peers.measure import Cell
-from tests.unit.bench.sample_results import load_of, results_of
+from tests.unit.bench.sample_results import make_load, make_results
 
 
 def test_a_bar_judges_the_median_of_the_rounds_ratios_and_shows_the_worst() -> None:
     cell = Cell(32, "query", "hot")
     # In the second round the machine is four times as slow.
-    limit = [load_of(1_000), load_of(250), load_of(1_000)]
-    results = results_of({cell: limit}, {cell: [load_of(1_900), load_of(525), load_of(1_700, max_ms=501.0)]})
+    limit = [make_load(1_000), make_load(250), make_load(1_000)]
+    results = make_results({cell: limit}, {cell: [make_load(1_900), make_load(525), make_load(1_700, max_ms=501.0)]})
     lines = {bar.what: bar for bar in bars.of_peers(results)}
     of_limit, slowest = lines["32 clients: queries, ratio to the limit"], lines["slowest request of all, ms"]
     assert (of_limit.measured, of_limit.worst, of_limit.is_met) == (1.9, 1.7, True)

@@ -1,15 +1,15 @@
-"""Figures of a load: medians, CPU time, and the share of other programs."""
+"""Figures of a load: medians, CPU time, and the CPU share of other programs."""
 
 import os
 
 import pytest
 
 from bench.load import Moment, cpu_seconds, median
-from tests.unit.bench.sample_results import load_of
+from tests.unit.bench.sample_results import make_load
 
 
 def test_median_keeps_the_worst_errors_and_the_worst_latency() -> None:
-    median_load = median([load_of(10), load_of(30, errors=2), load_of(20, max_ms=700.0)])
+    median_load = median([make_load(10), make_load(30, errors=2), make_load(20, max_ms=700.0)])
     assert (median_load.per_second, median_load.errors, median_load.max_ms) == (20, 2, 700.0)
 
 
@@ -20,6 +20,6 @@ def test_the_cpu_time_of_a_process_grows() -> None:
         sum(range(10_000))
 
 
-def test_the_share_of_others_excludes_server_and_benchmark() -> None:
+def test_the_cpu_share_of_other_programs_excludes_server_and_benchmark() -> None:
     before, after = Moment(all_s=100, used_s=50, own_s=5), Moment(all_s=110, used_s=58, own_s=7)
     assert after.others_since(before, server_s=4) == pytest.approx(0.2)

@@ -1,6 +1,7 @@
-"""The client's options, from flags, from the variable p and from answers to its prompts."""
+"""The client's options, from flags, from the environment variable p, and from answers to prompts."""
 
 import json
+import shlex
 
 import pytest
 
@@ -9,8 +10,8 @@ from conf.version import __version__
 
 
 def parse(*arguments: str, p: float | None = None) -> Options:
-    """Parses a command line, with `p` as the variable p, and without products to list."""
-    return from_command_line(list(arguments), lambda: p, list)
+    """Parses a command line. `p` is the value of the environment variable p. The store has no products."""
+    return from_command_line(list(arguments), default_p=lambda: p, products=lambda: [])
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,9 +22,7 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_flags_set_the_options() -> None:
-    options = parse(
-        *["--mode", "3", "--product", "Tux", "--quantity", "2", "--count", "9", "--clients", "3", "--seed", "1"]
-    )
+    options = parse(*shlex.split("--mode 3 --product Tux --quantity 2 --count 9 --clients 3 --seed 1"))
     assert (options.mode, options.product, options.quantity, options.count) == (3, "Tux", 2, 9)
     assert (options.clients, options.seed, options.json) == (3, 1, False)
 
@@ -41,7 +40,9 @@ def test_json_without_a_mode_is_refused_before_any_prompt(capsys: pytest.Capture
     assert "--json needs --mode" in printed.err
 
 
-def test_without_a_mode_it_prompts_and_repeats_a_prompt_after_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mode_it_prompts_until_the_answers_are_valid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     answers = iter(["7", "1", "2", "0.5", "none", "3"])
     monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
     options = parse("--clients", "2")

@@ -1,6 +1,6 @@
 """The undocumented parts of gunicorn that conf/gunicorn_master.py needs. A newer gunicorn may fail here first.
 
-Each failure says what to look at. The behaviour itself is tested with real tiers, in tests/e2e/test_upgrades.py,
+Each failure names the code to look at. The behaviour itself is tested with real tiers, in tests/e2e/test_upgrades.py,
 test_listeners.py and test_workers.py, and in tests/integration/test_output_of_tiers.py.
 """
 
@@ -27,6 +27,7 @@ from conf import gunicorn_master, listeners
 from conf.listeners import LOOPS
 from conf.settings import load
 
+# The message of a failure, with two names: the part of gunicorn, and our code that needs it.
 LOOK = f"gunicorn {gunicorn.__version__}: look at %s, and at %s in conf/gunicorn_master.py"
 
 
@@ -34,16 +35,16 @@ LOOK = f"gunicorn {gunicorn.__version__}: look at %s, and at %s in conf/gunicorn
 def server(monkeypatch: pytest.MonkeyPatch) -> Any:
     """gunicorn's master before its start, without a settings file of a tier."""
     monkeypatch.setattr(sys, "argv", ["gunicorn", "-c", "/dev/null", "no.such:app"])
-    monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it, and after the test it is as it was
+    monkeypatch.setenv("SERVER_SOFTWARE", "")  # gunicorn sets it, and monkeypatch restores it
     config = ModuleType("__config__")
     config.workers = 7  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "__config__", config)
     application = WSGIApplication()
-    monkeypatch.setitem(sys.modules, "__config__", config)  # gunicorn has put its own there
+    monkeypatch.setitem(sys.modules, "__config__", config)  # in the place of the one that gunicorn has just loaded
     return Arbiter(application)
 
 
-def test_the_master_has_its_listening_sockets(server: Any) -> None:
+def test_the_master_has_its_listening_sockets_before_when_ready(server: Any) -> None:
     assert server.LISTENERS == [], LOOK % ("Arbiter.LISTENERS", "sockets_of")
     source = inspect.getsource(Arbiter.start)
     assert "self.LISTENERS = sock.create_sockets" in source, LOOK % ("Arbiter.start", "sockets_of")
@@ -51,17 +52,17 @@ def test_the_master_has_its_listening_sockets(server: Any) -> None:
 
 
 def test_the_master_handles_only_the_signals_in_its_list(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[int] = []
-    monkeypatch.setattr(signal, "signal", lambda number, _handler: heard.append(number))
+    handled: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, _handler: handled.append(number))
     monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
     monkeypatch.setattr(server.log, "close_on_exec", lambda: None)
     server.init_signals()
-    assert signal.SIGHUP in heard, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
-    heard.clear()
+    assert signal.SIGHUP in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    handled.clear()
     gunicorn_master.leave_hangups_ignored(server)
     server.init_signals()
-    assert heard and signal.SIGHUP not in heard, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
-    assert signal.SIGHUP in Arbiter.SIGNALS, "the list of all masters is as it was"
+    assert handled and signal.SIGHUP not in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    assert signal.SIGHUP in Arbiter.SIGNALS, "only the list of this master changes"
 
 
 def test_a_successor_runs_the_same_command(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +90,7 @@ def test_a_master_is_a_successor_until_the_former_master_has_ended(server: Any) 
     assert gunicorn_master.is_successor(server)
 
 
-def test_a_reload_keeps_the_settings_file_as_loaded(server: Any) -> None:
+def test_a_reload_does_not_read_the_settings_file_again(server: Any) -> None:
     gunicorn_master.reload_as_loaded(server)
     assert server.cfg.workers == 1
     server.app.reload()
@@ -99,11 +100,11 @@ def test_a_reload_keeps_the_settings_file_as_loaded(server: Any) -> None:
     assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_as_loaded")
 
 
-def test_settings_can_be_replaced_in_the_master(server: Any) -> None:
+def test_settings_of_the_master_can_be_overridden(server: Any) -> None:
     tier = load({}).front_end
-    gunicorn_master.put_back(server, tier, {"workers": 5, "forwarded_allow_ips": ""})
-    assert (server.cfg.workers, server.num_workers) == (5, 5), LOOK % ("Arbiter.num_workers", "put_back")
-    assert server.cfg.forwarded_allow_ips == [], LOOK % ("gunicorn.config.Setting", "put_back")
+    gunicorn_master.override_settings(server, tier, {"workers": 5, "forwarded_allow_ips": ""})
+    assert (server.cfg.workers, server.num_workers) == (5, 5), LOOK % ("Arbiter.num_workers", "override_settings")
+    assert server.cfg.forwarded_allow_ips == [], LOOK % ("gunicorn.config.Setting", "override_settings")
 
 
 @pytest.mark.parametrize("worker", [SyncWorker, ThreadWorker])
@@ -135,7 +136,7 @@ def test_a_derived_worker_is_treated_as_its_base_class(server: Any, caplog: pyte
     assert caplog.messages == ["catalog: its worker is gunicorn's Derived and not the store's own: it is slower"]
 
 
-def test_the_logger_sets_each_handler_by_one_method() -> None:
+def test_the_logger_adds_each_handler_by_set_handler() -> None:
     look = f"gunicorn {gunicorn.__version__}: look at gunicorn.glogging, and at TierLogger in conf/logs.py"
     assert list(inspect.signature(Logger._set_handler).parameters) == ["self", "log", "output", "fmt", "stream"], look
     assert inspect.getsource(Logger.setup).count("self._set_handler(") == 2, look

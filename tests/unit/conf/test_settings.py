@@ -32,11 +32,11 @@ def test_an_address_is_a_host_a_port_or_a_url(text: str, address: Address) -> No
 
 
 @pytest.mark.parametrize(
-    ("bind", "reached_at"),
+    ("bind", "address"),
     [("0.0.0.0:7", "127.0.0.1:7"), ("[::]:7", "[::1]:7"), ("10.0.0.1:7", "10.0.0.1:7"), ("10.0.0.1", "10.0.0.1:10010")],
 )
-def test_the_default_address_is_where_the_tier_listens(bind: str, reached_at: str) -> None:
-    assert str(load({"ORDER_BIND": bind}).order.address) == reached_at
+def test_the_default_address_is_where_the_tier_listens(bind: str, address: str) -> None:
+    assert str(load({"ORDER_BIND": bind}).order.address) == address
 
 
 @pytest.mark.parametrize(

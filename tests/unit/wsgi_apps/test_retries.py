@@ -35,7 +35,7 @@ def test_a_tier_that_restarts_is_called_within_half_a_second() -> None:
 
 
 def test_a_budget_without_calls_has_a_burst_and_then_a_floor() -> None:
-    budget = RetryBudget(share=0.1, floor_per_s=2.0, most=5.0, clock=Clock())
+    budget = RetryBudget(share=0.1, floor_per_s=2.0, capacity=5.0, clock=Clock())
     assert [budget.withdraw(timeout_s=0.0) for _ in range(5)] == [0.0] * 5
     assert budget.withdraw(timeout_s=0.4) is None, "the next token is half a second away"
     assert budget.withdraw(timeout_s=0.6) == 0.5
@@ -44,7 +44,7 @@ def test_a_budget_without_calls_has_a_burst_and_then_a_floor() -> None:
 
 def test_ten_calls_pay_for_one_retry_and_savings_are_bounded() -> None:
     clock = Clock()
-    budget = RetryBudget(share=0.1, floor_per_s=0.001, most=5.0, clock=clock)
+    budget = RetryBudget(share=0.1, floor_per_s=0.001, capacity=5.0, clock=clock)
     while budget.withdraw(timeout_s=0.0) is not None:
         pass
     for _ in range(20):
@@ -60,7 +60,7 @@ def test_ten_calls_pay_for_one_retry_and_savings_are_bounded() -> None:
 
 def test_a_budget_refills_at_its_floor_rate() -> None:
     clock = Clock()
-    budget = RetryBudget(share=0.1, floor_per_s=1.0, most=3.0, clock=clock)
+    budget = RetryBudget(share=0.1, floor_per_s=1.0, capacity=3.0, clock=clock)
     for _ in range(3):
         budget.withdraw(timeout_s=0.0)
     clock.now += 2.0
