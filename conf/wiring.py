@@ -13,7 +13,7 @@ from conf.settings import Settings, Tier
 from conf.worker_settings import load_in_worker
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.pairing import CATALOG_NAME, LOG_NAME, require_whole
+from db.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.products_file import read_products
 from domain.checkout import Checkout
 from domain.errors import Unavailable
@@ -100,7 +100,7 @@ def create_front_end_app(
 
 def prepare_catalog(settings: Settings) -> None:
     """Migrates the catalog's database and loads the first products. Raises StartRefused."""
-    if warning := require_whole(settings.data_dir, CATALOG_NAME):
+    if warning := require_matching(settings.data_dir, CATALOG_NAME):
         _log.warning("%s", warning)
     store = _catalog_store(settings)
     store.migrate()
@@ -119,7 +119,7 @@ def prepare_catalog(settings: Settings) -> None:
 
 def prepare_order(settings: Settings) -> None:
     """Migrates the order log and settles the buys that the last run left in doubt. Raises StartRefused."""
-    if warning := require_whole(settings.data_dir, LOG_NAME):
+    if warning := require_matching(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
     store = _order_store(settings)
     client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, tells_log=False)
@@ -159,12 +159,12 @@ def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApp
 
 def _catalog_store(settings: Settings) -> CatalogStore:
     folder = settings.data_dir
-    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_whole(folder, CATALOG_NAME))
+    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_matching(folder, CATALOG_NAME))
 
 
 def _order_store(settings: Settings) -> OrderStore:
     folder = settings.data_dir
-    return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
+    return OrderStore(folder / LOG_NAME, require=lambda: require_matching(folder, LOG_NAME))
 
 
 def _client(
