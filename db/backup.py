@@ -113,7 +113,7 @@ def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
 
 
 def _describe(target: Path, source: Path, existing: Sequence[Path]) -> str:
-    """Says whether the store in `target` has more than the backup, or only which file exists if one is unreadable."""
+    """Describes the store in `target` beside the backup, or only names an existing file when one is unreadable."""
     try:
         with Snapshots(target) as store, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(store, copy)}"

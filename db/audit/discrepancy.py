@@ -14,8 +14,8 @@ class Discrepancy:
 
     `promise` is I1 to I6, `schema` or `file`. `where` names the key, the product, the number or the table. `repair` is
     the buy that reconcile can settle, which repairs the discrepancy by appending alone. `detail` distinguishes
-    discrepancies with the same words, for example by the SQL found. `nth` counts those that are equal in all of that.
-    `hides` means that more may be wrong, which could not be checked.
+    discrepancies with the same words, for example by the SQL found. `nth` counts discrepancies with equal words and
+    detail. `hides` means that the discrepancy prevents further checks, and may hide other ones.
     """
 
     promise: str
