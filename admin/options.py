@@ -57,7 +57,7 @@ _KEY = (
 def options(arguments: list[str]) -> argparse.Namespace:
     """Returns `command`, `json` and the command's own arguments, parsed. Exits with code 2 on wrong usage."""
     parser = _parser()
-    with parser.wrong_usage_told(arguments):
+    with parser.reporting_wrong_usage(arguments):
         return parser.parse_args(arguments)
 
 

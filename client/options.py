@@ -55,7 +55,7 @@ def from_command_line(
     Raises what these raise.
     """
     parser = _parser()
-    with parser.wrong_usage_told(arguments):
+    with parser.reporting_wrong_usage(arguments):
         given = parser.parse_args(arguments)
         if given.mode is None and given.json:
             parser.error("--json needs --mode: prompts would be mixed with the JSON")

@@ -23,5 +23,5 @@ def on_reload(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]
     common.post_worker_init(worker)
-    if isinstance(worker.wsgi, OrderTier):  # gunicorn's --reload serves another app when ours fails to load
+    if isinstance(worker.wsgi, OrderTier):  # with --reload, gunicorn serves an app of its own when ours fails to load
         worker.wsgi.recovery.start()
