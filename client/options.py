@@ -52,7 +52,7 @@ def from_command_line(
     """Returns the options, and prompts for them when there is no --mode. Exits with code 2 on wrong usage.
 
     Calls `default_p` (the environment variable p) only in mode 1, and `products` only before a prompt for a product.
-    Raises what these raise.
+    Raises their errors.
     """
     parser = _parser()
     with parser.reporting_wrong_usage(arguments):

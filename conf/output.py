@@ -19,6 +19,9 @@ _WRITE_ERRORS, _READ_ERRORS = "backslashreplace", "surrogateescape"
 
 # Joiners and tags are parts of words and emoji, and do nothing to a terminal.
 _HARMLESS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
+# The width of a table without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
+UNLIMITED_WIDTH = 10_000
+
 # Unicode's categories: controls, formats, surrogates, line and paragraph separators.
 _NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")

@@ -288,7 +288,7 @@ def _read_secret(file: str) -> str:
 
 
 def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
-    """Raises SettingsError for a variable such as CATALOG_WORKER, not for CATALOG_PORT: another program may use that."""
+    """Raises SettingsError for a variable such as CATALOG_WORKER. CATALOG_PORT may be another program's."""
     for variable in environ:
         suffix = variable.removeprefix(f"{prefix}_")
         if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
