@@ -1,6 +1,6 @@
 """Standard output and error that never block a program, and never fail it.
 
-They may have no reader: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file.
+The reader may be missing: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file.
 Therefore a thread writes the output, and drops and counts the lines that it cannot write in time.
 """
 

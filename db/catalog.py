@@ -74,7 +74,7 @@ class CatalogStore:
     def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
         """Returns at most `limit` products by name, after the name `after`, with `q` in the name in any case.
 
-        They come as JSON in UTF-8, see Catalog.products.
+        The products come as JSON in UTF-8, see Catalog.products in domain/protocols.py.
         """
         with self._database.read() as connection:
             [(page,)] = fetch_all(connection, _PAGE, {"q": fold(q), "after": after, "limit": limit})

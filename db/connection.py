@@ -46,7 +46,7 @@ def require_safe_sqlite(version: str | None = None) -> None:
 
 
 def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
-    """Opens a connection at full durability. It never creates a missing file: only a migration does.
+    """Opens a connection at full durability. Never creates a missing file: only a migration does.
 
     The busy timeout is set first, because the pragmas after it may have to wait.
     """

@@ -129,8 +129,8 @@ _ON_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 
 def _drop_foreign_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
     """Drops the views that no script creates, and returns the SQL that creates them and their triggers again.
 
-    Those views are the owner's. SQLite alters no table while a view refers to a missing column. It does create such a
-    view, so all of them can be created again.
+    Those views are the owner's. SQLite alters no table while a view refers to a missing column, but creates such a
+    view, so all views can be created again.
     """
     ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
     dropped = []

@@ -51,7 +51,7 @@ class OpenFile:
         self.require_unmoved()
 
     def require_database_unmoved(self) -> None:
-        """Raises FileMoved unless the database is where it was. It takes 3 to 6 µs, which a query can afford too."""
+        """Raises FileMoved unless the database is where it was. The check takes 3 to 6 µs, little even for a query."""
         try:
             status = os.stat(self._name)
         except OSError as error:
@@ -66,7 +66,7 @@ class OpenFile:
     def require_unmoved(self) -> int:
         """Raises FileMoved unless the database, its -wal and its -shm are where they were. Returns the WAL's bytes.
 
-        It runs before each commit and takes 12 µs (`python -m bench.place`); a commit to disk takes 200 µs and more.
+        The check runs before each commit and takes 12 µs (`python -m bench.place`). A commit takes 200 µs and more.
         """
         moved = ctypes.c_int(0)
         # SQLite compares the file that it has open with the name under which it was opened.

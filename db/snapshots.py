@@ -62,9 +62,9 @@ _BEGIN_SNAPSHOT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "
 class Snapshots:
     """The two databases of a folder, attached to one connection. Use it as a context manager.
 
-    It creates and changes no file, and leaves none behind. SQLite has no snapshot across files: the second file is seen
-    a moment later than the first. The caller chooses the order of the two by the steps of a buy: its intent is logged
-    before it is sold, and it is sold before it is ordered.
+    Neither file is changed, and no other file stays. SQLite has no snapshot across files: the second file is seen a
+    moment later than the first. The caller chooses the order of the two by the steps of a buy: the intent is logged
+    before the sale, and the sale is made before the order.
     """
 
     def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:

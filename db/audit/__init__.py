@@ -33,6 +33,7 @@ class Audit:
 
     @property
     def is_clean(self) -> bool:
+        """Whether there is no discrepancy but accepted ones."""
         return not self.discrepancies
 
 

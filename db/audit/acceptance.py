@@ -1,8 +1,9 @@
 """Records which discrepancies the owner has accepted, so that the audit passes in spite of them.
 
 A wrong row of an append-only table can never be corrected. The audit would fail for ever, and hide every later error.
-An acceptance is a row of an append-only table in the catalog, and its backups have it as well. It holds for one
-discrepancy, word by word: when a word changes, or another discrepancy appears at the same place, the audit fails again.
+An acceptance is a row of an append-only table in the catalog, and its backups have it as well. Each acceptance is for
+one discrepancy, word by word: when a word changes, or another discrepancy appears at the same place, the audit fails
+again.
 """
 
 from collections.abc import Mapping

@@ -28,6 +28,6 @@ class Discrepancy:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies exactly this discrepancy for its acceptance. It changes with every word and with `detail`."""
+        """Identifies exactly this discrepancy for its acceptance: any other word or `detail` gives another one."""
         text = "\0".join((self.promise, self.where, self.what, self.detail, str(self.nth)))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_FINGERPRINT_CHARACTERS]
