@@ -251,7 +251,7 @@ MUTANTS = (
         "several threads write to the database at once",
         "a batch sleeps in the busy handler although the lock is free again",
         "db/database.py",
-        "with self._writer_lock_held(), keys,",
-        "with keys,",
+        "with self._writer_lock_held(), foreign_keys,",
+        "with foreign_keys,",
     ),
 )
