@@ -41,8 +41,7 @@ Copies the databases of the backup in DIR into DATA_DIR, or into the folder of -
 audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
 beside the other one or in a volume of its own. It renames files that a lost database has left, such as
 order.db-wal."""
-_WRITEOFF = """\
-Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."""
+_WRITEOFF = "Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."
 _CORRECT = """\
 Sets the stock to the number of pieces that was counted, even when stock and ledger disagree. The ledger gets an entry
 'correction', after which the two agree. Count the pieces for sale, without those that are sold and not yet sent."""
@@ -57,7 +56,7 @@ _KEY = (
 def options(arguments: list[str]) -> argparse.Namespace:
     """Returns `command`, `json` and the command's own arguments, parsed. Exits with code 2 on wrong usage."""
     parser = _parser()
-    with parser.wrong_usage_told(arguments):
+    with parser.reporting_wrong_usage(arguments):
         return parser.parse_args(arguments)
 
 
@@ -100,7 +99,7 @@ def _parser() -> Parser:
 
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the commands that change the products, and accept. Each has a key."""
+    """Adds the commands that have a key: the changes of the products, and accept. `command` adds one of them."""
     price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
     add = command("add", "sell a new product")
     restock = command("restock", "put more pieces of a product in stock")

@@ -12,7 +12,7 @@ from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.connection import StartPostponed, StartRefused
 from db.order import OrderStore
-from db.pairing import LOG_NAME, find_mismatch, require_whole, store_id
+from db.pairing import LOG_NAME, find_mismatch, require_matching, store_id
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy
@@ -207,5 +207,5 @@ def test_another_programs_database_is_refused_without_a_retry(tmp_path: Path) ->
     with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as other:
         other.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
     with pytest.raises(StartRefused, match="not a database of this tier") as refused:
-        require_whole(tmp_path, LOG_NAME)
+        require_matching(tmp_path, LOG_NAME)
     assert not isinstance(refused.value, StartPostponed), "supervisord would restart the tier for ever"
