@@ -58,7 +58,7 @@ def override_settings(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
         given = setting.get()
         setting.set(value)
         if setting.get() != given:
-            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, given, value)
+            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %r", tier.name, name, given, value)
     server.num_workers = server.cfg.workers  # the master has copied the number before
 
 
