@@ -84,9 +84,7 @@ def _parser() -> Parser:
 
     command("status", "show the number of products, pieces, orders and buys in doubt, file sizes, and the last order")
     command("audit", "check the promises in both databases, and name each discrepancy", _AUDIT)
-    reconcile = command(
-        "reconcile", "show which discrepancies can be repaired by appending, and repair them", _RECONCILE
-    )
+    reconcile = command("reconcile", "show which discrepancies appending can repair; --apply repairs them", _RECONCILE)
     reconcile.add_argument("--apply", action="store_true", help="repair them, and audit again")
     backup = command("backup", "copy the store to a new folder, and audit the copy", _BACKUP)
     backup.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")

@@ -58,7 +58,7 @@ def override_settings(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
         owners = setting.get()
         setting.set(value)
         if setting.get() != owners:
-            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, owners, value)
+            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %r", tier.name, name, owners, value)
     server.num_workers = server.cfg.workers  # a copy of the number, which the master has made before
 
 

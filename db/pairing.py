@@ -97,7 +97,7 @@ def require_matching(folder: Path, own: str) -> str | None:
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
-    if is_missing_or_empty(folder / other) and not is_missing_or_empty(folder / own):
+    if is_missing_or_empty(other) and not is_missing_or_empty(folder / own):
         return None
     try:
         why = find_mismatch(folder)

@@ -1,10 +1,11 @@
-"""Links and file names in the documents point to existing files and headings."""
+"""Links and file names in the documents point to existing files and headings, and the README has each setting."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from conf.settings import describe
 from tests.support.tiers import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
@@ -38,3 +39,12 @@ def test_named_files_exist(document: Path) -> None:
     """Paths in backquotes, such as `tests/support/history.py`."""
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{name} is not there"
+
+
+def test_the_readme_has_a_row_for_each_setting_in_the_help() -> None:
+    lines = re.findall(r"^  ((?:[A-Z][A-Z_]+, )*(?:[A-Z][A-Z_]+|p)) ", describe(), re.MULTILINE)
+    settings = {name for line in lines for name in line.split(", ")}
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
+    rows = {name for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert len(settings) > 15
+    assert settings == rows
