@@ -1,8 +1,6 @@
 """gunicorn's own options and inherited sockets: none of them opens a tier without a secret to other machines."""
 
-import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +13,6 @@ import requests
 from conf.settings import TIERS
 from tests.support.books import Books, query
 from tests.support.tiers import ROOT, Tiers, clean_environment, free_port, running
-from tests.support.waiting import wait_until
 
 SECRET = "secret--" * 4
 GUNICORN = f"exec {sys.executable} -m gunicorn -c conf"
@@ -162,7 +159,7 @@ def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
             bought = requests.post(tiers.url("front_end") + "/Tux/1", headers=headers, timeout=10)
             assert bought.json() == {"data": {"order_number": str(round_)}}
             for name in tiers.ports:  # a reload reads the options again
-                reload(tiers, name)
+                tiers.reload(name)
         assert Books.read(tiers.data_dir).products == {"Tux": 78, "Whale": 94, "Elephant": 87, "Bird": 98}
         tiers.stop()
         log = tiers.log.read_text()
@@ -170,16 +167,3 @@ def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
         assert f"{name}: gunicorn's workers=3 is not taken; it stays 1" in log
         assert f"{name}: gunicorn's forwarded_allow_ips=" in log
     assert "Traceback" not in log
-
-
-def reload(tiers: Tiers, name: str) -> None:
-    """Sends SIGHUP to a tier's master, and waits until another worker answers."""
-    before = tiers.workers(name)
-    os.kill(tiers.master(name), signal.SIGHUP)
-
-    def is_done() -> bool:
-        now = tiers.workers(name)
-        return len(now) == 1 and now != before
-
-    wait_until(f"the worker of {name} is replaced", is_done, timeout_s=20, details=tiers.log.read_text)
-    tiers.wait_until_it_answers(name)

@@ -86,7 +86,7 @@ def test_every_exchange_and_promise_holds(
 )
 def test_64_shoppers_buy_exactly_300_of_300_pieces(tmp_path: Path, workers: Mapping[str, Mapping[str, str]]) -> None:
     with running(tmp_path / "data", workers, PRODUCTS=products_file(tmp_path, "Ticket 50 300")) as tiers:
-        shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0, timeout_s=60.0)
+        shoppers = Shoppers(tiers.url("front_end"), deadline_s=60.0, timeout_s=60.0)
         buys = [(f"key-{number}", "Ticket", 1) for number in range(350)]
         shoppers.share(buys, SHOPPERS, meanwhile=lambda: None)
         tiers.stop()

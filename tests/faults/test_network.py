@@ -15,7 +15,7 @@ from tests.support.shoppers import Shoppers, session
 from tests.support.tiers import NAMES, Tiers, products_file
 
 CLIENTS = 16
-PATIENCE_S = 120.0
+DEADLINE_S = 120.0
 BAD_NETWORK_BUYS = 256
 PRODUCTS = ("Ticket 50 40", "Tux 25.99 10000")
 # From the end of a fault until no buy is in doubt.
@@ -53,7 +53,7 @@ def test_a_bad_network_between_the_tiers_loses_repeats_and_refuses_no_buy(tmp_pa
         }
         try:
             tiers.start()
-            shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
+            shoppers = Shoppers(tiers.url("front_end"), deadline_s=DEADLINE_S)
             # Many shoppers at once: half of all calls fail, and each call carries all buys that wait for it.
             shoppers.share(buys_of(BAD_NETWORK_BUYS), BAD_NETWORK_BUYS // 2, meanwhile=lambda: None)
             to_catalog.mend()
@@ -104,7 +104,7 @@ def test_a_stopped_tier_loses_repeats_and_refuses_no_buy(tier: str, tmp_path: Pa
 
     try:
         tiers.start()
-        shoppers = Shoppers(tiers.url("front_end"), patience_s=PATIENCE_S)
+        shoppers = Shoppers(tiers.url("front_end"), deadline_s=DEADLINE_S)
         shoppers.share(buys, CLIENTS, meanwhile=stop)
         books = check_recovery(tiers, shoppers)
     finally:

@@ -17,7 +17,7 @@ from tests.support.tier_calls import PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 class Orders(ThreadingHTTPServer):
@@ -48,7 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:9])
         if self.path == self.server.held:
             self.server.is_half_sent.set()
-            self.server.go_on.wait(PATIENCE_S)
+            self.server.go_on.wait(TIMEOUT_S)
         self.wfile.write(body[9:])
 
     def log_message(self, *_: object) -> None:
@@ -60,7 +60,7 @@ def client_of(server: Orders) -> Iterator[TierClient]:
     """Runs the server and yields a client of it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=PATIENCE_S)
+    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=TIMEOUT_S)
     try:
         yield client
     finally:
@@ -92,7 +92,7 @@ def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]
     with client_of(server) as client, ThreadPoolExecutor(1) as pool:
         first = pool.submit(HttpOrders(client).order, 1)
         try:
-            assert server.is_half_sent.wait(PATIENCE_S)
+            assert server.is_half_sent.wait(TIMEOUT_S)
             assert HttpOrders(client).order(2).number == 2
         finally:
             server.go_on.set()
@@ -129,7 +129,7 @@ def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pyt
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
-    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=PATIENCE_S)
+    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=TIMEOUT_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])

@@ -39,7 +39,7 @@ def open_files(limit: int) -> Iterator[None]:
 
 def buy(tiers: Tiers, name: str) -> None:
     """Makes 200 buys by 4 shoppers. Each must be answered in time."""
-    shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
+    shoppers = Shoppers(tiers.url("front_end"), deadline_s=60.0)
     shoppers.share([(f"{name}-{number}", "Tux", 1) for number in range(200)], 4, meanwhile=lambda: None)
     assert (shoppers.statuses, shoppers.resets) == ({200}, 0)
 

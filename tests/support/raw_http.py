@@ -1,4 +1,4 @@
-"""Raw HTTP over a socket to a running tier."""
+"""Connects to a running tier over a socket, and reads the replies to requests that a test sends byte by byte."""
 
 import socket
 

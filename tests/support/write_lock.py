@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 
 @contextmanager
 def write_lock(database: Path) -> Iterator[Callable[[], None]]:
-    """Holds the write lock until the yielded function is called, or the block ends."""
+    """Yields a function that releases the lock. Otherwise the end of the block releases it."""
     connection = apsw.Connection(str(database))
     try:
         connection.execute("BEGIN IMMEDIATE")

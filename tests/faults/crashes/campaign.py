@@ -27,7 +27,7 @@ PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # their stock; tickets sell out
 # A busy machine may need this long to restart a killed tier and to reach an armed point.
 FIRE_TIMEOUT_S = 120.0
 # A shopper repeats a buy for this long, because tiers may be killed during each try.
-PATIENCE_S = 90.0
+DEADLINE_S = 90.0
 
 
 class CrashingStore(SupervisedStore):
@@ -46,7 +46,7 @@ class Campaign:
     """Shoppers and kills for one store. `kills` counts the kills by point. `on_progress` gets lines to show."""
 
     def __init__(self, store: CrashingStore, *, seed: int, on_progress: Callable[[str], None]) -> None:
-        self.shoppers = Shoppers(store.url("front_end"), patience_s=PATIENCE_S)
+        self.shoppers = Shoppers(store.url("front_end"), deadline_s=DEADLINE_S)
         self.kills: Counter[str] = Counter()
         self._store = store
         self._seed = seed
