@@ -57,12 +57,12 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
         file.writelines(f"{request.method}\t{request.path}\t{request.body}\n" for request in requests)
         file.flush()
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
-        server_before_s, before = cpu_seconds(pids), Moment.now()
+        server_before_s, before = cpu_seconds(pids), CpuTimes.now()
         done = subprocess.run(
             [*command, "-s", "bench/load.lua", url, "--", file.name],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        server_s, after = cpu_seconds(pids) - server_before_s, Moment.now()
+        server_s, after = cpu_seconds(pids) - server_before_s, CpuTimes.now()
     report = json.loads(done.stdout.strip().splitlines()[-1])
     answered, duration_s = report.pop("requests"), report.pop("duration_s")
     return Load(
@@ -74,7 +74,7 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
 
 
 @dataclass(frozen=True)
-class Moment:
+class CpuTimes:
     """The CPU time of all cores until now, in seconds."""
 
     all_s: float  # with idle time
@@ -82,14 +82,14 @@ class Moment:
     own_s: float  # used by the benchmark and its children
 
     @classmethod
-    def now(cls) -> "Moment":
+    def now(cls) -> "CpuTimes":
         # user nice system idle iowait irq softirq steal, of all cores. Time that the host steals counts as others'.
         line = Path("/proc/stat").read_text().partition("\n")[0]
         ticks = [int(field) for field in line.split()[1:9]]
         a_second = os.sysconf("SC_CLK_TCK")
         return cls(sum(ticks) / a_second, (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(os.times()[:4]))
 
-    def others_since(self, before: "Moment", server_s: float) -> float:
+    def others_since(self, before: "CpuTimes", server_s: float) -> float:
         """Returns the share of the machine's time that neither the benchmark nor its server used."""
         others_s = self.used_s - before.used_s - (self.own_s - before.own_s) - server_s
         return max(0.0, others_s / max(0.01, self.all_s - before.all_s))

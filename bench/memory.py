@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import machine, plots, seed
 from bench.load import load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, print_progress, run
 from bench.workers import MB, ResourceUsage, leak_limit, resource_usage
 from tests.support.tiers import Tiers, running
 
@@ -63,7 +63,7 @@ def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
             with _sampling(workers, data_dir) as samples:
                 requests, errors = seed.requests("buy", PRODUCTS), 0
                 while (ordered := seed.orders_in(data_dir)) < buys:
-                    say(f"{ordered:,} of {buys:,} buys")
+                    print_progress(f"{ordered:,} of {buys:,} buys")
                     run = load(tiers.url("front_end"), requests, clients=clients, seconds=SECONDS_A_RUN, pids=[])
                     errors += run.errors
                     if seed.orders_in(data_dir) == ordered:

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from bench import machine, seed
 from bench.load import Request, load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, print_progress, run
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
@@ -111,7 +111,7 @@ def measure(loads: Sequence[BackgroundLoad], rounds: int, seconds: int) -> list[
     # Not in /tmp, which may be in memory: a commit must reach a disk.
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="pages-") as folder:
         data_dir = Path(folder, "data")
-        say(f"filling a store with {PRODUCTS:,} products")
+        print_progress(f"filling a store with {PRODUCTS:,} products")
         fill(data_dir)
         latencies: dict[str, list[list[float]]] = {background.name: [] for background in loads}
         rates: dict[str, list[float]] = {background.name: [] for background in loads}
@@ -120,7 +120,7 @@ def measure(loads: Sequence[BackgroundLoad], rounds: int, seconds: int) -> list[
             for number in range(1, rounds + 1):
                 # Odd rounds go forwards and even ones backwards, so that no load always follows the same one.
                 for background in loads[:: 1 if number % 2 else -1]:
-                    say(f"round {number} of {rounds}: {background.name}")
+                    print_progress(f"round {number} of {rounds}: {background.name}")
                     time.sleep(PAUSE_BETWEEN_S)
                     with buying(tiers) as latencies_s:
                         rate, failed = _run(background, tiers, seconds)

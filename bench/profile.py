@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import machine, seed
 from bench.load import Load, clock_ticks, load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, print_progress, run
 from tests.support.tiers import ROOT, Tiers, running
 
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
@@ -121,17 +121,17 @@ def _profile(tiers: Tiers, kind: str, clients: int, seconds: int, folder: Path) 
         requests = seed.requests(kind, PRODUCTS)
         return load(tiers.url("front_end"), requests, clients=clients, seconds=seconds, pids=pids)
 
-    say(f"{kind}: warming up")
+    print_progress(f"{kind}: warming up")
     load_for(1, pids=[])
     # After the warm-up: a tier answers as soon as one of its workers has started, and the others follow.
     workers = {name: tiers.workers(name) for name in tiers.ports}
     pids = [pid for tier in workers.values() for pid in tier]
-    say(f"{kind}: {seconds} s without py-spy")
+    print_progress(f"{kind}: {seconds} s without py-spy")
     before = {pid: _ticks(pid) for pid in pids}
     undisturbed = load_for(seconds, pids)
     ticks = {pid: _ticks(pid) - before[pid] for pid in pids}
     us_per_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
-    say(f"{kind}: {seconds} s with py-spy")
+    print_progress(f"{kind}: {seconds} s with py-spy")
     with _py_spy({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
         sampled = load_for(seconds + 1, pids)  # py-spy needs a moment to start
     samples: dict[str, list[Sample]] = {name: [] for name in workers}

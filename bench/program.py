@@ -11,7 +11,7 @@ from tests.support.tiers import ROOT
 RESULTS = ROOT / "bench" / "results"
 
 
-def say(text: str) -> None:
+def print_progress(text: str) -> None:
     """Prints a line of progress."""
     print(text, file=sys.stderr, flush=True)
 

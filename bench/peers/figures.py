@@ -18,7 +18,7 @@ STYLES = {
     "store": (plots.ORANGE, "o", "-"),
     "limit-store-worker": (plots.GREY, "", "-."),
     "store-gevent": (plots.PURPLE, "P", "--"),
-    "store-unjoined": ("#E69F00", "s", "--"),
+    "store-unbatched": ("#E69F00", "s", "--"),
     "store-urllib3": (plots.BLUE, "^", "--"),
     "store-http.client": (plots.GREEN, "D", "--"),
     "pocketbase": (plots.BLUE, "^", "-"),

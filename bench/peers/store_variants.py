@@ -44,7 +44,7 @@ class StoreVariant(Store):
 
 def unbatched() -> StoreVariant:
     return StoreVariant(
-        "store-unjoined",
+        "store-unbatched",
         "this store, each call by itself",
         {tier: [f"bench.peers.unbatched:create_{tier}()"] for tier in ("order", "front_end")},
     )

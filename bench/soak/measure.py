@@ -10,7 +10,7 @@ from threading import Event
 
 import requests
 
-from bench.program import say
+from bench.program import print_progress
 from bench.seed import BrokenPromise
 from bench.workers import ResourceUsage, resource_usage
 from tests.support.books import Books, assert_audit_is_clean
@@ -24,7 +24,7 @@ QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
 AUDIT_EVERY_S = 60.0
-PATIENCE_S = 30.0
+DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Soak:
     over: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
-        self.shoppers = Shoppers(self.store.url("front_end"), patience_s=PATIENCE_S)
+        self.shoppers = Shoppers(self.store.url("front_end"), deadline_s=DEADLINE_S)
         self.begun = time.monotonic()
 
     def run(self) -> Books:
@@ -95,7 +95,7 @@ class Soak:
     def _query(self, shop: requests.Session, name: str) -> None:
         begun = time.monotonic()
         try:
-            if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=PATIENCE_S).status_code == 200:
+            if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=DEADLINE_S).status_code == 200:
                 self.queries.append((begun - self.begun, time.monotonic() - begun))
         except requests.ConnectionError:
             pass  # a killed front end, which supervisord restarts
@@ -121,7 +121,9 @@ class Soak:
                 audit_at_s += AUDIT_EVERY_S
                 assert_audit_is_clean(self.store.data_dir)
                 answered = len(self.shoppers.answered)
-                say(f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills")
+                print_progress(
+                    f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills"
+                )
             time.sleep(SAMPLE_EVERY_S)
 
     def _sample(self, at_s: float) -> Sample | None:

@@ -40,9 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if not options.only:
         TABLE.write_text(table(caught))
-        say(f"written: {TABLE.relative_to(ROOT)}")
+        report(f"written: {TABLE.relative_to(ROOT)}")
     survivors = [mutant.name for mutant, test in caught.items() if test is None]
-    say(
+    report(
         f"{len(caught) - len(survivors)} of {len(caught)} caught" + "".join(f"\nSURVIVED: {name}" for name in survivors)
     )
     return 1 if survivors else 0
@@ -53,9 +53,9 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder, "store")
         copy_store(copy)
-        say("the unchanged store, which must pass")
+        report("the unchanged store, which must pass")
         if (failure := first_failure(copy, suites)) is not None:
-            say(f"without any mutant, {failure} fails: nothing can be judged")
+            report(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
         caught_by = files_of_last_time(TABLE.read_text())
@@ -64,7 +64,7 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
             likely = [path for path in likely_suites(mutant, caught_by) if (copy / path).exists()]
             caught[mutant] = first_failure_with(mutant, copy, [*likely, *suites])
             verdict = caught[mutant] or "SURVIVED"
-            say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
+            report(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
 
 
@@ -140,7 +140,7 @@ def table(caught: dict[Mutant, str | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.load import Moment, cpu_seconds, median
+from bench.load import CpuTimes, cpu_seconds, median
 from tests.unit.bench.sample_results import make_load
 
 
@@ -21,5 +21,5 @@ def test_the_cpu_time_of_a_process_grows() -> None:
 
 
 def test_the_cpu_share_of_other_programs_excludes_server_and_benchmark() -> None:
-    before, after = Moment(all_s=100, used_s=50, own_s=5), Moment(all_s=110, used_s=58, own_s=7)
+    before, after = CpuTimes(all_s=100, used_s=50, own_s=5), CpuTimes(all_s=110, used_s=58, own_s=7)
     assert after.others_since(before, server_s=4) == pytest.approx(0.2)
