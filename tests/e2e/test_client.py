@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from tests.support.books import Books
 from tests.support.stub_server import stub_server
+from tests.support.terminal import read_terminal
 from tests.support.tiers import ROOT, Tiers, products_file, running
 from tests.support.waiting import wait_until
 
@@ -42,7 +43,7 @@ def client(tiers: Tiers, *arguments: str, answers: str = "", **variables: str) -
 
 
 def result(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Returns the figures by kind of request, from the JSON of a client that succeeded."""
+    """Returns the figures of a client that ran with --json and succeeded, by kind of request."""
     assert (ended.returncode, ended.stderr) == (0, "")
     kinds = json.loads(ended.stdout)["kinds"]
     assert isinstance(kinds, dict)
@@ -178,14 +179,7 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
         stderr=end,
     )
     os.close(end)
-    shown = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            shown += chunk
-    except OSError:  # Linux raises EIO when the other end is closed
-        pass
-    finally:
-        os.close(terminal)
+    shown = read_terminal(terminal)
     assert process.wait(timeout=60) == 0
     assert b"/300" in shown
 

@@ -1,4 +1,4 @@
-"""The catalog tier over real HTTP: every reply is JSON, and a refused request buys nothing."""
+"""A running catalog tier over HTTP: every reply is JSON, and a refused request buys nothing."""
 
 import json
 import socket

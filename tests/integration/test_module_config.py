@@ -1,4 +1,4 @@
-"""gunicorn accepts a settings file by its module name, too."""
+"""Starts a tier with its settings named as a module, `python:conf.catalog`, which gunicorn accepts too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The replies that a tier accepts from another tier, those that it refuses, and the requests that it sends."""
+"""The client of a tier over a socket: replies that it accepts, replies that it refuses, and requests that it sends."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ BUY = Buy("k", "Tux", 1)
 
 
 def read(answer: Answer) -> TierReply:
-    """Reads the reply over a new connection."""
+    """Returns the reply as a client reads it over a new connection."""
     with closing(ScriptedTier(answer)) as tier, closing(TierConnection("127.0.0.1", tier.port)) as connection:
         return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + TIMEOUT_S)
 

@@ -21,7 +21,7 @@ TABLE = ROOT / "docs" / "mutants.md"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Judges the chosen mutants. Returns 0 when all were caught, 1 when one survived, 130 after Ctrl-C."""
+    """Applies the chosen mutants. Returns 0 when all were caught, 1 when one survived, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose name has this text")
     parser.add_argument("--suites", nargs="+", metavar="PATH", default=SUITES, help=f"default: {' '.join(SUITES)}")
@@ -58,7 +58,7 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
             report(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
-        caught_by = files_of_last_time(TABLE.read_text())
+        caught_by = tests_in_table(TABLE.read_text())
         for mutant in mutants:
             begun = time.monotonic()
             likely = [path for path in likely_suites(mutant, caught_by) if (copy / path).exists()]
@@ -75,9 +75,9 @@ def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
     return [caught_by[mutant.name], *own] if mutant.name in caught_by else own
 
 
-def files_of_last_time(written: str) -> dict[str, str]:
-    """Returns, by mutant, the file of the test that caught it in the last table."""
-    return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", written, re.MULTILINE))
+def tests_in_table(markdown: str) -> dict[str, str]:
+    """Returns, by mutant, the file of the test that caught it according to a table of an earlier run."""
+    return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", markdown, re.MULTILINE))
 
 
 def copy_store(copy: Path) -> None:
@@ -141,6 +141,7 @@ def table(caught: dict[Mutant, str | None]) -> str:
 
 
 def report(line: str) -> None:
+    """Prints a line of progress or of the result."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -108,7 +108,7 @@ class Tiers:
 
         def are_replaced() -> bool:
             now = self.workers(name)
-            return len(now) == len(before) and not before & set(now)
+            return bool(now) and not before & set(now)
 
         wait_until(f"the workers of {name} are replaced", are_replaced, details=self.log.read_text)
         self.wait_until_it_answers(name)

@@ -33,6 +33,8 @@ class _Pending(Generic[C]):
 
 @dataclass(slots=True)
 class _File:
+    """A file as running programs see it, as it is on the disk for certain, and the changes in between."""
+
     cached: bytearray = field(default_factory=bytearray)  # the content that running programs see
     durable: bytearray = field(default_factory=bytearray)
     pending: _Pending[Written | Truncated] = field(default_factory=_Pending)
@@ -48,7 +50,7 @@ class Disk:
     """
 
     def __init__(self, rng: Random) -> None:
-        """`rng.choice` decides how much a failed sync has written: none, half or all of it."""
+        """Creates an empty disk. `rng.choice` decides how much a failed sync has written: none, half or all of it."""
         self._rng = rng
         self._at = 0
         self._files: dict[int, _File] = {}
@@ -82,7 +84,7 @@ class Disk:
 
     @property
     def uncertain(self) -> bool:
-        """Whether a power loss now could lose anything."""
+        """Returns whether a power loss now could lose anything."""
         return any(True for _ in self._pending_names) or any(
             True for file in self._files.values() for _ in file.pending
         )
@@ -112,7 +114,7 @@ class Disk:
 
 
 def _survivor(file: _File, rng: Random, survival: float) -> bytes:
-    """Returns the durable bytes, with a random part of the sectors that were changed later."""
+    """Returns the durable bytes, with a random part of the sectors that were changed since."""
     content = bytearray(file.durable)
     for change in file.pending:
         _change_some_sectors(content, change, rng, survival)

@@ -34,7 +34,7 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync has made durable all changes of this file before the event `upto`, when it was called."""
+    """A sync has made all changes of this file before the event `upto` durable: those from before it was called."""
 
     file: int
     upto: int
@@ -57,6 +57,8 @@ class FolderSynced:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """A shopper sends a buy, for the first time or again."""
+
     buy: Buy
 
 
