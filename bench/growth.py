@@ -35,7 +35,7 @@ WARM_UP_S = 1
 
 @dataclass(frozen=True)
 class Point:
-    """One size of a store, and the number of its clients."""
+    """The size of a store, and the number of its clients."""
 
     orders: int = 0
     products: int = 1_000
@@ -93,6 +93,7 @@ class Row:
 
 
 def main() -> int:
+    """Measures all series, and writes the report."""
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--seconds", type=int, default=2, help="length of one load (default 2)")

@@ -75,7 +75,7 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """The CPU time of all cores until now, in seconds."""
+    """The CPU time of all cores since the machine has started, in seconds."""
 
     all_s: float  # with idle time
     used_s: float  # without idle time
@@ -86,8 +86,9 @@ class CpuTimes:
         # user nice system idle iowait irq softirq steal, of all cores. Time that the host steals counts as others'.
         line = Path("/proc/stat").read_text().partition("\n")[0]
         ticks = [int(field) for field in line.split()[1:9]]
-        a_second = os.sysconf("SC_CLK_TCK")
-        return cls(sum(ticks) / a_second, (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(os.times()[:4]))
+        ticks_per_s = os.sysconf("SC_CLK_TCK")
+        idle = ticks[3] + ticks[4]
+        return cls(sum(ticks) / ticks_per_s, (sum(ticks) - idle) / ticks_per_s, sum(os.times()[:4]))
 
     def others_since(self, before: "CpuTimes", server_s: float) -> float:
         """Returns the share of the machine's time that neither the benchmark nor its server used."""
@@ -101,6 +102,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of a process and its descendants."""
     ticks = clock_ticks(Path(f"/proc/{pid}"))
     return ticks / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(child) for child in children(pid))
 
@@ -112,7 +114,7 @@ def clock_ticks(proc: Path) -> int:
     return int(fields_after_name[11]) + int(fields_after_name[12])
 
 
-# For these figures the worst of several runs is reported, not the median.
+# Figures of which the worst of several runs is reported, not the median.
 WORST_COUNTS = ("max_ms", "over_500_ms", "errors", "others")
 
 

@@ -44,7 +44,7 @@ METHOD = (
     "system call (send, commit) includes the wait for the interpreter lock after it. The time of the standard library, "
     "such as JSON, counts for the file that called it."
 )
-UNSEEN = "in threads without a sample"
+UNSEEN = "in threads without a sample"  # the line for their CPU time
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class NotPermitted(Exception):
 
 
 def main() -> int:
+    """Profiles the chosen kinds, and writes the report. Returns 2 when py-spy may not attach."""
     parser = argparse.ArgumentParser(prog="bench.profile", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--kind", choices=("query", "buy"), help="only this one (default both)")
     parser.add_argument("--clients", type=int, default=32, help="connections (default 32)")
@@ -244,6 +245,7 @@ def _largest(cpu_us: Mapping[str, float]) -> dict[str, float]:
 
 
 def _table(title: str, cpu_us: Mapping[str, float], total_us: float) -> str:
+    """Returns a Markdown table of CPU times, with their shares of the total."""
     lines = [f"| {title} | CPU µs a request | share |", "|---|---:|---:|"]
     lines += [f"| {name} | {us:.1f} | {us / total_us:.0%} |" for name, us in cpu_us.items()]
     return "\n".join(lines)

@@ -43,6 +43,7 @@ class StartFailed(Exception):
 
 
 def main() -> int:
+    """Compares the chosen systems. Returns 1 when one did not start or broke a promise."""
     peers = [make() for make in PEERS]
     systems = {system.name: system for system in [*peers, *(make() for make in VARIANTS)]}
     options = parse(list(systems), [peer.name for peer in peers], sys.argv[1:])
@@ -140,6 +141,7 @@ def write(results: Results, name: str) -> None:
 
 
 def _count(text: str) -> int:
+    """Reads an option that is a whole number from 1 to 10,000."""
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")

@@ -1,4 +1,4 @@
-"""Runs the loads of all systems, round by round."""
+"""Loads all systems in turn, round by round, and returns the figures of each round."""
 
 import itertools
 import sys
@@ -10,7 +10,7 @@ from bench.load import Load, Request, cpu_seconds, load, median, worst
 from bench.peers.system import PRODUCTS, System
 
 KINDS = ("query", "buy")
-SPREADS = {"hot": 1, "spread": PRODUCTS}  # number of products that the load requests in turn
+SPREADS = {"hot": 1, "spread": PRODUCTS}  # the number of products that a load requests in turn
 
 # A system is at rest once it has used less than REST_SHARE of a core for REST_S. wrk closes its connections during
 # requests, and the work that is left of these must not slow the next system down.
@@ -28,6 +28,7 @@ class Cell:
     spread: str
 
     def requests(self, system: System) -> list[Request]:
+        """Returns the requests that wrk sends to a system in turn."""
         request = system.query if self.kind == "query" else system.buy
         return [request(number) for number in range(SPREADS[self.spread])]
 

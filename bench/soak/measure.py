@@ -24,7 +24,7 @@ QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
 AUDIT_EVERY_S = 60.0
-DEADLINE_S = 30.0
+DEADLINE_S = 30.0  # of a request, and of a buy with its repetitions
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass
 class Soak:
-    """A store under load, and its samples."""
+    """A store under load, and what was measured: samples, queries, kills, and the history of the `shoppers`."""
 
     store: SupervisedStore
     seconds: float
@@ -93,6 +93,7 @@ class Soak:
                 self.over.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _query(self, shop: requests.Session, name: str) -> None:
+        """Queries a product, and records the begin and duration of an answered query."""
         begun = time.monotonic()
         try:
             if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=DEADLINE_S).status_code == 200:
@@ -129,13 +130,14 @@ class Soak:
     def _sample(self, at_s: float) -> Sample | None:
         """Returns a sample, or None while a killed tier restarts."""
         try:
-            tiers = {name: self._tier(name) for name in NAMES}
+            tiers = {name: self._usage(name) for name in NAMES}
         except (OSError, ValueError):
             return None
         logs = [self.store.data_dir / f"{name}.db-wal" for name in ("catalog", "order")]
         return Sample(at_s, tiers, {log.name: log.stat().st_size for log in logs if log.exists()})
 
-    def _tier(self, name: str) -> ResourceUsage:
+    def _usage(self, name: str) -> ResourceUsage:
+        """Returns the resources of all workers of a tier. Raises OSError or ValueError while the tier restarts."""
         usages = [resource_usage(pid) for pid in children(self.store.master(name))]
         if not usages:
             raise ProcessLookupError(name)

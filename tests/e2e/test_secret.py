@@ -19,6 +19,7 @@ BEHIND = ("catalog", "order")
 
 
 def buy(tiers: Tiers, key: str) -> requests.Response:
+    """Buys one Tux at the front end under this key."""
     return requests.post(tiers.url("front_end") + "/Tux/1", headers={"Idempotency-Key": key}, timeout=10)
 
 

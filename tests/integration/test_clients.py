@@ -91,6 +91,7 @@ def test_an_order_and_a_product_are_read() -> None:
 
 
 def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    """Returns a page as the client passes it on, from a tier that answers with this body."""
     with tier(lambda _request: Response(body, status, content_type=content_type)) as client:
         return HttpCatalog(client).products(q="\u00fc", after="", limit=1)
 

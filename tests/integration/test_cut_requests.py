@@ -25,6 +25,7 @@ SMALL = [hostile for hostile in CORPUS if len(hostile.request) < 1_000 and 408 n
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A catalog with enough pieces for all tests."""
     folder = tmp_path_factory.mktemp("cuts")
     tiers = Tiers(folder / "data", PRODUCTS=products_file(folder, *(f"{name} 1.50 1000" for name in NAMES)))
     try:

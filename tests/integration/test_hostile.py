@@ -38,6 +38,7 @@ class Attack:
 
 @pytest.fixture(scope="module")
 def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    """Sends the corpus once for all tests of this file."""
     with running(tmp_path_factory.mktemp("attack") / "data") as tiers, ThreadPoolExecutor(64) as pool:
         before = Books.read(tiers.data_dir)
         sent = {
@@ -75,6 +76,7 @@ def is_whole(reply: bytes) -> bool:
 
 
 def length_of(head: bytes) -> int:
+    """Returns the Content-Length of a head."""
     [length] = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     return int(length)
 

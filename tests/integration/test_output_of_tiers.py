@@ -125,6 +125,7 @@ def test_a_log_fifo_that_is_not_read_does_not_block_a_tier(tmp_path: Path) -> No
     try:
         with started("catalog", tmp_path, **options) as tiers:
             fill_access_log(tiers, "catalog")
+            assert requests.get(f"{tiers.url('catalog')}/health", timeout=10).status_code == 200
     finally:
         os.close(reader)
 

@@ -24,6 +24,7 @@ PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A catalog with enough pieces for all tests."""
     folder = tmp_path_factory.mktemp("worker")
     products = products_file(folder, *(f"{name} 1.50 1000" for name in ("Tux", "Bird", "Elephant", "Whale")))
     tiers = Tiers(folder / "data", PRODUCTS=products)

@@ -46,4 +46,5 @@ def shell_start(tier: str, data: Path, script: str, files: Sequence[int] = (), *
 
 
 def _environment(tier: str, settings: dict[str, str]) -> dict[str, str]:
+    """Returns the environment of a tier at a free address."""
     return clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings

@@ -99,6 +99,7 @@ def violations(history: History, books: Books) -> Iterator[str]:
 
 
 def _merge(attempts: list[Attempt]) -> MergedBuy:
+    """Merges the attempts under one key. Asserts that all ask for the same."""
     first = attempts[0]
     assert all((one.product, one.quantity) == (first.product, first.quantity) for one in attempts), first.key
     return MergedBuy(

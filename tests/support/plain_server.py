@@ -16,10 +16,12 @@ from conf.wiring import create_catalog_app, create_front_end_app, create_order_a
 
 
 def serve_with_waitress(app: Any, tier: Tier) -> None:
+    """Serves with several threads."""
     waitress.serve(app, host=tier.bind.host, port=tier.bind.port, threads=8)
 
 
 def serve_with_wsgiref(app: Any, tier: Tier) -> None:
+    """Serves one request after the other."""
     with make_server(tier.bind.host, tier.bind.port, app) as server:
         server.serve_forever()
 

@@ -6,6 +6,7 @@ from tests.support.tiers import Tiers
 
 
 def connect(tiers: Tiers, tier: str = "catalog") -> socket.socket:
+    """Opens a connection to a tier, by default to the catalog."""
     return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=60)
 
 

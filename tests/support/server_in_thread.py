@@ -105,6 +105,7 @@ def running_server(**settings: Any) -> Iterator[ServerInThread]:
 
 
 def read_all(connection: socket.socket) -> bytes:
+    """Returns all bytes until the server closes the connection."""
     received = b""
     while data := connection.recv(65536):
         received += data
@@ -112,4 +113,5 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def wait_for_states(server: ServerInThread, *states: State) -> None:
+    """Waits until the connections of the server have these states, in the order of the enum."""
     wait_until(f"the connections are {states}", lambda: server.states() == list(states))

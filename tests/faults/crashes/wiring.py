@@ -94,6 +94,8 @@ _disks: list[apsw.VFS] = []
 
 
 def _add_hooks(connection: apsw.Connection) -> None:
+    """Adds the points after a row and before a commit to a new connection."""
+
     def before_commit() -> bool:
         crash_in_transaction("commit")
         return False  # lets the commit go on
@@ -110,6 +112,8 @@ class _CrashingDisk(PassthroughVFS):
 
 
 class _CrashingFile(apsw.VFSFile):
+    """A file with a point at each sync."""
+
     def xLock(self, level: int) -> None:
         try:
             super().xLock(level)

@@ -37,6 +37,8 @@ class FaultyDisk(PassthroughVFS):
 
 
 class _FaultyFile(apsw.VFSFile):
+    """A file whose writes and syncs fail when the disk says that they should."""
+
     def __init__(self, disk: FaultyDisk, name: str | apsw.URIFilename, flags: list[int]) -> None:
         super().__init__("unix", name, flags)
         self._disk = disk

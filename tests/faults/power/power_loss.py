@@ -122,12 +122,14 @@ def _survivor(file: _File, rng: Random, survival: float) -> bytes:
 
 
 def _change_some_sectors(content: bytearray, change: Written | Truncated, rng: Random, survival: float) -> None:
+    """Applies a change to each of its sectors with the probability `survival`."""
     for part in _sectors(change):
         if rng.random() < survival:
             _change(content, part)
 
 
 def _sectors(change: Written | Truncated) -> Iterator[Written | Truncated]:
+    """Splits a write into one for each sector that it touches. A truncation stays whole."""
     if isinstance(change, Truncated):
         yield change
         return
@@ -139,6 +141,7 @@ def _sectors(change: Written | Truncated) -> Iterator[Written | Truncated]:
 
 
 def _change(content: bytearray, change: Written | Truncated) -> None:
+    """Applies a change to a content. Bytes that were never written become zeros."""
     size = change.size if isinstance(change, Truncated) else change.offset
     content.extend(bytes(max(0, size - len(content))))
     if isinstance(change, Truncated):
@@ -148,6 +151,7 @@ def _change(content: bytearray, change: Written | Truncated) -> None:
 
 
 def _change_names(names: dict[str, int], change: Created | Deleted) -> None:
+    """Applies a change of the folder to its names."""
     if isinstance(change, Created):
         names[change.name] = change.file
     else:

@@ -10,17 +10,23 @@ from domain.values import Buy
 
 @dataclass(frozen=True, slots=True)
 class Created:
+    """A name was created for a new, empty file."""
+
     name: str
     file: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
+    """A name was deleted."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
+    """Bytes were written to a file, and are not synced yet."""
+
     file: int
     offset: int
     data: bytes
@@ -28,6 +34,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
+    """A file was cut or extended to this size in bytes, which is not synced yet."""
+
     file: int
     size: int
 
