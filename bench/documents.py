@@ -76,7 +76,7 @@ def transports() -> str:
 
 
 def growth() -> str:
-    """Returns the tables by orders and by products. That by clients is left out: the peers' table tells more."""
+    """Returns the tables by orders and by products. The peers' table tells more about clients."""
     return _first_tables("growth.md", count=2)
 
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from bench import machine, seed
 from bench.load import Request, load, require_wrk
-from bench.program import RESULTS, print_progress, run
+from bench.program import RESULTS, in_round, print_progress, run
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
@@ -120,8 +120,7 @@ def measure(loads: Sequence[BackgroundLoad], rounds: int, seconds: int) -> list[
         errors = dict.fromkeys(latencies, 0)
         with running(data_dir) as tiers:
             for number in range(1, rounds + 1):
-                # Odd rounds go forwards and even ones backwards, so that no load always follows the same one.
-                for background in loads[:: 1 if number % 2 else -1]:
+                for background in in_round(loads, number):
                     print_progress(f"round {number} of {rounds}: {background.name}")
                     time.sleep(PAUSE_BETWEEN_S)
                     with buying(tiers) as latencies_s:

@@ -1,6 +1,6 @@
 """The corpus of hostile requests: malformed, ambiguous, oversized, or readable in two ways.
 
-Each is sent to all three tiers, and no tier may sell anything. So a new one must be a valid buy at none of them.
+Each is sent to all three tiers, and no tier may sell anything: a new one must be a valid buy at none of them.
 """
 
 import json

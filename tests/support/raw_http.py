@@ -1,4 +1,4 @@
-"""Connects to a running tier over a socket, and reads the replies to requests that a test sends byte by byte."""
+"""Connects to a running tier over a socket, and reads the replies to the raw bytes that a test sends."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""An HTTP server whose answers a test gives, and clients of such a tier."""
+"""Runs an HTTP server whose answers a test gives, and clients of it."""
 
 import json
 import threading

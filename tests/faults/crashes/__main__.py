@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
         "longest wait for an answer, s": round(shoppers.worst_s, 1),
         "statuses": sorted(shoppers.statuses),
         "seconds": round(time.monotonic() - begun),
-        "lost, duplicate, oversold, leaked, gaps, in doubt": 0,  # else `run` has raised AssertionError
+        "lost, duplicate, oversold, leaked, gaps, in doubt": 0,  # any other number raises AssertionError
     }
     print(json.dumps(figures, indent=2))
     return 0
