@@ -58,7 +58,7 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
             report(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
-        caught_by = tests_in_table(TABLE.read_text())
+        caught_by = files_in_table(TABLE.read_text())
         for mutant in mutants:
             begun = time.monotonic()
             likely = [path for path in likely_suites(mutant, caught_by) if (copy / path).exists()]
@@ -75,7 +75,7 @@ def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
     return [caught_by[mutant.name], *own] if mutant.name in caught_by else own
 
 
-def tests_in_table(markdown: str) -> dict[str, str]:
+def files_in_table(markdown: str) -> dict[str, str]:
     """Returns, by mutant, the file of the test that caught it according to a table of an earlier run."""
     return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", markdown, re.MULTILINE))
 
