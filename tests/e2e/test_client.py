@@ -64,14 +64,14 @@ def test_mode_3_buys_as_often_as_asked(tiers: Tiers) -> None:
 
 
 def test_mode_3_counts_refusals_by_reason(tiers: Tiers) -> None:
-    kinds = result(client(tiers, *["--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"]))
+    kinds = result(client(tiers, "--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"))
     assert kinds["buy"]["outcomes"] == {"bought": 2, "out of stock": 2}
-    kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"]))
+    kinds = result(client(tiers, "--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"))
     assert kinds["buy"]["outcomes"] == {"product not found": 2}
 
 
 def test_mode_2_queries_as_often_as_asked(tiers: Tiers) -> None:
-    kinds = result(client(tiers, *["--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"]))
+    kinds = result(client(tiers, "--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"))
     assert kinds.keys() == {"query"}
     assert kinds["query"]["outcomes"] == {"found": 7}
 
@@ -138,7 +138,7 @@ def test_help_lists_modes_and_exit_codes(tiers: Tiers) -> None:
 
 
 def test_a_store_that_is_down_is_one_line(tmp_path: Path) -> None:
-    ended = client(Tiers(tmp_path / "data"), *["--mode", "2", "--product", "Tux"])
+    ended = client(Tiers(tmp_path / "data"), "--mode", "2", "--product", "Tux")
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert "connection refused" in line

@@ -64,9 +64,8 @@ def test_a_tier_with_a_wrong_secret_gets_no_answer_and_logs_the_reason(tmp_path:
         assert query(tiers.data_dir / "order.db", "SELECT * FROM order_log") == [], "no answer is no refusal"
         lines = [line for line in tiers.log.read_text().splitlines() if "TIER_SECRET" in line]
         behind = "order tier" if stranger == "front_end" else "catalog"
-        assert len(lines) == 1 if stranger == "front_end" else 1 <= len(lines) <= 3, (
-            "one line; start and recovery may each log one more"
-        )
+        most = 1 if stranger == "front_end" else 3  # the start and the recovery of an order tier may each log one more
+        assert 1 <= len(lines) <= most
         assert f"the {behind} does not accept this tier: is TIER_SECRET the same for both?" in lines[0]
         tiers.stop(stranger)
         tiers.environment["TIER_SECRET"] = NEW

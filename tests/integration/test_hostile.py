@@ -70,7 +70,7 @@ def send(port: int, request: bytes) -> Outcome:
 
 
 def is_whole(reply: bytes) -> bool:
-    """Whether the first response is complete."""
+    """Returns whether the first response is complete."""
     head, _, content = reply.partition(b"\r\n\r\n")
     return b"\r\n\r\n" in reply and len(content) >= length_of(head)
 

@@ -63,7 +63,7 @@ def test_200_slow_clients_at_each_tier_delay_no_shopper(tmp_path: Path) -> None:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Whether the tier has closed this connection. It has no reply under way."""
+    """Returns whether the tier has closed this connection. It has no reply under way."""
     connection.setblocking(False)
     try:
         return connection.recv(1) == b""

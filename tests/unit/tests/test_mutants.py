@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutants.__main__ import likely_suites, table, files_in_table
+from tests.mutants.__main__ import files_in_table, likely_suites, table
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.support.tiers import ROOT
 
