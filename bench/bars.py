@@ -22,7 +22,7 @@ LABELS = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,
 
 @dataclass(frozen=True)
 class Bar:
-    """A threshold for a figure, and the figure of each round, whose median is judged. `rounds` is empty without any.
+    """A threshold, and the figure of each round, whose median is judged. `rounds` is empty when nothing was measured.
 
     The median may be no less than `wanted` or, with `at_most`, no more. `aim` is a better value that nothing enforces.
     """
@@ -124,7 +124,7 @@ def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
 
 
 def _worst(rows: Sequence[Row], figure: str) -> list[float]:
-    """Returns the worst round alone in a list, or nothing without rounds. The worst of these figures is judged."""
+    """Returns a list with the worst round only, because the worst of these figures is judged and not the median."""
     loads: list[Load] = [run for row in rows for run in row.runs]
     return [max(getattr(load, figure) for load in loads)] if loads else []
 

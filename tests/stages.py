@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Targets of the Makefile. The fastest come first.
+# Targets of the Makefile.
 STAGES = ("lint", "types", "unit", "integration", "e2e", "faults-short")
 # pytest's last line, such as "1 failed, 20 passed in 4.02s", with or without its frame of "=".
 _LAST_LINE = re.compile(r"^=* ?((?:\d+ [a-z]+, )*\d+ [a-z]+) in [\d.]+s", re.MULTILINE)

@@ -85,7 +85,7 @@ def end(pid: int) -> None:
     wait_until("the master is gone", lambda: not is_running(pid))
 
 
-# gunicorn by its script: it starts its successor by the command with which it was started itself.
+# gunicorn by its script. A master starts its successor by the command by which it was started itself.
 BY_PATH = (str(Path(sys.executable).with_name("gunicorn")),)
 
 

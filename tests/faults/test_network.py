@@ -100,9 +100,8 @@ def test_a_stopped_tier_loses_repeats_and_refuses_no_buy(tier: str, tmp_path: Pa
         nonlocal answered_before, answered_meanwhile
         shoppers.wait_until_answered(100)
         with stopped(tiers, tier):
-            answered_before = wait_until_no_buy_is_answered(
-                shoppers
-            )  # the requests under way in the other tiers have ended
+            # The requests under way in the other tiers still end.
+            answered_before = wait_until_no_buy_is_answered(shoppers)
             time.sleep(STOPPED_S)
             answered_meanwhile = len(shoppers.answered) - answered_before
 

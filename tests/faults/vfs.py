@@ -14,7 +14,7 @@ class PassthroughVFS(apsw.VFS):
         super().__init__(name, "unix", makedefault=True)
 
     def xSleep(self, microseconds: int) -> int:
-        """Waits for a lock. apsw's own xSleep keeps the interpreter lock, which the thread that has the lock needs."""
+        """Waits for a lock. During apsw's own xSleep no other thread runs, and so none can release the lock."""
         time.sleep(microseconds / 1e6)
         return microseconds
 

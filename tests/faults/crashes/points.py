@@ -64,7 +64,7 @@ def crash(point: str) -> None:
         armed.rename(taken)
     except FileNotFoundError:
         return
-    # A master that reaches the point itself, at its start, is no worker of `_master`: it kills itself either way.
+    # A starting master may reach a point of the recovery itself. Its parent is not `_master`, and it kills itself.
     kills_master = taken.read_text() == "master" and os.getppid() == _master
     os.kill(_master if kills_master else os.getpid(), signal.SIGKILL)
 

@@ -42,7 +42,7 @@ class Truncated:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync has made all changes of this file before the event `upto` durable: those from before it was called."""
+    """A sync has made durable all changes of this file before `upto`, the position at which the sync was called."""
 
     file: int
     upto: int
