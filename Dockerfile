@@ -1,5 +1,5 @@
 # One image for the three tiers; compose.yaml gives each container its command.
-# It must build with and without BuildKit.
+# It must build without BuildKit too, which some engines lack.
 ARG BASE_IMAGE=python:3.13-slim
 
 FROM ${BASE_IMAGE} AS builder
@@ -8,7 +8,7 @@ WORKDIR /app
 COPY requirements/run.txt requirements/
 RUN python3 -m venv --without-pip /opt/venv \
     && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements/run.txt
-# .dockerignore admits only the code that runs. Whatever the modes in the checkout, any user may read and none may write.
+# .dockerignore admits only the code that runs. Any user may read it and none may write it, whatever its modes were.
 COPY . .
 RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .
 

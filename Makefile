@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# Tests share no port and no file, so they run in parallel. More than four processes would make the machine the
+# Tests share no port and no file, so they run in parallel, at most four at a time: with more, the machine would be the
 # bottleneck. Tests of tiers mostly wait, so four processes keep two cores busy.
 PROCESSES ?= auto
 PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
@@ -18,7 +18,7 @@ help: ## Show the commands and the settings
 run: .venv/run ## Start the three tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
 
-client: .venv/run ## Start the shopper's program, which asks its questions (flags: see README)
+client: .venv/run ## Start the shopper's program, which prompts for its options (flags: see README)
 	@$(BIN)/python -m client
 
 install: .venv/bench ## Create .venv with the packages for running, testing and benchmarks
@@ -26,7 +26,7 @@ install: .venv/bench ## Create .venv with the packages for running, testing and 
 test: .venv/bench ## Run all stages of CI, also after a failure: lint, types, unit, integration, e2e, faults-short
 	@$(BIN)/python -m tests.stages $(STAGES)
 
-test-repeat: .venv/bench ## Find flaky tests: `make test` ten times alone and ten times beside two busy processes, in two hours
+test-repeat: .venv/bench ## Find flaky tests: `make test` ten times alone, ten times beside two busy processes
 	@$(BIN)/python -m tests.repeat $(ARGS)
 
 lint: .venv/dev ## ruff: rules and format; import-linter: the layers; the schemas of GitHub's files
@@ -130,8 +130,8 @@ clean: ## Remove .venv and the caches of tools, but not DATA_DIR
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A stamp file for each lock file that .venv satisfies. `make run` needs only the smallest.
-# pip's success creates the stamp within the pipe: the exit code of a pipe is that of grep.
+# .venv/run, .venv/dev and .venv/bench are stamp files: .venv satisfies the lock file of that name. `make run` needs
+# only the smallest. The exit code of a pipe is that of grep, so the stamp shows whether pip succeeded.
 define install
 	@echo "installing $<"
 	@{ $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes -r $< && touch $@; } \

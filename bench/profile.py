@@ -33,7 +33,7 @@ IDLE_BELOW_US = 3.0  # a tier that no request reaches uses CPU time for its hear
 # The innermost function of a waiting thread. py-spy itself leaves most of them out.
 WAITS = re.compile(
     r"threading\.py:.*\bwait$|selectors\.py:.*select$|concurrent/futures/thread\.py:_worker$|queue\.py:.*get$"
-    r"|wsgi_apps/tier_connection\.py:_received$"  # the reply of the tier behind; reads from shoppers never wait
+    r"|wsgi_apps/tier_connection\.py:_receive$"  # the reply of the tier behind; reads from shoppers never wait
 )
 # The report has a line for each file of these packages, and for each package of a library, such as Werkzeug's routing.
 OWN_PACKAGES = ("server", "wsgi_apps", "domain", "db", "conf")

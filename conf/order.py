@@ -1,5 +1,6 @@
 """gunicorn's settings for the order tier: gunicorn -c conf/order.py"""
 
+import logging
 from typing import Any
 
 from conf import common
@@ -11,6 +12,7 @@ wsgi_app = "conf.wiring:create_order_app()"
 proc_name = "toystore order"
 bind = bind_of(settings.order)
 workers = settings.order.workers
+_log = logging.getLogger(__name__)
 
 
 def when_ready(server: Any) -> None:
@@ -23,5 +25,7 @@ def on_reload(server: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]
     common.post_worker_init(worker)
-    if isinstance(worker.wsgi, OrderTier):  # gunicorn's --reload serves another app when ours fails to load
+    if isinstance(worker.wsgi, OrderTier):
         worker.wsgi.recovery.start()
+    else:  # an app on gunicorn's command line, or that of --reload when ours fails to load
+        _log.error("order: its app is not %s: this worker settles no buys in doubt", wsgi_app)

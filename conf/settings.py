@@ -222,7 +222,7 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     known = ["BIND", "HOSTS", "WORKERS"]
     if default.threads:
         known.append("THREADS")
-    elif f"{prefix}_THREADS" in environ:
+    elif environ.get(f"{prefix}_THREADS"):
         raise SettingsError(f"{prefix}_THREADS is not a setting: the {name} tier has no threads that wait; unset it")
     _refuse_misspelt(prefix, known, environ)
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)

@@ -122,7 +122,7 @@ def prepare_order(settings: Settings) -> None:
     if warning := require_whole(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
     store = _order_store(settings)
-    client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, tells_log=False)
+    client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, logs_outages=False)
     store.migrate()
     try:
         catalog = PairedCatalog(store, HttpCatalog(client))
@@ -168,9 +168,9 @@ def _order_store(settings: Settings) -> OrderStore:
 
 
 def _client(
-    kind: type[TierClient], name: str, tier: Tier, settings: Settings, deadline_s: float, *, tells_log: bool = True
+    kind: type[TierClient], name: str, tier: Tier, settings: Settings, deadline_s: float, *, logs_outages: bool = True
 ) -> TierClient:
     """A client of a tier. It connects at its first call."""
     authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
     host, port = tier.address.host, tier.address.port
-    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, tells_log=tells_log)
+    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)

@@ -12,7 +12,7 @@ from db.catalog import add, append_ledger_entry
 from db.connection import fetch_all
 from db.database import Database
 from domain.errors import Invalid, KeyReused, ProductNotFound
-from domain.names import looks
+from domain.names import visible_form
 from domain.values import MAX_STOCK, Product
 
 
@@ -46,8 +46,8 @@ class ProductAdmin:
         """Returns another product's name that looks like this one, also of a retired product."""
         with self._database.read() as connection:
             names = [row[0] for row in fetch_all(connection, _NAMES, {})]
-        look = looks(name)
-        return next((other for other in names if other != name and looks(other) == look), None)
+        form = visible_form(name)
+        return next((other for other in names if other != name and visible_form(other) == form), None)
 
     def restock(self, name: str, quantity: int, key: str) -> bool:
         """Adds pieces. Raises ProductNotFound, and Invalid when the stock would exceed MAX_STOCK."""

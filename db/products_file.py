@@ -5,7 +5,7 @@ from pathlib import Path
 
 from db.connection import StartRefused
 from domain.errors import Invalid
-from domain.names import looks, parse_new_name
+from domain.names import parse_new_name, visible_form
 from domain.values import Product, parse_price, parse_stock, parse_whole_number
 
 
@@ -26,7 +26,7 @@ def read_products(path: Path) -> list[Product]:
             product = _parse(fields)
             if product.name in products:
                 raise Invalid(f"{product.name!r} stands twice")
-            if (other := alike.setdefault(looks(product.name), product.name)) != product.name:
+            if (other := alike.setdefault(visible_form(product.name), product.name)) != product.name:
                 raise Invalid(f"{product.name!a} looks like {other!a}")
         except (Invalid, ValueError) as error:
             raise StartRefused(f"{path}, line {number}: {error}; nothing was loaded") from error

@@ -1,8 +1,8 @@
-"""The buy, exactly once: write the intent, sell under the key, log the outcome. docs/architecture.md has its crashes.
+"""The checkout: buys exactly once in three steps. It writes the intent, sells under the key, and logs the outcome.
 
-The order of the three steps is the promise. The intent is on disk before the catalog is asked, so a buy that the
-catalog took is never forgotten. The catalog keeps its answer under the key, so asking again changes nothing. The log is
-written only on a definite answer, so a timeout never becomes a refusal.
+The promises depend on this order. The intent is on disk before the catalog is asked, so a buy that the catalog took is
+never forgotten. The catalog keeps its answer under the key, so asking again changes nothing. The log is written only on
+a definite answer, so a timeout never becomes a refusal. docs/architecture.md says how each crash is repaired.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from domain.values import Buy, Order
 class Checkout:
     """Places buys in an order log and a catalog, and settles those that a crash left in doubt.
 
-    `on_finished` gets the buys, each with its sale, that have just been logged.
+    `on_finished` is called with the buys that have just been logged, each with its sale.
     """
 
     def __init__(
@@ -51,7 +51,10 @@ class Checkout:
         return list(self._log.begin(buys))
 
     def complete(self, buys: Sequence[Buy], begun: Sequence[Placed | None], deadline: Deadline) -> list[Placed]:
-        """Sells and logs the buys whose `begun`, the result of `begin`, is None. Returns how each of all buys ended."""
+        """Sells and logs each buy for which `begin` returned None. Returns how each buy ended.
+
+        `begun` is the result of `begin` for the same buys.
+        """
         open_buys = [buy for buy, outcome in zip(buys, begun, strict=True) if outcome is None]
         if not open_buys:
             return [outcome for outcome in begun if outcome is not None]
@@ -68,7 +71,7 @@ class Checkout:
         return self._log.intents(limit, skip)
 
     def settle(self, buys: Sequence[Buy]) -> None:
-        """Sells and logs buys in doubt. One that the catalog cannot answer keeps no other in doubt.
+        """Sells and logs buys in doubt. A buy that the catalog cannot answer does not keep the others in doubt.
 
         Raises the last error, such as Unavailable, when some are still in doubt; the others are settled.
         """
@@ -82,7 +85,7 @@ class Checkout:
             raise last_error
 
     def release_ended(self) -> None:
-        """Does nothing: only a checkout with a limit holds something for its buys, see LimitedCheckout."""
+        """Does nothing, because this checkout holds no tokens. The recovery also calls it on a LimitedCheckout."""
 
     def _settle(self, batch: Sequence[Buy]) -> Sequence[Sale | Unavailable]:
         sales = self._catalog.sell(batch)
@@ -90,7 +93,7 @@ class Checkout:
         return sales
 
     def _finish(self, buys: Sequence[Buy], sales: Sequence[Sale | Unavailable]) -> list[Placed]:
-        """Logs the buys with a definite sale. The others stay in doubt, and are Unavailable in the result."""
+        """Logs the buys with a definite sale. The others stay in doubt, and the result has Unavailable for them."""
         definite = [(buy, sale) for buy, sale in zip(buys, sales, strict=True) if not isinstance(sale, Unavailable)]
         finished = iter(self._log.finish(definite))
         self._on_finished(definite)

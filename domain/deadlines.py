@@ -1,4 +1,4 @@
-"""Deadlines: each call passes the time that it has left to the next one."""
+"""The deadline of a call. Each call passes the time that it has left to the next one."""
 
 import time
 
@@ -6,13 +6,13 @@ from domain.errors import Unavailable
 
 
 class Deadline:
-    """The end of `timeout_s` from now, by the monotonic clock. Without a timeout there is no end."""
+    """The moment `timeout_s` from now, by the monotonic clock. With None it never comes."""
 
     def __init__(self, timeout_s: float | None) -> None:
         self._at = None if timeout_s is None else time.monotonic() + timeout_s
 
     def remaining_s(self) -> float | None:
-        """Returns the seconds that are left, None without an end. Raises Unavailable when none are left."""
+        """Returns the seconds that are left; None without a timeout. Raises Unavailable when none are left."""
         if self._at is None:
             return None
         remaining_s = self._at - time.monotonic()

@@ -2,7 +2,7 @@
 
 
 class StoreError(Exception):
-    """An error whose message a stranger may read. It is also a value: in a batch it stands in the place of a result."""
+    """An error whose message a stranger may read. A batch also returns it as a value, in the place of a result."""
 
     message = "the store cannot do this"
 
@@ -34,7 +34,7 @@ class OutOfStock(Refused):
     message = "out of stock"
 
 
-# By the text that stands for each in the databases and between tiers.
+# Each refusal by its message, which is its form in the databases and between tiers.
 REFUSALS: dict[str, type[Refused]] = {refusal.message: refusal for refusal in (ProductNotFound, OutOfStock)}
 
 
@@ -55,10 +55,10 @@ class AnotherStore(StoreError):
 
 
 class Unavailable(StoreError):
-    """There is no answer now. It says nothing about a buy: ask again with the same key.
+    """There is no answer now. The buy may or may not have been made: ask again with the same key.
 
-    `retry_after_s` is set where other questions would fail as well: the other side is away, or asks for a pause of so
-    many seconds. Where it is None, the question itself may be at fault.
+    `retry_after_s` is set when other questions would fail as well: the other side is away, or asks for a pause of this
+    many seconds. When it is None, this question alone may have caused the failure.
     """
 
     message = "the store is busy, try again"
@@ -69,6 +69,6 @@ class Unavailable(StoreError):
 
 
 class TooManyRefusals(Unavailable):
-    """The buy could only be refused, and too many were lately: it is throttled, and nothing of it is stored."""
+    """The buy is throttled: it would be refused, and too many buys were refused lately. Nothing of it is stored."""
 
     message = "too many buys were refused lately, and this one could only be; ask again with the same key"

@@ -1,4 +1,4 @@
-"""Splits a batch that fails into halves, so that only the questions that cannot be answered fail."""
+"""Splits a batch that fails into halves until only the questions that cannot be answered fail, each alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,14 @@ from domain.errors import Unavailable
 Q = TypeVar("Q")
 A = TypeVar("A")
 
-# One bad question among 112 makes 8 calls in a row fail. More than 10 mean that no question can be answered now.
+# One bad question in a batch of 112 makes at most 8 calls in a row fail. After more than 10 failures in a row, no
+# question can be answered now.
 MAX_FAILURES_IN_A_ROW = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Stands in the place of an answer: this question fails when it is asked alone."""
+    """Stands in the place of an answer to a question that fails when it is asked alone."""
 
     error: Exception
 
@@ -29,7 +30,8 @@ def isolated(
     Raises the error of `call` when other questions would fail as well: the error says so by its `retry_after_s`, or
     too many calls in a row fail. Earlier answers have been yielded by then.
     """
-    batches = [questions[start : start + max_batch_size] for start in range(0, len(questions), max_batch_size)][::-1]
+    batches = [questions[start : start + max_batch_size] for start in range(0, len(questions), max_batch_size)]
+    batches.reverse()  # a stack: the next batch is the last element
     failures = 0
     while batches:
         batch = batches.pop()
@@ -57,7 +59,7 @@ def answer_each(
 ) -> list[A | Unavailable]:
     """Returns an answer for each question, in their order; Unavailable for each that cannot be answered.
 
-    `call` gets the seconds that are left of `timeout_s`. Raises Unavailable when there is no answer at all. Raises any
+    `call` gets the seconds that are left of `timeout_s`. Raises Unavailable when no question has an answer. Raises any
     other error of `call` at once: a defect must not look like a tier that is away.
     """
     deadline = Deadline(timeout_s)
@@ -67,7 +69,7 @@ def answer_each(
         except Unavailable as error:
             if len(questions) == 1 or concerns_all(error):
                 raise
-        max_batch_size = len(questions) // 2
+        max_batch_size = len(questions) // 2  # go on with the halves, because the whole has just failed
     answers: list[A | Unavailable] = []
     has_answer = False
     last_error = Unavailable()
@@ -81,7 +83,7 @@ def answer_each(
                 last_error = answer.error
             else:
                 raise answer.error
-    except Unavailable as error:  # the questions behind this one have no answer either
+    except Unavailable as error:  # the remaining questions would fail as well
         last_error = error
     if not has_answer:
         raise last_error

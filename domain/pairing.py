@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LogMark:
-    """An order log sends this with each call to its catalog: the id of its store, and the key of its newest order."""
+    """Names an order log in its calls for sales: the id of its store, and the key of its newest order."""
 
     store: str
     last_order: str | None
@@ -13,10 +13,10 @@ class LogMark:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """A catalog answers this to an order log that asks which store it is of.
+    """The answer of a catalog to an order log that asks to which store it belongs.
 
-    `id` is None in a file that is older than store ids. `newest_sold` are the keys of the newest sales, newest first.
-    `has_last_order` says whether the catalog has sold the newest order of the log that asks.
+    `id` is None in a file that is older than store ids. `newest_sold` has the keys of the last sales, newest first.
+    `has_last_order` says whether the catalog has sold the newest order of that log.
     """
 
     id: str | None

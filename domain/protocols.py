@@ -1,8 +1,8 @@
 """The three interfaces of the store: the catalog, the order tier, and the order log.
 
 A store on SQLite and the client of a tier over HTTP implement the same interface. tests/contracts has the tests that
-each implementation passes. Every method may raise Unavailable, which says nothing about a buy. `timeout_s` is for the
-clients over HTTP; SQLite's busy timeout bounds a store.
+each implementation passes. Every method may raise Unavailable, which says nothing about a buy. The clients over HTTP
+keep to `timeout_s`; in a store SQLite's busy timeout applies instead.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from domain.values import Buy, Order, Product, Sold
 
 # The answer to a look-up of one name.
 Found = Product | ProductNotFound | Unavailable
-# How a buy ended at the catalog. It is definite: a lost answer is Unavailable, and no Sale.
+# The definite outcome of a buy at the catalog. A lost answer is Unavailable, which is no Sale.
 Sale = Sold | Refused | KeyReused
-# How a buy ended: the number of its order, or its error. Unavailable, of which TooManyRefusals is one, is not an end.
+# How a buy ended: the number of its order, or its error. Unavailable, with its subclass TooManyRefusals, is not an end.
 Placed = int | Refused | KeyReused | Unavailable
 
 
@@ -29,8 +29,8 @@ class Catalog(Protocol):
     def products(self, *, q: str, after: str, limit: int) -> bytes:
         """Returns at most `limit` products by name, after the name `after`, with `q` in the name in any case.
 
-        They come as the JSON object that shoppers see, in UTF-8: to decode and encode a page of a thousand again takes
-        longer than many buys. Its `next` is the `after` of the next page, null on the last.
+        The result is the JSON object that shoppers see, in UTF-8: decoding and encoding a page of a thousand products
+        takes longer than many buys. Its `next` is the `after` of the next page; null on the last page.
         """
 
     def sell(
@@ -38,7 +38,7 @@ class Catalog(Protocol):
     ) -> Sequence[Sale | Unavailable]:
         """Takes each buy from the stock, once for its key. Returns the outcome of each, in their order.
 
-        Raises AnotherStore, and has sold nothing, when the order log `log` is not of this catalog's store.
+        Raises AnotherStore, and sells nothing, when the order log `log` belongs to another store.
         """
 
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:

@@ -1,7 +1,7 @@
-"""A limit to how many buys may be refused in a time, for each refusal is written down twice and kept for ever.
+"""Limits how many buys are refused per second, because each refusal is stored in both databases for ever.
 
-Without it, a client that asks for a product that does not exist, under one random key after the other, fills the disk.
-Behind a proxy all shoppers have one address, so the limit counts refusals, and not the requests of an address.
+Without the limit, a client could fill the disk: it buys a product that does not exist, again and again under new keys.
+The limit counts refusals and not the requests of an address, because all shoppers behind a proxy have one address.
 """
 
 import math
@@ -16,21 +16,21 @@ from domain.protocols import Sale
 from domain.token_bucket import TokenBucket
 from domain.values import Buy
 
-# The tokens of so many seconds are saved for a burst: the shoppers who come too late for a product that sold out.
+# The bucket holds the tokens of this many seconds, for a burst: the shoppers who come too late for a sold-out product.
 BURST_S = 600.0
 # The longest Retry-After of a throttled buy.
 MAX_WAIT_S = 600.0
-# Keys that are remembered of each kind: held, throttled and refused. Three bursts at the default rate, 6 MB.
+# The most keys in each of the three tables below: held, queued and spent. Three bursts at the default rate, 6 MB.
 MAX_KEYS = 20_000
 
 
 class RefusalLimit:
     """A token bucket with a token for each buy that may still be refused, and a queue for throttled buys.
 
-    A buy that has begun may have to be refused, so it holds one token, once for its key, until it ends: then the token
-    is spent if the buy was refused, and free again if it was sold. A throttled key gets a place of its own in the
-    queue, which moves as tokens come. After a restart no buy holds a token: a buy in doubt of the last run takes one
-    when it is refused.
+    A buy that has begun holds one token until it ends, because it may have to be refused. Then the token is spent if
+    the buy was refused, and free again if it was sold. Each throttled key has a place in the queue: the time at which
+    there is a token for it. After a restart no buy holds a token: a buy in doubt of the last run takes one when it is
+    refused.
     """
 
     def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,9 +38,9 @@ class RefusalLimit:
         self._clock = clock
         self._bucket = TokenBucket(per_s, max(1.0, per_s * BURST_S), clock)
         self._held: OrderedDict[str, None] = OrderedDict()  # keys of buys that have begun
-        self._queue: OrderedDict[str, float] = OrderedDict()  # throttled keys, and when there is a token for each
+        self._queue: OrderedDict[str, float] = OrderedDict()  # throttled keys, each with the time of its token
         self._queue_end = clock()
-        self._paid: OrderedDict[str, None] = OrderedDict()  # refused keys, for two batches may finish the same one
+        self._spent: OrderedDict[str, None] = OrderedDict()  # refused keys; two batches may finish the same key
         self._mutex = threading.Lock()
 
     def room(self) -> int:
@@ -49,7 +49,7 @@ class RefusalLimit:
             return max(0, int(self._bucket.tokens() - len(self._held)))
 
     def hold(self, keys: Iterable[str]) -> None:
-        """Holds a token for each of these keys that holds none yet."""
+        """Holds a token for each of these keys. A key never holds two."""
         with self._mutex:
             for key in keys:
                 self._held[key] = None
@@ -73,11 +73,11 @@ class RefusalLimit:
         with self._mutex:
             for buy, sale in sales:
                 self._held.pop(buy.key, None)
-                if isinstance(sale, Refused) and buy.key not in self._paid:
-                    self._paid[buy.key] = None
+                if isinstance(sale, Refused) and buy.key not in self._spent:
+                    self._spent[buy.key] = None
                     self._bucket.take()
-            while len(self._paid) > MAX_KEYS:
-                self._paid.popitem(last=False)
+            while len(self._spent) > MAX_KEYS:
+                self._spent.popitem(last=False)
 
     def throttle(self, keys: Sequence[str]) -> list[int]:
         """Queues the keys. Returns the seconds until there is a token for each, at least 1.
@@ -93,13 +93,13 @@ class RefusalLimit:
             return [max(1, math.ceil(place - now)) for place in places]
 
     def _place(self, key: str, now: float, next_token_at: float) -> float:
-        """Returns when there is a token for the key: its place in the queue, old or new."""
+        """Returns the place of a key in the queue: the time of its token. Queues the key if it has no place yet."""
         place = self._queue.get(key, now)
         if place > now:
             return place
         place = max(next_token_at, self._queue_end + 1.0 / self._per_s)
         if place > now + MAX_WAIT_S:
-            # Beyond the longest wait the keys are spread at random, lest they all come back at once.
+            # Places after the longest wait are spread at random, so that not all keys come back at once.
             place = now + MAX_WAIT_S * random.uniform(0.5, 1.0)
         else:
             self._queue_end = place

@@ -1,4 +1,4 @@
-"""A token bucket: the usual limit to how often something may happen."""
+"""A token bucket, which limits how often something may happen, with bursts."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class TokenBucket:
         self._filled_at = clock()
 
     def tokens(self) -> float:
-        """The tokens that are there now; below 0 while there is a debt."""
+        """Returns the tokens that are there now; below 0 while there is a debt."""
         now = self._clock()
         self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._rate_per_s)
         self._filled_at = now
@@ -29,7 +29,7 @@ class TokenBucket:
         self._tokens = min(self._capacity, self._tokens + tokens)
 
     def take(self, tokens: float = 1.0) -> None:
-        """Takes tokens, also ones that are still to come. A debt grows to `capacity` at most."""
+        """Takes tokens. Those that are missing become a debt of at most `capacity`, which later tokens pay."""
         self._tokens = max(-self._capacity, self.tokens() - tokens)
 
     def try_take(self) -> bool:
@@ -40,5 +40,5 @@ class TokenBucket:
         return has_token
 
     def wait_s(self, tokens: float = 1.0) -> float:
-        """Returns the seconds until so many tokens are there, if nobody takes one meanwhile."""
+        """Returns the seconds until this many tokens are there, if none is taken meanwhile."""
         return max(0.0, tokens - self.tokens()) / self._rate_per_s

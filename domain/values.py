@@ -1,4 +1,4 @@
-"""The values of all layers, and the parsers that make them of text from outside."""
+"""The values that all layers use, and the parsers that make them from text from outside."""
 
 import re
 import unicodedata
@@ -32,7 +32,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Buy:
-    """A request to buy. Under its idempotency key it is one buy, however often it is sent."""
+    """A request to buy. However often it is sent under its idempotency key, it is one buy."""
 
     key: str
     product: str
@@ -95,7 +95,10 @@ def check_quantity(number: int) -> int:
 
 
 def parse_whole_number(text: str) -> int | None:
-    """Returns a whole number of at most 18 ASCII digits after leading zeros, else None. 18 fit an INTEGER of SQLite."""
+    """Returns a whole number of at most 18 ASCII digits, leading zeros not counted; None for any other text.
+
+    Every number of 18 digits fits an INTEGER of SQLite.
+    """
     match = _WHOLE_NUMBER.fullmatch(text)
     return int(match[1]) if match else None
 
@@ -110,7 +113,7 @@ def parse_price(text: str) -> int:
         raise Invalid(f"the price {text!r} is below 0")
     if len(cents) > 2:
         raise Invalid(f"the price {text!r} has more than 2 digits after the point")
-    # The length comes first: int() refuses more than some thousand digits.
+    # The length is checked first, because int() raises for more than some thousand digits.
     if len(whole) > 10 or (price_cents := int(whole) * 100 + int(cents.ljust(2, "0"))) > MAX_PRICE_CENTS:
         raise Invalid(f"the price {text!r} is above {MAX_PRICE_CENTS // 100:,}")
     return price_cents

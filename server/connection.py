@@ -27,7 +27,7 @@ class State(Enum):
 
 @dataclass(slots=True)
 class RequestCycle:
-    """A request that the app has, and the response to it."""
+    """A request that the app has got, and the response to it."""
 
     request: Request
     response: Response = field(default_factory=Response)
@@ -35,11 +35,11 @@ class RequestCycle:
 
 
 class Connection:
-    """The state of one connection. No method blocks: the event loop of the worker waits for the socket."""
+    """The socket and the state of one connection. No method blocks: the worker's event loop waits for the socket."""
 
     def __init__(self, sock: socket.socket, client: object, reader: RequestReader) -> None:
         self.sock = sock
-        self.client = client  # the host, for the log
+        self.client = client  # its host, for the log
         self.reader = reader
         self.outbox = bytearray()  # bytes that are not sent yet
         self.cycle: RequestCycle | None = None  # None after each response, which may be a large page
@@ -51,7 +51,7 @@ class Connection:
         self.closes_after_send = False
 
     def enter(self, state: State, timeout_s: float | None) -> None:
-        """Changes the state; nothing else does. The client has `timeout_s` to end it, None sets no deadline."""
+        """Changes the state, and gives the client `timeout_s` to end it; None sets no deadline."""
         self.state = state
         self.state_since = time.monotonic()
         self.deadline = None if timeout_s is None else self.state_since + timeout_s

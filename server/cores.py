@@ -1,6 +1,6 @@
 """Pins each worker to one CPU core.
 
-The threads of one worker share an interpreter lock: on two cores they get in each other's way.
+The threads of one worker share an interpreter lock, so on two cores they only slow each other down.
 """
 
 import os
@@ -11,7 +11,8 @@ from typing import Any
 def choose_core(server: Any, worker: Any) -> None:
     """The pre_fork hook of gunicorn: gives a new worker the core that the fewest workers have.
 
-    The master process chooses, because it knows the live workers. Two workers that start at once would choose the same.
+    The master process chooses, because it knows the live workers. Two workers that choose at the same time could choose
+    the same core.
     """
     taken = [other.core for other in server.WORKERS.values()]
     worker.core = least_used(usable_cores(), taken)
@@ -28,7 +29,7 @@ def pin(worker: Any) -> None:
 
 
 def usable_cores() -> Iterable[int]:
-    """Returns the cores that this process may use; none where the system does not tell."""
+    """Returns the cores that this process may use; none where the system does not say."""
     try:
         return os.sched_getaffinity(0)
     except (AttributeError, OSError):
@@ -38,8 +39,8 @@ def usable_cores() -> Iterable[int]:
 def least_used(usable: Iterable[int], taken: Sequence[int | None]) -> int | None:
     """Returns the usable core that occurs least often in `taken`, the cores of the live workers from oldest to newest.
 
-    Of equal cores it returns the one whose newest worker is the oldest. gunicorn ends the oldest worker first, and the
-    cores are still shared evenly then.
+    Among equal cores it returns the one whose newest worker is the oldest. gunicorn ends the oldest worker first, and
+    the workers then still have the cores in equal shares.
     """
 
     def rank(core: int) -> tuple[int, int, int]:

@@ -7,12 +7,12 @@ from typing import Any
 from server.request import MAX_HEAD_BYTES, BadRequest, Request, parse_head
 
 _END_OF_HEAD = b"\r\n\r\n"
-# A head whose lines end with a bare LF would never end. It is refused at once.
+# A head whose lines end with a bare LF has no empty line by this grammar. It is refused at once, not after a timeout.
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class RequestReader:
-    """Reads the requests of one connection, one after the other, wherever their bytes were cut.
+    """Reads the requests of one connection, one after the other, however the network has split their bytes.
 
     It must not be used after BadRequest: the start of the next request is unknown.
     """
@@ -24,6 +24,7 @@ class RequestReader:
         self._request: Request | None = None  # its head has come, its body has not
 
     def feed(self, data: bytes) -> None:
+        """Adds bytes that have come."""
         self._buffer += data
 
     @property
@@ -67,7 +68,7 @@ class RequestReader:
         return request
 
     def _end_of_head(self) -> int:
-        """Returns where the head ends; 0 until it has come. Raises BadRequest for a long head and a bare LF."""
+        """Returns the length of the head; 0 until it has come. Raises BadRequest for a long head or a bare LF."""
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):  # some clients send a line end after a body (RFC 9112, 2.2)
             del buffer[:2]

@@ -16,29 +16,30 @@ from urllib.parse import unquote_to_bytes
 from domain.limits import MAX_BODY_BYTES
 from wsgi_apps.base import BODY_TOO_LARGE, BODY_WITHOUT_LENGTH
 
+# A longer head is refused. The limits of the request line and of a field are gunicorn's defaults.
 MAX_HEAD_BYTES = 32 * 1024
-# Long enough for the path of a product: a name of 64 characters takes at most 768 bytes of it.
-MAX_REQUEST_LINE_BYTES = 4_094
+MAX_REQUEST_LINE_BYTES = 4_094  # enough for a product: a name of 64 characters takes at most 768 bytes of the path
 MAX_FIELDS = 64
 MAX_FIELD_BYTES = 8_190
 
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-# No blank before the colon, no folded line, no control character. The possessive quantifiers never backtrack.
-_FIELD = rf"{_TOKEN}+:[\t\x20-\x7e\x80-\xff]*+\r\n"
+# The possessive quantifiers, ++ and *+, never backtrack, so no head is slow to match.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# No blank before the colon, no folded line, no control character.
+_FIELD = rf"{_TOKEN}:[\t\x20-\x7e\x80-\xff]*+\r\n"
 _REQUEST_LINE = r"([A-Z]{1,20}) ([\x21-\x7e]++) HTTP/1\.([0-9])\r\n"
 _HEAD = re.compile(rf"{_REQUEST_LINE}((?:{_FIELD})*+)\r\n")
 _FIRST_LINE = re.compile(_REQUEST_LINE)
 _ORIGIN_FORM = re.compile(r"(/[^?#]*+)(?:\?([^#]*+))?")
 _HOST_AND_PORT = r"(?:\[[0-9A-Fa-fv:.]+\]|[0-9A-Za-z\-._~%!$&'()*+,;=]*)(?::[0-9]*)?"
 _HOST = re.compile(_HOST_AND_PORT)
-# Only its path and its query are used. wsgi_apps/origin.py judges the Host header, which browsers send.
+# The store uses only the path and the query of a URL. wsgi_apps/origin.py checks the Host header instead of its host.
 _ABSOLUTE_FORM = re.compile(rf"(?i:https?)://(?=[^/?:]){_HOST_AND_PORT}(/[^?#]*+)?(?:\?([^#]*+))?")
 _CONTENT_LENGTH = re.compile(r"[0-9]{1,18}")
-# Refused when repeated: a proxy in front of the store might use another one of the two.
+# A repeated one is refused, because a proxy in front of the store might use the other of the two.
 _SINGLETONS = {
     "HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT",
 }  # fmt: skip
-# With one of these last, the end of the body is unknown (RFC 9112, 6.3).
+# When one of these codings comes last, the end of the body is unknown (RFC 9112, 6.3).
 _ENDLESS_CODINGS = ("gzip", "x-gzip", "deflate", "compress", "x-compress", "identity")
 
 
@@ -53,35 +54,34 @@ class BadRequest(Exception):
 
 @dataclass(slots=True)
 class Request:
-    """A parsed request. `wsgi.input` in its environ is empty until `add_body`.
-
-    `keep_alive`: the client wants to keep the connection after the response.
-    """
+    """A parsed request. `wsgi.input` in its environ is empty until `add_body`."""
 
     environ: dict[str, Any]
     content_length: int
-    keep_alive: bool
-    expects_continue: bool
+    keep_alive: bool  # the client wants to keep the connection after the response
+    expects_continue: bool  # the client waits for 100 Continue before it sends the body
 
     def add_body(self, body: bytes) -> None:
+        """Puts the body into the environ."""
         self.environ["wsgi.input"] = io.BytesIO(body)
 
     @property
     def is_head(self) -> bool:
-        """Whether this is a HEAD: its response has no body."""
+        """Whether this is a HEAD, whose response has no body."""
         return bool(self.environ["REQUEST_METHOD"] == "HEAD")
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """Returns the headers under the names that gunicorn's access log uses."""
+        """The headers, under the names that gunicorn's access log uses."""
         fields = [(key.removeprefix("HTTP_"), value) for key, value in self.environ.items() if key.startswith("HTTP_")]
         return [(name.replace("_", "-"), value) for name, value in fields]
 
 
 def connection_environ(client: Any, server: Any, *, multiprocess: bool) -> dict[str, Any]:
-    """Returns the part of the environ that all requests of a connection share. The addresses are the socket's."""
+    """Returns the part of the environ that all requests of a connection share, with the addresses of its socket."""
     client_host, client_port = client[:2] if isinstance(client, tuple) else ("", "")
-    server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")  # from a Unix socket
+    # A Unix socket has no host and no port.
+    server_host, server_port = server[:2] if isinstance(server, tuple) else ("localhost", "80")
     return {
         "REMOTE_ADDR": client_host,
         "REMOTE_PORT": str(client_port),
@@ -131,16 +131,16 @@ def parse_head(head: bytes | bytearray, base_environ: Mapping[str, Any]) -> Requ
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None]:
-    """Returns the path and the query."""
+    """Returns the path and the query of a request target. Raises BadRequest."""
     if target == "*" and method == "OPTIONS":
         return target, None
     match = _ORIGIN_FORM.fullmatch(target) or _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or method == "CONNECT":  # it opens a tunnel, and no request follows
+    if match is None or method == "CONNECT":  # CONNECT asks for a tunnel
         raise BadRequest(400, "the target of the request is malformed")
     return match[1] or "/", match[2]
 
 
-@lru_cache(maxsize=128)  # small, because clients choose the names, of up to 8 KiB each
+@lru_cache(maxsize=128)  # small, because clients choose the names, each of up to 8 KiB
 def _environ_key(name: str) -> str | None:
     """Returns the WSGI key of a header; None for a name with an underscore, which would equal one with a hyphen."""
     if "_" in name:
@@ -150,6 +150,7 @@ def _environ_key(name: str) -> str | None:
 
 
 def _add_fields(environ: dict[str, Any], fields: str) -> None:
+    """Adds the headers to the environ, joining repeated ones. Raises BadRequest."""
     lines = fields.split("\r\n")[:-1]
     if len(lines) > MAX_FIELDS:
         raise BadRequest(431, f"the request has more than {MAX_FIELDS} headers")
@@ -170,6 +171,7 @@ def _add_fields(environ: dict[str, Any], fields: str) -> None:
 
 
 def _content_length(environ: Mapping[str, Any]) -> int:
+    """Returns the length of the body. Raises BadRequest for a body that is too long, or whose end is unknown."""
     text = environ.get("CONTENT_LENGTH")
     coding = environ.get("HTTP_TRANSFER_ENCODING")
     if coding is not None:
@@ -189,6 +191,7 @@ def _content_length(environ: Mapping[str, Any]) -> int:
 
 
 def _keep_alive(environ: Mapping[str, Any]) -> bool:
+    """Returns whether the client wants to keep the connection. HTTP/1.1 does by default, HTTP/1.0 does not."""
     is_default: bool = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
     connection = environ.get("HTTP_CONNECTION")
     if connection is None:
@@ -198,6 +201,7 @@ def _keep_alive(environ: Mapping[str, Any]) -> bool:
 
 
 def _expects_continue(environ: Mapping[str, Any]) -> bool:
+    """Returns whether the client waits for 100 Continue. Raises BadRequest for another expectation."""
     expectation = environ.get("HTTP_EXPECT")
     if expectation is None or environ["SERVER_PROTOCOL"] == "HTTP/1.0":
         return False

@@ -1,4 +1,4 @@
-"""Writes every HTTP response, the server's own errors included."""
+"""Encodes every HTTP response as bytes, including the errors that the server itself answers with."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,14 +10,14 @@ from wsgi_apps.base import error_reply, send
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-# The server sets these itself, or never sends them. They concern the connection, which an app does not know.
+# Headers that are not taken from an app. The server sets them itself, or never sends them: they concern the connection.
 _SERVER_HEADERS = {
     "connection", "date", "keep-alive", "server", "transfer-encoding", "upgrade", "x-content-type-options",
 }  # fmt: skip
 
 
 class Response:
-    """A response under way. `start` is the start_response of WSGI; gunicorn's access log reads the other attributes."""
+    """A response under way. gunicorn's access log reads `status`, `headers` and `sent`."""
 
     __slots__ = ("_written", "headers", "sent", "status")
 
@@ -25,24 +25,25 @@ class Response:
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.sent = 0  # bytes of the body
-        self._written: list[bytes] = []  # by the `write` of WSGI, which comes before the parts
+        self._written: list[bytes] = []  # by WSGI's `write`; these bytes come before the parts
 
     def start(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        """Is the start_response of WSGI. Returns its `write`."""
         if self.status and exc_info is None:
             raise AssertionError("start_response was called twice")
         self.status, self.headers = status, headers
         return self._written.append
 
     def encode(self, parts: Iterable[bytes], *, omit_body: bool, keep_alive: bool) -> bytes:
-        """Returns the whole response as bytes.
+        """Returns the whole response as bytes. `parts` are the body that the app returned.
 
         Raises ValueError when the app did not call start_response, for a line end in a header, and for a Content-Length
-        that differs from the body: a client would read another response than the app meant.
+        that differs from the body: the client would misread the response.
         """
         body = b"".join([*self._written, *parts])
         if not self.status:
             raise ValueError("the app did not call start_response")
-        is_bodyless = self.status[:3] in ("204", "304")  # a body from the app is dropped
+        is_bodyless = self.status[:3] in ("204", "304")  # the app's body, if any, is dropped
         has_body = not (omit_body or is_bodyless)
         length = None
         lines = [f"HTTP/1.1 {self.status}\r\n"]
@@ -52,6 +53,7 @@ class Response:
                 length = value
             if field not in _SERVER_HEADERS:
                 lines.append(f"{name}: {value}\r\n")
+        # To a HEAD, an app may return the body of the GET or nothing. Without a body its length is unknown.
         if length is None and not is_bodyless and (has_body or body):
             length = str(len(body))
             lines.append(f"Content-Length: {length}\r\n")
@@ -76,7 +78,7 @@ def encode_error(status: int, message: str, *, omit_body: bool = False) -> bytes
 
 @lru_cache(maxsize=2)
 def _server_fields(time_s: int, keep_alive: bool) -> bytes:
-    """Returns the headers that the server adds, and the empty line. They are the same for a whole second."""
+    """Returns the headers that the server adds, and the empty line. The cached bytes serve for a whole second."""
     connection = "keep-alive" if keep_alive else "close"
     date = formatdate(time_s, usegmt=True)
     fields = f"Server: gunicorn\r\nDate: {date}\r\nConnection: {connection}\r\nX-Content-Type-Options: nosniff\r\n\r\n"

@@ -1,10 +1,11 @@
 """A gunicorn worker that serves all of its connections from one event loop.
 
-gunicorn's threaded worker gives each request to a thread, which then waits for the client, for a batch, for the tier
-behind. With 32 shoppers most of a front end's time went into switching between such threads. Here one thread reads,
-parses, calls the app and writes, for all connections. An app that must wait returns a future (wsgi_apps/reply.py),
-which another thread completes for many requests at once. Meanwhile the connection needs no thread. The connection of a
-slow client needs none either.
+One thread reads, parses, calls the app and writes, for all connections. An app that must wait returns a future
+(wsgi_apps/reply.py), which another thread completes, for many requests at once. A connection that waits for its answer,
+or for a slow client, needs no thread.
+
+gunicorn's own threaded worker gives a thread to each request, which then waits for the client, for a batch, and for the
+tier behind. With 32 shoppers, a front end spent most of its time on switching between these threads.
 """
 
 import errno
@@ -29,25 +30,26 @@ from server.scoreboard import AcceptBackoff, scoreboard_of_this_tier
 from wsgi_apps.base import BODY_TOO_SHORT
 from wsgi_apps.reply import Deferred
 
-# From the first byte of a request to its last.
+# The longest time from the first byte of a request to its last.
 REQUEST_TIMEOUT_S = 5.0
-# A client that reads nothing of its response for so long loses its connection.
+# A client that reads nothing of its response for this long loses its connection.
 RESPONSE_TIMEOUT_S = 10.0
-# The time to read the last response, before the connection is closed.
+# The client's time to read the last response, before the connection is closed.
 LINGER_TIMEOUT_S = 2.0
-# A stopping worker still takes a request on an idle connection for so long.
+# A stopping worker still takes a request on an idle connection for this long.
 LAST_REQUEST_TIMEOUT_S = 0.5
-# File descriptors that a worker keeps free for its threads, once it has run out of them.
+# File descriptors that a worker leaves to its threads, once it has run out of them.
 SPARE_FILES = 16
-# The pause after a failed accept: the listener is ready again at once.
+# The pause after a failed accept. Without it the event loop would spin, because the listener stays ready.
 SHORTAGE_PAUSE_S = 0.01
-# Even a full worker keeps a connection for so long after its accept, or after its last response.
+# Even a full worker keeps a connection for this long after its accept, or after its last response.
 EVICTION_GRACE_S = 0.1
-# The limit of all unsent responses together. Databases and threads need the rest of the memory.
+# The limit of all unsent responses of a worker together. Databases and threads need the rest of the memory.
 MAX_UNSENT_BYTES = 64 * 1024 * 1024
-# A sweep notifies the master process, which kills a worker after 30 s of silence.
+# A sweep enforces the deadlines. It also notifies the master process, which kills a worker after 30 s of silence.
 SWEEP_INTERVAL_S = 0.1
 
+# The events of the socket that the event loop waits for in each state.
 _EVENTS = {
     State.IDLE: selectors.EVENT_READ,
     State.READING: selectors.EVENT_READ,
@@ -61,7 +63,7 @@ _EVENTS = {
 class StoreWorker(GunicornWorker):
     """Serves any WSGI app over plain HTTP/1. Each response is complete before its first byte is sent.
 
-    An app that waits keeps all its clients waiting, unless it answers with a `Deferred`.
+    An app that blocks delays all clients of the worker. An app that must wait returns a `Deferred` instead.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,10 +72,10 @@ class StoreWorker(GunicornWorker):
         self._accept_backoff = AcceptBackoff(self._scoreboard)
         self._connections: set[Connection] = set()
         self._max_connections = self.cfg.worker_connections
-        self._pipelined: deque[Connection] = deque()  # the buffer has the next request, or a part of it
-        self._answered: deque[Connection] = deque()  # the future of the app is done
-        self._wake_sent = False
-        self._accepting = False
+        self._pipelined: deque[Connection] = deque()  # their buffers have the next request, or a part of it
+        self._answered: deque[Connection] = deque()  # the future of each is done
+        self._wake_sent = False  # a byte in PIPE will wake the event loop
+        self._accepting = False  # the event loop waits for the listeners
         self._sweep_at = 0.0
         self._pre_request, self._post_request = self.hook("pre_request"), self.hook("post_request")
         self._timeouts_s = {
@@ -116,13 +118,13 @@ class StoreWorker(GunicornWorker):
             self._evict_idle(now)
 
     def _sweep(self, now: float) -> None:
-        """Ends connections that miss their deadline, and those of the slowest clients above MAX_UNSENT_BYTES."""
+        """Ends connections that miss their deadline and, above MAX_UNSENT_BYTES, those of the slowest clients."""
         for connection in list(self._connections):
             if connection.deadline is not None and connection.deadline <= now:
                 self._guard(self._on_timeout, connection)
         slow = sorted((each for each in self._connections if each.outbox), key=lambda each: -each.state_since)
         while sum(len(connection.outbox) for connection in slow) > MAX_UNSENT_BYTES:
-            self._close(slow.pop())  # it has read nothing for the longest time
+            self._close(slow.pop())  # the one whose client has read nothing for the longest time
 
     def _stop(self) -> None:
         """Accepts no more connections, and ends the present ones within gunicorn's graceful_timeout."""
@@ -133,7 +135,7 @@ class StoreWorker(GunicornWorker):
             listener.close()  # a successor of a killed master process needs the port at once
         for connection in self._connections:
             if connection.state is State.IDLE:
-                self._enter(connection, State.IDLE)  # now with LAST_REQUEST_TIMEOUT_S
+                self._enter(connection, State.IDLE)  # again, now with LAST_REQUEST_TIMEOUT_S
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while self._connections and time.monotonic() < deadline:
             self._run_once()
@@ -161,7 +163,7 @@ class StoreWorker(GunicornWorker):
             self._close(connection)
 
     def _enter(self, connection: Connection, state: State, timeout_s: float | None = None) -> None:
-        """Changes the state of a connection, its deadline, and the events that the event loop waits for."""
+        """Changes the state of a connection, its deadline and its events. By default the state says the timeout."""
         if timeout_s is None:
             is_last = state is State.IDLE and not self.alive
             timeout_s = LAST_REQUEST_TIMEOUT_S if is_last else self._timeouts_s.get(state)
@@ -182,6 +184,7 @@ class StoreWorker(GunicornWorker):
     # Accepting and closing connections.
 
     def _set_accepting(self, accepting: bool) -> None:
+        """Makes the event loop wait for the listeners, or ignore them."""
         if accepting == self._accepting:
             return
         self._accepting = accepting
@@ -213,7 +216,7 @@ class StoreWorker(GunicornWorker):
         """Logs a failed accept. When no file descriptor is left, lowers the limit of connections for good."""
         connections = len(self._connections)
         if error.errno != errno.EMFILE or connections < 2:
-            # It passes: an error of the client's network, or a shortage of the machine or of this worker's threads.
+            # A temporary error: of the client's network, or a shortage of the machine or of this worker's threads.
             self.log.error("a connection was not taken: %s", error)
             time.sleep(SHORTAGE_PAUSE_S)
             return
@@ -222,14 +225,15 @@ class StoreWorker(GunicornWorker):
         self.log.error("no more than %d connections from now on: %s", self._max_connections, error)
 
     def _publish_connections(self) -> None:
+        """Tells the other workers how many connections this one has, until it stops."""
         if self.alive:
             self._scoreboard.set(self.age, len(self._connections))
 
     def _evict_idle(self, now: float) -> None:
         """Closes the connections that have waited longest for their clients, until there is room for one more.
 
-        Without this, one client with enough silent connections would lock all others out. A connection is never closed
-        while the app has its request: it has no deadline then.
+        Otherwise one client with enough silent connections would lock all others out. A connection is never closed
+        while the app has its request, because it then has no deadline.
         """
         waiting = [
             connection
@@ -249,7 +253,7 @@ class StoreWorker(GunicornWorker):
             self._close(connection)
 
     def _linger(self, connection: Connection) -> None:
-        """Closes the sending direction only (a lingering close).
+        """Begins a lingering close: closes the sending direction only.
 
         A full close could destroy data that the client has not read yet.
         """
@@ -259,6 +263,7 @@ class StoreWorker(GunicornWorker):
             self._close(connection)
 
     def _close(self, connection: Connection) -> None:
+        """Closes a connection in any state, and forgets it."""
         if connection.state is State.CLOSED:
             return
         self._enter(connection, State.CLOSED)
@@ -270,8 +275,9 @@ class StoreWorker(GunicornWorker):
     # From a request to its response: read, call the app, take its answer, send.
 
     def _on_event(self, connection: Connection) -> None:
+        """Handles an event of the socket according to the state of the connection."""
         if not connection.events:
-            return  # an earlier event of the same round has ended the wait
+            return  # an earlier event of this round has ended the wait for this one
         if connection.state is State.WRITING:
             self._send(connection)
         elif connection.state is State.ANSWERING:
@@ -283,6 +289,7 @@ class StoreWorker(GunicornWorker):
                 self._close(connection)
 
     def _read_request(self, connection: Connection) -> None:
+        """Calls the app with the next request, if all of it has come."""
         reader = connection.reader
         try:
             request = reader.next_request()
@@ -300,11 +307,11 @@ class StoreWorker(GunicornWorker):
             self._await_rest(connection)
 
     def _await_rest(self, connection: Connection) -> None:
-        """Waits for a request, or for the rest of one. The timeout runs from its first byte, not its last."""
+        """Waits for a request, or for the rest of one. Its timeout begins with its first byte."""
         state = State.IDLE if connection.reader.is_empty else State.READING
         if connection.state is not state:
             self._enter(connection, state)
-        self._watch(connection, selectors.EVENT_READ)
+        self._watch(connection, selectors.EVENT_READ)  # `_send` has ended the wait when a part was in the buffer
         if connection.reader.take_expectation():
             connection.outbox += CONTINUE
             connection.transmit()
@@ -317,6 +324,7 @@ class StoreWorker(GunicornWorker):
         self._send(connection)
 
     def _call_app(self, connection: Connection, request: Request) -> None:
+        """Calls the app. Its response is sent at once or, if it is a Deferred, when its future is done."""
         self._enter(connection, State.ANSWERING)
         cycle = connection.cycle = RequestCycle(request)
         if self._pre_request is not None:
@@ -333,7 +341,7 @@ class StoreWorker(GunicornWorker):
             self._respond(connection)
 
     def _on_answer(self, connection: Connection) -> None:
-        """Queues an answer, in the thread that has completed it. One wake-up serves all answers of a round."""
+        """Queues an answer; runs in the thread that has completed it. One wake-up serves all answers of a round."""
         self._answered.append(connection)
         if not self._wake_sent:
             self._wake_sent = True
@@ -341,6 +349,7 @@ class StoreWorker(GunicornWorker):
                 os.write(self.PIPE[1], b"\0")
 
     def _respond(self, connection: Connection) -> None:
+        """Encodes and sends the response of the app, and logs the request."""
         assert connection.cycle is not None
         request, response, answer = connection.cycle.request, connection.cycle.response, connection.cycle.answer
         keep_alive = request.keep_alive and self.alive and self._timeouts_s[State.IDLE] > 0

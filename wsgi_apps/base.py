@@ -1,6 +1,7 @@
-"""The framework of the tiers: the URL map matches a request, an endpoint answers it, and the answer leaves as JSON.
+"""The framework of the tiers: the URL map matches a request, an endpoint answers it, and the answer is sent as JSON.
 
-An endpoint returns a Reply or a Deferred (wsgi_apps/reply.py), or raises. Only this module makes replies of errors.
+An endpoint returns a Reply or a Deferred (wsgi_apps/reply.py), or raises an error. Only this module turns errors into
+replies.
 """
 
 import json
@@ -32,19 +33,20 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The store's own server sends these messages. The app sends them as well, for servers that let such a body through.
+# Messages about a body, which the store's own server sends. The app sends them under servers that accept such a body.
 BODY_TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
 BODY_TOO_SHORT = "the body is shorter than its Content-Length"
 BODY_WITHOUT_LENGTH = "a body needs a Content-Length; a chunked body is not accepted"
-# Strangers choose the cached paths. With four bytes a character, the cache takes at most 4 MiB in each worker.
+# The cache of matches is limited, because strangers choose the paths. With four bytes a character, a worker's
+# cache takes at most 4 MiB.
 MAX_CACHED_MATCHES = 2_048
 MAX_CACHED_CHARACTERS = 256
-# For an Unavailable that names no time of its own.
+# The Retry-After of an Unavailable that has none of its own.
 RETRY_AFTER_S = 1
 # Some clients cannot send a POST without a body, and send an empty object.
 EMPTY_BODIES = (b"", b"{}")
 # nosniff: a browser must not run a response as a script, whatever a product's name looks like. no-store: a shared cache
-# would keep a stock for a while.
+# would show an old stock.
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _NO_HEADERS: Mapping[str, str] = {}
 _STATUS_LINES = {status: f"{status} {reason.upper()}" for status, reason in HTTP_STATUS_CODES.items()}
@@ -63,7 +65,7 @@ def new_key() -> str:
 
 
 class Request(WerkzeugRequest):
-    """A request, with properties that parse its headers and body once."""
+    """A request, with properties that parse its headers and its body."""
 
     @property
     def given_key(self) -> str | None:
@@ -71,7 +73,7 @@ class Request(WerkzeugRequest):
         text: str | None = self.environ.get("HTTP_IDEMPOTENCY_KEY")
         if text is None:
             return None
-        if "," in text:  # a server or a proxy joins two headers of one name with a comma
+        if "," in text:  # servers and proxies join two headers of one name by a comma
             raise Invalid("the Idempotency-Key stands twice or has a comma")
         return parse_key(text)
 
@@ -81,7 +83,7 @@ class Request(WerkzeugRequest):
         return self.given_key or new_key()
 
     def buy(self, name: str, quantity: str) -> Buy:
-        """Returns the buy that the path names. Raises Invalid, also for a body: it might ask for something else."""
+        """Returns the buy that the path names. Raises Invalid, also for a body, which might ask for something else."""
         if self.whole_body.strip() not in EMPTY_BODIES:
             raise Invalid("the request has a body, and a buy takes none: product and quantity stand in the path")
         product, pieces = parse_name(name), parse_quantity(quantity)
@@ -153,14 +155,14 @@ class App:
             converters={"default": Segment},
             merge_slashes=False,  # with True, Werkzeug answers '//' with a redirect in HTML
         ).bind("")
-        # The same path always has the same match. A match takes 5 of the 22 µs from a query's head to its response.
+        # Cached, because a match takes 5 of the 22 µs from a query's head to its response. A path always has one match.
         self._match = lru_cache(MAX_CACHED_MATCHES)(lambda path, method: urls.match(path, method, return_rule=True))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         request = Request(environ)
 
         def respond(reply: Reply) -> Iterable[bytes]:
-            # The key goes back even with an error: the client needs it to repeat the buy.
+            # The response has the key even if it is an error: the client needs the key to repeat the buy.
             has_key = "idempotency_key" in vars(request)
             headers = {"Idempotency-Key": request.idempotency_key} if has_key else _NO_HEADERS
             return send(reply, environ, start_response, headers)
@@ -172,7 +174,8 @@ class App:
                 return respond(reply)
 
     def _call_endpoint(self, request: Request) -> Reply | Deferred[Any]:
-        _ = request.whole_body  # raises for a body that is not allowed, on every path
+        """Matches the path and calls its endpoint. Raises for a body or a query string that is not allowed."""
+        _ = request.whole_body  # on every path, raises for a body that is not allowed
         path = _path(request)
         match = self._match if len(path) <= MAX_CACHED_CHARACTERS else self._match.__wrapped__
         rule, values = match(path, request.method)
@@ -182,7 +185,7 @@ class App:
         return result
 
     def _catch_errors(self, request: Request, call: Callable[[], T]) -> T | Reply:
-        """Returns the result of `call`, or the reply that stands for its error."""
+        """Returns the result of `call`, or the reply for its error."""
         try:
             return call()
         except StoreError as error:
@@ -207,12 +210,16 @@ class App:
 
 
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
-    """Returns a reply in the form of every error that has no documented form of its own."""
+    """Returns the reply for an error, in the form of all errors but the few with a documented form of their own."""
     return Reply(encode_error(status, message), status, headers)
 
 
 def _path(request: Request) -> str:
-    # WSGI carries the path's bytes as Latin-1. Werkzeug would replace bytes that are not UTF-8, and change a name.
+    """Returns the decoded path. Raises Invalid.
+
+    WSGI carries the bytes of the path as Latin-1. Werkzeug's own `path` would replace bytes that are not UTF-8, and so
+    change a name.
+    """
     raw: str = request.environ.get("PATH_INFO", "")
     try:
         path = raw.encode("latin-1").decode("utf-8")
@@ -224,6 +231,7 @@ def _path(request: Request) -> str:
 
 
 def _http_error_reply(error: HTTPException) -> Reply:
+    """Returns the reply for an error of Werkzeug."""
     match error:
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
@@ -238,9 +246,9 @@ def _http_error_reply(error: HTTPException) -> Reply:
 def send(
     reply: Reply, environ: "WSGIEnvironment", start_response: "StartResponse", headers: Mapping[str, str] = _NO_HEADERS
 ) -> list[bytes]:
-    """Starts the response and returns its body: the reply as JSON. The response to a HEAD has no body, but its length.
+    """Starts the response and returns its body: the reply as JSON. The response to a HEAD has its length and no body.
 
-    A line end behind the JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a
+    A line end after the JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a
     Werkzeug Response would take a third of the time that the app spends on a query (11 of 33 µs).
     """
     body = (reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()) + b"\n"

@@ -1,6 +1,6 @@
 """Joins the calls of many callers into batches: calls that arrive while a batch is under way share the next one.
 
-One HTTP hop costs more than the SQL behind it, and one fsync costs more than ten rows.
+A call costs more than the SQL that it starts, and a sync of the disk costs more than ten rows, so a batch shares both.
 """
 
 import copy
@@ -20,7 +20,7 @@ Q = TypeVar("Q")
 Q_contra = TypeVar("Q_contra", contravariant=True)
 A = TypeVar("A")
 
-# Questions in the queue of one Batcher. Beyond, a call is refused at once.
+# The most questions in the queue of a Batcher. A call that would exceed them is refused at once.
 MAX_QUEUED = 1_024
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Caller(Generic[Q, A]):
-    """One call of `ask`: its questions, its deadline (monotonic clock), and the future of its answers."""
+    """A caller of `ask`: its questions, its deadline (monotonic clock), and the future of its answers."""
 
     questions: Sequence[Q]
     deadline: float
@@ -39,7 +39,7 @@ class _Caller(Generic[Q, A]):
         return self.deadline - time.monotonic()
 
     def fail(self, error: Exception) -> None:
-        # Each caller of a failed batch gets a copy of its own, because raising an error changes its traceback.
+        # Each caller of a failed batch gets its own copy, because raising an error changes its traceback.
         self.answers.set_exception(copy.copy(error))
 
 
@@ -47,11 +47,11 @@ class Asker(Protocol[Q_contra, A]):
     """Answers questions by calls, in batches or one by one."""
 
     def ask(self, questions: Sequence[Q_contra]) -> "Future[Sequence[A]]":
-        """Returns the future of the answers. Raises Unavailable at once when too many questions wait already."""
+        """Returns the future of the answers. Raises Unavailable at once when too many questions are queued."""
 
 
 class BatcherFactory(Protocol):
-    """The constructor of Batcher. Apps take it as a parameter: a benchmark passes one that joins no calls."""
+    """The signature of Batcher's constructor. Apps take it as a parameter: a benchmark passes one without batches."""
 
     def __call__(
         self,
@@ -140,7 +140,7 @@ class Batcher(Generic[Q, A]):
         """Processes one batch after the other, for as long as the process lives."""
         wake = threading.Condition(self._mutex)
         while True:
-            batch: list[_Caller[Q, A]] = []
+            batch: list[_Caller[Q, A]] = []  # filled in place, so that an error at any point fails its callers
             try:
                 with self._mutex:
                     self._idle[thread] = wake
@@ -148,19 +148,20 @@ class Batcher(Generic[Q, A]):
                     del self._idle[thread]
                     self._take_batch(batch)
                 self._process(batch)
-            except BaseException as error:  # a bug, or no memory: without an error the callers would wait for ever
+            except BaseException as error:  # a bug, or no memory: otherwise the callers would wait for ever
                 _log.exception("a batch failed")
                 for caller in batch:
                     if not caller.answers.done():
                         caller.fail(error if isinstance(error, Exception) else Unavailable())
 
     def _await_questions(self, wake: threading.Condition) -> None:
-        """Lingers for the expected number of questions, then waits for the first."""
+        """Lingers until the expected number of questions is queued. Then waits until there is at least one."""
         if self._expected > 1 and self._linger_s:
             self._await_queued(self._expected, wake, self._linger_s)
         self._await_queued(1, wake)
 
     def _await_queued(self, questions: int, wake: threading.Condition, timeout_s: float | None = None) -> None:
+        """Waits until this many questions are queued."""
         self._wake_at = questions
         wake.wait_for(lambda: self._queued >= questions, timeout_s)
 
@@ -175,7 +176,7 @@ class Batcher(Generic[Q, A]):
             self._wake_thread()
 
     def _process(self, batch: Sequence[_Caller[Q, A]]) -> None:
-        """Calls for a batch. Each caller gets its answers or an error, or returns to the queue."""
+        """Asks `call` the questions of a batch. Each caller gets its answers or an error, or returns to the queue."""
         for caller in batch:
             if caller.remaining_s <= 0:
                 caller.fail(Unavailable())
@@ -186,14 +187,14 @@ class Batcher(Generic[Q, A]):
         try:
             answers = self._call([question for caller in batch for question in caller.questions], first_due.remaining_s)
             if len(answers) != sum(len(caller.questions) for caller in batch):
-                raise Unavailable("an answer is missing, try again")  # the answers cannot be assigned to questions
+                raise Unavailable("an answer is missing, try again")  # which question it belongs to is unknown
         except Unavailable as error:
             self._fail(batch, error, only_late=first_due.remaining_s <= 0)
         except Exception as error:
             if len(batch) == 1:
                 first_due.fail(error)
             else:
-                # One caller may have caused the error. Alone in its batch, it fails alone.
+                # One caller may have caused the error: each is now asked alone, so only that one fails.
                 for caller in batch:
                     self._process([caller])
         else:
@@ -209,18 +210,18 @@ class Batcher(Generic[Q, A]):
             for caller in reversed(batch):
                 if caller not in late:
                     self._queue.appendleft(caller)
-                    self._queued += len(caller.questions)  # this thread takes them next
+                    self._queued += len(caller.questions)  # no wake-up is needed: this thread takes them next
         for caller in late:
             caller.fail(error)
 
     def _expect_next(self, batch: Sequence[_Caller[Q, A]]) -> None:
-        """Sets the expected size of the next batch: the callers of this one are likely to call again soon."""
+        """Sets the expected size of the next batch. The callers of this one are likely to call again soon."""
         with self._mutex:
             self._expected = min(self._max_batch_size, self._queued + sum(len(caller.questions) for caller in batch))
 
 
 def single_result(answers: Sequence[A | StoreError]) -> A:
-    """Returns the answer to a single question. A batch returns an error as an answer; here it is raised."""
+    """Returns the answer to a single question. Raises the answer if it is an error."""
     [answer] = answers
     if isinstance(answer, StoreError):
         raise answer

@@ -1,4 +1,4 @@
-"""Keeps a tier behind the front end for the store's own tiers: by bearer tokens that they share (TIER_SECRET)."""
+"""Admits only the store's own tiers to a tier behind the front end, by bearer tokens that they share (TIER_SECRET)."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from wsgi_apps.base import error_reply, send
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# /health and /ready answer everybody: they tell only whether the tier serves. Whoever watches over a tier, such as a
-# container's health check or a load balancer, need not be able to sell its stock.
+# These paths need no token, and say only whether the tier serves. A monitor, such as a container's health check or a
+# load balancer, therefore needs no secret that could sell the stock.
 OPEN_PATHS = ("/health", "/ready")
 
 
@@ -22,18 +22,18 @@ def encode_authorization(token: str) -> str:
 def is_authorized(authorization: str, tokens: Sequence[str]) -> bool:
     """Whether this Authorization header carries one of the tokens.
 
-    The time it takes tells neither which token was right nor how much of it.
+    It compares with every token, in constant time: its duration tells neither which token matched nor how much of one.
     """
     scheme, _, given = authorization.partition(" ")
     # compare_digest accepts only ASCII text, and a header may have any character of Latin-1.
-    fits = [hmac.compare_digest(given.encode("latin-1"), token.encode()) for token in tokens]
-    return scheme.lower() == "bearer" and any(fits)
+    matches = [hmac.compare_digest(given.encode("latin-1"), token.encode()) for token in tokens]
+    return scheme.lower() == "bearer" and any(matches)
 
 
 class BearerAuthMiddleware:
-    """Passes on requests to open paths and requests with one of the tokens; answers 401 to all others.
+    """Passes on requests to open paths and requests with one of the tokens. Answers 401 to all others.
 
-    There are two tokens while one replaces another.
+    There are two tokens while a new one replaces the old one.
     """
 
     def __init__(self, app: "WSGIApplication", tokens: Sequence[str]) -> None:

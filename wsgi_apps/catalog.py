@@ -11,13 +11,13 @@ from wsgi_apps.batcher import single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
-# Shorter than the order tier's, which waits for this one.
+# Shorter than the order tier's, whose check waits for this one.
 READY_TIMEOUT_S = 1.25
 
-# A page reads many rows, and a search may read all names. One page at a time leaves the other cores to buys; measured,
-# see bench/RESULTS.md. A request that finds a queue full is refused at once.
+# A page reads many rows, and a search may read all names. One page at a time leaves the other cores to buys (measured,
+# see bench/RESULTS.md).
 PAGE_THREADS = 1
-MAX_QUEUED_PAGES = 16
+MAX_QUEUED_PAGES = 16  # a request that finds its queue full is refused at once
 # Each worker of the order tier sends up to two batches of sales at a time, and its recovery one more. Sales take turns
 # at the write lock, so a third thread would only wait.
 SALE_THREADS = 2
@@ -26,7 +26,7 @@ MAX_QUEUED_DECREMENTS = 64
 
 
 class CatalogApp(App):
-    """Answers queries and sells pieces. `threads` threads wait for the disk with direct decrements."""
+    """Answers queries and sells pieces. `threads` threads run direct decrements, which wait for the disk."""
 
     def __init__(self, catalog: Catalog, threads: int = 4, readiness: Readiness | None = None) -> None:
         self._catalog = catalog
@@ -40,16 +40,19 @@ class CatalogApp(App):
             Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
             Rule(wire.STORE, methods=["GET"], endpoint=run_in_pool(self.introduce, sales)),
             Rule(wire.SALES, methods=["POST"], endpoint=run_in_pool(self.sell, sales)),
-            # A call of another version is unknown. Without this rule it would be a decrement of a product named v2.
+            # Without this rule, a call of an unknown version would be a decrement of a product named v2.
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
         ]
         super().__init__(rules, probe=lambda: catalog.lookup(["any"]), readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
-        return Reply({"data": wire.encode_product(single_result(self._catalog.lookup([parse_name(name)])))})
+        """Shows a product with its price and stock."""
+        found = self._catalog.lookup([parse_name(name)])
+        return Reply({"data": wire.encode_product(single_result(found))})
 
     def products(self, request: Request) -> Reply:
+        """Shows a page of products."""
         return queries.products(self._catalog, request)
 
     def lookup(self, request: Request) -> Reply:
@@ -59,9 +62,8 @@ class CatalogApp(App):
 
     def introduce(self, request: Request) -> Reply:
         """Tells the order tier which store this is, so that it buys only from its own catalog."""
-        return Reply(
-            {"data": wire.encode_introduction(self._catalog.introduce(wire.decode_last_order(request.headers)))}
-        )
+        introduction = self._catalog.introduce(wire.decode_last_order(request.headers))
+        return Reply({"data": wire.encode_introduction(introduction)})
 
     def sell(self, request: Request) -> Reply:
         """Sells a batch of buys for the order tier. Each has its own key and its own result."""
@@ -69,7 +71,7 @@ class CatalogApp(App):
         return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
-        """Takes pieces out of the stock without an order: a direct decrement. The replies are documented."""
+        """Takes pieces out of the stock without an order: a direct decrement. Its replies are documented exchanges."""
         try:
             self._catalog.decrement(request.buy(name, quantity))
         except Refused as refused:
@@ -78,5 +80,5 @@ class CatalogApp(App):
 
 
 def not_found(_request: Request, version: int) -> Reply:
-    """Answers a call of a version that this tier does not know."""
+    """Answers 404 to a call of a version that this tier does not know."""
     raise NotFound(f"version {version}")

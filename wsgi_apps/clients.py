@@ -1,4 +1,4 @@
-"""HTTP clients of the catalog and of the order tier, with the same methods as the stores."""
+"""HTTP clients of the catalog and of the order tier. They have the methods of the stores (domain/protocols.py)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -16,12 +16,15 @@ from wsgi_apps.tier_client import TierClient, decode_json
 
 T = TypeVar("T")
 
-# The errors of the decoders in wire.py for a reply that is not in the contract.
+# The errors that the decoders in wire.py raise for a reply outside of the contract.
 _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
 
 class HttpCatalog:
-    """A client of the catalog tier. With `retry` it repeats calls that get no answer, except those for a page."""
+    """A client of the catalog tier. Without `retry` it makes one try of each sale, lookup and decrement.
+
+    A page is never retried: pages are large, and retries would overload the tier. An introduction is always retried.
+    """
 
     def __init__(self, client: TierClient, *, retry: bool = True) -> None:
         self._client = client
@@ -42,7 +45,7 @@ class HttpCatalog:
         return _decode(self._client.call("GET", f"/products?{query}", decode=_decode_page, retry=False), bytes)
 
     def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
-        """See CatalogStore.introduce. Raises Unavailable."""
+        """Returns which store the catalog is of, see Catalog.introduce. Raises Unavailable."""
         answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), timeout_s=timeout_s)
         try:
             return _decode(answer, lambda body: wire.decode_introduction(body["data"]))
@@ -52,18 +55,18 @@ class HttpCatalog:
     def sell(
         self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[Sale | Unavailable]:
-        """Takes each buy from the stock, once for its key. Returns an answer for each, Unavailable if not definite.
+        """Takes each buy from the stock, once for its key. Returns an answer for each; Unavailable if not definite.
 
-        Raises Unavailable when no answer is definite, and AnotherStore when the order `log` is of another store: its
-        own catalog may have sold these buys.
+        Raises Unavailable when no answer is definite. Raises AnotherStore when the order `log` is of another store,
+        whose own catalog may have sold these buys.
         """
-        answer = self._ask(wire.SALES, wire.encode_buys(buys), timeout_s, wire.mark_headers(log))
+        answer = self._post(wire.SALES, wire.encode_buys(buys), timeout_s, wire.mark_headers(log))
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
         return _decode_each(answer, wire.decode_sale, count=len(buys))
 
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
-        """See Catalog.decrement."""
+        """Takes the pieces from the stock without an order, see Catalog.decrement."""
         answer = self._client.call(
             "POST",
             f"/{quote(buy.product, safe='')}/{buy.quantity}",
@@ -75,10 +78,10 @@ class HttpCatalog:
 
     def _lookup(self, names: Sequence[str], timeout_s: float | None) -> Sequence[Found]:
         return _decode_each(
-            self._ask(wire.LOOKUPS, wire.encode_names(names), timeout_s), wire.decode_found, count=len(names)
+            self._post(wire.LOOKUPS, wire.encode_names(names), timeout_s), wire.decode_found, count=len(names)
         )
 
-    def _ask(
+    def _post(
         self, path: str, body: bytes, timeout_s: float | None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
         return self._client.call("POST", path, headers=headers, body=body, timeout_s=timeout_s, retry=self._retry)
@@ -91,7 +94,7 @@ class HttpOrders:
         self._client = client
 
     def place_all(self, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
-        """Buys once for each key. Returns the number or the refusal of each, Unavailable where there is no answer.
+        """Buys once for each key. Returns the number or the refusal of each; Unavailable where there is no answer.
 
         Raises Unavailable when no buy has an answer.
         """
@@ -109,7 +112,7 @@ class HttpOrders:
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
-    """Decodes a reply, except for a page, whose bytes it returns as they are."""
+    """Returns the bytes of a page without decoding them. Decodes any other reply, such as an error."""
     if status != 200:
         return decode_json(status, content_type, body)
     if content_type != "application/json":
@@ -118,7 +121,7 @@ def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:
 
 
 def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int) -> list[T | Unavailable]:
-    """Returns the answer to each of `count` questions, in their order; Unavailable for one that is not in the contract.
+    """Returns the answer to each of `count` questions, in their order; Unavailable for one outside of the contract.
 
     Raises Unavailable for any other reply, and when no answer is in the contract. An error reply to the whole call
     answers none of its questions.
@@ -135,15 +138,15 @@ def _decode_each(answer: tuple[int, Any], decode: Callable[[Any], T], count: int
         except _NOT_IN_THE_CONTRACT:
             answers.append(Unavailable())
             misread += 1
-    if len(values) != count or 0 < misread == count:
+    if len(values) != count or (values and misread == count):
         raise Unavailable
     return answers
 
 
 def _decode(answer: tuple[int, Any], decode: Callable[[Any], T]) -> T:
-    """Returns the value in a reply. Raises the StoreError in an error reply, and Unavailable outside of the contract.
+    """Returns the value in a reply. Raises the StoreError of an error reply; Unavailable outside of the contract.
 
-    Only a definite answer may reach the order log. Any other leaves a buy in doubt.
+    Only a definite answer may reach the order log. Any other leaves the buy in doubt.
     """
     status, body = answer
     try:

@@ -1,4 +1,4 @@
-"""The table from domain error to HTTP status. Apps encode errors by it, and clients of a tier decode them."""
+"""The table of domain errors and HTTP statuses. Apps encode errors by it, and the clients of a tier decode them."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ STATUS: dict[type[StoreError], int] = {
     Unavailable: 503,
 }
 
-# Three errors share 404. Their documented messages, which are part of the contract, tell them apart.
+# Three errors share 404. Their messages, which are part of the contract, tell them apart.
 _ERRORS: dict[tuple[int, str], type[StoreError]] = {(status, kind.message): kind for kind, status in STATUS.items()}
 
 
@@ -35,7 +35,7 @@ def status_of(error: StoreError) -> int:
 
 
 def encode_error(status: int, message: str) -> dict[str, Any]:
-    """Returns the JSON of an error; a few have another form, which is documented."""
+    """Returns the JSON form of an error. A few replies have another form, which is documented."""
     return {"error": {"code": status, "message": message}}
 
 

@@ -1,4 +1,4 @@
-"""The front end: the tier that shoppers see. It keeps no state; it sends queries and buys on in batches."""
+"""The front end: the tier that shoppers see. It keeps no state, and sends queries and buys on in batches."""
 
 from collections.abc import Sequence
 
@@ -15,19 +15,19 @@ from wsgi_apps.wire import encode_order_number, encode_product
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
-# Longer than the shoppers of one batch need to send their next requests; measured, see bench/RESULTS.md.
+# Longer than the shoppers of one batch need to send their next requests (measured, see bench/RESULTS.md).
 LINGER_S = 0.003
-# Pages have threads of their own, so that no other request waits behind them; few, because a page is large. A request
-# that finds the queue full is refused at once. Each worker has this many; measured, see bench/RESULTS.md.
+# In each worker. Pages have threads of their own, so that no other request waits behind them. The threads are few,
+# because a page is large (measured, see bench/RESULTS.md).
 PAGE_THREADS = 2
-MAX_QUEUED_PAGES = 32
+MAX_QUEUED_PAGES = 32  # a request that finds its queue full is refused at once
 MAX_QUEUED_ORDERS = 64
 # Shorter than the 2.5 s for which `python -m conf.health` waits.
 READY_TIMEOUT_S = 2.0
 
 
 class FrontEndApp(App):
-    """Serves queries, buys and orders to shoppers. `threads` threads wait for the order tier to find single orders."""
+    """Serves queries, buys and orders to shoppers. `threads` threads ask the order tier for single orders."""
 
     def __init__(
         self,
@@ -57,19 +57,22 @@ class FrontEndApp(App):
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Deferred[Sequence[Found]]:
+        """Shows a product with its price and stock."""
         found = self._lookups.ask([parse_name(name)])
         return Deferred(found, lambda answers: Reply({"data": encode_product(single_result(answers))}))
 
     def products(self, request: Request) -> Reply:
+        """Shows a page of products."""
         return queries.products(self._catalog, request)
 
     def order(self, request: Request, number: str) -> Deferred[Reply]:
-        """Shows an order to a client that sends its key. To others it is unknown, because numbers are easy to guess."""
+        """Shows an order to a client that sends its key. Others get a 404, because order numbers are easy to guess."""
         key = request.given_key
         if key is None:
             raise OrderNotFound
         return self._find_order(self._orders, number, key)
 
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
+        """Buys through the order tier. The reply has the order number."""
         placed = self._buys.ask([request.buy(name, quantity)])
         return Deferred(placed, lambda answers: Reply(encode_order_number(single_result(answers))))

@@ -16,9 +16,9 @@ from wsgi_apps.wire import BUYS, decode_buys, encode_order_number, encode_placed
 
 # Shorter than the front end's 6 s, so that the front end has time for a retry when the catalog is away.
 DEADLINE_S = 2.0
-# The intents of one batch are written while another is at the catalog. Measured, see bench/RESULTS.md.
+# The intents of one batch are written while another batch is at the catalog (measured, see bench/RESULTS.md).
 BATCHES_IN_FLIGHT = 2
-# Longer than the catalog's, shorter than the front end's.
+# Longer than the catalog's, for which this check waits; shorter than the front end's, which waits for this check.
 READY_TIMEOUT_S = 1.6
 
 
@@ -44,7 +44,7 @@ class OrderApp(App):
         super().__init__(rules, probe=self._read_log, readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
-        """Buys, also by GET: the published interface has it so. A refused buy has the number -1."""
+        """Buys, also by GET, because the published interface says so. A refused buy has the order number -1."""
 
         def reply(answers: Sequence[Placed]) -> Reply:
             try:
@@ -60,9 +60,10 @@ class OrderApp(App):
         return Deferred(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
 
     def order(self, request: Request, number: str) -> Reply:
-        """Shows any order. With an Idempotency-Key, which the front end passes on, only the order of that key."""
+        """Shows an order. With an Idempotency-Key, which the front end always sends, only the order of that key."""
         return queries.order(self._orders, number, request.given_key)
 
     def _read_log(self) -> None:
+        """Reads the order log. Raises when it cannot be read; an empty log is no error."""
         with suppress(OrderNotFound):
             self._orders.order(0)

@@ -1,14 +1,14 @@
-"""Rejects requests of pages of other sites, which must not use the store by their visitors' browsers (CSRF).
+"""Rejects requests that pages of other sites send through their visitors' browsers (cross-site request forgery).
 
 Loopback and a closed network keep out other machines, but not the browser of a machine inside: a page of any site can
-make it send requests. A browser adds headers, and no page can remove all of them:
+make the browser send requests. A browser adds headers, and no page can remove all of them:
 
-- `Host` has the name in the URL. A site whose own name resolves to this machine (DNS rebinding) has its name there.
+- `Host` has the name in the URL: the site's own name, when the site lets it resolve to this machine (DNS rebinding).
 - `Origin` and `Referer` name the page. `Sec-Fetch-Site` says whether the page is of the same site. `Sec-Purpose` says
-  that the browser fetches in advance. To an address that is not loopback an <img> sends none of them, but still its
-  `User-Agent`.
+  that the browser fetches in advance. A request of an <img> to an address other than loopback has none of them, but it
+  has a `User-Agent`.
 
-`Sec-Fetch-Mode` and `Accept-Language` prove nothing: programs on Node.js send them, too.
+`Sec-Fetch-Mode` and `Accept-Language` do not prove a browser: programs on Node.js send them, too.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ from wsgi_apps.reply import Reply
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# A page sends at least one of them, or a browser that fetches in advance. A user who types an address sends none.
+# A request of a page, or one in advance, has at least one of them. A request to an address that a user types has none.
 _PAGE_HEADERS = ("HTTP_ORIGIN", "HTTP_REFERER", "HTTP_SEC_PURPOSE")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -44,8 +44,8 @@ class Host(Enum):
 class Hosts:
     """The host names that a tier accepts: those given, those of loopback, and IP addresses.
 
-    IP addresses are safe, for DNS rebinding needs a name. The exceptions are 0.0.0.0 and [::]: by them a page reaches
-    loopback past the checks of its browser.
+    IP addresses are safe, because DNS rebinding needs a name. The exceptions are 0.0.0.0 and [::], by which a page
+    reaches loopback without the checks of its browser.
 
     `others` is the judgement of all other names. LOCAL applies to names without a dot, such as those of containers.
     """
@@ -56,6 +56,7 @@ class Hosts:
         self.judge = lru_cache(maxsize=1024)(self._judge)
 
     def _judge(self, header: str) -> Host:
+        """Returns the judgement of a Host header. It is cached as `judge`."""
         match = _HOST.fullmatch(header.lower())
         if match is None:
             return Host.MALFORMED
@@ -73,7 +74,7 @@ class Hosts:
 
 
 class _OriginMiddleware:
-    """Passes on the requests that a subclass accepts, and answers 403 to the others."""
+    """Passes on the requests with an accepted Host that are not foreign to the subclass. Answers 403 to the others."""
 
     message = ""
 
@@ -95,6 +96,7 @@ class _OriginMiddleware:
         raise NotImplementedError
 
     def _reject_host(self, environ: "WSGIEnvironment") -> Reply | None:
+        """Returns the error for a Host that the tier does not accept, else None."""
         header = environ.get("HTTP_HOST")
         if not header:
             return None  # not a browser: every browser sends a Host
@@ -107,7 +109,7 @@ class _OriginMiddleware:
 
 
 class TierOriginMiddleware(_OriginMiddleware):
-    """Rejects each request of a page to a tier behind the front end. A user may type an address of the tier."""
+    """Rejects every request of a page to a tier behind the front end. A user may type an address of the tier."""
 
     message = "this tier answers to no page in a browser"
 
@@ -118,9 +120,9 @@ class TierOriginMiddleware(_OriginMiddleware):
 
 
 class ShopOriginMiddleware(_OriginMiddleware):
-    """Lets every page read from the front end, but only its own pages, and programs, buy.
+    """Lets every page read from the front end. Only the front end's own pages, and programs, may buy.
 
-    Another port of the same host counts as another site: anybody may serve it.
+    Another port of the same host counts as another site, because anybody may serve it.
     """
 
     message = "a page of another site must not buy; a proxy in front has to pass the Host on"
@@ -133,18 +135,19 @@ class ShopOriginMiddleware(_OriginMiddleware):
             return True
         page = environ.get("HTTP_ORIGIN")
         if page is None and site is None:
-            page = environ.get("HTTP_REFERER")  # an old browser sends neither Origin nor Sec-Fetch-Site
-        return page is not None and not _is_of(page, environ.get("HTTP_HOST", ""))
+            page = environ.get("HTTP_REFERER")  # old browsers send neither Origin nor Sec-Fetch-Site
+        return page is not None and not _has_host(page, environ.get("HTTP_HOST", ""))
 
 
 def _is_browser(environ: "WSGIEnvironment") -> bool:
+    """Whether a browser sends the request."""
     if environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/") or "HTTP_SEC_FETCH_SITE" in environ:
         return True
     return any(header in environ for header in _PAGE_HEADERS)
 
 
-def _is_of(page: str, host: str) -> bool:
-    """Whether the URL or origin of a page has this host, port included. The origin "null" has none."""
+def _has_host(page: str, host: str) -> bool:
+    """Whether the URL or origin of a page has this host and port. The origin "null" has none."""
     scheme, _, rest = page.lower().partition("://")
     authority = rest.partition("/")[0]
     port = _DEFAULT_PORTS.get(scheme)

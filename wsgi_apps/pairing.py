@@ -1,9 +1,9 @@
-"""Keeps an order log to the catalog of its own store, also where their files are on two machines.
+"""Lets an order log buy only from the catalog of its own store, even if their files are on two machines.
 
-A worker pairs the two once: the catalog tells its store id, and each shows that it has the other's newest entries
-(db/pairing.py). A log that belongs to no store yet adopts the catalog's store id. From then on each call for sales
-names the log's store and its newest order, so a catalog that was replaced meanwhile, or put back to an older state,
-refuses the call. Then no buy begins until the right catalog is back.
+A worker pairs the two once: it compares their store ids, and checks that each has the newest entries of the other
+(db/pairing.py). A log without a store id adopts the catalog's. From then on each call for sales names the log's store
+and its newest order, so a catalog that was replaced meanwhile, or put back to an older state, refuses the call. Then no
+buy begins until the right catalog is back.
 """
 
 import threading
@@ -18,17 +18,17 @@ from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Orders, Placed, Sale
 from domain.values import Buy, Order
 
-# Of one try. The rest of a buy's two seconds suffices for the buy itself.
+# The timeout of one try. A buy has two seconds in all, and the rest of them suffices for the buy itself.
 PAIRING_TIMEOUT_S = 0.5
-# Between two tries. Buys that come meanwhile get a 503 at once.
+# The pause between two tries. Buys that come meanwhile get a 503 at once.
 PAIRING_INTERVAL_S = 1.0
 
-_SUBJECT = "the catalog's identity"
+_SUBJECT = "the catalog's identity"  # of the lines that db/outages.py logs
 _FOREIGN_CATALOG = "the catalog is not the one of this order log, try again"
 
 
 class PairedCatalog:
-    """The catalog of one order log: it sells only if both are of one store. Any thread may call it."""
+    """The catalog of one order log. It sells only if both belong to one store. Any thread may call it."""
 
     def __init__(self, log: OrderStore, catalog: Catalog) -> None:
         self._log = log
@@ -41,7 +41,7 @@ class PairedCatalog:
     def require_own_store(self) -> None:
         """Raises Unavailable when the catalog is known to be another store's. Call it before buys begin.
 
-        While the catalog is away buys begin as ever, and are in doubt: each sale checks the store as well.
+        While the catalog is away, buys begin as usual and are in doubt. Each sale checks the store again.
         """
         if self._is_paired:
             return
@@ -52,7 +52,7 @@ class PairedCatalog:
                 raise
 
     def pair(self, timeout_s: float | None = None) -> None:
-        """Asks the catalog of which store it is. Raises Unavailable when it does not answer, or is another store's."""
+        """Asks the catalog for its store. Raises Unavailable when it does not answer, or belongs to another store."""
         with self._pairing:
             if self._is_paired:
                 return
@@ -70,9 +70,9 @@ class PairedCatalog:
     def sell(
         self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[Sale | Unavailable]:
-        """Sells for this order log, see Catalog.sell. Raises Unavailable, and no AnotherStore, for another's catalog.
+        """Sells for this order log, see Catalog.sell. Raises Unavailable, not AnotherStore, for a foreign catalog.
 
-        The intents stay in doubt even then: a lost try before this one may have reached the right catalog.
+        The buys stay in doubt even then, because an earlier try without an answer may have reached the right catalog.
         """
         log = log or self._log.mark()
         if log is None:
@@ -82,7 +82,7 @@ class PairedCatalog:
             return self._catalog.sell(buys, timeout_s, log=log)
         except AnotherStore:
             self._is_paired, self._is_foreign, self._next_try_at = False, True, 0.0
-            self.pair(PAIRING_TIMEOUT_S)  # it logs the reason
+            self.pair(PAIRING_TIMEOUT_S)  # raises and logs the reason, unless the right catalog is back
             raise Unavailable(retry_after_s=1) from None
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
@@ -103,7 +103,7 @@ class PairedCatalog:
 
 
 class PairedCheckout:
-    """Stands before a checkout, and lets no buy begin at another store's catalog."""
+    """A checkout that begins no buy while the catalog is another store's."""
 
     def __init__(self, orders: Orders, catalog: PairedCatalog) -> None:
         self._orders = orders

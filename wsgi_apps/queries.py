@@ -1,4 +1,4 @@
-"""Endpoints that a tier and the front end share: the front end asks that tier, and the tier asks its store."""
+"""Endpoints that two tiers share: the front end answers by asking the tier behind it, and that tier by its store."""
 
 from domain.errors import Invalid, OrderNotFound
 from domain.protocols import Catalog, Orders
@@ -7,6 +7,7 @@ from wsgi_apps.base import Request
 from wsgi_apps.reply import Reply
 from wsgi_apps.wire import encode_order
 
+# The products of a page.
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 

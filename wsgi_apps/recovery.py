@@ -1,4 +1,4 @@
-"""Settles the buys that a crash, a lost reply or a catalog that was away left in doubt."""
+"""Settles the buys in doubt, which a crash, a lost reply, or a catalog that was away has left."""
 
 import logging
 import threading
@@ -14,12 +14,12 @@ from domain.limited_checkout import LimitedCheckout
 from domain.limits import MAX_BATCH
 from domain.values import Buy
 
-EVERY_S = 1.0
-# The request that began a younger buy may still be at work on it.
+SWEEP_INTERVAL_S = 1.0
+# The age at which a buy in doubt is overdue. The request that began a younger one may still be under way.
 OVERDUE_S = 3.0
-# Of one read, oldest first.
+# The most intents of one read, oldest first.
 MAX_INTENTS = 1_000
-# Reads of a sweep. More buys in doubt than these come only while the catalog is away; they wait.
+# The most reads of a sweep. Only while the catalog is away are more buys in doubt, and those can only wait.
 MAX_READS = 50
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Doubt:
-    """The state of a buy in doubt."""
+    """The state of a buy in doubt: when it was first seen, and how often it could not be settled."""
 
     first_seen: float  # by this thread, monotonic clock
     tries: int = 0  # failed attempts to settle it
@@ -36,11 +36,11 @@ class _Doubt:
 class Recovery(threading.Thread):
     """A thread that sends the overdue buys again once a second, under their own keys.
 
-    Several may run at once: the keys make each buy happen once. A buy's age counts from when this thread first saw its
-    intent, by the monotonic clock, so a clock that jumps neither hurries nor stops it.
+    Several may run at once, because a key buys at most once. The age of a buy counts from the moment at which this
+    thread first saw its intent, by the monotonic clock, so a jump of the wall clock changes nothing.
 
-    A buy that the catalog cannot answer keeps no other in doubt: failed buys are sent behind the others, in batches
-    half as large as before, and so alone in the end, whatever their failure looks like.
+    A buy that the catalog cannot answer does not keep others in doubt: failed buys are sent after the others, in
+    batches half as large as before, and therefore alone in the end, however they fail.
     """
 
     def __init__(self, checkout: Checkout | LimitedCheckout) -> None:
@@ -50,16 +50,17 @@ class Recovery(threading.Thread):
         self._ending = threading.Event()
 
     def run(self) -> None:
-        while not self._ending.wait(EVERY_S):
+        """Sweeps until `stop`. No error ends the thread."""
+        while not self._ending.wait(SWEEP_INTERVAL_S):
             try:
                 self.sweep(time.monotonic())
             except Unavailable:
                 pass  # the catalog or the disk is away: the intents stay for the next sweep
             except Exception:
-                _log.exception("recovery failed; it goes on in %s s", EVERY_S)
+                _log.exception("recovery failed; it goes on in %s s", SWEEP_INTERVAL_S)
 
     def stop(self) -> None:
-        """Ends the thread after the sweep that is under way."""
+        """Ends the thread after the present sweep."""
         self._ending.set()
 
     def sweep(self, now: float) -> None:
@@ -103,8 +104,8 @@ class Recovery(threading.Thread):
             return self._doubts[buy.key].tries
 
         overdue = [buy for buy in intents if now - self._doubts[buy.key].first_seen >= OVERDUE_S]
-        overdue.sort(key=tries)  # stable: of equals the oldest first
-        # A list, for a batch that fails raises its tries while others are still to come.
+        overdue.sort(key=tries)  # a stable sort: the oldest stay first among equals
+        # The groups are lists, because a batch that fails changes the tries of its buys before the next group is read.
         for tried, group in [(tried, list(group)) for tried, group in groupby(overdue, key=tries)]:
             size = max(1, MAX_BATCH >> tried)
             yield from (group[start : start + size] for start in range(0, len(group), size))

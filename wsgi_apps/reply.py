@@ -11,13 +11,13 @@ from domain.errors import Unavailable
 
 A = TypeVar("A")
 
-# A call that stays longer in the queue of a BoundedPool fails. The time that the call itself takes comes on top.
+# A call fails that stays longer in the queue of a BoundedPool. The run time of the call is not limited.
 MAX_QUEUE_TIME_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Becomes JSON. A body of bytes is JSON already, in UTF-8."""
+    """A reply, whose body becomes JSON. A body of bytes is already JSON, in UTF-8."""
 
     body: Any
     status: int = 200
@@ -25,11 +25,11 @@ class Reply:
 
 
 class Deferred(Generic[A]):
-    """A reply that is made of the result of a future, and the WSGI response that carries it.
+    """A reply that is made from the result of a future. It is also the WSGI response with this reply.
 
-    An endpoint returns it instead of waiting. `App` adds how the reply becomes a response, and gives the same object
-    to the server. Any WSGI server can serve it: iterating waits for the future. A server that must not wait
-    (server/worker.py) iterates once `future` is done.
+    An endpoint returns it instead of waiting. `App` adds the function that makes the response (`respond_with`), and
+    returns the same object to the server. Any WSGI server can serve it, because iterating waits for the future. A
+    server that must not wait (server/worker.py) iterates when `future` is done.
     """
 
     __slots__ = ("_respond", "_to_reply", "future")
@@ -49,7 +49,7 @@ class Deferred(Generic[A]):
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        # `wait` is bound here and not earlier: an object that refers to itself stays in memory until a collection.
+        # `wait` is bound only here: an object that refers to itself stays in memory until the garbage collector runs.
         return iter(self._respond(self.wait))
 
 
@@ -58,18 +58,18 @@ class BoundedPool:
 
     def __init__(self, threads: int, max_queued: int) -> None:
         self._executor = ThreadPoolExecutor(threads)
-        self._places = threading.BoundedSemaphore(threads + max_queued)
+        self._slots = threading.BoundedSemaphore(threads + max_queued)
 
     def submit(self, call: Callable[[], A]) -> "Future[A]":
         """Returns the future of `call`. Raises Unavailable at once when the queue is full."""
-        if not self._places.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise Unavailable
         try:
             future = self._executor.submit(call)
         except BaseException:  # no thread could be started
-            self._places.release()
+            self._slots.release()
             raise
-        future.add_done_callback(lambda _future: self._places.release())
+        future.add_done_callback(lambda _future: self._slots.release())
         return future
 
 

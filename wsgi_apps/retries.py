@@ -11,35 +11,35 @@ from datetime import UTC, datetime
 from domain.token_bucket import TokenBucket
 
 _FIRST_PAUSE_S = 0.04
-# So long that a call of 6 s makes at most ten tries at a tier that does not answer.
-_LONGEST_PAUSE_S = 2.5
-# Shorter, because a refused connection costs next to nothing, and a tier that restarts is soon back.
-_LONGEST_PAUSE_WHEN_REFUSED_S = 0.5
+# With this limit, a call of 6 s makes at most ten tries at a tier that does not answer.
+_MAX_PAUSE_S = 2.5
+# Shorter, because a refused connection costs next to nothing, and a tier that restarts is back soon.
+_MAX_PAUSE_WHEN_REFUSED_S = 0.5
 
-# A call fails at this number of replies 502, 503 or 504 without a Retry-After: further retries would add to the load of
-# a tier that is overloaded.
-MAX_TIMES_TOLD_LATER = 4
+# A call fails at this many replies 502, 503 or 504 without a Retry-After. More retries would add to the load of a tier
+# that is overloaded.
+MAX_UNAVAILABLE_REPLIES = 4
 
-# A longer Retry-After is cut to this. No tier of this store sends one; a proxy between them may, by mistake.
+# A longer Retry-After is cut to this. No tier of this store sends a longer one, but a proxy between them may.
 LONGEST_RETRY_AFTER_S = 600
 
 
 def backoff_s(retry: int, *, is_refused: bool = False) -> float:
     """Returns the seconds to wait before a retry: exponential backoff with jitter. The first retry has number 0.
 
-    The jitter, a random part, spreads the callers of a tier that comes back.
+    The jitter, a random part, spreads the callers of a tier that is back. `is_refused` says that no process listens.
     """
-    longest_s = _LONGEST_PAUSE_WHEN_REFUSED_S if is_refused else _LONGEST_PAUSE_S
+    max_pause_s = _MAX_PAUSE_WHEN_REFUSED_S if is_refused else _MAX_PAUSE_S
     # A larger exponent changes nothing, and one above 1,023 overflows.
-    return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), longest_s) * random.uniform(0.5, 1.0)
+    return min(_FIRST_PAUSE_S * 2.0 ** min(retry, 30), max_pause_s) * random.uniform(0.5, 1.0)
 
 
 class RetryBudget:
     """Limits the retries at a tier to a small share of the calls to it: a token bucket, as in Finagle and gRPC.
 
-    Each call adds `share` of a token, and each retry takes one token. Time adds `floor_per_s` tokens a second, so that
-    calls to a tier with few calls can be retried while it restarts. Thus an overloaded tier gets little more than its
-    usual calls, however many callers would retry.
+    Each call adds `share` of a token, and each retry takes one token. Besides, `floor_per_s` tokens come each second,
+    so that a tier with few calls gets retries while it restarts. An overloaded tier gets little more than its usual
+    calls, however many callers would retry.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class RetryBudget:
             self._bucket.put(self._share)
 
     def withdraw(self, timeout_s: float) -> float | None:
-        """Takes a token for a retry, and returns the seconds until it is there.
+        """Takes a token for a retry, and returns the seconds until there is one.
 
-        Returns None, and takes none, when it would come after `timeout_s`.
+        Returns None, and takes none, when the token would come after `timeout_s`.
         """
         with self._mutex:
             wait_s = self._bucket.wait_s()

@@ -1,4 +1,4 @@
-"""The HTTP client of a tier: keeps connections, holds a deadline for each call, and retries within it."""
+"""The HTTP client of a tier: keeps connections open, gives each call a deadline, and retries until then."""
 
 import json
 import logging
@@ -11,17 +11,17 @@ from typing import Any
 
 from db import outages
 from domain.errors import Unavailable
-from wsgi_apps.retries import MAX_TIMES_TOLD_LATER, RetryBudget, backoff_s, parse_retry_after
+from wsgi_apps.retries import MAX_UNAVAILABLE_REPLIES, RetryBudget, backoff_s, parse_retry_after
 from wsgi_apps.tier_connection import TierConnection
 
-# Decodes status, Content-Type and body. Raises ValueError for a reply that is no answer to the question.
+# Decodes a reply from its status, Content-Type and body. Raises ValueError for one that is no answer to the question.
 Decode = Callable[[int, str | None, bytes], Any]
-# The log line for each status by which a tier rejects another one: it says which setting to look at.
+# The log line for each status by which a tier rejects another tier. It says which setting to check.
 _REJECTIONS = {
     401: "does not accept this tier: is TIER_SECRET the same for both?",
     403: "does not accept this tier: is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
 }
-# The message of a 404 for an unknown path. A 404 that answers a question has another one.
+# The message of a 404 for an unknown path. A 404 that answers a question has another message.
 _UNKNOWN = "not found"
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -47,7 +47,7 @@ class Answer:
         return self.status < 500 and self.body is not None
 
     @property
-    def says_later(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether the tier, or a proxy in front of it, cannot serve any request now."""
         return self.status in (502, 503, 504)
 
@@ -56,7 +56,7 @@ class Answer:
 class NoAnswer:
     """The result of a try without an answer."""
 
-    is_refused: bool = False  # the connection: no process listens
+    is_refused: bool = False  # the connection was refused, because no process listens
 
 
 class TierClient:
@@ -74,21 +74,22 @@ class TierClient:
         *,
         deadline_s: float,
         authorization: str | None = None,
-        tells_log: bool = True,
+        logs_outages: bool = True,
     ) -> None:
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
         self._host, self._port = host, port
         self._deadline_s = deadline_s
-        # Header lines of every request. The zone of an IPv6 address (after the %) is known to this machine only.
+        # Header lines of every request. The zone of an IPv6 address (after the %) has a meaning on this machine only.
         self._own_lines = [f"Host: {_authority(host.partition('%')[0], port)}"]
         self._own_lines += [f"Authorization: {authorization}"] if authorization else []
-        self._refused: str | None = None  # a path that the tier does not know, or "" when it rejects every call
+        # The path that the tier does not know, or "" when it rejects every call; None while it accepts all.
+        self._rejected_path: str | None = None
         self._idle: list[TierConnection] = []
         self._budget = RetryBudget()
         self._where = f"the {name} at {_authority(host, port)}"
         self._lost: str | None = None  # the log line of the outage, while it lasts
-        self._tells_log = tells_log
+        self._logs_outages = logs_outages
 
     def call(
         self,
@@ -103,28 +104,28 @@ class TierClient:
     ) -> tuple[int, Any]:
         """Returns the status, which is below 500, and the decoded reply. Raises Unavailable.
 
-        It raises at the deadline, or after `timeout_s` if that is sooner. It raises at once where a retry would not
-        help: without `retry`; when the tier does not know our secret, or the path; when its Retry-After is beyond the
-        deadline, or it has said 502, 503 or 504 too often; when `decode` raises ValueError. The `body` is JSON.
+        It raises at the deadline, or after `timeout_s` if that is sooner. It raises earlier when there is no use in a
+        retry: the tier rejects our secret or the path, its Retry-After is after the deadline, it has answered 502, 503
+        or 504 too often, or `decode` raises ValueError. Without `retry` there is one try. The `body` is JSON.
         """
         headers = headers or {}
         deadline = time.monotonic() + (self._deadline_s if timeout_s is None else min(self._deadline_s, timeout_s))
         self._budget.deposit()
         answer: Answer | NoAnswer = NoAnswer()
-        times_told_later = 0
+        unavailable_replies = 0  # without a Retry-After
         for retry_number in count():
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 break
-            # One try has half of the deadline at most: a connection that died in silence must not take all of it.
-            timeout_s = min(remaining_s, self._deadline_s / 2) if retry else remaining_s
-            answer = self.ask_once(method, path, headers, body, timeout_s, decode)
+            # One try gets at most half of the deadline: a connection that died in silence must not take all of it.
+            try_timeout_s = min(remaining_s, self._deadline_s / 2) if retry else remaining_s
+            answer = self.ask_once(method, path, headers, body, try_timeout_s, decode)
             if isinstance(answer, Answer):
                 if answer.is_definite:
                     self._require_acceptance(path, answer)
                     return answer.status, answer.body
-                times_told_later += not answer.retry_after_s
-                if not answer.says_later or times_told_later == MAX_TIMES_TOLD_LATER:
+                unavailable_replies += not answer.retry_after_s
+                if not answer.is_unavailable or unavailable_replies == MAX_UNAVAILABLE_REPLIES:
                     break
             if not retry or not self._pause(answer, retry_number, deadline):
                 break
@@ -148,7 +149,7 @@ class TierClient:
             connection.close()
 
     def _pause(self, answer: Answer | NoAnswer, retry_number: int, deadline: float) -> bool:
-        """Waits before a retry. Returns False when there must not be one."""
+        """Waits before a retry. Returns False when the call must not be retried."""
         remaining_s = deadline - time.monotonic()
         pause_s = backoff_s(retry_number, is_refused=isinstance(answer, NoAnswer) and answer.is_refused)
         if isinstance(answer, Answer) and answer.retry_after_s is not None:
@@ -157,7 +158,7 @@ class TierClient:
                 return False
         token_s = self._budget.withdraw(timeout_s=max(0.0, remaining_s))
         if token_s is None:
-            token_s = remaining_s  # fail at the deadline: a batcher then repeats the call for those with time left
+            token_s = remaining_s  # the call fails at its deadline; a Batcher repeats it for callers with time left
         time.sleep(max(0.0, min(max(pause_s, token_s), remaining_s)))
         return True
 
@@ -165,37 +166,37 @@ class TierClient:
         """Returns the error of a call that failed, by its last answer."""
         if isinstance(answer, NoAnswer):
             return Unavailable(self._no_answer, retry_after_s=1)
-        retry_after_s = max(1, answer.retry_after_s or 1) if answer.says_later else None
+        retry_after_s = (answer.retry_after_s or 1) if answer.is_unavailable else None
         return Unavailable(self._no_answer, retry_after_s)
 
-    def _tell_lost(self, why: str) -> None:
+    def _log_lost(self, why: str) -> None:
         """Logs that the tier is lost, once until it answers again."""
         self._lost = self._lost or f"{self._where} does not answer: {why}"
-        if self._tells_log:
+        if self._logs_outages:
             outages.log_start(self._where, self._lost)
 
-    def _tell_found(self) -> None:
+    def _log_found(self) -> None:
         """Logs that the tier answers again."""
         self._lost = None
         outages.log_end(self._where, f"{self._where} answers again")
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
-        """Raises Unavailable when the tier rejects this one, or the path, and logs when that begins."""
-        subject, why = "", _REJECTIONS.get(answer.status)
+        """Raises Unavailable when the tier rejects this tier or the path. Logs when that begins."""
+        rejected, why = "", _REJECTIONS.get(answer.status)
         if answer.status == 404 and _message(answer) == _UNKNOWN:
-            subject, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
+            rejected, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
         if why is not None:
-            if self._refused is None:
-                self._refused = subject
+            if self._rejected_path is None:
+                self._rejected_path = rejected
                 _log.error("the %s %s", self._name, why)
             raise Unavailable(self._no_answer, retry_after_s=1)
-        if self._refused in ("", path):
-            self._refused = None
+        if self._rejected_path in ("", path):
+            self._rejected_path = None
 
     def ask_once(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
     ) -> Answer | NoAnswer:
-        """Makes one try, without retries. Another HTTP client overrides this method (bench/peers/transports.py).
+        """Makes one try. A client on another HTTP library overrides this method (bench/peers/transports.py).
 
         When a kept connection has died meanwhile, the try is repeated at once on a new connection.
         """
@@ -210,23 +211,23 @@ class TierClient:
             remaining_s = deadline - time.monotonic()
             if is_kept and remaining_s > 0 and not isinstance(error, TimeoutError):
                 return self.ask_once(method, path, headers, body, remaining_s, decode)
-            self._tell_lost(_why(error))
+            self._log_lost(_why(error))
             return NoAnswer(is_refused=isinstance(error, ConnectionRefusedError))
         if self._lost is not None:
-            self._tell_found()
+            self._log_found()
         if reply.closes:
             connection.close()
         else:
             self._idle.append(connection)
         retry_after = reply.headers.get("retry-after") if reply.status >= 500 else None
         try:
-            meaning = decode(reply.status, reply.headers.get("content-type"), reply.body)
+            decoded = decode(reply.status, reply.headers.get("content-type"), reply.body)
         except (ValueError, RecursionError):
-            meaning = None
-        return Answer(reply.status, meaning, parse_retry_after(retry_after))
+            decoded = None
+        return Answer(reply.status, decoded, parse_retry_after(retry_after))
 
     def _encode(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
-        """Encodes a request. Raises ValueError for a control character, by which a header could inject another one."""
+        """Encodes a request. Raises ValueError for a control character, which could end a header and begin another."""
         lines = [f"{method} {path} HTTP/1.1", *self._own_lines]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body is not None:
@@ -236,7 +237,7 @@ class TierClient:
         return "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
 
     def _connection(self) -> tuple[TierConnection, bool]:
-        """Returns a connection, and whether it is a kept one. list.pop is atomic: no two threads get the same."""
+        """Returns a connection, and whether it is a kept one. list.pop is atomic, so no two threads get the same."""
         try:
             return self._idle.pop(), True
         except IndexError:
@@ -249,12 +250,14 @@ def _authority(host: str, port: int) -> str:
 
 
 def _why(error: OSError) -> str:
+    """Returns the reason of an error for a log line."""
     if isinstance(error, TimeoutError):
         return "timed out"
     return error.strerror or str(error) or type(error).__name__
 
 
 def _message(answer: Answer) -> str:
+    """Returns the message of an error reply, or its status when it has none."""
     try:
         return str(answer.body["error"]["message"])
     except (LookupError, TypeError):

@@ -1,7 +1,7 @@
-"""A kept HTTP/1.1 connection to a tier: one request and its reply at a time, each by a deadline.
+"""An HTTP/1.1 connection to a tier that stays open between calls. It has one request at a time, with a deadline.
 
-It parses the replies of our own tiers, also behind a plain proxy, and rejects all others. http.client parses more, and
-takes 26 of the 73 µs of a call for it.
+It parses the replies of our own tiers, also behind a plain proxy, and rejects all others. http.client parses more forms
+of HTTP, and would take 26 of the 73 µs of a call for that.
 """
 
 import re
@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-# The heads of a tier have some 200 bytes, and a proxy adds lines.
+# The head of a tier's reply has some 200 bytes, and a proxy adds lines.
 MAX_HEAD_BYTES = 16 * 1024
 # More than the largest page, and more than the largest answer to a batch.
 MAX_BODY_BYTES = 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
 
-# Status line and header lines by RFC 9112, without folded lines. In HTTP/1.0, which wsgiref speaks, Content-Length ends
-# the reply as well. A version after 1.1 may have other rules.
+# The status line and the header lines by RFC 9112, without folded lines. HTTP/1.0, which wsgiref speaks, has the same
+# Content-Length. Versions above 1.1 may have other rules.
 _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
@@ -28,7 +28,7 @@ _LENGTH = re.compile(r"[0-9]{1,7}")
 
 
 class ReplyRefused(ConnectionError):
-    """A reply that is malformed, or not surely complete. It answers nothing, and its connection must be closed."""
+    """A reply that is malformed, or may be incomplete. It is no answer, and its connection must be closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class TierReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    closes: bool
+    closes: bool  # the tier closes the connection after this reply
 
 
 class TierConnection:
@@ -52,18 +52,19 @@ class TierConnection:
     def exchange(self, request: bytes, deadline: float) -> TierReply:
         """Sends a request and reads its reply by the deadline (monotonic clock). Raises OSError.
 
-        Pass the request in one piece: head and body in two pieces would wake the tier up twice.
+        The request is sent in one piece, because head and body in two pieces would wake the tier up twice.
         """
         if self.sock is None:
             self.sock = self._connect(deadline)
             self._poll.register(self.sock, select.POLLIN)
-        elif self._poll.poll(0):  # bytes that came before the request are no answer to it
+        elif self._poll.poll(0):  # it has bytes, which cannot be the answer, or has ended
             raise ReplyRefused("it has ended a kept connection, or sent more than was asked")
         self.sock.settimeout(_remaining_s(deadline))
         self.sock.sendall(request)
         return self._read(self.sock, deadline)
 
     def close(self) -> None:
+        """Closes the connection, if it is open."""
         if self.sock is not None:
             self.sock.close()
 
@@ -76,7 +77,7 @@ class TierConnection:
         for share, (family, kind, protocol, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
             sock: socket.socket | None = None
             try:
-                sock = socket.socket(family, kind, protocol)  # the system may not have this family
+                sock = socket.socket(family, kind, protocol)  # raises if the system lacks this family
                 sock.settimeout(_remaining_s(deadline) / share)
                 sock.connect(address)
             except OSError:
@@ -85,22 +86,23 @@ class TierConnection:
                 if share == 1:
                     raise
                 continue
-            with suppress(OSError):  # it is faster with TCP_NODELAY, and works without
+            with suppress(OSError):  # without TCP_NODELAY the connection is only slower
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         raise OSError("the host has no address")
 
     def _read(self, sock: socket.socket, deadline: float) -> TierReply:
+        """Reads exactly one reply. Raises ReplyRefused for anything else, and OSError."""
         data = bytearray()
         while (end := data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)) < 0:
             if len(data) >= MAX_HEAD_BYTES:
                 raise ReplyRefused("the head of its reply is too long")
-            data += _received(sock, deadline)
+            data += _receive(sock, deadline)
         end += len(b"\r\n\r\n")
         minor_version, status, headers = _parse_head(bytes(data[:end]))
         length = _length(status, headers)
         while len(data) < end + length:
-            data += _received(sock, deadline)
+            data += _receive(sock, deadline)
         if len(data) > end + length:
             raise ReplyRefused("it sent more than its reply")
         options = headers.get("connection", "").lower().split(",")
@@ -109,7 +111,7 @@ class TierConnection:
 
 
 def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
-    """Parses minor version, status and headers. It joins the values of a repeated header by commas."""
+    """Returns the minor version, the status and the headers. Joins the values of a repeated header by commas."""
     match = _HEAD.fullmatch(head)
     if match is None:
         raise ReplyRefused("its reply is not HTTP/1.1")
@@ -124,10 +126,8 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
 
 def _length(status: int, headers: Mapping[str, str]) -> int:
     """Returns the length of the body in bytes. Raises ReplyRefused unless a single Content-Length says it."""
-    if status < 200 or status in (
-        204,
-        304,
-    ):  # they have no body, whatever their length says, and no request of ours gets one
+    # These replies have no body, whatever their Content-Length says. No request of ours should get one.
+    if status < 200 or status in (204, 304):
         raise ReplyRefused(f"it answers {status}, to which it was not asked")
     if "transfer-encoding" in headers:
         raise ReplyRefused("its reply is chunked")
@@ -139,9 +139,9 @@ def _length(status: int, headers: Mapping[str, str]) -> int:
     return int(length)
 
 
-def _received(sock: socket.socket, deadline: float) -> bytes:
+def _receive(sock: socket.socket, deadline: float) -> bytes:
     """Receives the next bytes. Raises ReplyRefused at the end of the connection."""
-    # Set before each recv: the timeout of a socket starts again with each byte that trickles in.
+    # The timeout of a socket begins again with each recv, so it is set to what is left of the deadline.
     sock.settimeout(_remaining_s(deadline))
     data = sock.recv(_RECEIVE_BYTES)
     if not data:
@@ -150,7 +150,7 @@ def _received(sock: socket.socket, deadline: float) -> bytes:
 
 
 def _remaining_s(deadline: float) -> float:
-    """Returns the time that is left. Raises TimeoutError at 0, a timeout that makes a socket non-blocking."""
+    """Returns the time that is left. Raises TimeoutError at 0, because a timeout of 0 makes a socket non-blocking."""
     remaining_s = deadline - time.monotonic()
     if remaining_s <= 0:
         raise TimeoutError

@@ -1,4 +1,4 @@
-"""Encodes and decodes the values of requests and responses as JSON, for both ends of a call."""
+"""Encodes and decodes the values in requests and responses as JSON, for both ends of a call."""
 
 import json
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from wsgi_apps.errors import decode_error, status_of
 
 T = TypeVar("T")
 
-# The version of the calls between tiers. Their paths contain it, because two releases meet during an upgrade. A change
-# of a call or of its reply needs a new version, and the called tier serves the old version for one more release. An
-# upgrade therefore begins with the inner tiers: catalog, order tier, front end. A tier answers 404 "not found" to an
-# unknown version, which says nothing about a buy.
+# The version of the calls between tiers. Their paths contain it, because during an upgrade tiers of two releases call
+# each other. A change of a call or of its reply needs a new version, and the called tier serves the old version for one
+# more release. An upgrade therefore begins with the innermost tier: catalog, order tier, front end. A tier answers 404
+# "not found" to an unknown version, which says nothing about a buy.
 VERSION = 1
 CALLS = ("buys", "sales", "lookups", "store")
 BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
 
-# More than the largest page, which has the most products, with the longest names and the highest price.
+# More than the largest page: the most products of a page, each with the longest name and the highest price.
 MAX_PAGE_BYTES = 512 * 1024
 
 # The largest integer of SQLite. A catalog of an older release may have a stock above domain.values.MAX_STOCK.
@@ -45,7 +45,9 @@ _UNESCAPED = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
-# Prices are whole cents inside the store. Only this module makes numbers such as 25.99 of them, for clients.
+_JSON_NAMES = {list: "an array", str: "a string", int: "a whole number", bool: "a boolean"}
+
+# The JSON that shoppers see. Inside the store prices are whole cents; here they become numbers such as 25.99.
 
 
 def encode_product(product: Product) -> dict[str, Any]:
@@ -53,9 +55,9 @@ def encode_product(product: Product) -> dict[str, Any]:
 
 
 def decode_page(body: bytes) -> bytes:
-    """Returns the page of products in a reply as bytes of JSON: the front end passes it on undecoded.
+    """Checks a page of products in a reply, and returns its JSON as bytes. The front end passes it on undecoded.
 
-    Raises ValueError for the reply of another program at the catalog's address.
+    Raises ValueError for a reply that does not look like a page, such as that of another program at this address.
     """
     page = body.rstrip(b"\n")
     if len(page) > MAX_PAGE_BYTES or not (page.startswith(b'{"data": [') and page.endswith(b"}")):
@@ -64,6 +66,7 @@ def decode_page(body: bytes) -> bytes:
 
 
 def encode_order(order: Order) -> dict[str, Any]:
+    """Returns an order as clients see it. Its number is a string, as in the reply to a buy."""
     return {
         "order_number": str(order.number),
         "name": order.product,
@@ -82,30 +85,27 @@ def encode_order_number(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
 
 
-# The calls between tiers carry many values as arrays. An array has no name that could be repeated, and takes half the
-# time of an object. The json module accepts NaN; check() refuses it, like true, in the place of an int.
+# The JSON of the calls between tiers. Values are arrays and not objects: an array has no name that could be repeated,
+# and takes half the time. The json module accepts NaN; `_require` refuses it, like true, in the place of an int.
 
 
-def _parse_rows(body: bytes, most: int, what: str) -> list[Any]:
-    """Returns the JSON array in a request's body. Raises Invalid for more than `most` elements; `what` names them."""
+def _parse_rows(body: bytes, max_rows: int, what: str) -> list[Any]:
+    """Returns the JSON array in a request's body. Raises Invalid, also for too many rows; `what` names them."""
     try:
         value = json.loads(str(body, "utf-8"))
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
-    rows: list[Any] = check(value, list, "the body")
-    if len(rows) > most:
-        raise Invalid(f"more than {most} {what} in a call")
+    rows: list[Any] = _require(value, list, "the body")
+    if len(rows) > max_rows:
+        raise Invalid(f"more than {max_rows} {what} in a call")
     return rows
 
 
-def check(value: object, kind: type[T], what: str) -> T:
-    """Returns the value. Raises Invalid, with `what` as its name, unless its type is `kind`: true is no int here."""
+def _require(value: object, kind: type[T], what: str) -> T:
+    """Returns the value. Raises Invalid, which names it as `what`, unless its type is `kind`: true is no int here."""
     if type(value) is not kind:
         raise Invalid(f"{what} is not {_JSON_NAMES[kind]}")
     return value
-
-
-_JSON_NAMES = {list: "an array", str: "a string", int: "a whole number", bool: "a boolean"}
 
 
 def encode_buys(buys: Sequence[Buy]) -> bytes:
@@ -118,9 +118,11 @@ def decode_buys(body: bytes) -> list[Buy]:
 
 
 def _decode_buy(row: object) -> Buy:
+    """Returns the buy in a row. Raises Invalid."""
     if type(row) is not list or len(row) != 3:
         raise Invalid("a buy is not an array of its key, name and quantity")
-    key, name, quantity = check(row[0], str, "a key"), check(row[1], str, "a name"), check(row[2], int, "a quantity")
+    key, name = _require(row[0], str, "a key"), _require(row[1], str, "a name")
+    quantity = _require(row[2], int, "a quantity")
     return Buy(parse_key(key), parse_name(name), check_quantity(quantity))
 
 
@@ -130,10 +132,11 @@ def encode_names(names: Sequence[str]) -> bytes:
 
 def decode_names(body: bytes) -> list[str]:
     """Returns the names in a request's body. Raises Invalid."""
-    return [parse_name(check(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
+    return [parse_name(_require(name, str, "a name")) for name in _parse_rows(body, MAX_NAMES, "names")]
 
 
 def encode_found(found: Found) -> list[Any] | None:
+    """Returns a product as a row, None for an unknown name, or an error in the form of `encode_sale`."""
     match found:
         case Product():
             return [found.name, found.price_cents, found.quantity]
@@ -146,14 +149,18 @@ def decode_found(value: Any) -> Product | ProductNotFound:
     """Returns the result of a lookup. Raises ValueError or Invalid for any other value."""
     if value is None:
         return ProductNotFound()
-    name, price_cents, quantity = check(value, list, "a product")
-    return Product(check(name, str, "a name"), _number(price_cents, MAX_PRICE_CENTS), _number(quantity, MAX_INTEGER))
+    name, price_cents, quantity = _require(value, list, "a product")
+    return Product(
+        _require(name, str, "a name"),
+        _require_number(price_cents, MAX_PRICE_CENTS),
+        _require_number(quantity, MAX_INTEGER),
+    )
 
 
-def _number(value: Any, most: int) -> int:
-    """Returns the value if it is a whole number from 0 to `most`, else raises ValueError."""
-    if type(value) is not int or not 0 <= value <= most:
-        raise ValueError(f"not a number from 0 to {most}: {value!r}")
+def _require_number(value: Any, maximum: int) -> int:
+    """Returns the value. Raises ValueError unless it is a whole number from 0 to `maximum`."""
+    if type(value) is not int or not 0 <= value <= maximum:
+        raise ValueError(f"not a number from 0 to {maximum}: {value!r}")
     return value
 
 
@@ -163,21 +170,23 @@ def encode_sale(sale: Sale | Unavailable) -> int | list[Any]:
 
 
 def decode_sale(value: Any) -> Sale:
-    """Returns the result of one sale. Raises ValueError for anything but a definite result."""
-    return Sold(_number(value, MAX_PRICE_CENTS)) if type(value) is int else _definite(_decode_error(value))
+    """Returns the result of one sale. Raises ValueError, TypeError or Invalid for any indefinite result."""
+    if type(value) is int:
+        return Sold(_require_number(value, MAX_PRICE_CENTS))
+    return _require_definite(_decode_error(value))
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:
-    """Returns the number of the order, or an error in the form of encode_sale."""
+    """Returns the number of the order, or an error in the form of `encode_sale`."""
     return placed if isinstance(placed, int) else _encode_error(placed)
 
 
 def decode_placed(value: Any) -> Placed:
-    """Returns the result of one buy, or Unavailable. Raises ValueError for any other value."""
+    """Returns the result of one buy, or Unavailable. Raises ValueError, TypeError or Invalid for any other value."""
     if type(value) is int and value >= 0:
         return value
     error = _decode_error(value)
-    return error if isinstance(error, Unavailable) else _definite(error)
+    return error if isinstance(error, Unavailable) else _require_definite(error)
 
 
 def encode_introduction(catalog: Introduction) -> dict[str, Any]:
@@ -186,11 +195,11 @@ def encode_introduction(catalog: Introduction) -> dict[str, Any]:
 
 def decode_introduction(value: Any) -> Introduction:
     """Returns the introduction of a catalog. Raises Invalid, LookupError or TypeError for any other value."""
-    newest_sold = check(value["newest_sold"], list, "newest_sold")
+    newest_sold = _require(value["newest_sold"], list, "newest_sold")
     return Introduction(
-        id=check(value["id"], str, "id"),
-        newest_sold=tuple(check(key, str, "a key") for key in newest_sold),
-        has_last_order=check(value["has_last_order"], bool, "has_last_order"),
+        id=_require(value["id"], str, "id"),
+        newest_sold=tuple(_require(key, str, "a key") for key in newest_sold),
+        has_last_order=_require(value["has_last_order"], bool, "has_last_order"),
     )
 
 
@@ -202,16 +211,17 @@ def mark_headers(log: LogMark | None) -> dict[str, str]:
 
 
 def last_order_headers(key: str | None) -> dict[str, str]:
-    """Returns the header with the key of the newest order. Escapes the key: one made by hand may have any character."""
+    """Returns the header with the key of the newest order, escaped: a key made by hand may have any character."""
     return {} if key is None else {"Last-Order": quote(key, safe=_UNESCAPED)}
 
 
 def decode_last_order(headers: Headers) -> str | None:
-    """Returns the key of last_order_headers. Raises Invalid."""
+    """Returns the key in the header of `last_order_headers`; None when the request has none. Raises Invalid."""
     text = headers.get("Last-Order")
-    return (
-        None if text is None else unquote(parse_key(text, called="Last-Order", max_characters=12 * MAX_KEY_CHARACTERS))
-    )
+    if text is None:
+        return None
+    # An escaped character has up to twelve: four bytes of UTF-8, each as %XX.
+    return unquote(parse_key(text, called="Last-Order", max_characters=12 * MAX_KEY_CHARACTERS))
 
 
 def decode_mark(headers: Headers) -> LogMark | None:
@@ -221,19 +231,24 @@ def decode_mark(headers: Headers) -> LogMark | None:
 
 
 def _encode_error(error: StoreError) -> list[Any]:
-    # A Retry-After header would hold for the whole batch, so each error has its own.
+    """Returns the status, the message and the Retry-After of an error.
+
+    A Retry-After header would apply to the whole batch, so each error has its own value.
+    """
     return [status_of(error), error.message, error.retry_after_s if isinstance(error, Unavailable) else None]
 
 
 def _decode_error(value: Any) -> StoreError | None:
-    status, message, retry_after_s = check(value, list, "an error")
-    error = decode_error(check(status, int, "a status"), message)
+    """Returns the error of `_encode_error`; None if it is unknown. Raises ValueError, TypeError or Invalid."""
+    status, message, retry_after_s = _require(value, list, "an error")
+    error = decode_error(_require(status, int, "a status"), message)
     if isinstance(error, Unavailable) and retry_after_s is not None:
-        error.retry_after_s = check(retry_after_s, int, "Retry-After")
+        error.retry_after_s = _require(retry_after_s, int, "Retry-After")
     return error
 
 
-def _definite(error: StoreError | None) -> Refused | KeyReused:
+def _require_definite(error: StoreError | None) -> Refused | KeyReused:
+    """Returns the error. Raises ValueError unless it is the definite outcome of a buy."""
     if not isinstance(error, Refused | KeyReused):
         raise ValueError(f"not a definite answer: {error!r}")
     return error

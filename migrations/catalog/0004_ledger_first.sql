@@ -114,7 +114,7 @@ CREATE TRIGGER product_history_insert BEFORE INSERT ON product_history BEGIN
         FROM product_history WHERE key = NEW.key;
     SELECT RAISE(ABORT, 'a key changes a product or the stock, never both')
         FROM stock_ledger WHERE key = NEW.key;
-    SELECT RAISE(ABORT, 'a product is added by its first entry in the stock ledger: use python -m admin add')
+    SELECT RAISE(ABORT, 'a product is added by its first entry in the stock ledger: use python -m db add')
         WHERE NEW.what = 'added' AND ((NEW.product, 'initial', NEW.price_cents) IS NOT
             (SELECT product, reason, price_cents FROM stock_ledger ORDER BY entry DESC LIMIT 1)
             OR EXISTS (SELECT 1 FROM products WHERE name = NEW.product));
@@ -129,30 +129,30 @@ CREATE TRIGGER product_history_inserted AFTER INSERT ON product_history BEGIN
 END;
 
 CREATE TRIGGER products_insert BEFORE INSERT ON products BEGIN
-    SELECT RAISE(ABORT, 'there is or was such a product: use python -m admin restock or price')
+    SELECT RAISE(ABORT, 'there is or was such a product: use python -m db restock or price')
         FROM products WHERE name = NEW.name;
-    SELECT RAISE(ABORT, 'a product stands as its ledger and its history say: use python -m admin add')
+    SELECT RAISE(ABORT, 'a product stands as its ledger and its history say: use python -m db add')
         WHERE NEW.quantity IS NOT
             (SELECT balance FROM stock_ledger WHERE product = NEW.name ORDER BY entry DESC LIMIT 1)
         OR (NEW.price_cents, NEW.retired) IS NOT
             (SELECT price_cents, what = 'retired' FROM product_history WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
 END;
 CREATE TRIGGER products_quantity BEFORE UPDATE OF quantity ON products WHEN NEW.quantity IS NOT OLD.quantity BEGIN
-    SELECT RAISE(ABORT, 'the stock is the last balance of the ledger: use python -m admin restock, writeoff or correct')
+    SELECT RAISE(ABORT, 'the stock is the last balance of the ledger: use python -m db restock, writeoff or correct')
         WHERE NEW.quantity IS NOT
             (SELECT balance FROM stock_ledger WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
 END;
 CREATE TRIGGER products_price BEFORE UPDATE OF price_cents, retired ON products
 WHEN (NEW.price_cents, NEW.retired) IS NOT (OLD.price_cents, OLD.retired) BEGIN
-    SELECT RAISE(ABORT, 'a product stands as its history says: use python -m admin price or retire')
+    SELECT RAISE(ABORT, 'a product stands as its history says: use python -m db price or retire')
         WHERE (NEW.price_cents, NEW.retired) IS NOT
             (SELECT price_cents, what = 'retired' FROM product_history WHERE product = NEW.name ORDER BY entry DESC LIMIT 1);
 END;
 CREATE TRIGGER products_name BEFORE UPDATE OF name ON products WHEN NEW.name IS NOT OLD.name BEGIN
-    SELECT RAISE(ABORT, 'a product keeps its name: use python -m admin add and retire');
+    SELECT RAISE(ABORT, 'a product keeps its name: use python -m db add and retire');
 END;
 CREATE TRIGGER products_delete BEFORE DELETE ON products BEGIN
-    SELECT RAISE(ABORT, 'a product stays in the books: use python -m admin retire');
+    SELECT RAISE(ABORT, 'a product stays in the books: use python -m db retire');
 END;
 
 CREATE TRIGGER refused_insert BEFORE INSERT ON refused BEGIN

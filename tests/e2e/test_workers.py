@@ -134,6 +134,20 @@ def test_a_tier_refuses_an_asgi_worker(tmp_path: Path, tier: str) -> None:
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's worker_class=asgi is refused: ")) == (2, True)
 
 
+def test_an_order_tier_whose_app_is_wrapped_says_that_it_settles_no_buys_in_doubt(tmp_path: Path) -> None:
+    (tmp_path / "wrapped.py").write_text(
+        "from conf.wiring import create_order_app\napp = lambda *request, order=create_order_app(): order(*request)\n"
+    )
+    tiers = Tiers(tmp_path / "data", PYTHONPATH=str(tmp_path))
+    tiers.program = (*tiers.program, "wrapped:app")
+    try:
+        tiers.start("order")
+    finally:
+        tiers.stop()
+    line = "order: its app is not conf.wiring:create_order_app(): this worker settles no buys in doubt"
+    assert tiers.log.read_text().count(line) == 1
+
+
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_misspelt_worker_is_a_clear_line(tmp_path: Path, tier: str) -> None:
     code, output = shell_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py", WORKER="gthreads")

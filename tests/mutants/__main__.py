@@ -72,6 +72,8 @@ def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
     """Returns the tests that run first: those that caught the mutant last time, and those of its own module."""
     file = Path("tests/unit", mutant.file)
     own = [str(file.with_name(f"test_{file.stem}.py")), str(file.parent)]
+    if mutant.file.startswith("migrations/"):
+        own = ["tests/unit/db"]
     return [caught_by[mutant.name], *own] if mutant.name in caught_by else own
 
 

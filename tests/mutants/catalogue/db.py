@@ -185,7 +185,7 @@ MUTANTS = (
     Mutant(
         "the stock can be changed without the ledger",
         "I1: somebody with a shell changes the stock, and the ledger does not explain it",
-        "migrations/catalog/0004_ledger_first.sql",
+        "migrations/catalog/0006_name_of_the_program.sql",
         "ON products WHEN NEW.quantity IS NOT OLD.quantity BEGIN",
         "ON products WHEN FALSE BEGIN",
     ),

@@ -33,8 +33,8 @@ MUTANTS = (
         "a sold buy does not free its token",
         "after an outage, late shoppers are throttled for as long again",
         "domain/refusal_limit.py",
-        "if isinstance(sale, Refused) and buy.key not in self._paid:",
-        "if buy.key not in self._paid:",
+        "if isinstance(sale, Refused) and buy.key not in self._spent:",
+        "if buy.key not in self._spent:",
     ),
     Mutant(
         "all throttled buys get the same Retry-After",
@@ -68,7 +68,7 @@ MUTANTS = (
         "a refused key costs a token in each batch",
         "a client that sends a key twice at once uses up the tokens of others",
         "domain/refusal_limit.py",
-        "if isinstance(sale, Refused) and buy.key not in self._paid:",
+        "if isinstance(sale, Refused) and buy.key not in self._spent:",
         "if isinstance(sale, Refused):",
     ),
     Mutant(

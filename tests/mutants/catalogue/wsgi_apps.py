@@ -40,10 +40,10 @@ MUTANTS = (
         "a retry sends a new key",
         "I3: after a lost response the retry is a second buy",
         "wsgi_apps/tier_client.py",
-        "            answer = self.ask_once(method, path, headers, body, timeout_s",
+        "            answer = self.ask_once(method, path, headers, body, try_timeout_s",
         "            if body and retry_number:\n"
         "                body = body.replace(b'[[\"', b'[[\"x')\n"
-        "            answer = self.ask_once(method, path, headers, body, timeout_s",
+        "            answer = self.ask_once(method, path, headers, body, try_timeout_s",
     ),
     Mutant(
         "a 5xx of the tier behind counts as an answer",

@@ -81,7 +81,7 @@ def test_the_order_tier_has_no_threads_to_set() -> None:
     """A variable without effect must not be ignored in silence."""
     with pytest.raises(SettingsError, match=r"^ORDER_THREADS is not a setting: the order tier has no threads"):
         load({"ORDER_THREADS": "4"})
-    assert load({}).order.threads == 0
+    assert load({}).order.threads == load({"ORDER_THREADS": ""}).order.threads == 0, "an empty one is not set"
 
 
 def test_variables_of_other_programs_are_ignored() -> None:

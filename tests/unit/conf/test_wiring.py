@@ -10,6 +10,7 @@ from werkzeug.test import Client
 from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
+from tests.support.tiers import free_port
 from wsgi_apps.base import App
 from wsgi_apps.tier_client import TierClient
 
@@ -89,6 +90,25 @@ def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest
     RecordingClient.options = []
     create_front_end_app(tier_client=RecordingClient)
     assert [(options["host"], options["port"]) for options in RecordingClient.options] == [("::1", 7), ("orders", 8)]
+
+
+@pytest.mark.parametrize(
+    ("create_app", "parts"),
+    [
+        (create_catalog_app, ["catalog.db"]),
+        (create_order_app, ["order.db", "catalog"]),
+        (create_front_end_app, ["catalog", "order tier"]),
+    ],
+)
+def test_a_tier_is_not_ready_without_its_database_and_the_tiers_behind_it(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], parts: list[str]
+) -> None:
+    for tier in ("CATALOG", "ORDER"):
+        monkeypatch.setenv(tier, f"127.0.0.1:{free_port()}")
+    response = Client(create_app()).get("/ready")
+    assert response.status_code == 503 and response.json is not None
+    reasons = response.json["error"]["message"].removeprefix("not ready: ").split("; ")
+    assert [reason.partition(":")[0] for reason in reasons] == parts
 
 
 def test_the_workers_of_the_order_tier_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

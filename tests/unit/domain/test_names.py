@@ -8,7 +8,7 @@ import pytest
 import regex
 
 from domain.errors import Invalid
-from domain.names import looks, parse_new_name
+from domain.names import parse_new_name, visible_form
 from domain.values import parse_name
 
 
@@ -140,9 +140,9 @@ def test_a_new_name_has_no_ignorable_character_by_itself() -> None:
 )
 def test_names_that_differ_only_in_hardly_visible_characters_look_alike(one: str, other: str) -> None:
     assert parse_new_name(one) != parse_new_name(other)
-    assert looks(one) == looks(other)
+    assert visible_form(one) == visible_form(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("Tux", "tux"), ("ab", "a b"), ("B\u00e4r", "Bar"), ("Tux", "Tux 2")])
 def test_names_that_people_tell_apart_look_different(one: str, other: str) -> None:
-    assert looks(one) != looks(other)
+    assert visible_form(one) != visible_form(other)

@@ -62,7 +62,7 @@ def test_the_error_names_every_part_that_fails(checkout: Checkout) -> None:
 
 def test_500_requests_at_once_check_a_part_once(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
-    monkeypatch.setattr(ready, "HOLDS_S", 60.0)
+    monkeypatch.setattr(ready, "RESULT_TTL_S", 60.0)
     readiness = Readiness({"catalog": lambda: tried.append(time.monotonic())}, timeout_s=5.0)
     with ThreadPoolExecutor(16) as pool:
         looks = [pool.submit(lambda: readiness.check().result(10)) for _ in range(500)]
@@ -71,14 +71,14 @@ def test_500_requests_at_once_check_a_part_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_result_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "HOLDS_S", 0.0)
+    monkeypatch.setattr(ready, "RESULT_TTL_S", 0.0)
     states: Iterator[Callable[[], None]] = iter([works, is_away, works])
     readiness = Readiness({"catalog": lambda: next(states)()}, timeout_s=5.0)
     assert [readiness.check().result(10) for _ in range(3)] == [{}, {"catalog": "does not answer"}, {}]
 
 
 def test_a_part_that_hangs_fails_in_time_and_is_not_checked_twice_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "HOLDS_S", 0.0)
+    monkeypatch.setattr(ready, "RESULT_TTL_S", 0.0)
     released, tried = threading.Event(), []
 
     def hangs() -> None:

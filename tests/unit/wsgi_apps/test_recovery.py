@@ -61,7 +61,7 @@ def test_the_thread_survives_the_errors_of_a_sweep(
             else:
                 raise trouble
 
-    monkeypatch.setattr(recovery, "EVERY_S", 0.01)
+    monkeypatch.setattr(recovery, "SWEEP_INTERVAL_S", 0.01)
     thread = Troubled(checkout)
     with caplog.at_level(logging.ERROR):
         thread.start()
@@ -74,7 +74,7 @@ def test_the_thread_survives_the_errors_of_a_sweep(
 def test_the_thread_settles_buys_in_doubt(
     orders: OrderStore, catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "EVERY_S", 0.01)
+    monkeypatch.setattr(recovery, "SWEEP_INTERVAL_S", 0.01)
     monkeypatch.setattr(recovery, "OVERDUE_S", 0.05)
     orders.begin([BUY])
     thread = Recovery(checkout)
