@@ -39,7 +39,12 @@ class Backup:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """A function that runs `python -m admin` on the store in a folder, and returns the exit code."""
+    """A function that runs `python -m admin` on the store in a folder, and returns the exit code.
+
+    A restore refuses while a tier answers at its address, and another store may run at the default ones.
+    """
+    monkeypatch.setenv("CATALOG_BIND", "127.0.0.1:1")
+    monkeypatch.setenv("ORDER_BIND", "127.0.0.1:1")
 
     def run(data_dir: Path, *arguments: str) -> int:
         monkeypatch.setenv("DATA_DIR", str(data_dir))
