@@ -41,8 +41,7 @@ Copies the databases of the backup in DIR into DATA_DIR, or into the folder of -
 audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
 beside the other one or in a volume of its own. It renames files that a lost database has left, such as
 order.db-wal."""
-_WRITEOFF = """\
-Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."""
+_WRITEOFF = "Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."
 _CORRECT = """\
 Sets the stock to the number of pieces that was counted, even when stock and ledger disagree. The ledger gets an entry
 'correction', after which the two agree. Count the pieces for sale, without those that are sold and not yet sent."""
@@ -57,7 +56,7 @@ _KEY = (
 def options(arguments: list[str]) -> argparse.Namespace:
     """Returns `command`, `json` and the command's own arguments, parsed. Exits with code 2 on wrong usage."""
     parser = _parser()
-    with parser.wrong_usage_told(arguments):
+    with parser.reporting_wrong_usage(arguments):
         return parser.parse_args(arguments)
 
 
@@ -85,9 +84,7 @@ def _parser() -> Parser:
 
     command("status", "show the number of products, pieces, orders and buys in doubt, file sizes, and the last order")
     command("audit", "check the promises in both databases, and name each discrepancy", _AUDIT)
-    reconcile = command(
-        "reconcile", "show which discrepancies can be repaired by appending, and repair them", _RECONCILE
-    )
+    reconcile = command("reconcile", "show which discrepancies appending can repair; --apply repairs them", _RECONCILE)
     reconcile.add_argument("--apply", action="store_true", help="repair them, and audit again")
     backup = command("backup", "copy the store to a new folder, and audit the copy", _BACKUP)
     backup.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")
@@ -100,7 +97,7 @@ def _parser() -> Parser:
 
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the commands that change the products, and accept. Each has a key."""
+    """Adds the commands that have a key: the changes of the products, and accept. `command` adds one of them."""
     price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
     add = command("add", "sell a new product")
     restock = command("restock", "put more pieces of a product in stock")

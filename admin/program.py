@@ -1,4 +1,4 @@
-"""Runs the commands of `python -m admin`: one function a command, which returns the exit code."""
+"""Runs the commands of `python -m admin`. The function of each command returns the exit code."""
 
 import argparse
 import logging
@@ -39,6 +39,7 @@ from db.status import Status, status
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.values import Product
 
+# The exit codes, as `--help` explains them.
 CLEAN, WRONG, FAILED = 0, 1, 2
 
 Command = Callable[[argparse.Namespace, Settings], int]
@@ -48,12 +49,13 @@ def main(arguments: list[str]) -> int:
     """Runs the program and returns its exit code."""
     given = options(arguments)
     logging.getLogger("db.outages").addHandler(logging.NullHandler())  # this program prints the same errors itself
-    # A lost report fails a command that only reports. It does not fail a change or a copy, which is made.
+    # A report that cannot be printed fails a command that only reports. It does not undo a change or a copy.
     is_report = given.command in REPORTS and not ("apply" in given and given.apply)
     return exit_code(_run(given), FAILED if is_report else None, "toy store")
 
 
 def _run(given: argparse.Namespace) -> int:
+    """Runs the command. Prints an error of the store, its files or its settings as one line."""
     try:
         settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
     except SettingsError as error:
@@ -62,8 +64,8 @@ def _run(given: argparse.Namespace) -> int:
         return COMMANDS[given.command](given, settings)
     except Unavailable as error:
         notes = getattr(error, "__notes__", [])  # the first note, if any, says what the owner must do before a retry
-        again = f" with --key {given.key}" if "key" in given else ""
-        return _fail(given, FAILED, f"{notes[0]}; then try again{again}" if notes else f"{error}{again}")
+        with_key = f" with --key {given.key}" if "key" in given else ""
+        return _fail(given, FAILED, f"{notes[0]}; then try again{with_key}" if notes else f"{error}{with_key}")
     except StoreError as refusal:
         return _fail(given, WRONG, f"{refusal}; nothing was changed", speaker=given.command)
     except DAMAGE as error:
@@ -115,7 +117,7 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
     folder = given.into or settings.data_dir
     only = next((file for file in FILES if file.name == given.only), None)
     if given.folder.resolve() == settings.data_dir.resolve():
-        # The store may be running, and then its two files are not of one moment.
+        # The store may be running: a copy of its two files would not be of one moment.
         raise InTheWay(
             f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
         )
@@ -129,13 +131,13 @@ def _restore(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _require_stopped(settings: Settings, only: File | None) -> None:
-    """Raises InTheWay while a tier runs that owns a file to be restored.
+    """Raises InTheWay while the tier of a file to be restored runs.
 
     It asks the tiers instead of testing locks: a tier before its first request has no database open, and an empty
     folder has none to lock.
     """
     for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
-        for address in {tier.here, tier.address} if only in (None, file) else ():
+        for address in {tier.local_address, tier.address} if only in (None, file) else ():
             if is_healthy(address):
                 raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
 
@@ -190,8 +192,8 @@ def _accept(given: argparse.Namespace, settings: Settings) -> int:
     with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
         result = audit(snapshots, on_progress=on_progress)
     path = settings.data_dir / CATALOG.name
-    everything = (*result.discrepancies, *(one.discrepancy for one in result.accepted))
-    found_now = next((one for one in everything if one.fingerprint == given.fingerprint), None)
+    all_found = (*result.discrepancies, *(one.discrepancy for one in result.accepted))
+    found_now = next((one for one in all_found if one.fingerprint == given.fingerprint), None)
     if found_now is not None:
         is_new = accept(path, found_now, given.note, _user(), given.key)
     elif was_accepted(path, given.fingerprint, given.note, given.key):
@@ -203,15 +205,14 @@ def _accept(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _user() -> str:
-    """Returns the name of the user, or the number of one who has no name, as in a container."""
+    """Returns the name of the user; the number of a user without a name, as in a container."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"user {os.getuid()}"
 
 
-# The settings of each command, if not DATA_DIR alone. Only restore needs the addresses of the tiers, so a wrong address
-# breaks no other command.
+# The settings of the commands that need more than DATA_DIR. A wrong address of a tier thus breaks no other command.
 SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
 
 # The commands whose only result is the report. `reconcile --apply` repairs as well.

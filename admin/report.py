@@ -11,15 +11,12 @@ from rich.filesize import decimal
 from rich.table import Column, Table
 from rich.text import Text
 
-from conf.output import print_json, visible
+from conf.output import UNLIMITED_WIDTH, print_json, visible
 from db.audit import Audit, Discrepancy
 from db.database import LARGE_WAL_BYTES
 from db.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.values import Buy, Product
-
-# The width without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
-_UNLIMITED_WIDTH = 10_000
 
 
 @contextmanager
@@ -34,6 +31,7 @@ def showing_progress(what: str) -> Iterator[Callable[[str], None]]:
 
 
 def print_status(state: Status, as_json: bool) -> None:
+    """Prints the counts and sizes of the store."""
     if as_json:
         print_json(asdict(state))
         return
@@ -56,6 +54,7 @@ def _sizes(file: FileStatus) -> str:
 
 
 def print_audit(result: Audit, state: Status | None, seconds: float, as_json: bool) -> None:
+    """Prints the discrepancies, then a summary. `state` is None when the status cannot be read."""
     if as_json:
         print_json({**_encode_audit(result), "seconds": round(seconds, 3), "status": state and asdict(state)})
         return
@@ -64,7 +63,7 @@ def print_audit(result: Audit, state: Status | None, seconds: float, as_json: bo
 
 
 def print_copy(result: Audit, state: Status | None, folder: Path, only: str | None, as_json: bool) -> None:
-    """Prints the result of a backup or a restore: a whole store in the folder, or one file."""
+    """Prints the result of a backup or a restore: a whole store in the folder, or `only` one of its files."""
     if as_json:
         print_json({"folder": str(folder), "only": only, **_encode_audit(result), "status": state and asdict(state)})
         return
@@ -101,8 +100,8 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
     if as_json:
         print_json({"done": "now" if is_new else "before", "key": key, "product": product and asdict(product)})
         return
-    stands = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
-    print(f"{'Done' if is_new else 'Already done'}. {visible(name)}: {stands}. Key: {key}")
+    state = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
+    print(f"{'Done' if is_new else 'Already done'}. {visible(name)}: {state}. Key: {key}")
 
 
 def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
@@ -154,6 +153,7 @@ def _outcome(answer: Placed) -> str:
 
 
 def _print_result(result: Audit) -> None:
+    """Prints the open discrepancies, then the accepted ones."""
     _print_discrepancies(result.discrepancies)
     if result.accepted:
         rows = [
@@ -170,10 +170,11 @@ def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
 
 
 def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    # Cells are Text, so that a [bracket] in a name or a key is not taken for markup.
+    """Prints a table; without a header, no line for it."""
+    # Cells are Text, so that rich does not read a [bracket] in a name or a key as markup.
     table = Table(*(Column(name, overflow="fold") for name in header), show_header=bool(header))
     for row in rows:
         table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
     # The width is set on the console: a width passed to print is limited to the console's, 80 without a terminal.
     console = Console()
-    (console if console.is_terminal else Console(width=_UNLIMITED_WIDTH)).print(table)
+    (console if console.is_terminal else Console(width=UNLIMITED_WIDTH)).print(table)

@@ -52,10 +52,10 @@ def from_command_line(
     """Returns the options, and prompts for them when there is no --mode. Exits with code 2 on wrong usage.
 
     Calls `default_p` (the environment variable p) only in mode 1, and `products` only before a prompt for a product.
-    Raises what these raise.
+    Raises their errors.
     """
     parser = _parser()
-    with parser.wrong_usage_told(arguments):
+    with parser.reporting_wrong_usage(arguments):
         given = parser.parse_args(arguments)
         if given.mode is None and given.json:
             parser.error("--json needs --mode: prompts would be mixed with the JSON")

@@ -17,7 +17,7 @@ from conf.output import exit_code, print_failure, visible
 from conf.settings import SettingsError, buy_probability, load_only
 from domain.values import Product
 
-# The shortest series with a progress bar; a shorter one ends before anybody could read the bar.
+# The shortest series with a progress bar. A shorter one ends before anybody can read the bar.
 MIN_ROUNDS_WITH_PROGRESS = 50
 
 
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if failure:
         print(f"client: {failure}", file=sys.stderr)
     code = 1 if failure else 130 if series.interrupted else 0
-    # A lost report fails a query, which has no other result. It does not fail a buy, which is made.
+    # A report that cannot be printed fails a query, whose only result it is. It does not undo a buy.
     return exit_code(code, 1 if options.mode == 2 else None, "client")
 
 
@@ -52,6 +52,7 @@ def _url() -> str:
 
 
 def _products() -> Iterator[Product]:
+    """Yields the store's products. A page has one more than the prompt shows, so one request is enough."""
     with closing(Shop(_url(), threading.Event())) as shop:
         yield from shop.products(limit=SHOWN_PRODUCTS + 1)
 
@@ -64,6 +65,7 @@ def _refusal(options: Options, series: Series) -> str | None:
 
 
 def _run_with_progress(options: Options, url: str) -> Series:
+    """Runs the series, with a progress bar when it is long and a person watches."""
     console = Console(stderr=True)
     if options.json or options.count < MIN_ROUNDS_WITH_PROGRESS or not console.is_terminal:
         return run_series(options, url, advance=lambda: None)

@@ -32,7 +32,10 @@ class Answers:
 
 
 def ask(default_p: Callable[[], float | None], products: Callable[[], Iterable[Product]]) -> Answers:
-    """Returns the answers. Exits with code 2 when the input ends early. Raises what its arguments raise."""
+    """Prompts for each option and returns the answers. Exits with code 2 when the input ends early.
+
+    Calls `default_p` only in mode 1, and `products` only before the prompt for a product. Raises their errors.
+    """
     print("1  query random products and buy some of them\n2  query one product\n3  buy one product")
     mode = _prompt("Mode (1, 2, 3): ", _parse_mode)
     product, quantity, p = "", LARGEST_RANDOM_BUY, 0.0
@@ -57,6 +60,7 @@ def _print_products(products: Iterable[Product]) -> None:
 
 
 def _prompt(question: str, parse: Callable[[str], T]) -> T:
+    """Asks until the answer is valid."""
     while True:
         try:
             return parse(as_typed(input(question).strip()))

@@ -14,11 +14,8 @@ from rich.text import Text
 from client.format import format_cents, format_product
 from client.options import Options
 from client.series import Request, Series
-from conf.output import print_json, visible
+from conf.output import UNLIMITED_WIDTH, print_json, visible
 from domain.values import Product
-
-# The width without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
-_UNLIMITED_WIDTH = 10_000
 
 
 def percentile(sorted_values: list[float], percent: float) -> float:
@@ -84,8 +81,8 @@ def print_report(options: Options, series: Series, error: str | None) -> None:
     if options.json:
         print_json(result)
         return
-    # shutil ignores a COLUMNS of 0, while rich would take it for the width.
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED_WIDTH
+    # shutil ignores a COLUMNS of 0; rich would use it as the width.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED_WIDTH
     console = Console(markup=False, emoji=False, highlight=False, width=width)
     if options.mode == 2 and (product := _last_found(series)):
         _print(console, format_product(product))
@@ -95,18 +92,20 @@ def print_report(options: Options, series: Series, error: str | None) -> None:
         _print(console, "No request was answered.")
         return
     table = _table(result["kinds"])
-    # The width that the table would have with unlimited room.
-    if Measurement.get(console, console.options.update(max_width=_UNLIMITED_WIDTH), table).maximum > console.width:
+    unlimited = console.options.update(max_width=UNLIMITED_WIDTH)
+    if Measurement.get(console, unlimited, table).maximum > console.width:
         table = _narrow_table(result["kinds"])
     console.print(table)
     _print(console, f"{result['seconds']} s, {result['requests_per_second']} requests/s")
 
 
 def _print(console: Console, line: str) -> None:
+    """Prints a line, and wraps it at a terminal alone."""
     console.print(Text(line, overflow="fold"), soft_wrap=not console.is_terminal)
 
 
 def _order_line(options: Options, series: Series, orders: list[int]) -> str:
+    """Returns a line with the order of a single buy, or the first and last order of a series; "" without an order."""
     if not orders:
         return ""
     if not options.is_single:

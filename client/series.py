@@ -1,4 +1,4 @@
-"""Runs a series of requests by several shoppers in parallel, each with its own share of the rounds and random seed."""
+"""Runs a series of queries and buys by parallel shoppers. Each has a share of the rounds, and a random seed."""
 
 import random
 import threading
@@ -37,7 +37,7 @@ class Request:
 class Series:
     """The answered requests of a series. `failure` is the reason why it ended early; Ctrl-C sets `interrupted`."""
 
-    requests: list[Request] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)  # all shoppers append to it: list.append is atomic
     seconds: float = 0.0
     interrupted: bool = False
     failure: str | None = None
@@ -85,22 +85,20 @@ def _run_shopper(
     stop: threading.Event,
     advance: Callable[[], None],
 ) -> None:
-    """Runs one shopper's share of the rounds. All shoppers append to one list, since list.append is atomic."""
+    """Runs one shopper's share of the rounds, until `stop` is set. `number` counts the shoppers from 0."""
     rng = random.Random(f"{options.seed}/{number}" if options.seed is not None else None)
     rounds = options.count // options.clients + (number < options.count % options.clients)
-    shop = Shop(url, stop)
-    try:
-        for _ in range(rounds):
-            if stop.is_set():
-                return
-            for request in _run_round(options, shop, names, rng, series):
-                series.requests.append(request)
-            advance()
-    except StoreDown:
-        if not stop.is_set():
-            raise
-    finally:
-        shop.close()
+    with closing(Shop(url, stop)) as shop:
+        try:
+            for _ in range(rounds):
+                if stop.is_set():
+                    return
+                for request in _run_round(options, shop, names, rng, series):
+                    series.requests.append(request)
+                advance()
+        except StoreDown:
+            if not stop.is_set():  # otherwise `stop` has ended the request
+                raise
 
 
 def _run_round(options: Options, shop: Shop, names: list[str], rng: random.Random, series: Series) -> Iterator[Request]:

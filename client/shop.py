@@ -23,14 +23,15 @@ from domain.values import Product, parse_name
 
 T = TypeVar("T")
 
-# A request is retried for this long, a buy always under its own key; then the store counts as down.
+# A request is retried for this long, a buy always under its own key. Then the store counts as down.
 DEADLINE_S = 10.0
-# Where nothing listens and nothing ever answered, the store is more likely not running than restarting.
+# The deadline where nothing listens and nothing has ever answered: the store is then not running, rather than
+# restarting.
 FIRST_DEADLINE_S = 2.0
 CONNECTION_REFUSED = "connection refused"
-_PAUSE_S = 0.2
+_PAUSE_S = 0.2  # between two tries
 
-# The part of a server's message that is shown; a longer one is no longer an explanation.
+# A message is cut to this length: it may come from any server.
 MAX_MESSAGE_CHARACTERS = 300
 PAGE_LIMIT = 1000
 # The store's own message for a 429 advises to repeat the key, but this program uses a new key for each buy.
@@ -129,12 +130,17 @@ class Shop:
         parameters: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Returns a response below 500. Raises StoreDown when none came in time or the series was stopped."""
+        """Returns a response whose status is below 500, and retries until it gets one.
+
+        Raises StoreDown when none came in time, and when the series was stopped.
+        """
         begun = time.monotonic()
         while True:
-            remaining_s, deadline_s = max(0.1, begun + DEADLINE_S - time.monotonic()), DEADLINE_S
+            remaining_s = max(0.1, begun + DEADLINE_S - time.monotonic())
+            deadline_s = DEADLINE_S
             try:
-                # A followed redirect would turn a buy's POST into a GET, and send it to a server nobody has named.
+                # To follow a redirect would turn the POST of a buy into a GET, and send it to a server that the user
+                # has not named.
                 response = self._session.request(
                     method,
                     self._url + path,
@@ -199,6 +205,7 @@ def _shorten(text: str) -> str:
 
 
 def _short_reason(error: requests.RequestException) -> str:
+    """Returns why a request failed in few words: the messages of requests have its internals."""
     if isinstance(error, requests.Timeout):
         return "timed out"
     if isinstance(error, requests.exceptions.SSLError):

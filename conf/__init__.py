@@ -1,1 +1,1 @@
-"""How the store is run: settings, gunicorn files, and the programs behind `make run`."""
+"""Runs the store: settings, wiring, gunicorn files, and the program behind `make run`."""

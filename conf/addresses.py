@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 # Labels of letters, digits, - and _, with dots between them: 63 characters a label, 253 in all (RFC 1035). A number
-# alone is rejected: it is a port without a host.
+# alone does not match: it is a port without a host.
 _HOST = (
     r"(?![0-9]+(?:[:/]|$))(?=.{1,253}(?:[:/]|$))[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
 )
@@ -16,8 +16,8 @@ _ADDRESS = re.compile(
 )
 HTTPS_PORT = 443
 
-# Addresses for documentation (RFC 5737, RFC 3849), which no machine has. A route to them has as its source the address
-# by which the network knows this machine.
+# Addresses for documentation (RFC 5737, RFC 3849), which no machine has. The source address of a route to them is the
+# one by which the network knows this machine.
 _UNASSIGNED = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 

@@ -1,4 +1,4 @@
-"""Parts of a command line that the programs of owner and shopper share."""
+"""The parts of a command line that the programs of owner and shopper share: errors, and arguments as typed."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser that reports wrong usage as JSON, too, on stdout, when --json was given."""
 
     @contextmanager
-    def wrong_usage_told(self, arguments: list[str]) -> Iterator[None]:
+    def reporting_wrong_usage(self, arguments: list[str]) -> Iterator[None]:
         """Ends the program with exit code 2 when the block, which parses these arguments, rejects them."""
         try:
             yield
@@ -37,11 +37,12 @@ class Parser(argparse.ArgumentParser):
             argparse.ArgumentParser.error(wrong.parser, visible(str(wrong)))
 
     def error(self, message: str) -> NoReturn:
+        """Raises WrongUsage, where argparse would end the program."""
         raise WrongUsage(self, message)
 
 
 def argument(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Returns the same parser for argparse, which shows only the messages of its own error."""
+    """Wraps a parser for argparse, which shows the message of an error only when it is an ArgumentTypeError."""
 
     def parse_argument(text: str) -> T:
         try:

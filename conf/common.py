@@ -15,17 +15,17 @@ from typing import Any
 from conf.addresses import Address, reachable_addresses
 from conf.gunicorn_master import (
     is_successor,
-    leave_hangups_ignored,
+    keep_sighup_ignored,
     override_settings,
-    reload_as_loaded,
-    start_successors_alike,
+    reload_without_reading,
+    start_successors_by_same_command,
 )
-from conf.listeners import addresses_of, require_able_worker, require_own_listeners
-from conf.loaded import Mark, changed_since, mark_loaded
+from conf.listeners import addresses_of, require_safe_listeners, require_supported_worker
+from conf.loaded import FileState, changed_files, loaded_files
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
 from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load, load_or_exit, refuse_to_start
-from conf.upgrade import is_watched, require_same_schema
+from conf.upgrade import is_supervised, require_same_schema
 from conf.worker_settings import keep_for_workers
 from db.connection import StartPostponed, StartRefused
 from domain.errors import Unavailable
@@ -36,8 +36,8 @@ write_in_background()
 log_to_stderr()
 settings = load_or_exit()
 keep_for_workers(settings)
-hangups_are_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-loaded: dict[Path, Mark | None] = {}  # the files that this master has loaded before its first worker
+sighup_is_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+loaded: dict[Path, FileState | None] = {}  # the files that this master loads before its first worker
 _log = logging.getLogger(__name__)
 
 # By default a worker serves all connections in one thread, see docs/architecture.md.
@@ -62,7 +62,8 @@ limit_request_line = MAX_REQUEST_LINE_BYTES
 limit_request_fields = MAX_FIELDS
 limit_request_field_size = MAX_FIELD_BYTES
 
-# No header of a shopper may change the path or the scheme. To look for such headers costs time, too.
+# Without these two settings, headers of a shopper could change the path or the scheme, and gunicorn would look for them
+# in each request.
 forwarder_headers = ""
 forwarded_allow_ips = ""
 
@@ -72,21 +73,22 @@ loglevel = "warning"
 
 
 def on_starting(server: Any) -> None:
-    leave_hangups_ignored(server)
-    start_successors_alike(server)
-    reload_as_loaded(server)
+    """Adapts the master to nohup, SIGUSR2 and SIGHUP, before it has a socket."""
+    keep_sighup_ignored(server)
+    start_successors_by_same_command(server)
+    reload_without_reading(server)
 
 
 def pre_exec(_server: Any) -> None:
     """Ends the successor that SIGUSR2 has started when a supervisor watches this tier."""
-    if is_watched(os.getppid()):
+    if is_supervised(os.getppid()):
         _log.warning("SIGUSR2 is of no use here, for a supervisor watches this tier: restart it instead")
         sys.exit(0)
 
 
 def post_worker_init(_worker: Any) -> None:
     """Ignores SIGHUP in the worker when the master ignores it: gunicorn's worker class resets its signals."""
-    if hangups_are_ignored:
+    if sighup_is_ignored:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
@@ -126,14 +128,15 @@ def raise_fd_limit() -> None:
 raise_fd_limit()
 
 
-def take_over(server: Any, tier: Tier) -> None:
-    """Checks gunicorn's own options and sockets against our settings, before the first worker.
+def enforce_options(server: Any, tier: Tier) -> None:
+    """Checks gunicorn's own options and sockets, and replaces those options that the store's settings decide.
 
-    Ends the tier with one line and exit code 2 when strangers could reach it and it would obey them.
+    Ends the tier with one line and exit code 2 when strangers could reach it and it would obey them, or when its worker
+    class cannot serve it.
     """
     try:
-        require_own_listeners(server, settings, tier)
-        require_able_worker(server, tier)
+        require_safe_listeners(server, settings, tier)
+        require_supported_worker(server, tier)
     except SettingsError as error:
         refuse_to_start(str(error))
     ours = {
@@ -145,14 +148,14 @@ def take_over(server: Any, tier: Tier) -> None:
 
 
 def check_reload(server: Any, tier: Tier) -> None:
-    """For gunicorn's on_reload: checks the options again, and warns when the code on the disk has changed."""
-    take_over(server, tier)
+    """Runs at gunicorn's on_reload: checks the options again, and warns when the code on the disk has changed."""
+    enforce_options(server, tier)
     with suppress(SettingsError):  # each worker then warns, and uses the secret that was kept
         keep_for_workers(load())
-    if changed := changed_since(loaded):
-        ways = "a restart" if is_watched(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
+    if changed := changed_files(loaded):
+        ways = "a restart" if is_supervised(os.getpid()) else f"a restart, or SIGUSR2 to process {os.getpid()},"
         _log.warning(
-            "%s: files have changed since its start (%d, such as %s): a reload serves the code of then, %s that of now",
+            "%s: files have changed since its start (%d, such as %s): a reload serves the old code, %s the new",
             tier.name,
             len(changed),
             changed[0],
@@ -161,15 +164,15 @@ def check_reload(server: Any, tier: Tier) -> None:
 
 
 def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> None:
-    """For gunicorn's when_ready: prepares the state, then prints the address that the tier serves.
+    """Runs at gunicorn's when_ready: prepares the state, then prints the address that the tier serves.
 
-    At on_starting the port would not be ours yet, and a start that fails on a busy port must not touch the state. A
-    state that must not be served ends the start with one line and exit code 2; an error that may pass ends it with exit
+    Before, at on_starting, the port is not ours yet, and a start that fails on a busy port must not touch the state. A
+    state that must not be served ends the start with one line and exit code 2. An error that may pass ends it with exit
     code 1, and supervisord then tries again.
     """
-    take_over(server, tier)
+    enforce_options(server, tier)
     importlib.import_module(server.cfg.wsgi_app.partition(":")[0])  # the code that its workers need, see conf/loaded.py
-    loaded.update(mark_loaded())
+    loaded.update(loaded_files())
     try:
         if is_successor(server):
             require_same_schema(settings, tier)
@@ -178,9 +181,9 @@ def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
         refuse_to_start(f"{tier.name}: {error}", exit_code=1)
     except StartRefused as error:
         refuse_to_start(f"{tier.name}: {error}")
-    places: list[str] = []
+    urls: list[str] = []
     for place in addresses_of(server):
-        places += [address.url for address in reachable_addresses(place)] if isinstance(place, Address) else [place]
+        urls += [address.url for address in reachable_addresses(place)] if isinstance(place, Address) else [place]
     # In one write, for three tiers may share a terminal: print would write the end of the line by itself.
-    sys.stdout.write(f"{tier.name} serves {', '.join(places)}\n")
+    sys.stdout.write(f"{tier.name} serves {', '.join(urls)}\n")
     sys.stdout.flush()

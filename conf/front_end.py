@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conf.common import *
+from conf.common import *  # gunicorn takes the names of this module as its settings and hooks
 from conf.common import bind_of, check_reload, on_ready, settings
 from server.cores import choose_core, pin
 

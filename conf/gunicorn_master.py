@@ -25,23 +25,23 @@ def is_successor(server: Any) -> bool:
     return bool(server.master_pid)
 
 
-def leave_hangups_ignored(server: Any) -> None:
-    """Keeps SIGHUP ignored where it was at the start: under nohup a tier must outlive its terminal, and not reload."""
+def keep_sighup_ignored(server: Any) -> None:
+    """Keeps SIGHUP ignored if it was ignored at the start: under nohup a tier must outlive its terminal, not reload."""
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         server.SIGNALS = [number for number in server.SIGNALS if number != signal.SIGHUP]
 
 
-def start_successors_alike(server: Any) -> None:
+def start_successors_by_same_command(server: Any) -> None:
     """Makes SIGUSR2 run the command that has started this process.
 
-    gunicorn would run sys.argv, in which Python replaces `-m gunicorn` by the path of the module's file. gunicorn then
-    imports its own `http` in the place of Python's, and the new master ends at once.
+    gunicorn would run sys.argv, in which Python replaces `-m gunicorn` by the path of the module's file. The new master
+    would import gunicorn's own `http` in the place of Python's, and end at once.
     """
     server.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
 
 
-def reload_as_loaded(server: Any) -> None:
-    """Makes SIGHUP use the settings file as this process has read it.
+def reload_without_reading(server: Any) -> None:
+    """Makes SIGHUP use the settings file as this process has read it at its start.
 
     gunicorn would read the file again, but not the modules that it imports. A newer file may not fit the older modules,
     and gunicorn would end.
@@ -55,11 +55,11 @@ def override_settings(server: Any, tier: Tier, ours: Mapping[str, Any]) -> None:
     """Sets the options in `ours`, which the promises need, and logs each value of the owner's that it replaces."""
     for name, value in ours.items():
         setting = server.cfg.settings[name]
-        given = setting.get()
+        owners = setting.get()
         setting.set(value)
-        if setting.get() != given:
-            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %s", tier.name, name, given, value)
-    server.num_workers = server.cfg.workers  # the master has copied the number before
+        if setting.get() != owners:
+            _log.warning("%s: gunicorn's %s=%s is not taken; it stays %r", tier.name, name, owners, value)
+    server.num_workers = server.cfg.workers  # a copy of the number, which the master has made before
 
 
 def bases_of_worker(server: Any) -> set[str]:

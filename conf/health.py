@@ -1,7 +1,7 @@
 """Checks a tier of this machine, for container health checks: `python -m conf.health catalog` exits with 0 or 1.
 
-With `--ready` it asks for /ready. A tier that lives is not ready while its disk or a tier behind it is away; to restart
-it then would not help.
+With `--ready` it asks for /ready. A live tier is not ready while its disk or a tier behind it is away, which a restart
+would not mend.
 """
 
 import http.client
@@ -18,10 +18,10 @@ TIMEOUT_S = 2.5
 
 def is_healthy(address: Address) -> bool:
     """Whether the tier at this address answers GET /health with 200 in time."""
-    return trouble(address, "/health") is None
+    return probe(address, "/health") is None
 
 
-def trouble(address: Address, path: str) -> str | None:
+def probe(address: Address, path: str) -> str | None:
     """Returns why the tier at this address does not answer GET `path` with 200 in time; None if it does."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
     try:
@@ -39,6 +39,7 @@ def trouble(address: Address, path: str) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
+    """Runs the check and returns the exit code."""
     asks_for_ready = "--ready" in arguments
     names = [argument for argument in arguments if argument != "--ready"]
     usage = f"usage: python -m conf.health [--ready] {'|'.join(TIERS)}"
@@ -53,10 +54,10 @@ def main(arguments: list[str]) -> int:
         [tier] = [tier for tier in load_only(prefix, f"{prefix}_BIND").tiers if tier.name == names[0]]
     except SettingsError as error:
         refuse_to_start(str(error))
-    why = trouble(tier.here, "/ready" if asks_for_ready else "/health")
+    why = probe(tier.local_address, "/ready" if asks_for_ready else "/health")
     if why is None:
         return 0
-    print(f"{tier.name} at {tier.here.url}: {visible(why)}", file=sys.stderr)
+    print(f"{tier.name} at {tier.local_address.url}: {visible(why)}", file=sys.stderr)
     return 1
 
 

@@ -1,7 +1,7 @@
 """Checks the sockets and the worker class of a tier, after gunicorn's bind and before the first worker.
 
 gunicorn's own options (-b, GUNICORN_CMD_ARGS) and sockets inherited from systemd or a former master override our
-setting of the address. So the checks look at the sockets themselves.
+setting of the address. Therefore the checks look at the sockets themselves.
 """
 
 import logging
@@ -13,18 +13,18 @@ from conf.gunicorn_master import bases_of_worker, sockets_of
 from conf.settings import Settings, SettingsError, Tier, require_private_or_secret_at
 
 # The modules of gunicorn's worker classes that have one event loop for all requests.
-LOOPS = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}
+EVENT_LOOP_MODULES = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}
 
 _log = logging.getLogger(__name__)
 
 
 def addresses_of(server: Any) -> list[Address | str]:
-    """Returns where a gunicorn listens: an Address for each TCP socket, `unix:` and the path for any other."""
+    """Returns an Address for each TCP socket on which a gunicorn listens, and `unix:` with the path for any other."""
     return [_address_of(sock) for sock in sockets_of(server)]
 
 
-def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
-    """Raises SettingsError when strangers could reach a tier that would obey them, or when a promise would not hold.
+def require_safe_listeners(server: Any, settings: Settings, tier: Tier) -> None:
+    """Raises SettingsError when a socket is shared, speaks TLS, or lets strangers reach a tier that would obey them.
 
     A Unix socket is as private as loopback: both are for the users of this machine.
     """
@@ -39,7 +39,7 @@ def require_own_listeners(server: Any, settings: Settings, tier: Tier) -> None:
             require_private_or_secret_at(settings, tier, address)
 
 
-def require_able_worker(server: Any, tier: Tier) -> None:
+def require_supported_worker(server: Any, tier: Tier) -> None:
     """Raises SettingsError for a worker class that cannot serve this tier; warns of one that is not the store's own.
 
     No promise rests on the worker: SQLite's locks isolate two workers, or two threads.
@@ -49,7 +49,7 @@ def require_able_worker(server: Any, tier: Tier) -> None:
         return
     if "gunicorn.workers.gasgi" in bases:
         raise SettingsError(f"{tier.name}: gunicorn's worker_class={name} is refused: a tier is WSGI, and not ASGI")
-    if tier.name != "front_end" and bases & LOOPS:
+    if tier.name != "front_end" and bases & EVENT_LOOP_MODULES:
         raise SettingsError(
             f"{tier.name}: gunicorn's worker_class={name} is refused: SQLite would stop its loop; "
             "sync, gthread and the store's own have none that waits for it"

@@ -28,13 +28,13 @@ STORE_MAX_CHARACTERS = 1000
 # The last lines of a traceback say the most, so the first ones are left out.
 MAX_TRACEBACK_LINES = 60
 
-# The rate for each kind, in the long run: a stranger thus writes less than 100 MB a day.
+# The rate for each kind, in the long run: a stranger causes less than 100 MB a day.
 LINES_PER_S = 1.0
 # The burst of each kind, after a calm time. Strangers cause the lines of gunicorn, so their burst is shorter.
 GUNICORN_BURST_LINES = 5
 STORE_BURST_LINES = 20
 # The delay from the first line that is left out to the line with their number.
-TELL_AFTER_S = 1.0
+COUNT_DELAY_S = 1.0
 
 
 class LineFormatter(logging.Formatter):
@@ -58,16 +58,16 @@ class LineFormatter(logging.Formatter):
 
 @dataclass(slots=True)
 class LinesOfAKind:
-    """The lines of one kind that may be written, how many were left out since the last count, and the last of them."""
+    """The state of one kind of lines."""
 
-    bucket: TokenBucket
-    last: logging.LogRecord
-    left_out: int = 0
-    is_counted_soon: bool = False
+    bucket: TokenBucket  # the lines that may be written
+    last: logging.LogRecord  # the last one that was left out
+    left_out: int = 0  # since the last count
+    has_timer: bool = False  # whether a timer will log the count
 
 
 class FloodFilter(logging.Filter):
-    """Leaves out lines that come too fast, and logs their number. Lines of one place in the code are of one kind."""
+    """Leaves out lines that come too fast, and logs their number. A kind is the place in the code that logs a line."""
 
     def __init__(self, burst_lines: int, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -93,12 +93,13 @@ class FloodFilter(logging.Filter):
                 return True
             lines.last = record
             lines.left_out += 1
-            if not lines.is_counted_soon:
-                lines.is_counted_soon = self._tell_later()
+            if not lines.has_timer:
+                lines.has_timer = self._log_counts_later()
         return False
 
-    def _tell_later(self) -> bool:
-        timer = threading.Timer(TELL_AFTER_S, self.tell_all)
+    def _log_counts_later(self) -> bool:
+        """Starts the timer of the next counts. Returns False when it cannot."""
+        timer = threading.Timer(COUNT_DELAY_S, self.log_counts)
         timer.daemon = True
         try:
             timer.start()
@@ -106,13 +107,13 @@ class FloodFilter(logging.Filter):
             return False
         return True
 
-    def tell_all(self) -> None:
+    def log_counts(self) -> None:
         """Logs how many lines of each kind were left out since the last call."""
         with self._lock:
-            told = [(lines.left_out, lines.last) for lines in self._kinds.values() if lines.left_out]
+            counts = [(lines.left_out, lines.last) for lines in self._kinds.values() if lines.left_out]
             for lines in self._kinds.values():
-                lines.left_out, lines.is_counted_soon = 0, False
-        for left_out, record in told:
+                lines.left_out, lines.has_timer = 0, False
+        for left_out, record in counts:
             logging.getLogger(record.name).log(
                 record.levelno,
                 "%d more lines like this one were left out: %s",
@@ -127,7 +128,7 @@ _store_filter = FloodFilter(STORE_BURST_LINES)
 
 
 class LogFile(logging.FileHandler):
-    """A log file, written in a thread: a pipe that nobody reads, or a disk that has gone, blocks no one who logs."""
+    """A log file, written in a thread: a pipe that nobody reads, or a lost disk, blocks no thread that logs."""
 
     def _open(self) -> Any:
         file = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -160,13 +161,13 @@ class TierLogger(Logger):  # type: ignore[misc]
             handler = file
         if handler is not None and log is self.error_log:
             handler.addFilter(_gunicorn_filter)
-            _tell_at_exit(_gunicorn_filter)
+            _log_counts_at_exit(_gunicorn_filter)
 
 
-def _tell_at_exit(flood_filter: FloodFilter) -> None:
+def _log_counts_at_exit(flood_filter: FloodFilter) -> None:
     """Logs the last counts at the exit. atexit calls the last function first: before the streams are drained."""
-    atexit.unregister(flood_filter.tell_all)
-    atexit.register(flood_filter.tell_all)
+    atexit.unregister(flood_filter.log_counts)
+    atexit.register(flood_filter.log_counts)
 
 
 def log_to_stderr() -> None:
@@ -175,6 +176,6 @@ def log_to_stderr() -> None:
     handler.setFormatter(LineFormatter(FORMAT, None, STORE_MAX_CHARACTERS))
     handler.addFilter(_store_filter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    _tell_at_exit(_store_filter)
+    _log_counts_at_exit(_store_filter)
     # A line that cannot be written is not a failure, and no reason to write a traceback instead.
     logging.raiseExceptions = False

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from conf import common
-from conf.common import *
+from conf.common import *  # gunicorn takes the names of this module as its settings and hooks
 from conf.common import bind_of, check_reload, on_ready, settings
 from conf.wiring import OrderTier, prepare_order
 
@@ -24,6 +24,7 @@ def on_reload(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]
+    """Starts the recovery of this worker, after what all tiers do."""
     common.post_worker_init(worker)
     if isinstance(worker.wsgi, OrderTier):
         worker.wsgi.recovery.start()

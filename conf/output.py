@@ -19,12 +19,16 @@ _WRITE_ERRORS, _READ_ERRORS = "backslashreplace", "surrogateescape"
 
 # Joiners and tags are parts of words and emoji, and do nothing to a terminal.
 _HARMLESS = frozenset("\u200c\u200d") | {chr(code) for code in range(0xE0020, 0xE0080)}
+# The width of a table without a terminal: rows in a pipe or a file are not wrapped, so grep finds them.
+UNLIMITED_WIDTH = 10_000
+
+# Unicode's categories: controls, formats, surrogates, line and paragraph separators.
 _NOT_SHOWN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _NOT_PLAIN = re.compile(r"[^\n\x20-\x7e]")
 
 
-class _Delivery(io.RawIOBase):
-    """A file descriptor that accepts every write. `lost` is the error that lost some of the output."""
+class _TolerantFile(io.RawIOBase):
+    """A file descriptor that accepts every write. After an error, which it keeps in `lost`, it drops all output."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -70,37 +74,37 @@ def open_streams() -> None:
             # Otherwise the next file to be opened, such as a database, would be the standard output. open() takes the
             # lowest free number, which is this one.
             os.open(os.devnull, mode)
-    sys.stdin = _readable(sys.stdin)
-    sys.stdout, sys.stderr = _deliverable(sys.stdout, 1), _deliverable(sys.stderr, 2)
+    sys.stdin = _tolerant_input(sys.stdin)
+    sys.stdout, sys.stderr = _tolerant_output(sys.stdout, 1), _tolerant_output(sys.stderr, 2)
 
 
-def _readable(stream: Any) -> io.TextIOWrapper:
+def _tolerant_input(stream: Any) -> io.TextIOWrapper:
     if stream is None:  # it was closed
         return open(0, errors=_READ_ERRORS, closefd=False)
     stream.reconfigure(errors=_READ_ERRORS)
     return stream  # type: ignore[no-any-return]
 
 
-def _deliverable(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
-    delivery = _Delivery(descriptor)
-    buffer = io.BufferedWriter(delivery)
+def _tolerant_output(stream: TextIO | None, descriptor: int) -> io.TextIOWrapper:
+    file = _TolerantFile(descriptor)
+    buffer = io.BufferedWriter(file)
     encoding = stream.encoding if stream else "utf-8"
-    line_by_line = descriptor == 2 or delivery.isatty()
+    line_by_line = descriptor == 2 or file.isatty()
     return io.TextIOWrapper(buffer, encoding, _WRITE_ERRORS, line_buffering=line_by_line)
 
 
 def lost_output() -> OSError | None:
     """Returns the error that lost some of the standard output; None if nothing was lost, or without `open_streams`."""
     sys.stdout.flush()
-    delivery = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return delivery.lost if isinstance(delivery, _Delivery) else None
+    file = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return file.lost if isinstance(file, _TolerantFile) else None
 
 
 def exit_code(work: int, of_a_lost_report: int | None, program: str) -> int:
-    """Returns the exit code of a program whose work ended with the code `work`. A lost report is named on stderr.
+    """Returns the exit code of a program whose work ended with the code `work`. Prints the error of a lost report.
 
-    `of_a_lost_report` is the code of a program whose report is all of its work, None for other programs. A reader who
-    closes the pipe has seen enough, so a program whose report is all of its work then says nothing.
+    `of_a_lost_report` is the code of a program whose report is all of its work; None for other programs. A reader who
+    closes the pipe has seen enough, so such a program then prints no error.
     """
     lost = lost_output()
     if lost is None:

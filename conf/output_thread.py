@@ -1,7 +1,7 @@
 """Standard output and error that never block a program, and never fail it.
 
-They may have no reader: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file. So
-a thread writes the output, and drops and counts the lines that it cannot write in time.
+The reader may be missing: a terminal after Ctrl-S, a pipe whose reader sleeps or has gone, a full disk, a closed file.
+Therefore a thread writes the output, and drops and counts the lines that it cannot write in time.
 """
 
 import atexit
@@ -18,9 +18,9 @@ from conf.output import open_streams, write_all
 # start_new_thread and SimpleQueue are imported by name, before gunicorn's gevent worker replaces those of the modules:
 # its threads share one event loop, and a thread that waited for a terminal would block all requests.
 
-# Chunks in the queue; further ones are dropped. A tier's usual lines take about 100 kB of memory then.
-MAX_WAITING = 1000
-# At the end of the process.
+# Further chunks are dropped. A full queue of a tier's usual lines takes about 100 kB of memory.
+MAX_QUEUED_CHUNKS = 1000
+# The longest wait for a slow reader at the end of the process.
 FLUSH_TIMEOUT_S = 1.0
 
 
@@ -47,7 +47,7 @@ class Writer:
     def put(self, chunk: bytes) -> None:
         """Queues a chunk without waiting. When the queue is full, it drops the chunk and counts its lines."""
         with self._changed:
-            if self._waiting >= MAX_WAITING:
+            if self._waiting >= MAX_QUEUED_CHUNKS:
                 self._lost_lines += chunk.count(b"\n")
                 return
             self._waiting += 1
@@ -104,7 +104,8 @@ class Stream(io.TextIOBase):
         self._writer = writer
         self._file = file
         self._encoding = encoding
-        self._begun = threading.local()  # print gives a line in pieces, and several threads may print
+        # The line that each thread has begun: print writes a line in pieces, and several threads may print.
+        self._begun = threading.local()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

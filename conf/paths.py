@@ -1,4 +1,4 @@
-"""Parses paths as people write them."""
+"""Parses the paths in settings and on command lines."""
 
 import os
 from pathlib import Path

@@ -2,19 +2,20 @@
 
 import os
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from conf.addresses import Address
 from conf.output import one_line
 
-_LISTENING = "0A"
+_LISTENING = "0A"  # the state of a listening socket in /proc/net/tcp, TCP_LISTEN in Linux
 
 
 def holder_of(address: Address) -> str | None:
     """Returns the process that has the port, as "process 4711 (nc -l 6060)"; None when it is not known.
 
-    Where a master and its workers have it, it returns the master. Only root sees the processes of other users.
+    When a master and its workers have the port, it names the master. Only root sees the processes of other users.
     """
     sockets = {f"socket:[{inode}]" for inode in _listeners(address)}
     holders = [pid for pid in _processes() if sockets & _files(pid)] if sockets else []
@@ -46,7 +47,7 @@ def _listeners(address: Address) -> list[str]:
 
 def _ip(digits: str) -> str:
     """Parses an address of /proc/net/tcp: each group of four bytes is a number in this machine's byte order."""
-    words = [int(digits[at : at + 8], 16).to_bytes(4, "little") for at in range(0, len(digits), 8)]
+    words = [int(digits[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(digits), 8)]
     return socket.inet_ntop(socket.AF_INET6 if len(words) > 1 else socket.AF_INET, b"".join(words))
 
 
@@ -57,6 +58,7 @@ def _processes() -> list[int]:
 
 
 def _files(pid: int) -> set[str]:
+    """Returns the open files of a process, a socket as "socket:[inode]"."""
     found = set()
     with suppress(OSError):  # the process is another user's, or has ended
         for file in Path(f"/proc/{pid}/fd").iterdir():
@@ -66,7 +68,7 @@ def _files(pid: int) -> set[str]:
 
 
 def _parent(pid: int) -> int:
-    # "4711 (name) S 1 ...", and a name may have blanks and brackets.
+    # The line is "4711 (name) S 1 ...". A name may have blanks and brackets.
     fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[1]) if fields else 0
 

@@ -124,11 +124,12 @@ def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) 
 
 
 class Stopping:
-    """Whether a signal asked for the end. A plain flag: a handler may interrupt a thread that holds an Event's lock."""
+    """A flag that signals set, to end the run. An Event has a lock, which the interrupted thread may hold."""
 
     asked = False
 
     def ask(self, *_signal: object) -> None:
+        """Sets the flag, as a signal handler."""
         self.asked = True
 
 
@@ -144,6 +145,7 @@ def require_free_ports(settings: Settings) -> None:
 
 
 def _listen(tier: Tier) -> socket.socket:
+    """Listens on the address of a tier. Raises StartFailed when it is still in use after PORT_FREE_TIMEOUT_S."""
     deadline = time.monotonic() + PORT_FREE_TIMEOUT_S
     while True:
         try:
@@ -158,8 +160,8 @@ def _listen(tier: Tier) -> socket.socket:
 
 
 def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
-    """Starts supervisord, which ends when this process ends. Its standard output has that of the tiers, too."""
-    # By SIGKILL: on SIGTERM it would stop the tiers one after the other. The tiers end by themselves when it ends.
+    """Starts supervisord, which ends when this process ends. Its standard output has the output of the tiers, too."""
+    # SIGKILL ends it: on SIGTERM it would stop the tiers one after the other. The tiers end by themselves without it.
     command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
     command += ["--configuration", str(configuration)]
     if os.getuid() == 0:
@@ -195,7 +197,7 @@ def _still_starting(waiting: list[Tier], serving: set[str], run_dir: str, deadli
     A tier must have printed that it serves: another store could answer at its address.
     """
     _raise_if_one_ended(run_dir)
-    waiting = [tier for tier in waiting if tier.name not in serving or not is_healthy(tier.here)]
+    waiting = [tier for tier in waiting if tier.name not in serving or not is_healthy(tier.local_address)]
     if waiting and time.monotonic() > deadline:
         names = ", ".join(tier.name for tier in waiting)
         raise StartFailed(f"no answer within {START_TIMEOUT_S:.0f} s from: {names}")
@@ -217,11 +219,12 @@ def _raise_if_one_ended(run_dir: str) -> None:
 
 
 def _elsewhere(tier: Tier) -> list[str]:
-    """Returns the addresses that other machines can connect to, of a tier that listens on all interfaces."""
+    """Returns the addresses at which other machines reach a tier that listens on all interfaces; otherwise none."""
     return [address.url for address in reachable_addresses(tier.bind)] if is_wildcard(tier.bind.host) else []
 
 
 def _banner(settings: Settings) -> str:
+    """Returns the box with the addresses, the state, and commands to try. No line of it is wrapped."""
     shop = settings.front_end.address.url
     folder = settings.data_dir.absolute()
     orders, catalog = folder / "order.db", folder / "catalog.db"

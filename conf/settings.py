@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The prefix of a tier's variables, and their defaults."""
+    """The defaults of a tier's variables, and their prefix."""
 
     prefix: str
     port: int
@@ -27,18 +27,18 @@ class Defaults:
     threads: int  # 0: the tier has no such setting
 
 
-# A tier with a database has one worker: a second one brings no second writer, it only waits for the write lock. The
-# front end has no database, and its second worker uses the second core. The threads wait for calls that are not
-# batched: in the front end for single orders, in the catalog for direct decrements, which wait for one write lock.
-# Pages of products have threads of their own. The order tier batches all calls that wait.
+# A tier with a database has one worker: a second one could not write at the same time, and would wait for the write
+# lock. The front end has no database, and its second worker uses the second core. The threads wait for calls that are
+# not batched: for single orders in the front end, for direct decrements in the catalog. Pages of products have threads
+# of their own. The order tier batches all calls that wait.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
     "order": Defaults("ORDER", port=10010, workers=1, threads=0),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
 }
 
-# A refused buy takes a row in two files, 1 kB at most by the limits of name and key. So an attacker who never stops
-# fills less than 1 GB a day.
+# A refused buy takes a row in two files, 1 kB at most by the limits of name and key: an attacker who never stops fills
+# less than 1 GB a day.
 REFUSED_PER_S = 10
 
 # The values of WORKER, and gunicorn's name for each.
@@ -111,7 +111,7 @@ class Tier:
         return self.bind.is_loopback
 
     @property
-    def here(self) -> Address:
+    def local_address(self) -> Address:
         """The address at which its own machine reaches it: loopback, when it listens on all interfaces."""
         return Address({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind.host, self.bind.host), self.bind.port)
 
@@ -177,13 +177,13 @@ def refuse_to_start(why: str, exit_code: int = 2) -> NoReturn:
 
 
 def require_private_or_secret(settings: Settings, *behind: Tier) -> None:
-    """Raises SettingsError when strangers could reach one of the tiers `behind` the front end: these obey everybody."""
+    """Raises SettingsError when strangers could reach one of the tiers `behind` the front end, and would be obeyed."""
     for tier in behind:
         require_private_or_secret_at(settings, tier, tier.bind)
 
 
 def require_private_or_secret_at(settings: Settings, tier: Tier, address: Address) -> None:
-    """Raises SettingsError when strangers could reach a tier behind the front end that listens on this address."""
+    """Raises SettingsError when strangers could reach a tier behind the front end at this address, without a secret."""
     if not (address.is_loopback or settings.secrets or settings.trust_network):
         cause = tier.bind_variable if address == tier.bind else f"{tier.name}: gunicorn's bind"
         raise SettingsError(
@@ -209,6 +209,7 @@ def parse_probability(text: str) -> float:
 
 
 def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Callable[[str], T]) -> T:
+    """Returns the parsed value of a variable. An empty one counts as not set, here and below."""
     text = environ.get(variable) or default
     try:
         return parse(text)
@@ -234,11 +235,11 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
         hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
-    reach = environ.get(prefix)
-    if not reach:
-        return replace(tier, address=tier.here)
+    address = environ.get(prefix)
+    if not address:
+        return replace(tier, address=tier.local_address)
     # A TLS proxy may be in front of the front end. The tiers reach each other by http.
-    return replace(tier, address=_address(prefix, reach, port, https=name == "front_end"))
+    return replace(tier, address=_address(prefix, address, port, https=name == "front_end"))
 
 
 def _address(variable: str, text: str, default_port: int, *, https: bool = False) -> Address:
@@ -257,7 +258,7 @@ def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def _secrets(environ: Mapping[str, str]) -> Secrets | None:
-    """Returns the secrets, None when there are none. An empty one is an error: whoever sets it wants protection."""
+    """Returns the secrets; None when there are none. An empty one is an error: its owner has wanted protection."""
     text, file = environ.get("TIER_SECRET"), environ.get("TIER_SECRET_FILE")
     if text is not None and file is not None:
         raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
@@ -287,7 +288,7 @@ def _read_secret(file: str) -> str:
 
 
 def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
-    """Raises SettingsError for a variable such as CATALOG_WORKER. One like CATALOG_PORT is of another program."""
+    """Raises SettingsError for a variable such as CATALOG_WORKER. CATALOG_PORT may be another program's."""
     for variable in environ:
         suffix = variable.removeprefix(f"{prefix}_")
         if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):

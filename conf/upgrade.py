@@ -1,4 +1,4 @@
-"""Decides whether a SIGUSR2 may start a successor: gunicorn then starts the command again, on the same sockets."""
+"""Decides whether SIGUSR2 may start a successor of a tier's master: the same command again, on the same sockets."""
 
 import os
 
@@ -10,10 +10,10 @@ from db.snapshots import CATALOG, LOG
 FILES = {"catalog": CATALOG, "order": LOG}
 
 
-def is_watched(master: int) -> bool:
+def is_supervised(master: int) -> bool:
     """Whether supervisord has started this master (see conf/with_parent.py), or it is the first process of a container.
 
-    When such a master ends in favour of its successor, its supervisor starts another one on the same port.
+    A supervisor would start another master on the same port when this one ends in favour of its successor.
     """
     return master == 1 or os.environ.get("PARENT_PID") == str(master)
 

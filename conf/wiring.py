@@ -13,7 +13,7 @@ from conf.settings import Settings, Tier
 from conf.worker_settings import load_in_worker
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.pairing import CATALOG_NAME, LOG_NAME, require_whole
+from db.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.products_file import read_products
 from domain.checkout import Checkout
 from domain.errors import Unavailable
@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def create_catalog_app() -> "WSGIApplication":
-    """The catalog tier as gunicorn serves it."""
+    """Returns the WSGI app of the catalog tier."""
     settings = load_in_worker()
     store = _catalog_store(settings)
     readiness = Readiness({"catalog.db": store.require_writable}, catalog_tier.READY_TIMEOUT_S)
@@ -59,7 +59,7 @@ class OrderTier:
 
 
 def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierClient] = TierClient) -> OrderTier:
-    """The order tier as gunicorn serves it. Benchmarks pass a batcher or a client of their own."""
+    """Returns the WSGI app of the order tier, with its recovery. Benchmarks pass a batcher or client of their own."""
     settings = load_in_worker()
     store = _order_store(settings)
     client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
@@ -84,7 +84,7 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
 def create_front_end_app(
     batcher: BatcherFactory = Batcher, tier_client: type[TierClient] = TierClient
 ) -> "WSGIApplication":
-    """The front end as gunicorn serves it. Benchmarks pass a batcher or a client of their own."""
+    """Returns the WSGI app of the front end. Benchmarks pass a batcher or a client of their own."""
     settings = load_in_worker()
     catalog = _client(tier_client, "catalog", settings.catalog, settings, front_end.DEADLINE_S)
     orders = _client(tier_client, "order tier", settings.order, settings, front_end.DEADLINE_S)
@@ -100,7 +100,7 @@ def create_front_end_app(
 
 def prepare_catalog(settings: Settings) -> None:
     """Migrates the catalog's database and loads the first products. Raises StartRefused."""
-    if warning := require_whole(settings.data_dir, CATALOG_NAME):
+    if warning := require_matching(settings.data_dir, CATALOG_NAME):
         _log.warning("%s", warning)
     store = _catalog_store(settings)
     store.migrate()
@@ -119,7 +119,7 @@ def prepare_catalog(settings: Settings) -> None:
 
 def prepare_order(settings: Settings) -> None:
     """Migrates the order log and settles the buys that the last run left in doubt. Raises StartRefused."""
-    if warning := require_whole(settings.data_dir, LOG_NAME):
+    if warning := require_matching(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
     store = _order_store(settings)
     client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, logs_outages=False)
@@ -139,7 +139,7 @@ def prepare_order(settings: Settings) -> None:
 
 
 def allowed_hosts(tier: Tier) -> Hosts:
-    """The host names of a tier: those of its bind and its address, and those that its _HOSTS setting lists.
+    """Returns the host names of a tier: those of its bind and its address, and those that its _HOSTS setting lists.
 
     Without that setting a tier accepts names without a dot, and a front end that other machines reach accepts any.
     """
@@ -151,7 +151,10 @@ def allowed_hosts(tier: Tier) -> Hosts:
 
 
 def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApplication":
-    """The app of a tier behind the front end, for the store's own tiers. Without TIER_SECRET anyone may call it."""
+    """Wraps the app of a tier behind the front end, so that it answers the store's own tiers alone.
+
+    Without TIER_SECRET it answers whoever reaches it.
+    """
     if settings.secrets is not None:
         app = BearerAuthMiddleware(app, settings.secrets.values)
     return TierOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
@@ -159,18 +162,18 @@ def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApp
 
 def _catalog_store(settings: Settings) -> CatalogStore:
     folder = settings.data_dir
-    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_whole(folder, CATALOG_NAME))
+    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_matching(folder, CATALOG_NAME))
 
 
 def _order_store(settings: Settings) -> OrderStore:
     folder = settings.data_dir
-    return OrderStore(folder / LOG_NAME, require=lambda: require_whole(folder, LOG_NAME))
+    return OrderStore(folder / LOG_NAME, require=lambda: require_matching(folder, LOG_NAME))
 
 
 def _client(
     kind: type[TierClient], name: str, tier: Tier, settings: Settings, deadline_s: float, *, logs_outages: bool = True
 ) -> TierClient:
-    """A client of a tier. It connects at its first call."""
+    """Returns a client of a tier, which connects at its first call."""
     authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
     host, port = tier.address.host, tier.address.port
     return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)

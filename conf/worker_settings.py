@@ -1,8 +1,8 @@
-"""The settings of a worker process.
+"""Loads the settings in a worker process, or keeps those of its master when they are invalid.
 
-A worker has the environment of its master process, but the file in TIER_SECRET_FILE may have changed since the master
-read it: a reload thus changes the secret. A file that is empty or missing at that moment must not end the tier, so the
-worker then keeps the settings that the master has read last.
+A worker has the environment of its master process, but reads the file in TIER_SECRET_FILE again, so a reload changes
+the secret. A file that is empty or missing at that moment must not end the tier: the worker then uses the settings that
+the master has read last.
 """
 
 import logging
@@ -20,15 +20,10 @@ def keep_for_workers(settings: Settings) -> None:
     _kept[:] = [settings]
 
 
-def forget_for_workers() -> None:
-    """Forgets the settings that were kept."""
-    _kept.clear()
-
-
 def load_in_worker() -> Settings:
-    """Returns the settings, or those that the master process keeps when they cannot be loaded.
+    """Returns the settings; when they are invalid, those that the master process has kept.
 
-    Raises SettingsError where no master has kept any, as under another server than gunicorn.
+    Raises SettingsError when they are invalid and no master has kept any, as under another server than gunicorn.
     """
     try:
         return load()

@@ -17,7 +17,6 @@ from pathlib import Path
 import apsw
 
 from db.audit import CHECKS_OF_A_COPY, Audit, audit
-from db.busy_handler import wait_for_locks
 from db.catalog import CatalogStore
 from db.compare import compare
 from db.copies import copy_pages
@@ -25,11 +24,11 @@ from db.database import Database
 from db.errors import DISK_ERRORS
 from db.order import OrderStore
 from db.pairing import give_id_of_log, store_id
+from db.read_only import connect_query_only
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_wal, require_readable, version_of
 from db.staging import COMPANIONS, InTheWay, conflicting_files, set_aside_companions, staged
 
-_BUSY_TIMEOUT_MS = 5_000
-
+# Called with the name of each step before it begins.
 OnProgress = Callable[[str], None]
 
 
@@ -114,7 +113,7 @@ def _set_aside(target: Path, wanted: Sequence[File]) -> Iterator[Path]:
 
 
 def _describe(target: Path, source: Path, existing: Sequence[Path]) -> str:
-    """Says whether the store in `target` has more than the backup, or only which file exists if one is unreadable."""
+    """Describes the store in `target` beside the backup, or only names an existing file when one is unreadable."""
     try:
         with Snapshots(target) as store, Snapshots(source) as copy:
             return f"{target} holds a store, {compare(store, copy)}"
@@ -129,11 +128,7 @@ def _open_sources(folder: Path) -> Iterator[Mapping[File, apsw.Connection]]:
         sources = {}
         for file in FILES:
             require_own_wal(folder / file.name)
-            # Not READONLY, which could not delete the -wal and -shm that opening a database in WAL mode creates.
-            connection = apsw.Connection(str(folder / file.name), flags=apsw.SQLITE_OPEN_READWRITE)
-            sources[file] = stack.enter_context(closing(connection))
-            wait_for_locks(connection, _BUSY_TIMEOUT_MS)
-            connection.pragma("query_only", True)
+            sources[file] = stack.enter_context(closing(connect_query_only(folder / file.name)))
         yield sources
 
 

@@ -1,4 +1,4 @@
-"""Waits for a lock that another connection holds.
+"""Makes a connection wait for locks in Python.
 
 SQLite's own busy timeout sleeps in C, where Python handles no signal: a Ctrl-C would take effect only after the wait.
 """
@@ -21,7 +21,7 @@ def wait_for_locks(connection: apsw.Connection, timeout_ms: int) -> None:
     def wait(tries: int) -> bool:
         nonlocal deadline
         now = time.monotonic()
-        if tries == 0:  # SQLite counts anew for each lock
+        if tries == 0:  # SQLite counts the tries of each lock from 0
             deadline = now + timeout_ms / 1000
         if now >= deadline:
             return False

@@ -18,7 +18,7 @@ from domain.values import Buy, Product, Sold, fold
 APPLICATION_ID = 0x746F7963  # "toyc", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[1] / "migrations" / "catalog"
 
-# Why a piece left the stock: it was sold to the order tier, or taken by a direct decrement at the catalog.
+# The reason for which pieces leave the stock: a sale to the order tier, or a direct decrement at the catalog.
 Reason = Literal["sold", "decrement"]
 
 _PRODUCTS = """
@@ -45,7 +45,10 @@ _PAGE = """
 
 
 class CatalogStore:
-    """The catalog in one SQLite file. Each public method is one transaction; any thread may call it."""
+    """The catalog in one SQLite file. Each public method is one transaction; any thread may call it.
+
+    The methods ignore `timeout_s`, which is for clients over HTTP: SQLite's busy timeout bounds the wait.
+    """
 
     def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
         """Calls `require` before the first use, see Database."""
@@ -71,7 +74,7 @@ class CatalogStore:
     def products(self, *, q: str = "", after: str = "", limit: int) -> bytes:
         """Returns at most `limit` products by name, after the name `after`, with `q` in the name in any case.
 
-        They come as JSON in UTF-8, see Catalog.products.
+        The products come as JSON in UTF-8, see Catalog.products in domain/protocols.py.
         """
         with self._database.read() as connection:
             [(page,)] = fetch_all(connection, _PAGE, {"q": fold(q), "after": after, "limit": limit})
@@ -101,7 +104,7 @@ class CatalogStore:
             return introduce(connection, last_order)
 
     def is_empty(self) -> bool:
-        """Returns whether there is no product yet."""
+        """Whether there is no product yet."""
         with self._database.read() as connection:
             return not fetch_all(connection, _ANY, {})
 
@@ -129,14 +132,16 @@ def _lookup(connection: apsw.Connection, names: Iterable[str]) -> dict[str, Prod
     return {row[0]: Product(*row) for row in rows if row[0] is not None}
 
 
-_IS_OURS = "SELECT 1 FROM store WHERE id = :store"
+_HAS_OUR_ID = "SELECT 1 FROM store WHERE id = :store"
 
 
 def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
-    is_ours = bool(fetch_all(transaction, _IS_OURS, {"store": log.store}))
-    return is_ours and (log.last_order is None or is_sold(transaction, log.last_order))
+    """Whether the order log is of this store, and not newer than this catalog."""
+    has_our_id = bool(fetch_all(transaction, _HAS_OUR_ID, {"store": log.store}))
+    return has_our_id and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
+# A refusal is stored without the reason of a sale: it answers a buy and a direct decrement alike.
 _OUTCOMES = """
     SELECT asked.value, coalesce(stock_ledger.product, refused.product), coalesce(-delta, quantity),
         coalesce(stock_ledger.reason, :reason), price_cents, refused.reason
@@ -146,7 +151,7 @@ _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (
 
 
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
-    """Reads the outcomes and products of all buys, decides for each buy in turn, and writes for all."""
+    """Returns the outcome of each buy. Reads for all buys, decides for each in turn, and writes for all."""
     # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could sell.
     rows = fetch_all(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
     ended: dict[str, tuple[tuple[str, int, str], Sale]] = {

@@ -20,7 +20,10 @@ _REFUSED = "SELECT count(*) FROM log.refused"
 
 
 def compare(store: Snapshots, backup: Snapshots) -> str:
-    """Says whether the backup has all of the store's history, or else where the two first differ."""
+    """Returns whether the backup has all of the store's history, or where the two first differ.
+
+    The result is the end of a sentence that begins with "… holds a store, ".
+    """
     for file, rows, what in (
         (LOG, _ORDERS, "order"),
         (CATALOG, _ENTRIES, "ledger entry"),

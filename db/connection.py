@@ -21,8 +21,7 @@ from domain.values import fold
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 BUSY_TIMEOUT_MS = 1_000
-# Short, because a worker's first query opens the database, and so waits for the checkpoint, in the one thread that
-# serves all clients.
+# Short, because a worker opens the database in its first query, and all its clients wait for the one thread that does.
 CHECKPOINT_TIMEOUT_S = 0.05
 
 # The first commit after a checkpoint cuts the WAL to this size. It grows larger only while a long read holds up the
@@ -47,7 +46,7 @@ def require_safe_sqlite(version: str | None = None) -> None:
 
 
 def connect(path: Path, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
-    """Opens a connection at full durability. It never creates a missing file: only a migration does.
+    """Opens a connection at full durability. Never creates a missing file: only a migration does.
 
     The busy timeout is set first, because the pragmas after it may have to wait.
     """
@@ -102,9 +101,9 @@ def checkpoint_wal(connection: apsw.Connection) -> None:
 
 
 def sync(path: Path) -> None:
-    """Syncs a file or a folder to disk. Not for a database in use: to close it here would drop SQLite's locks on it.
+    """Syncs a file or a folder to disk. A folder is skipped when its file system cannot sync folders.
 
-    A folder is skipped when its file system cannot sync folders. A file never is.
+    Must not be called for a database in use: to close it here would drop SQLite's locks on it.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -118,7 +117,7 @@ def sync(path: Path) -> None:
 
 
 def _retry_while_busy(step: Callable[[], object], timeout_s: float) -> None:
-    """Retries the switch to WAL or a checkpoint: both fail at once beside another one, whatever the busy timeout."""
+    """Retries the switch to WAL, or a checkpoint. Beside another one, each fails at once despite the busy timeout."""
     deadline = time.monotonic() + timeout_s
     while True:
         try:
@@ -158,8 +157,8 @@ def add_fold(connection: apsw.Connection) -> None:
 def transaction(connection: apsw.Connection) -> Iterator[None]:
     """Runs the block in a transaction that holds the write lock from its start. Any exception rolls it back.
 
-    IMMEDIATE, because a deferred transaction that turns into a writer fails at once when another connection writes,
-    whatever the busy timeout.
+    IMMEDIATE, because a deferred transaction that turns into a writer fails at once when another connection writes, in
+    spite of the busy timeout.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:

@@ -1,7 +1,7 @@
 """One SQLite file that all threads of a process use, each through a connection of its own.
 
-Each use checks that the file is still the one that the process began with, and turns errors of the disk into
-Unavailable.
+Each use checks that the file is still the one that the process used first, and raises Unavailable for an error of the
+disk.
 """
 
 import threading
@@ -24,7 +24,7 @@ LARGE_WAL_BYTES = 64 * 1024 * 1024
 # A refused file is not checked again for this long, so that not each request checks it.
 _REFUSED_FOR_S = 1.0
 
-# The application_id of a database and the id of its store: they identify it whatever file it is in.
+# The application_id of a database, and the id of its store. A copy in another file has both as well.
 Content = tuple[object, str | None]
 
 
@@ -42,7 +42,9 @@ def _without_foreign_keys(connection: apsw.Connection) -> Iterator[None]:
         connection.pragma("foreign_keys", True)
 
 
-class _Thread(threading.local):
+class _PerThread(threading.local):
+    """The connection of each thread, and the identity of its files. Both are None until the thread's first use."""
+
     connection: apsw.Connection | None = None
     file: OpenFile | None = None
 
@@ -57,13 +59,15 @@ class Database:
     def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
         self.path = path
         self._require = require
-        self._thread = _Thread()
+        self._per_thread = _PerThread()
         self._writer_lock = threading.Lock()
+        # The identity of the file that this process used first.
         self._file_id: FileId | None = None
         self._content: Content | None = None
         self._lost: str | None = None  # why this process must not use the database any more
+        # The last reason for which the file was refused, and until when it is refused unseen (monotonic clock).
         self._refusal = ""
-        self._refused_until = 0.0  # monotonic clock
+        self._refused_until = 0.0
 
     @contextmanager
     def write(self, *, adds_products: bool = False) -> Iterator[apsw.Connection]:
@@ -75,10 +79,11 @@ class Database:
         """
         with self._errors_as_unavailable(writing=True):
             connection = self._connection()
-            keys = _without_foreign_keys(connection) if adds_products else nullcontext()
-            with self._writer_lock_held(), keys, transaction(connection):
+            foreign_keys = _without_foreign_keys(connection) if adds_products else nullcontext()
+            with self._writer_lock_held(), foreign_keys, transaction(connection):
                 yield connection
-                self._report_wal_size(self._file().require_unmoved())
+                wal_bytes = self._file().require_unmoved()
+                self._report_wal_size(wal_bytes)
         outages.log_end(str(self.path), f"{self.path}: can be written again")
 
     @contextmanager
@@ -98,13 +103,14 @@ class Database:
 
     def close(self) -> None:
         """Closes this thread's connection. The next use opens another one."""
-        connection, self._thread.connection, self._thread.file = self._thread.connection, None, None
+        connection = self._per_thread.connection
+        self._per_thread.connection = self._per_thread.file = None
         if connection is not None:
             close_quietly(connection)
 
     @contextmanager
     def _writer_lock_held(self) -> Iterator[None]:
-        """Lets one thread write at a time. SQLite's busy handler would sleep longer than another's commit takes."""
+        """Lets one thread write at a time. SQLite's busy handler would sleep longer than a commit takes."""
         if not self._writer_lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
             raise Unavailable(retry_after_s=1)
         try:
@@ -113,9 +119,10 @@ class Database:
             self._writer_lock.release()
 
     def _connection(self) -> apsw.Connection:
+        """Returns this thread's connection, which its first use opens. Raises FileMoved and apsw.Error."""
         if self._lost is not None:
             raise FileMoved(self._lost)
-        if self._thread.connection is None:
+        if self._per_thread.connection is None:
             self._require_usable()
             connection = connect(self.path, BUSY_TIMEOUT_MS)
             try:
@@ -126,23 +133,23 @@ class Database:
                 close_quietly(connection)
                 raise
             self._file_id, self._content = file.id, content
-            self._thread.connection, self._thread.file = connection, file
-        return self._thread.connection
+            self._per_thread.connection, self._per_thread.file = connection, file
+        return self._per_thread.connection
 
     def _require_same(self, opened: FileId | None, content: Content) -> None:
         """Raises FileMoved when the opened file is not the first one of this process, or is of another store."""
         if self._content is None:
             return
-        (program, store), (program_now, store_now) = self._content, content
+        (application, store), (application_now, store_now) = self._content, content
         # An order log may have got the id of its store while it was open.
         is_same_store = store is None or store_now == store
-        if opened != self._file_id or program_now != program or not is_same_store:
+        if opened != self._file_id or application_now != application or not is_same_store:
             raise FileMoved("the file holds another database than before; restart the store, which checks it")
 
     def _require_usable(self) -> None:
-        """Raises FileMoved for a file that must not be opened: SQLite would apply the WAL beside it, maybe another's.
+        """Raises FileMoved for a file that must not be opened. A missing file passes, for SQLite reports it.
 
-        A missing file passes, for SQLite reports it.
+        The check comes before SQLite opens the file, and applies the WAL beside it, which may be another file's.
         """
         if time.monotonic() < self._refused_until:
             raise FileMoved(self._refusal)
@@ -161,17 +168,17 @@ class Database:
             raise FileMoved(self._refusal) from error
 
     def _file(self) -> OpenFile:
-        assert self._thread.file is not None
-        return self._thread.file
+        assert self._per_thread.file is not None
+        return self._per_thread.file
 
-    def _keep_wal(self, error: Exception) -> None:
-        """Saves the WAL of a moved or overwritten database: it may be the only copy of its commits."""
-        file = self._thread.file
+    def _rescue_wal(self, error: Exception) -> None:
+        """Keeps the commits in the WAL of a moved or overwritten database: the WAL may be their only copy."""
+        file = self._per_thread.file
         if file is not None and isinstance(error, CompanionMoved):
-            file.save_wal()
+            file.rescue_wal()
             self._lost = str(error)
         elif file is not None and isinstance(error, FileOverwritten):
-            file.keep_wal()
+            file.keep_wal_on_close()
 
     def _report_wal_size(self, wal_bytes: int) -> None:
         subject = f"{self.path}-wal"
@@ -189,7 +196,7 @@ class Database:
         except BUSY as error:
             raise Unavailable(retry_after_s=1) from error
         except (FileMoved, NoSharedMemory, *DISK_ERRORS, *DAMAGE) as error:
-            self._keep_wal(error)
+            self._rescue_wal(error)
             # After a failed write or sync, the pages that this connection has cached may be wrong.
             self.close()
             why = explain(self.path, error)

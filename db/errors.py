@@ -23,7 +23,7 @@ DISK_ERRORS = (
     apsw.NoLFSError,
     apsw.SchemaChangeError,
 )
-# All other errors are mistakes in this code or its SQL, and end with a traceback.
+# No group has the other errors: they are mistakes in this code or its SQL, and end with a traceback.
 
 _NO_SHARED_MEMORY = (apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_IOERR_SHMLOCK)
 # CIFS, FUSE and 9p may refuse to sync a folder, or to open it for that. SQLite and PostgreSQL ignore that as well.
@@ -40,7 +40,7 @@ _NO_FOLDER_SYNC = {
 
 
 class NoSharedMemory(apsw.Error):
-    """The file system has no shared memory that SQLite can use, so that write-ahead logging is impossible there."""
+    """The file system has no shared memory that SQLite can use. Write-ahead logging needs it."""
 
 
 def is_lasting(path: Path, error: Exception) -> bool:
@@ -51,10 +51,10 @@ def is_lasting(path: Path, error: Exception) -> bool:
 def explain(path: Path, error: Exception, setting: str | None = None) -> str:
     """Explains the error in one line: the file, the `setting` that names its folder, how it fails, and what to do."""
     name = str(path) if setting is None else f"{path} ({setting})"
-    return f"{name}: {_explain(path, error)}"
+    return f"{name}: {_cause_and_advice(path, error)}"
 
 
-def _explain(path: Path, error: Exception) -> str:
+def _cause_and_advice(path: Path, error: Exception) -> str:
     if path.is_dir():
         return f"it is a folder, and no database ({error}); move it away"
     if isinstance(error, DAMAGE):

@@ -1,6 +1,6 @@
 """Migrates a database file to the newest schema, and refuses a file that this code must not change.
 
-A migration is a file NNNN_what.sql, run once, in order. All missing ones run in one transaction, which also sets
+A migration is a file NNNN_what.sql. Each runs once, in order. All missing ones run in one transaction, which also sets
 `user_version`: a crash leaves the old schema, and of several processes that start at once one migrates while the others
 wait. `application_id` marks the files of this store.
 
@@ -129,7 +129,8 @@ _ON_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 
 def _drop_foreign_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
     """Drops the views that no script creates, and returns the SQL that creates them and their triggers again.
 
-    They are the owner's. SQLite alters no table while any view refers to a missing column, but creates such a view.
+    Those views are the owner's. SQLite alters no table while a view refers to a missing column, but creates such a
+    view, so all views can be created again.
     """
     ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
     dropped = []

@@ -1,4 +1,4 @@
-"""Notices that the files of an open connection were deleted, moved, replaced or overwritten.
+"""Detects that the files of an open connection were deleted, moved, replaced or overwritten.
 
 A connection to a deleted or replaced file keeps working, but no later connection finds its commits. The same holds for
 the write-ahead log (-wal) and the shared memory (-shm). Each commit first checks that the three names still belong to
@@ -17,7 +17,7 @@ FileId = tuple[int, int]
 
 
 class FileMoved(apsw.Error):
-    """The path no longer stands for the file that this process has open, or has used first."""
+    """The path no longer names the file that this process has open, or has used first."""
 
 
 class FileOverwritten(FileMoved):
@@ -46,27 +46,27 @@ class OpenFile:
         self._wal = connection.filename_wal
         self._shm = f"{self._wal.removesuffix('wal')}shm"
         self.id = file_id(self._name)
-        self._bytes = 0
+        self._size_bytes = 0  # at the last check
         self._companions = file_id(self._wal), file_id(self._shm)
         self.require_unmoved()
 
     def require_database_unmoved(self) -> None:
-        """Raises FileMoved unless the database is where it was. It takes 3 to 6 µs, which a query can afford too."""
+        """Raises FileMoved unless the database is where it was. The check takes 3 to 6 µs, little even for a query."""
         try:
             status = os.stat(self._name)
         except OSError as error:
             raise FileMoved(f"the file was deleted or moved while it was open ({error.strerror})") from None
         if (status.st_dev, status.st_ino) != self.id:
             raise FileMoved("the file was replaced while it was open")
-        # The store only makes it grow. A VACUUM by the owner makes it smaller, and a new connection then goes on.
-        if status.st_size < self._bytes:
+        # The store never makes the file smaller. A VACUUM by the owner does: a new connection then opens it.
+        if status.st_size < self._size_bytes:
             raise FileOverwritten("the file was cut short, or written over, while it was open")
-        self._bytes = status.st_size
+        self._size_bytes = status.st_size
 
     def require_unmoved(self) -> int:
         """Raises FileMoved unless the database, its -wal and its -shm are where they were. Returns the WAL's bytes.
 
-        It runs before each commit and takes 12 µs (`python -m bench.place`); a commit to disk takes 200 µs and more.
+        The check runs before each commit and takes 12 µs (`python -m bench.place`). A commit takes 200 µs and more.
         """
         moved = ctypes.c_int(0)
         # SQLite compares the file that it has open with the name under which it was opened.
@@ -84,17 +84,17 @@ class OpenFile:
             raise CompanionMoved(f"{self._wal} or -shm was replaced while it was open; restart the store")
         return wal.st_size
 
-    def save_wal(self) -> None:
-        """Checkpoints a deleted WAL into the database: only this process still has it open.
+    def rescue_wal(self) -> None:
+        """Runs a checkpoint of a deleted WAL, which only this process still has open.
 
-        Does not do so once another process has made a new WAL, for it may have changed the pages to be written.
+        Runs none once another process has made a new WAL: that process may have changed the same pages.
         """
         if file_id(self._wal) is None:
             with suppress(apsw.Error):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
         else:
-            self.keep_wal()
+            self.keep_wal_on_close()
 
-    def keep_wal(self) -> None:
+    def keep_wal_on_close(self) -> None:
         """Prevents the checkpoint that closing the connection would run."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

@@ -10,7 +10,7 @@ import apsw
 from db.connection import fetch_all, fetch_each, json_list
 from db.database import Database
 from db.migrate import migrate
-from db.pairing import id_in, last_order, objection
+from db.pairing import id_in, last_order, mismatch
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
@@ -65,9 +65,9 @@ class OrderStore:
         return placed
 
     def _note_newest(self, transaction: apsw.Connection) -> None:
-        """Reads the newest order for the mark. An older one would say less about the age that the catalog must have.
+        """Updates the mark with the newest order: the catalog must be at least as new as the order in the mark.
 
-        Should the commit fail, the mark names an order that the catalog has sold all the same.
+        If the commit fails, the mark stays right, because the catalog has sold that order before.
         """
         if self._mark is not None and (newest := fetch_all(transaction, _NEWEST, {})):
             self._mark = LogMark(self._mark.store, newest[0][0])
@@ -86,16 +86,16 @@ class OrderStore:
             return last_order(connection)
 
     def pair(self, catalog: Introduction) -> str | None:
-        """Returns why the catalog that introduced itself is not of this log's store, None when it is.
+        """Returns why the catalog that introduced itself is not of this log's store; None when it is.
 
-        It must have been asked about this log's newest order. A log without a store adopts the catalog's store id.
+        The introduction must be for this log's newest order. A log without a store adopts the catalog's store id.
         """
         with self._database.read() as connection:
-            why = objection(connection, catalog)
+            why = mismatch(connection, catalog)
         if why is None and catalog.id is not None and self.mark() is None:
             with self._database.write() as transaction:
-                # Another worker may have adopted an id meanwhile, and of another catalog.
-                if (why := objection(transaction, catalog)) is None and id_in(transaction) is None:
+                # Another worker may have adopted an id meanwhile, perhaps that of another catalog.
+                if (why := mismatch(transaction, catalog)) is None and id_in(transaction) is None:
                     fetch_all(transaction, _ADOPT, {"id": catalog.id})
         return why
 
@@ -140,9 +140,9 @@ _ADOPT = "INSERT INTO store (id) VALUES (:id)"
 
 
 def _with_distinct_keys(rows: Iterable[tuple[str, T]]) -> Iterator[dict[str, T]]:
-    """Yields the rows in their order, by their keys. A key that comes again begins a new group.
+    """Yields the rows in their order, in groups of distinct keys. A key that comes again begins a new group.
 
-    The group sees what the one before has written, so each buy finds the log as if the buys had come one by one.
+    A group reads what the group before has written, so each buy finds the log as if the buys had come one by one.
     """
     group: dict[str, T] = {}
     for key, row in rows:
@@ -173,8 +173,8 @@ def _logged(transaction: apsw.Connection, keys: Iterable[str]) -> dict[str, tupl
     }
 
 
-# _begin and _finish read the log for all keys, decide, and write for all: far cheaper than one buy after the other.
-# All keys of a call are distinct, so no buy depends on another.
+# _begin and _finish read the log for all keys, decide, and write for all: one buy after the other would cost far more.
+# The keys of a call are distinct, so no buy depends on another.
 
 _INSERT_INTENT = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
 

@@ -1,8 +1,8 @@
 """Checks that a catalog and an order log belong to one store, and that neither is older than the other.
 
 Both files hold the id of their store. The newest rows show the age: each order must be sold in the catalog, and each
-sale must be ordered or in doubt in the log. A lost file, another store's file and one from an older backup are
-noticed.
+sale must be ordered or in doubt in the log. These checks find a lost file, another store's file, and a file from an
+older backup.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def find_mismatch(folder: Path) -> str | None:
             return None
         # Read the log's newest order, then the catalog, then the log again: a buy may be under way. Its intent is
         # logged before its sale, and its sale before its order.
-        if why := objection(log, introduce(catalog, last_order(log))):
+        if why := mismatch(log, introduce(catalog, last_order(log))):
             return f"{log_path} is not the order log of {catalog_path}: {why}"
         for number, key in newest_orders(log):
             if not is_sold(catalog, key):
@@ -70,7 +70,7 @@ def find_different_ids(folder: Path) -> str | None:
 
 
 def give_id_of_log(folder: Path, log_path: Path) -> None:
-    """Replaces the id of a catalog that was restored from a schema without ids by the id of the log beside it.
+    """Gives the id of the log beside it to a catalog that was restored from a schema without ids.
 
     The migration of the restored catalog made a new id. The log's id replaces it only if the log has the catalog's
     newest sale, which shows that the two match.
@@ -89,7 +89,7 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
 _ID_TRIGGER = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
 
 
-def require_whole(folder: Path, own: str) -> str | None:
+def require_matching(folder: Path, own: str) -> str | None:
     """Checks the folder before a tier starts on its file `own`. Raises StartRefused when the two files do not match.
 
     The other file may be missing, because its tier may run on another machine. Returns a warning when the other file
@@ -97,7 +97,7 @@ def require_whole(folder: Path, own: str) -> str | None:
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
-    if is_missing_or_empty(folder / other) and not is_missing_or_empty(folder / own):
+    if is_missing_or_empty(other) and not is_missing_or_empty(folder / own):
         return None
     try:
         why = find_mismatch(folder)
@@ -119,12 +119,13 @@ def _require_readable(path: Path) -> None:
     try:
         with open_read_only(path) as connection:
             if connection is not None:
+                # For their errors alone: together they read the tables of either file.
                 introduce(connection, None)
                 last_order(connection)
                 _is_used(connection)
     except apsw.SQLError as error:  # a table or a column is missing, and no later start can succeed
-        other = "set DATA_DIR to another folder, or run python -m admin audit if it is"
-        raise StartRefused(f"{path} is not a database of this tier ({error}); {other}") from error
+        advice = "set DATA_DIR to another folder, or run python -m admin audit if it is"
+        raise StartRefused(f"{path} is not a database of this tier ({error}); {advice}") from error
     except (apsw.Error, OSError) as error:
         kind = StartRefused if is_lasting(path, error) or isinstance(error, OSError) else StartPostponed
         raise kind(explain(path, error, "DATA_DIR")) from error
@@ -196,14 +197,14 @@ def last_order(log: apsw.Connection) -> str | None:
 
 
 def _is_used(log: apsw.Connection) -> bool:
-    """Whether a catalog has ever answered this log. Intents do not count: at a first start they may come before it."""
+    """Whether a catalog has ever answered this log. Intents do not count: a log writes them before the first answer."""
     return "orders" in _tables(log) and bool(fetch_all(log, _USED, {}))
 
 
-def objection(log: apsw.Connection, catalog: Introduction) -> str | None:
+def mismatch(log: apsw.Connection, catalog: Introduction) -> str | None:
     """Returns why this log does not match the catalog that `introduce` described; None when it does.
 
-    The description must be recent, and for the log's newest order.
+    The introduction must be recent, and for the log's newest order.
     """
     id = id_in(log)
     if id is not None and catalog.id is not None and id != catalog.id:
@@ -227,6 +228,9 @@ def _lacks_a_sale(log: apsw.Connection, newest_sold: Sequence[str]) -> bool:
         return True
     for key in newest_sold:
         rows = fetch_all(log, _IS_ORDERED, {"key": key})
-        if not rows or rows[0][0]:
-            return not rows
+        if not rows:
+            return True
+        [(is_ordered,)] = rows
+        if is_ordered:
+            return False
     return False

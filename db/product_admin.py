@@ -5,6 +5,7 @@ and other triggers refuse any direct change of it.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -20,7 +21,8 @@ class ProductAdmin:
     """Changes the catalog's file for the owner. Each method is one transaction, and may run beside a selling store.
 
     Each change has an idempotency key. A method returns True when it made the change, and False when the same change
-    was made under this key before. All methods raise KeyReused for a key of anything else, and Unavailable.
+    was made under this key before. Each raises KeyReused when the key stands for another change or a buy, and
+    Unavailable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,9 +35,9 @@ class ProductAdmin:
         """
         alike = self._alike(product.name)  # before the transaction, during which buys wait
         with self._database.write(adds_products=True) as transaction:
-            if is_done(transaction, key, ("initial", product.name, product.quantity, product.price_cents, None)):
+            if is_done(transaction, key, Change("initial", product.name, product.quantity, product.price_cents)):
                 return False
-            if fetch_all(transaction, _KNOWN, {"name": product.name}):
+            if fetch_all(transaction, _PRODUCT, {"name": product.name}):
                 raise Invalid(f"there is or was a {product.name!r} already")
             if alike is not None:
                 raise Invalid(f"{product.name!a} looks like {alike!a}, which is or was sold already")
@@ -52,7 +54,7 @@ class ProductAdmin:
     def restock(self, name: str, quantity: int, key: str) -> bool:
         """Adds pieces. Raises ProductNotFound, and Invalid when the stock would exceed MAX_STOCK."""
         with self._database.write() as transaction:
-            if is_done(transaction, key, ("restock", name, quantity, None, None)):
+            if is_done(transaction, key, Change("restock", name, quantity)):
                 return False
             product = _product(transaction, name)
             if product.quantity + quantity > MAX_STOCK:
@@ -66,7 +68,7 @@ class ProductAdmin:
         Raises ProductNotFound, and Invalid when the stock has fewer pieces.
         """
         with self._database.write() as transaction:
-            if is_done(transaction, key, ("writeoff", name, -quantity, None, note)):
+            if is_done(transaction, key, Change("writeoff", name, -quantity, note=note)):
                 return False
             product = _product(transaction, name)
             if quantity > product.quantity:
@@ -80,7 +82,7 @@ class ProductAdmin:
         Works for a retired product too, whose pieces stay in the books.
         """
         with self._database.write() as transaction:
-            if is_done(transaction, key, ("correction", name, counted, None, note)):
+            if is_done(transaction, key, Change("correction", name, counted, note=note)):
                 return False
             rows = fetch_all(transaction, _PRICE_AND_BALANCE, {"name": name})
             if not rows:
@@ -92,19 +94,23 @@ class ProductAdmin:
     def price(self, name: str, price_cents: int, key: str) -> bool:
         """Changes the price for buys from now on. Raises ProductNotFound."""
         with self._database.write() as transaction:
-            if is_done(transaction, key, ("price", name, None, price_cents, None)):
+            if is_done(transaction, key, Change("price", name, price_cents=price_cents)):
                 return False
             _product(transaction, name)
-            fetch_all(transaction, _CHANGE, {"name": name, "what": "price", "price_cents": price_cents, "key": key})
+            fetch_all(
+                transaction, _INSERT_HISTORY, {"name": name, "what": "price", "price_cents": price_cents, "key": key}
+            )
             return True
 
     def retire(self, name: str, key: str) -> bool:
-        """Retires the product: queries and new buys no longer find it, its orders stay. Raises ProductNotFound."""
+        """Retires the product: queries and new buys no longer find it; its orders stay. Raises ProductNotFound."""
         with self._database.write() as transaction:
-            if is_done(transaction, key, ("retired", name, None, None, None)):
+            if is_done(transaction, key, Change("retired", name)):
                 return False
             price_cents = _product(transaction, name).price_cents
-            fetch_all(transaction, _CHANGE, {"name": name, "what": "retired", "price_cents": price_cents, "key": key})
+            fetch_all(
+                transaction, _INSERT_HISTORY, {"name": name, "what": "retired", "price_cents": price_cents, "key": key}
+            )
             return True
 
     def close(self) -> None:
@@ -112,18 +118,19 @@ class ProductAdmin:
         self._database.close()
 
 
-_CHANGE = """
+_INSERT_HISTORY = """
     INSERT INTO product_history (product, what, price_cents, key) VALUES (:name, :what, :price_cents, :key)"""
 _PRICE_AND_BALANCE = """
     SELECT price_cents,
         coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)
     FROM products WHERE name = :name"""
 _NAMES = "SELECT name FROM products"
-_KNOWN = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
+_PRODUCT = "SELECT price_cents, quantity, retired FROM products WHERE name = :name"
 
 
 def _product(transaction: apsw.Connection, name: str) -> Product:
-    rows = fetch_all(transaction, _KNOWN, {"name": name})
+    """Returns the product. Raises ProductNotFound when it does not exist or was retired."""
+    rows = fetch_all(transaction, _PRODUCT, {"name": name})
     if not rows:
         raise ProductNotFound(f"there is no {name!r}")
     price_cents, quantity, retired = rows[0]
@@ -132,8 +139,17 @@ def _product(transaction: apsw.Connection, name: str) -> Product:
     return Product(name, price_cents, quantity)
 
 
-# The changes made under a key, each with the arguments of its command. Columns that were no argument are NULL, such as
-# the price of a restock.
+class Change(NamedTuple):
+    """A change as its command gives it. An argument that the command does not have is None."""
+
+    what: str  # a reason in `stock_ledger`, a `what` in `product_history`, or "accepted"
+    subject: str  # the product, or the fingerprint of an accepted discrepancy
+    quantity: int | None = None  # the signed change of the stock; for a correction the number of counted pieces
+    price_cents: int | None = None
+    note: str | None = None
+
+
+# The rows written under a key, in the columns of Change.
 _CHANGES_UNDER_KEY = """
     SELECT reason, product, CASE reason WHEN 'correction' THEN balance ELSE delta END,
         CASE reason WHEN 'initial' THEN price_cents END, note
@@ -145,14 +161,13 @@ _CHANGES_UNDER_KEY = """
     SELECT reason, product, quantity, NULL, NULL FROM refused WHERE key = :key
     UNION ALL
     SELECT 'accepted', fingerprint, NULL, NULL, note FROM accepted_discrepancies WHERE key = :key"""
-Change = tuple[str, str, int | None, int | None, str | None]
 
 
 def is_done(transaction: apsw.Connection, key: str, change: Change) -> bool:
-    """Whether this change was made under the key. Raises KeyReused when only another change, or a buy, was."""
+    """Whether this change was made under the key. Raises KeyReused when the key stands for another change or a buy."""
     rows = fetch_all(transaction, _CHANGES_UNDER_KEY, {"key": key})
     # A key of `product_history` may also have a row of the ledger: a shopper may buy under the key of a new price.
     if rows and change not in rows:
-        what, product, *_ = rows[0]
-        raise KeyReused(f"the key {key!r} stands for something else already ({what}: {product!r})")
+        what, subject, *_ = rows[0]
+        raise KeyReused(f"the key {key!r} stands for something else already ({what}: {subject!r})")
     return bool(rows)

@@ -10,7 +10,8 @@ import apsw
 from db.busy_handler import wait_for_locks
 from db.copies import copied_with_journal
 
-_BUSY_TIMEOUT_MS = 5_000
+# A reader waits only while another process creates, migrates or recovers the file.
+READ_TIMEOUT_MS = 5_000
 
 
 @contextmanager
@@ -33,13 +34,22 @@ def open_read_only(path: Path) -> Iterator[apsw.Connection | None]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[apsw.Connection]:
-    # Opening a database in WAL mode creates -wal and -shm. A connection opened READONLY could not delete them again.
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
-        wait_for_locks(connection, _BUSY_TIMEOUT_MS)
+    with closing(connect_query_only(path)) as connection:
         if file_size(wal_path(path)):  # a crash left it: no checkpoint when this connection closes
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.pragma("query_only", True)
         yield connection
+
+
+def connect_query_only(path: Path, busy_timeout_ms: int = READ_TIMEOUT_MS) -> apsw.Connection:
+    """Opens a connection that cannot write. Closing it may run a checkpoint.
+
+    Its flag is not READONLY: opening a database in WAL mode creates -wal and -shm, which a READONLY connection could
+    not delete again.
+    """
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    wait_for_locks(connection, busy_timeout_ms)
+    connection.pragma("query_only", True)
+    return connection
 
 
 def is_missing_or_empty(path: Path) -> bool:

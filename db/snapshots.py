@@ -12,12 +12,11 @@ from db import catalog, order
 from db.busy_handler import wait_for_locks
 from db.errors import DAMAGE, DISK_ERRORS, NoSharedMemory, explain
 from db.pairing import CATALOG_NAME, LOG_NAME
-from db.read_only import file_size, wal_path
+from db.read_only import READ_TIMEOUT_MS, connect_query_only, file_size, wal_path
 from db.wal_check import foreign_wal
 
 # Rows read in one snapshot. A snapshot blocks the checkpoints of a running store, so a long read takes many short ones.
 CHUNK = 10_000
-_BUSY_TIMEOUT_MS = 5_000
 
 
 class Unreadable(Exception):
@@ -63,9 +62,9 @@ _BEGIN_SNAPSHOT = {CATALOG: "SELECT count(*) FROM catalog.sqlite_schema", LOG: "
 class Snapshots:
     """The two databases of a folder, attached to one connection. Use it as a context manager.
 
-    It creates and changes no file, and leaves none behind. SQLite has no snapshot across files: the second file is seen
-    a moment later than the first. The caller chooses the order of the two by the steps of a buy: its intent is logged
-    before it is sold, and it is sold before it is ordered.
+    Neither file is changed, and no other file stays. SQLite has no snapshot across files: the second file is seen a
+    moment later than the first. The caller chooses the order of the two by the steps of a buy: the intent is logged
+    before the sale, and the sale is made before the order.
     """
 
     def __init__(self, data_dir: Path, files: Sequence[File] = FILES) -> None:
@@ -81,7 +80,7 @@ class Snapshots:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
         self._connection = apsw.Connection(":memory:", flags=flags)
         try:
-            wait_for_locks(self._connection, _BUSY_TIMEOUT_MS)
+            wait_for_locks(self._connection, READ_TIMEOUT_MS)
             # A WAL that a crash left stays as it is. Otherwise the last connection to close deletes the empty one.
             crashed = any(file_size(wal_path(path)) for path in paths.values())
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(crashed))
@@ -111,7 +110,7 @@ class Snapshots:
                 self._connection.execute("ROLLBACK")
 
     def _attach(self, file: File, path: Path) -> None:
-        # Not mode=ro, which could not delete the -wal and -shm that opening a database in WAL mode creates.
+        # Not mode=ro, for the reason in connect_query_only.
         with _errors_as_unreadable(path):
             try:
                 self._connection.execute(_ATTACH[file], {"uri": f"{path.as_uri()}?mode=rw"}).fetchall()
@@ -161,7 +160,6 @@ def _errors_as_unreadable(path: Path) -> Iterator[None]:
 
 def _read_schema(path: Path) -> None:
     """Reads this database, to raise the apsw.Error that prevents it."""
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+    with closing(connect_query_only(path, busy_timeout_ms=0)) as connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.pragma("query_only", True)
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()

@@ -71,7 +71,7 @@ def staged(target: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def _chown_as(folder: Path, path: Path) -> None:
-    """Gives a file that root makes to the owner of the folder, whose store must be able to open it."""
+    """Gives a file that root has made to the owner of the folder, whose store must be able to open it."""
     if os.geteuid() == 0:
         owner = folder.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
@@ -122,7 +122,7 @@ def _made_meanwhile(path: Path) -> InTheWay:
 def set_aside_companions(path: Path) -> list[Path]:
     """Renames the companions of a lost database, and returns their new paths.
 
-    SQLite would apply its WAL to the next file of that name.
+    Otherwise SQLite would apply the WAL to the next database of the same name.
     """
     assert not path.exists(), "these are companions of a lost file"
     path.with_name(f"{path.name}-shm").unlink(missing_ok=True)  # SQLite makes it anew from the WAL

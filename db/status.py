@@ -21,9 +21,9 @@ class FileStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Row counts of the two databases, taken a moment apart. `stock` counts pieces, without those of retired products.
+    """Row counts of the two databases, taken a moment apart.
 
-    `products` includes retired ones.
+    `products` includes retired ones. `stock` counts the pieces of the others.
     """
 
     products: int

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from db.read_only import wal_path
+from db.read_only import connect_query_only, wal_path
 
 # The header of a database, see https://sqlite.org/fileformat.html#the_database_header.
 _HEADER_BYTES = 100
@@ -47,9 +47,8 @@ def integrity_problem(path: Path) -> str | None:
     if not _has_content(wal_path(path)):
         return None
     deadline = time.monotonic() + _CHECK_TIMEOUT_S
-    with closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+    with closing(connect_query_only(path, busy_timeout_ms=0)) as connection:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.pragma("query_only", True)
         # A row that fails its CHECK says nothing about the WAL: the audit names it, and it must not block a start.
         connection.pragma("ignore_check_constraints", True)
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS_A_STEP)

@@ -19,7 +19,7 @@ __all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy",
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
-# Not the age of buys in doubt: in a copy no order tier settles them.
+# Without intents.check: in a copy no order tier settles the buys in doubt.
 CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, names.check, stock.check, orders.check, refusals.check)
 ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
@@ -33,6 +33,7 @@ class Audit:
 
     @property
     def is_clean(self) -> bool:
+        """Whether there is no discrepancy but accepted ones."""
         return not self.discrepancies
 
 
@@ -56,7 +57,7 @@ def audit(
 
 
 def _split_accepted(found: Sequence[Discrepancy], signed: Mapping[str, tuple[str, str, str]]) -> Audit:
-    """Separates accepted discrepancies from the rest. Each of several with equal words needs its own acceptance."""
+    """Separates accepted discrepancies from the others. Each of several equal ones needs its own acceptance."""
     seen: Counter[Discrepancy] = Counter()
     wrong, accepted = [], []
     for one in found:

@@ -1,8 +1,9 @@
-"""Records which discrepancies the owner has accepted. They stay in the books, and the audit passes all the same.
+"""Records which discrepancies the owner has accepted, so that the audit passes in spite of them.
 
 A wrong row of an append-only table can never be corrected. The audit would fail for ever, and hide every later error.
-An acceptance is a row of an append-only table in the catalog, and so is in its backups. It holds for one discrepancy,
-word by word: when that changes, or another one appears at the same place, the audit fails again.
+An acceptance is a row of an append-only table in the catalog, and its backups have it as well. Each acceptance is for
+one discrepancy, word by word: when a word changes, or another discrepancy appears at the same place, the audit fails
+again.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ import apsw
 from db.audit.discrepancy import Discrepancy
 from db.connection import fetch_all
 from db.database import Database
-from db.product_admin import is_done
+from db.product_admin import Change, is_done
 from db.snapshots import CATALOG, Snapshots
 from domain.errors import Invalid
 
@@ -49,7 +50,7 @@ def accept(catalog: Path, found: Discrepancy, note: str, by: str, key: str) -> b
     Raises Invalid when it must not be accepted, or was accepted under another key; KeyReused; and Unavailable.
     """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        if is_done(transaction, key, ("accepted", found.fingerprint, None, None, note)):
+        if is_done(transaction, key, Change("accepted", found.fingerprint, note=note)):
             return False
         if found.repair is not None:
             raise Invalid("reconcile --apply repairs this discrepancy, so that it need not be accepted")
@@ -67,9 +68,12 @@ def accept(catalog: Path, found: Discrepancy, note: str, by: str, key: str) -> b
 
 
 def was_accepted(catalog: Path, fingerprint: str, note: str, key: str) -> bool:
-    """Whether this was accepted under the key before, even when the audit no longer finds it. Raises as `accept`."""
+    """Whether this discrepancy was accepted under the key. Raises KeyReused and Unavailable.
+
+    The audit may no longer find the discrepancy.
+    """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        return is_done(transaction, key, ("accepted", fingerprint, None, None, note))
+        return is_done(transaction, key, Change("accepted", fingerprint, note=note))
 
 
 _IS_ACCEPTED = "SELECT 1 FROM accepted_discrepancies WHERE fingerprint = :fingerprint"

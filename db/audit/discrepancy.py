@@ -14,8 +14,8 @@ class Discrepancy:
 
     `promise` is I1 to I6, `schema` or `file`. `where` names the key, the product, the number or the table. `repair` is
     the buy that reconcile can settle, which repairs the discrepancy by appending alone. `detail` distinguishes
-    discrepancies with the same words, for example by the SQL found. `nth` counts those that are equal in all of that.
-    `hides` means that more may be wrong, which could not be checked.
+    discrepancies with the same words, for example by the SQL found. `nth` counts discrepancies with equal words and
+    detail. `hides` means that the discrepancy prevents further checks, and may hide other ones.
     """
 
     promise: str
@@ -28,6 +28,6 @@ class Discrepancy:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies exactly this discrepancy for its acceptance. It changes with every word and with `detail`."""
+        """Identifies exactly this discrepancy for its acceptance: any other word or `detail` gives another one."""
         text = "\0".join((self.promise, self.where, self.what, self.detail, str(self.nth)))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_FINGERPRINT_CHARACTERS]

@@ -9,12 +9,15 @@ from db.audit.discrepancy import Discrepancy
 from db.connection import add_fold, fetch_all
 from db.snapshots import CATALOG, FILES, LOG, File, Snapshots
 
-# (type, name): SQL
+# The SQL of each object, by its type and name.
 Schema = dict[tuple[str, str], str]
 
 
 def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
-    """Compares the ids, runs `quick_check` and `foreign_key_check`, and compares the schema with the migrations."""
+    """Compares the ids, runs `quick_check` and `foreign_key_check`, and compares the schema with the migrations.
+
+    Each step has a short snapshot of its own, because a snapshot blocks the checkpoints of a running store.
+    """
     yield from _different_ids(snapshots)
     for file in FILES:
         with snapshots.snapshot(file) as connection:

@@ -189,7 +189,7 @@ def test_a_reload_serves_the_loaded_code_and_warns_of_changed_files(
             assert status(tiers, name) == "ok"
         [line] = [line for line in tiers.log.read_text().splitlines() if "files have changed" in line]
     assert f"{name}: " in line
-    assert line.endswith(f"a restart, or SIGUSR2 to process {master}, that of now")
+    assert line.endswith(f"a restart, or SIGUSR2 to process {master}, the new")
 
 
 def test_a_reload_reads_the_secret_for_requests_and_for_the_recovery(release: Release, tmp_path: Path) -> None:

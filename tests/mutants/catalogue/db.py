@@ -251,7 +251,14 @@ MUTANTS = (
         "several threads write to the database at once",
         "a batch sleeps in the busy handler although the lock is free again",
         "db/database.py",
-        "with self._writer_lock_held(), keys,",
-        "with keys,",
+        "with self._writer_lock_held(), foreign_keys,",
+        "with foreign_keys,",
+    ),
+    Mutant(
+        "a start looks for the other file in DATA_DIR/DATA_DIR",
+        "a tier starts on an older file when DATA_DIR is relative, as the default is",
+        "db/pairing.py",
+        "    if is_missing_or_empty(other) and",
+        "    if is_missing_or_empty(folder / other) and",
     ),
 )

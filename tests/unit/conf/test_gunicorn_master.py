@@ -24,7 +24,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.sync import SyncWorker
 
 from conf import gunicorn_master, listeners
-from conf.listeners import LOOPS
+from conf.listeners import EVENT_LOOP_MODULES
 from conf.settings import load
 
 # The message of a failure, with two names: the part of gunicorn, and our code that needs it.
@@ -57,11 +57,11 @@ def test_the_master_handles_only_the_signals_in_its_list(server: Any, monkeypatc
     monkeypatch.setattr(signal, "getsignal", lambda _number: signal.SIG_IGN)
     monkeypatch.setattr(server.log, "close_on_exec", lambda: None)
     server.init_signals()
-    assert signal.SIGHUP in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    assert signal.SIGHUP in handled, LOOK % ("Arbiter.init_signals", "keep_sighup_ignored")
     handled.clear()
-    gunicorn_master.leave_hangups_ignored(server)
+    gunicorn_master.keep_sighup_ignored(server)
     server.init_signals()
-    assert handled and signal.SIGHUP not in handled, LOOK % ("Arbiter.init_signals", "leave_hangups_ignored")
+    assert handled and signal.SIGHUP not in handled, LOOK % ("Arbiter.init_signals", "keep_sighup_ignored")
     assert signal.SIGHUP in Arbiter.SIGNALS, "only the list of this master changes"
 
 
@@ -71,13 +71,13 @@ def test_a_successor_runs_the_same_command(server: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "chdir", lambda _folder: None)
     monkeypatch.setattr(os, "execvpe", lambda *command: started.append(command))
     monkeypatch.setattr(sys, "orig_argv", ["python3", "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"])
-    gunicorn_master.start_successors_alike(server)
+    gunicorn_master.start_successors_by_same_command(server)
     server.reexec()
     [(program, arguments, environment)] = started
-    assert program == sys.executable, LOOK % ("Arbiter.reexec", "start_successors_alike")
+    assert program == sys.executable, LOOK % ("Arbiter.reexec", "start_successors_by_same_command")
     assert arguments == [sys.executable, "-W", "error", "-m", "gunicorn", "-c", "conf/catalog.py"], LOOK % (
         "Arbiter.reexec",
-        "start_successors_alike",
+        "start_successors_by_same_command",
     )
     assert environment["GUNICORN_PID"] == str(os.getpid()), LOOK % ("Arbiter.reexec", "is_successor")
 
@@ -91,13 +91,13 @@ def test_a_master_is_a_successor_until_the_former_master_has_ended(server: Any) 
 
 
 def test_a_reload_does_not_read_the_settings_file_again(server: Any) -> None:
-    gunicorn_master.reload_as_loaded(server)
+    gunicorn_master.reload_without_reading(server)
     assert server.cfg.workers == 1
     server.app.reload()
     server.setup(server.app)
-    assert server.cfg.workers == 7, LOOK % ("Application.get_config_from_filename", "reload_as_loaded")
+    assert server.cfg.workers == 7, LOOK % ("Application.get_config_from_filename", "reload_without_reading")
     source = inspect.getsource(gunicorn_app.Application.get_config_from_filename)
-    assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_as_loaded")
+    assert "module_name = '__config__'" in source, LOOK % ("get_config_from_filename", "reload_without_reading")
 
 
 def test_settings_of_the_master_can_be_overridden(server: Any) -> None:
@@ -110,14 +110,17 @@ def test_settings_of_the_master_can_be_overridden(server: Any) -> None:
 @pytest.mark.parametrize("worker", [SyncWorker, ThreadWorker])
 def test_workers_without_an_event_loop_are_recognized(server: Any, worker: type[Worker]) -> None:
     server.worker_class = worker
-    assert not LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (worker.__module__, "bases_of_worker")
+    assert not EVENT_LOOP_MODULES & gunicorn_master.bases_of_worker(server), LOOK % (
+        worker.__module__,
+        "bases_of_worker",
+    )
 
 
 def test_workers_with_an_event_loop_are_recognized(server: Any) -> None:
     server.worker_class = AsyncWorker
-    assert LOOPS & gunicorn_master.bases_of_worker(server), LOOK % (
+    assert EVENT_LOOP_MODULES & gunicorn_master.bases_of_worker(server), LOOK % (
         "gunicorn.workers.base_async",
-        "LOOPS in conf/listeners.py",
+        "EVENT_LOOP_MODULES in conf/listeners.py",
     )
     server.worker_class = ASGIWorker
     assert "gunicorn.workers.gasgi" in gunicorn_master.bases_of_worker(server), LOOK % (
@@ -132,7 +135,7 @@ def test_a_derived_worker_is_treated_as_its_base_class(server: Any, caplog: pyte
 
     server.worker_class = Derived
     server.cfg.set("worker_class", Derived)
-    listeners.require_able_worker(server, load({}).catalog)
+    listeners.require_supported_worker(server, load({}).catalog)
     assert caplog.messages == ["catalog: its worker is gunicorn's Derived and not the store's own: it is slower"]
 
 

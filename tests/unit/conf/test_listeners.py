@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conf.addresses import Address
-from conf.listeners import addresses_of, require_own_listeners
+from conf.listeners import addresses_of, require_safe_listeners
 from conf.settings import SettingsError, load
 
 SECRET = "secret--" * 4
@@ -51,7 +51,7 @@ def test_a_tier_behind_that_listens_only_on_loopback_needs_no_secret(master: Mas
         master.listen_on(host)
     # The setting of the address does not count.
     settings = load({"CATALOG_BIND": "0.0.0.0:1", "ORDER_BIND": "0.0.0.0:1"})
-    require_own_listeners(master, settings, getattr(settings, tier))
+    require_safe_listeners(master, settings, getattr(settings, tier))
 
 
 @pytest.mark.parametrize("host", BEYOND)
@@ -60,22 +60,22 @@ def test_one_listener_beyond_loopback_needs_a_secret(master: Master, tier: str, 
     master.listen_on("127.0.0.1").listen_on(host)
     settings = load({})
     with pytest.raises(SettingsError, match=f"^{tier}: gunicorn's bind: at .* set TIER_SECRET, or TRUST_NETWORK=1"):
-        require_own_listeners(master, settings, getattr(settings, tier))
+        require_safe_listeners(master, settings, getattr(settings, tier))
     for closed in ({"TIER_SECRET": SECRET}, {"TRUST_NETWORK": "1"}):
         settings = load(closed)
-        require_own_listeners(master, settings, getattr(settings, tier))
+        require_safe_listeners(master, settings, getattr(settings, tier))
 
 
 def test_a_front_end_may_listen_anywhere(master: Master) -> None:
     for host in BEYOND:
         master.listen_on(host)
-    require_own_listeners(master, load({}), load({}).front_end)
+    require_safe_listeners(master, load({}), load({}).front_end)
 
 
 def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
     path = str(tmp_path / "catalog.sock")
     master.listen(socket.AF_UNIX, path).listen(socket.AF_UNIX, "\0" + path).listen_on("127.0.0.1")
-    require_own_listeners(master, load({}), load({}).catalog)
+    require_safe_listeners(master, load({}), load({}).catalog)
     *unix, tcp = addresses_of(master)
     assert unix == [f"unix:{path}", f"unix:\0{path}"]
     assert isinstance(tcp, Address) and tcp.host == "127.0.0.1"
@@ -87,4 +87,4 @@ def test_an_option_that_no_tier_can_have_is_refused(master: Master, tier: str, o
     setattr(master.cfg, option, True)
     settings = load({"TIER_SECRET": SECRET})
     with pytest.raises(SettingsError, match=f"^{tier}: gunicorn's {word} is refused"):
-        require_own_listeners(master, settings, getattr(settings, tier))
+        require_safe_listeners(master, settings, getattr(settings, tier))

@@ -24,7 +24,7 @@ class Clock:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock, io.StringIO]]:
     """A logger with bursts of five lines of a kind, its clock, and its output."""
-    monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 3600.0)
+    monkeypatch.setattr(conf.logs, "COUNT_DELAY_S", 3600.0)
     logger, clock, written = logging.getLogger("tests.flood"), Clock(), io.StringIO()
     flood_filter = FloodFilter(5, clock)
     handler = logging.StreamHandler(written)
@@ -33,14 +33,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[logging.Logger, Clock
     logger.addHandler(handler)
     logger.propagate = False
     yield logger, clock, written
-    flood_filter.tell_all()
+    flood_filter.log_counts()
     logger.removeHandler(handler)
 
 
 def test_lines_of_a_kind_are_limited_and_counted(
     log: tuple[logging.Logger, Clock, io.StringIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conf.logs, "TELL_AFTER_S", 0.05)
+    monkeypatch.setattr(conf.logs, "COUNT_DELAY_S", 0.05)
     logger, clock, written = log
     for second in range(3):
         clock.now = float(second)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.output_thread import MAX_WAITING, Stream, Writer
+from conf.output_thread import MAX_QUEUED_CHUNKS, Stream, Writer
 from tests.support.tiers import ROOT
 from tests.support.waiting import wait_until
 
@@ -42,7 +42,7 @@ def read_until(file: int, end: bytes) -> bytes:
 
 def fill(writer: Writer) -> int:
     """Prints more lines than the pipe and the queue hold, and returns their number."""
-    count = 65536 // len(LINE) + MAX_WAITING + 500
+    count = 65536 // len(LINE) + MAX_QUEUED_CHUNKS + 500
     for _ in range(count):
         writer.put(LINE)
     return count

@@ -6,9 +6,9 @@ from types import ModuleType
 
 import pytest
 
-from conf.loaded import changed_since, mark_loaded
+from conf.loaded import changed_files, loaded_files
 from conf.settings import load
-from conf.upgrade import is_watched, require_same_schema
+from conf.upgrade import is_supervised, require_same_schema
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.snapshots import CATALOG, LOG
@@ -17,9 +17,9 @@ from tests.support.earlier_schemas import older
 
 def test_a_supervisor_watches_its_child_and_a_container_its_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PARENT_PID", raising=False)
-    assert (is_watched(1), is_watched(7)) == (True, False)
+    assert (is_supervised(1), is_supervised(7)) == (True, False)
     monkeypatch.setenv("PARENT_PID", "7")
-    assert (is_watched(7), is_watched(8)) == (True, False)
+    assert (is_supervised(7), is_supervised(8)) == (True, False)
 
 
 def test_only_a_database_of_an_older_schema_stops_a_successor(tmp_path: Path) -> None:
@@ -42,11 +42,11 @@ def test_a_written_or_deleted_file_has_changed(tmp_path: Path, monkeypatch: pyte
         module = ModuleType(f"of_a_test_{name}")
         module.__file__ = str(tmp_path / name)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    marks = mark_loaded()
+    marks = loaded_files()
     assert {tmp_path / name for name in names} <= marks.keys()
-    assert changed_since(marks) == []
+    assert changed_files(marks) == []
     (tmp_path / "longer").write_text("12")
     (tmp_path / "gone").unlink()
     (tmp_path / "back").replace(tmp_path / "aside")
     (tmp_path / "aside").replace(tmp_path / "back")
-    assert changed_since(marks) == [tmp_path / "gone", tmp_path / "longer"]
+    assert changed_files(marks) == [tmp_path / "gone", tmp_path / "longer"]

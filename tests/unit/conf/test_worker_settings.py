@@ -1,27 +1,26 @@
 """A worker whose TIER_SECRET_FILE cannot be read any more: it keeps what its master process has read."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from conf import worker_settings
 from conf.settings import SettingsError, load
-from conf.worker_settings import forget_for_workers, keep_for_workers, load_in_worker
+from conf.worker_settings import keep_for_workers, load_in_worker
 
 OLD, NEW = "old-" * 8, "new-" * 8
 
 
 @pytest.fixture
-def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The file of the secret."""
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the secret, where no master has kept settings yet."""
     file = tmp_path / "secret"
     file.write_text(OLD)
     monkeypatch.setenv("TIER_SECRET_FILE", str(file))
     monkeypatch.delenv("TIER_SECRET", raising=False)
-    yield file
-    forget_for_workers()
+    monkeypatch.setattr(worker_settings, "_kept", [])
+    return file
 
 
 def test_a_worker_reads_the_file_again(secret: Path) -> None:

@@ -12,7 +12,7 @@ from db.audit.acceptance import accept
 from db.catalog import CatalogStore
 from db.connection import StartPostponed, StartRefused
 from db.order import OrderStore
-from db.pairing import LOG_NAME, find_mismatch, require_whole, store_id
+from db.pairing import LOG_NAME, find_mismatch, require_matching, store_id
 from db.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
 from domain.values import Buy
@@ -205,9 +205,36 @@ def test_intents_from_before_the_first_catalog_do_not_prevent_its_creation(order
     assert find_mismatch(tmp_path) is None
 
 
+@pytest.mark.parametrize("older_file", ["catalog.db", "order.db"])
+@pytest.mark.parametrize("own", ["catalog.db", "order.db"])
+def test_a_tier_does_not_start_on_an_older_file_in_a_relative_folder(
+    checkout: Checkout,
+    catalog: CatalogStore,
+    orders: OrderStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    older_file: str,
+    own: str,
+) -> None:
+    """The default of DATA_DIR is relative."""
+    monkeypatch.chdir(tmp_path.parent)
+    folder = Path(tmp_path.name)
+    checkout.place(Buy("before", "Tux", 1))
+    catalog.close()
+    orders.close()
+    shutil.copy(tmp_path / older_file, tmp_path / "copy")
+    checkout.place(Buy("later", "Tux", 1))
+    assert require_whole(folder, own) is None
+    catalog.close()
+    orders.close()
+    shutil.copy(tmp_path / "copy", tmp_path / older_file)
+    with pytest.raises(StartRefused, match="an older one"):
+        require_whole(folder, own)
+
+
 def test_another_programs_database_is_refused_without_a_retry(tmp_path: Path) -> None:
     with closing(apsw.Connection(str(tmp_path / LOG_NAME))) as other:
         other.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, what TEXT)").fetchall()
     with pytest.raises(StartRefused, match="not a database of this tier") as refused:
-        require_whole(tmp_path, LOG_NAME)
+        require_matching(tmp_path, LOG_NAME)
     assert not isinstance(refused.value, StartPostponed), "supervisord would restart the tier for ever"

@@ -10,7 +10,7 @@ from admin.program import main
 from db.backup import restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from db.pairing import require_whole, store_id
+from db.pairing import require_matching, store_id
 from db.snapshots import CATALOG, FILES, LOG, File
 from db.staging import InTheWay
 from tests.support.backups import no_progress
@@ -117,7 +117,7 @@ def test_a_restored_catalog_from_before_ids_gets_the_id_of_its_log(tmp_path: Pat
         (live / f"{CATALOG.name}{companion}").unlink(missing_ok=True)
     assert restore(old, live, no_progress, CATALOG).audit.is_clean
     assert store_id(live / CATALOG.name) == store_id(live / LOG.name) is not None
-    assert require_whole(live, CATALOG.name) is None
+    assert require_matching(live, CATALOG.name) is None
 
 
 def test_a_restored_catalog_from_before_ids_gets_no_id_from_a_log_without_its_sales(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import REQUEST_THREADS, TIERS
+from conf.settings import REQUEST_THREADS, TIERS, describe
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
@@ -39,6 +39,15 @@ def test_named_files_exist(document: Path) -> None:
     """Paths in backquotes, such as `tests/support/history.py`."""
     for name in re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|md|sql|txt))`", document.read_text("utf-8")):
         assert (ROOT / name).exists(), f"{name} is not there"
+
+
+def test_the_readme_has_a_row_for_each_setting_in_the_help() -> None:
+    lines = re.findall(r"^  ((?:[A-Z][A-Z_]+, )*(?:[A-Z][A-Z_]+|p)) ", describe(), re.MULTILINE)
+    settings = {name for line in lines for name in line.split(", ")}
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Settings\n")[1].split("\n## ")[0]
+    rows = {name for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    assert len(settings) > 15
+    assert settings == rows
 
 
 def test_the_pids_limit_of_compose_allows_a_reload() -> None:
