@@ -1,4 +1,4 @@
-"""Compares the measured figures with the bars of speed: `python -m bench.bars`. Exit code 1 when a bar is not met.
+"""Compares the measured figures with their bars: `python -m bench.bars`. Exit code 1 when a bar is not met.
 
 It reads peers.json, growth.json and memory.json in bench/results/, and measures nothing itself.
 """
@@ -17,12 +17,12 @@ from bench.program import RESULTS
 
 STORE = "store"
 CLIENTS = (32, 128)
-WORDS = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,000 products"}
+LABELS = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,000 products"}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar and the figure of each round, whose median is judged. `rounds` is empty when nothing was measured.
+    """A threshold, and the figure of each round, whose median is judged. `rounds` is empty when nothing was measured.
 
     The median may be no less than `wanted` or, with `at_most`, no more. `aim` is a better value that nothing enforces.
     """
@@ -59,13 +59,13 @@ def of_peers(results: Results) -> Iterator[Bar]:
     for kind, wanted, aim in (("query", 1.8, 2.0), ("buy", 0.65, 0.8)):
         cell = Cell(32, kind, "hot")
         yield Bar(
-            f"32 clients: {WORDS[kind]}, ratio to the limit", wanted, ratio("per_second", cell, cell, LIMIT), aim=aim
+            f"32 clients: {LABELS[kind]}, ratio to the limit", wanted, ratio("per_second", cell, cell, LIMIT), aim=aim
         )
     for kind in KINDS:
         for spread in SPREADS:
             many, fewer = Cell(128, kind, spread), Cell(32, kind, spread)
             yield Bar(
-                f"128 clients: {WORDS[kind]}, {WORDS[spread]}, ratio to the rate at 32",
+                f"128 clients: {LABELS[kind]}, {LABELS[spread]}, ratio to the rate at 32",
                 0.9,
                 ratio("per_second", many, fewer),
             )
@@ -73,7 +73,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind in KINDS:
             for spread in SPREADS:
                 row = results.row(STORE, Cell(clients, kind, spread))
-                what = f"{clients} clients: {WORDS[kind]}, {WORDS[spread]}, p99 divided by p50"
+                what = f"{clients} clients: {LABELS[kind]}, {LABELS[spread]}, p99 divided by p50"
                 yield Bar(what, 5, row.p99_to_p50 if row else [], at_most=True)
     store = [row for row in results.rows if row.system == STORE]
     yield Bar("slowest request of all, ms", 500, _worst(store, "max_ms"), at_most=True)
@@ -84,7 +84,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind in KINDS:
             many, one = Cell(clients, kind, "spread"), Cell(clients, kind, "hot")
             yield Bar(
-                f"{clients} clients: {WORDS[kind]}, 1,000 products, ratio to one product",
+                f"{clients} clients: {LABELS[kind]}, 1,000 products, ratio to one product",
                 0.9,
                 ratio("per_second", many, one),
             )
@@ -92,7 +92,7 @@ def of_peers(results: Results) -> Iterator[Bar]:
         for kind, wanted in (("query", 1.3), ("buy", 2.5)):
             cell = Cell(clients, kind, "hot")
             yield Bar(
-                f"{clients} clients: {WORDS[kind]}, ratio to PocketBase",
+                f"{clients} clients: {LABELS[kind]}, ratio to PocketBase",
                 wanted,
                 ratio("per_second", cell, cell, "pocketbase"),
             )
@@ -113,7 +113,7 @@ def of_growth(facts: Mapping[str, Any]) -> Iterator[Bar]:
         for kind in KINDS:
             found = [row for row in facts["rows"] if (row["series"], row[series], row["kind"]) == (series, size, kind)]
             times = [1 / ratio for row in found for ratio in row["throughput_ratios"]]
-            yield Bar(f"{what}: {WORDS[kind]}, times slower than a small store", 1.1, times, at_most=True)
+            yield Bar(f"{what}: {LABELS[kind]}, times slower than a small store", 1.1, times, at_most=True)
 
 
 def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
@@ -124,9 +124,9 @@ def of_memory(facts: Mapping[str, Any]) -> Iterator[Bar]:
 
 
 def _worst(rows: Sequence[Row], figure: str) -> list[float]:
-    """Returns the worst round in a list, or an empty one: of these figures the worst is judged, not the median."""
+    """Returns a list with the worst round only, because the worst of these figures is judged and not the median."""
     loads: list[Load] = [run for row in rows for run in row.runs]
-    return [max(getattr(one, figure) for one in loads)] if loads else []
+    return [max(getattr(load, figure) for load in loads)] if loads else []
 
 
 def table(lines: Sequence[Bar]) -> str:

@@ -30,12 +30,13 @@ NAMES = [f"product-{number}" for number in range(1_000)]  # queries go through t
 
 
 class Stopwatch:
-    """Collects the times of each kind of call, in µs."""
+    """Measures calls. `times` has the times of each kind, in µs."""
 
     def __init__(self) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
 
     def timed(self, kind: str, call: Callable[[Q], R], questions: Q) -> R:
+        """Makes the call, records its time, and returns its result."""
         begun = time.perf_counter()
         result = call(questions)
         self.times[kind].append((time.perf_counter() - begun) * 1e6)
@@ -43,6 +44,7 @@ class Stopwatch:
 
 
 def main() -> int:
+    """Prints the times of each size of batch."""
     parser = argparse.ArgumentParser(prog="bench.batches", description=__doc__.partition("\n\n")[0])
     parser.add_argument("folder", nargs="?", default=".", help="folder for the temporary databases")
     with (
@@ -75,6 +77,7 @@ def measure(size: int, orders: OrderStore, catalog: CatalogStore) -> dict[str, l
 
 
 def figures(times: list[float], size: int) -> str:
+    """Returns the minimum and the median of the times for one question of a batch."""
     return f"{min(times) / size:.1f} ({median(times) / size:.1f})"
 
 

@@ -14,12 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def rounds(request: pytest.FixtureRequest) -> int:
+    """The option --rounds."""
     found: int = request.config.getoption("--rounds")
     return found
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A running store for the whole run."""
     folder: Path = tmp_path_factory.mktemp("bench")
     with running(folder / "data", PRODUCTS=products_file(folder, "Tux 25.99 1000000000")) as tiers:
         yield tiers

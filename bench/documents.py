@@ -20,6 +20,7 @@ _BLOCK = re.compile(r"(<!-- measured: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOT
 
 
 def main() -> None:
+    """Writes the generated blocks of all documents."""
     for document in DOCUMENTS:
         document.write_text(filled(document.read_text()))
 
@@ -65,26 +66,32 @@ def how_fast() -> str:
 
 
 def peers() -> str:
+    """Returns the table of the store beside its peers."""
     return _one_product(read_json(RESULTS / "peers.json"))
 
 
 def transports() -> str:
+    """Returns the table of the calls between tiers over other HTTP clients."""
     return _one_product(read_json(RESULTS / "transports.json"))
 
 
 def growth() -> str:
-    return _first_tables("growth.md", count=2)  # without the clients, for which the peers' table tells more
+    """Returns the tables by orders and by products. The peers' table tells more about clients."""
+    return _first_tables("growth.md", count=2)
 
 
 def memory() -> str:
+    """Returns the table of the workers' memory."""
     return _first_tables("memory.md")
 
 
 def latency() -> str:
+    """Returns the table of one shopper's latency."""
     return _first_tables("latency.md")
 
 
 def all_bars() -> str:
+    """Returns the table of all bars."""
     return bars.table(bars.of_all())
 
 
@@ -106,6 +113,7 @@ def _one_product(results: Results) -> str:
 
 
 def _figures(results: Results, row: Row) -> str:
+    """Returns the cells of a row for one kind of request."""
     load, of_limit = row.load, results.ratios_to_limit(row)
     ratio = f"{statistics.median(of_limit):.2f}" if of_limit else ""
     latency = f"{load.p50_ms:.2f} | {load.p99_ms:.1f} | {row.worst.p99_ms:.1f} | {load.max_ms:.0f}"
@@ -120,6 +128,7 @@ def _first_tables(name: str, count: int = 1) -> str:
     return "\n\n".join([*about, *tables[:count]])
 
 
+# By the name of the block.
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "how fast": how_fast,
     "peers": peers,

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 
 from bench import machine, plots, seed
 from bench.load import Load, load, median, require_wrk
-from bench.program import RESULTS, run
+from bench.program import RESULTS, in_round, run
 from tests.support.tiers import Tiers, running
 
 KINDS = ("query", "buy")
@@ -35,7 +35,7 @@ WARM_UP_S = 1
 
 @dataclass(frozen=True)
 class Point:
-    """One size of a store, and the number of its clients."""
+    """The size of a store, and the number of its clients."""
 
     orders: int = 0
     products: int = 1_000
@@ -93,6 +93,7 @@ class Row:
 
 
 def main() -> int:
+    """Measures all series, and writes the report."""
     parser = argparse.ArgumentParser(prog="bench.growth", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--seconds", type=int, default=2, help="length of one load (default 2)")
@@ -126,8 +127,7 @@ def measure(series: Series, rounds: int, seconds: int) -> list[Row]:
                 _load(tiers, kind, replace(store, clients=32), WARM_UP_S)
         runs: dict[tuple[str, Point], list[Load]] = {(kind, point): [] for kind in KINDS for point in series.points}
         for round_number in range(1, rounds + 1):
-            # Odd rounds go forwards and even ones backwards, so that no point always follows the same one.
-            for kind, point in list(runs)[:: 1 if round_number % 2 else -1]:
+            for kind, point in in_round(list(runs), round_number):
                 size = getattr(point, series.varies)
                 _show_progress(f"{series.title}: round {round_number} of {rounds}, {kind}, {size:,}")
                 runs[kind, point].append(_load(stores[point.store], kind, point, seconds))

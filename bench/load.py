@@ -57,12 +57,12 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
         file.writelines(f"{request.method}\t{request.path}\t{request.body}\n" for request in requests)
         file.flush()
         command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
-        server_before_s, before = cpu_seconds(pids), Moment.now()
+        server_before_s, before = cpu_seconds(pids), CpuTimes.now()
         done = subprocess.run(
             [*command, "-s", "bench/load.lua", url, "--", file.name],
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
-        server_s, after = cpu_seconds(pids) - server_before_s, Moment.now()
+        server_s, after = cpu_seconds(pids) - server_before_s, CpuTimes.now()
     report = json.loads(done.stdout.strip().splitlines()[-1])
     answered, duration_s = report.pop("requests"), report.pop("duration_s")
     return Load(
@@ -74,22 +74,23 @@ def load(url: str, requests: Iterable[Request], *, clients: int, seconds: int, p
 
 
 @dataclass(frozen=True)
-class Moment:
-    """The CPU time of all cores until now, in seconds."""
+class CpuTimes:
+    """The CPU time of all cores since the machine has started, in seconds."""
 
     all_s: float  # with idle time
     used_s: float  # without idle time
     own_s: float  # used by the benchmark and its children
 
     @classmethod
-    def now(cls) -> "Moment":
+    def now(cls) -> "CpuTimes":
         # user nice system idle iowait irq softirq steal, of all cores. Time that the host steals counts as others'.
         line = Path("/proc/stat").read_text().partition("\n")[0]
         ticks = [int(field) for field in line.split()[1:9]]
-        a_second = os.sysconf("SC_CLK_TCK")
-        return cls(sum(ticks) / a_second, (sum(ticks) - ticks[3] - ticks[4]) / a_second, sum(os.times()[:4]))
+        ticks_per_s = os.sysconf("SC_CLK_TCK")
+        idle = ticks[3] + ticks[4]
+        return cls(sum(ticks) / ticks_per_s, (sum(ticks) - idle) / ticks_per_s, sum(os.times()[:4]))
 
-    def others_since(self, before: "Moment", server_s: float) -> float:
+    def others_since(self, before: "CpuTimes", server_s: float) -> float:
         """Returns the share of the machine's time that neither the benchmark nor its server used."""
         others_s = self.used_s - before.used_s - (self.own_s - before.own_s) - server_s
         return max(0.0, others_s / max(0.01, self.all_s - before.all_s))
@@ -101,6 +102,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def _cpu_seconds(pid: int) -> float:
+    """Returns the CPU time of a process and its descendants."""
     ticks = clock_ticks(Path(f"/proc/{pid}"))
     return ticks / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(child) for child in children(pid))
 
@@ -112,7 +114,7 @@ def clock_ticks(proc: Path) -> int:
     return int(fields_after_name[11]) + int(fields_after_name[12])
 
 
-# For these figures the worst of several runs is reported, not the median.
+# Figures of which the worst of several runs is reported, not the median.
 WORST_COUNTS = ("max_ms", "over_500_ms", "errors", "others")
 
 

@@ -35,6 +35,7 @@ def line(facts: Mapping[str, str] | None = None) -> str:
 
 
 def _memory() -> str:
+    """Returns the size of the memory in GiB."""
     total = _value(Path("/proc/meminfo"), "MemTotal")  # such as "8136512 kB", which means KiB
     return f"{int(total.split()[0]) / 1024**2:.1f} GiB" if total else "unknown"
 
@@ -49,6 +50,7 @@ def _value(path: Path, name: str) -> str:
 
 
 def _wrk_version() -> str:
+    """Returns the version of wrk, or "not installed"."""
     try:
         # Such as "wrk debian/4.1.0-3 [epoll] Copyright …". wrk exits with 1 after it.
         words = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout.split()

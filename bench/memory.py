@@ -1,9 +1,8 @@
 """Measures whether any worker leaks memory: `make bench-memory`. It needs wrk (Debian: apt install wrk).
 
-32 clients send 100,000 buys, spread over products, to the front end, while each worker's resident memory, threads and
-file descriptors are sampled. After the first fifth of the buys a worker has all the memory that it needs: one that ends
-more than 10 % + 5 MB above that leaks, and the program ends with exit code 1. A replaced worker or a broken promise
-of the store ends it with 1 too.
+32 clients send 100,000 buys of many products to the front end, while each worker's resident memory, threads and file
+descriptors are sampled. After the first fifth of the buys a worker has all the memory that it needs: one that ends more
+than 10 % + 5 MB above that leaks. The exit code is 1 when a worker leaks or is replaced, or a promise is broken.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bench import machine, plots, seed
 from bench.load import load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, print_progress, run
 from bench.workers import MB, ResourceUsage, leak_limit, resource_usage
 from tests.support.tiers import Tiers, running
 
@@ -40,6 +39,7 @@ class Sample(ResourceUsage):
 
 
 def main() -> int:
+    """Measures, writes the report, and returns 1 when a worker leaks."""
     parser = argparse.ArgumentParser(prog="bench.memory", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--buys", type=int, default=100_000, help="how many, at least (default 100,000)")
     parser.add_argument("--clients", type=int, default=32, help="connections (default 32)")
@@ -63,7 +63,7 @@ def measure(buys: int, clients: int) -> dict[str, list[Sample]]:
             with _sampling(workers, data_dir) as samples:
                 requests, errors = seed.requests("buy", PRODUCTS), 0
                 while (ordered := seed.orders_in(data_dir)) < buys:
-                    say(f"{ordered:,} of {buys:,} buys")
+                    print_progress(f"{ordered:,} of {buys:,} buys")
                     run = load(tiers.url("front_end"), requests, clients=clients, seconds=SECONDS_A_RUN, pids=[])
                     errors += run.errors
                     if seed.orders_in(data_dir) == ordered:
@@ -99,12 +99,12 @@ def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, 
     try:
         take()
         with ThreadPoolExecutor(1) as pool:
-            thread = pool.submit(take_repeatedly)
+            taking = pool.submit(take_repeatedly)
             try:
                 yield samples
             finally:
                 ending.set()
-        thread.result()
+        taking.result()  # raises its failure
         time.sleep(1)  # time to close the connections of the load
         take()
     except (FileNotFoundError, ProcessLookupError) as error:
@@ -112,6 +112,7 @@ def _sampling(workers: Mapping[str, int], data_dir: Path) -> Iterator[dict[str, 
 
 
 def _sample(pid: int, orders: int) -> Sample:
+    """Returns a sample of one worker now."""
     return Sample(**asdict(resource_usage(pid)), orders=orders)
 
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from bench import machine, seed
 from bench.load import Request, load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, in_round, print_progress, run
 from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
@@ -32,10 +32,10 @@ from tests.support.tiers import ROOT, Tiers, running
 PRODUCTS = 100_000
 LONG_NAMES = 1_000
 BUYERS = 4
-PAUSE_S = 0.02
-# After a load, until its last requests are answered or have expired.
+PAUSE_S = 0.02  # after each buy
+# The pause before each load: the last requests of the load before are answered, or expire.
 PAUSE_BETWEEN_S = 1.5
-BAR = 2.0
+BAR = 2.0  # the highest ratio of the p50 of a buy to that beside the control
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,12 @@ class BackgroundLoad:
 
 
 def _get(path: str) -> list[Request]:
+    """Returns the requests of a load that repeats one GET."""
     return [Request("GET", path)]
 
 
 _NAMES = json.dumps(["Tux", "nobody sells this"])
-# By name, the longest names follow Tux. No name has a q, and each has an o.
+# In the order of the names, the longest ones follow Tux. No name has a q.
 CONTROL = BackgroundLoad("one product, /products/Tux", 64, _get("/products/Tux"))
 LOADS = (
     CONTROL,
@@ -91,6 +92,7 @@ class Row:
 
 
 def main() -> int:
+    """Measures the chosen loads, and writes the report unless some are left out."""
     parser = argparse.ArgumentParser(prog="bench.pages", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default 5)")
     parser.add_argument("--seconds", type=int, default=4, help="length of one load (default 4)")
@@ -111,16 +113,15 @@ def measure(loads: Sequence[BackgroundLoad], rounds: int, seconds: int) -> list[
     # Not in /tmp, which may be in memory: a commit must reach a disk.
     with tempfile.TemporaryDirectory(dir=RESULTS, prefix="pages-") as folder:
         data_dir = Path(folder, "data")
-        say(f"filling a store with {PRODUCTS:,} products")
+        print_progress(f"filling a store with {PRODUCTS:,} products")
         fill(data_dir)
         latencies: dict[str, list[list[float]]] = {background.name: [] for background in loads}
         rates: dict[str, list[float]] = {background.name: [] for background in loads}
         errors = dict.fromkeys(latencies, 0)
         with running(data_dir) as tiers:
             for number in range(1, rounds + 1):
-                # Odd rounds go forwards and even ones backwards, so that no load always follows the same one.
-                for background in loads[:: 1 if number % 2 else -1]:
-                    say(f"round {number} of {rounds}: {background.name}")
+                for background in in_round(loads, number):
+                    print_progress(f"round {number} of {rounds}: {background.name}")
                     time.sleep(PAUSE_BETWEEN_S)
                     with buying(tiers) as latencies_s:
                         rate, failed = _run(background, tiers, seconds)
@@ -164,7 +165,7 @@ def fill(data_dir: Path) -> None:
 
 
 def product_names() -> Iterator[str]:
-    """Yields PRODUCTS names. In alphabetical order the longest come last."""
+    """Yields PRODUCTS names. In the order of code points the longest come last."""
     yield "Tux"
     for number in range(LONG_NAMES):
         yield f"{number:05d}".rjust(MAX_NAME_CHARACTERS, "\U0001f427")
@@ -214,6 +215,7 @@ def _row(
     rates: Sequence[float],
     errors: int,
 ) -> Row:
+    """Summarizes the rounds of a load. `rounds` has the sorted latencies of each, `control` the control's p50."""
     ratios = [_quantile(latencies_s, 0.5) / p50 for latencies_s, p50 in zip(rounds, control, strict=True)]
     return Row(
         name=background.name,
@@ -229,6 +231,7 @@ def _row(
 
 
 def _quantile(ordered: Sequence[float], quantile: float) -> float:
+    """Returns a quantile of sorted values."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * quantile))]
 
 

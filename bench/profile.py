@@ -20,7 +20,7 @@ from typing import Any
 
 from bench import machine, seed
 from bench.load import Load, clock_ticks, load, require_wrk
-from bench.program import RESULTS, run, say
+from bench.program import RESULTS, print_progress, run
 from tests.support.tiers import ROOT, Tiers, running
 
 PY_SPY = str(Path(sys.executable).with_name("py-spy"))
@@ -44,7 +44,7 @@ METHOD = (
     "system call (send, commit) includes the wait for the interpreter lock after it. The time of the standard library, "
     "such as JSON, counts for the file that called it."
 )
-UNSEEN = "in threads without a sample"
+UNSEEN = "in threads without a sample"  # the line for their CPU time
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class NotPermitted(Exception):
 
 
 def main() -> int:
+    """Profiles the chosen kinds, and writes the report. Returns 2 when py-spy may not attach."""
     parser = argparse.ArgumentParser(prog="bench.profile", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--kind", choices=("query", "buy"), help="only this one (default both)")
     parser.add_argument("--clients", type=int, default=32, help="connections (default 32)")
@@ -121,17 +122,17 @@ def _profile(tiers: Tiers, kind: str, clients: int, seconds: int, folder: Path) 
         requests = seed.requests(kind, PRODUCTS)
         return load(tiers.url("front_end"), requests, clients=clients, seconds=seconds, pids=pids)
 
-    say(f"{kind}: warming up")
+    print_progress(f"{kind}: warming up")
     load_for(1, pids=[])
     # After the warm-up: a tier answers as soon as one of its workers has started, and the others follow.
     workers = {name: tiers.workers(name) for name in tiers.ports}
     pids = [pid for tier in workers.values() for pid in tier]
-    say(f"{kind}: {seconds} s without py-spy")
+    print_progress(f"{kind}: {seconds} s without py-spy")
     before = {pid: _ticks(pid) for pid in pids}
     undisturbed = load_for(seconds, pids)
     ticks = {pid: _ticks(pid) - before[pid] for pid in pids}
     us_per_tick = undisturbed.cpu_us / max(1, sum(used.total() for used in ticks.values()))
-    say(f"{kind}: {seconds} s with py-spy")
+    print_progress(f"{kind}: {seconds} s with py-spy")
     with _py_spy({pid: folder / f"{pid}.json" for pid in pids}, seconds) as files:
         sampled = load_for(seconds + 1, pids)  # py-spy needs a moment to start
     samples: dict[str, list[Sample]] = {name: [] for name in workers}
@@ -244,6 +245,7 @@ def _largest(cpu_us: Mapping[str, float]) -> dict[str, float]:
 
 
 def _table(title: str, cpu_us: Mapping[str, float], total_us: float) -> str:
+    """Returns a Markdown table of CPU times, with their shares of the total."""
     lines = [f"| {title} | CPU µs a request | share |", "|---|---:|---:|"]
     lines += [f"| {name} | {us:.1f} | {us / total_us:.0%} |" for name, us in cpu_us.items()]
     return "\n".join(lines)

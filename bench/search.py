@@ -40,7 +40,7 @@ _PRODUCTS = """
 
 @dataclass(frozen=True)
 class Way:
-    """SQL that stores names (`schema`, `fill`) and searches them (`query`). `q` has `min_characters` at least."""
+    """SQL that stores names (`schema`, `fill`) and searches them (`query`). `q` needs `min_characters`."""
 
     name: str
     schema: str
@@ -82,6 +82,7 @@ WAYS = (
 
 
 def main() -> int:
+    """Measures all ways, and writes the table."""
     argparse.ArgumentParser(prog="bench.search", description=__doc__.partition("\n\n")[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = [measure(way, Path(folder, f"{number}.db")) for number, way in enumerate(WAYS)]

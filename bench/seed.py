@@ -66,6 +66,7 @@ def fill(data_dir: Path, *, products: int, orders: int, progress: Callable[[int]
 
 
 def _key(rng: random.Random) -> str:
+    """Returns a key of the form that the front end makes."""
     return uuid.UUID(int=rng.getrandbits(128)).hex
 
 

@@ -23,7 +23,7 @@ from tests.support.shoppers import session
 from tests.support.tiers import ROOT, Tiers
 
 WARM_UP_ROUNDS = 50
-MODES = {"query": "2", "buy": "3"}
+MODES = {"query": "2", "buy": "3"}  # of the client
 
 
 @pytest.mark.parametrize("clients", [1, 2, 3, 4, 5])
@@ -104,6 +104,7 @@ def table(benchmarks: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
+    """Writes latency.png and latency.md from latency.json, pytest-benchmark's file."""
     benchmarks = json.loads((RESULTS / "latency.json").read_text())["benchmarks"]
     plots.save(draw(benchmarks), RESULTS / "latency")
     text = "\n\n".join(["# Latency of one shopper (`make bench`)", machine.line() + ".", table(benchmarks)])

@@ -34,5 +34,5 @@ def resource_usage(pid: int) -> ResourceUsage:
 
 
 def leak_limit(settled_bytes: float) -> float:
-    """Returns the limit in bytes: a worker above it leaks. `settled_bytes` is its memory after it has warmed up."""
+    """Returns the most memory in bytes of a worker that does not leak. `settled_bytes` is that after its warm-up."""
     return settled_bytes * 1.10 + 5 * MB

@@ -1,1 +1,1 @@
-"""The tests: unit, integration, e2e, faults, browser, compose and mutants, with helpers in support."""
+"""The tests: unit, integration, e2e, faults, browser, compose and mutants. contracts and support are shared by them."""

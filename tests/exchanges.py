@@ -52,6 +52,7 @@ class Exchange:
         assert _without_number(given) == self.body
 
     def is_answered_by(self, reply: Reply) -> bool:
+        """Returns whether a reply is as documented."""
         try:
             self.check(reply.status, reply.content_type, reply.body)
         except (AssertionError, ValueError, TypeError, AttributeError):
@@ -69,7 +70,7 @@ EXCHANGES = [
 
 
 def _without_number(body: Any) -> Any:
-    """Replaces the order number by its placeholder."""
+    """Returns the body with the placeholder in place of an order number."""
     data = body.get("data")
     if isinstance(data, dict) and re.fullmatch("[0-9]+", str(data.get("order_number"))):
         assert isinstance(data["order_number"], str)
@@ -82,15 +83,15 @@ class Store:
 
     def __init__(self, settings: Settings) -> None:
         self.urls = {tier.name: tier.address.url for tier in settings.tiers}
-        self._behind: dict[str, str] = {}
+        self._headers_behind: dict[str, str] = {}  # for the tiers behind the front end
         if settings.secrets is not None:
-            self._behind["Authorization"] = encode_authorization(settings.secrets.values[0])
+            self._headers_behind["Authorization"] = encode_authorization(settings.secrets.values[0])
         self._session = requests.Session()
         self._session.trust_env = False  # without the proxy settings of this machine
 
     def ask(self, exchange: Exchange) -> Reply:
         """Sends the request of an exchange. Raises requests.RequestException."""
-        headers: Mapping[str, str] = {} if exchange.tier == "front_end" else self._behind
+        headers: Mapping[str, str] = {} if exchange.tier == "front_end" else self._headers_behind
         url = self.urls[exchange.tier] + exchange.path
         response = self._session.request(exchange.method, url, headers=headers, timeout=TIMEOUT_S)
         return Reply(response.status_code, response.headers.get("Content-Type"), response.text)

@@ -28,7 +28,10 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0 when all runs were green. Keeps the output of the others."""
+    """Repeats the stages, alone and beside busy processes. Returns 0 when all runs were green, else 1.
+
+    The output of each run that was not green is kept in a temporary folder.
+    """
     parser = argparse.ArgumentParser(prog="python -m tests.repeat", description=__doc__)
     parser.add_argument(
         "--times", type=int, default=10, help="runs alone, and runs beside busy processes (default: %(default)s)"
@@ -36,7 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--busy", type=int, default=2, help="number of busy processes (default: %(default)s)")
     parser.add_argument("stages", nargs="*", help="stages (default: all)")
     given = parser.parse_args(arguments)
-    outputs, red = Path(tempfile.mkdtemp(prefix="toystore-runs-")), 0
+    outputs = Path(tempfile.mkdtemp(prefix="toystore-runs-"))
+    red = 0  # runs that failed
     for processes in (0, given.busy):
         with busy(processes):
             for number in range(1, given.times + 1):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 # Targets of the Makefile.
 STAGES = ("lint", "types", "unit", "integration", "e2e", "faults-short")
 # pytest's last line, such as "1 failed, 20 passed in 4.02s", with or without its frame of "=".
-_CLOSING = re.compile(r"^=* ?((?:\d+ [a-z]+, )*\d+ [a-z]+) in [\d.]+s", re.MULTILINE)
+_LAST_LINE = re.compile(r"^=* ?((?:\d+ [a-z]+, )*\d+ [a-z]+) in [\d.]+s", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def minutes(seconds: float) -> str:
 def count_tests(output: str) -> Counter[str]:
     """Returns the number of tests by outcome, from the last lines of pytest in this output."""
     found: Counter[str] = Counter()
-    for line in _CLOSING.findall(output):
+    for line in _LAST_LINE.findall(output):
         for count, kind in re.findall(r"(\d+) ([a-z]+)", line):
             found["error" if kind == "errors" else kind] += int(count)
     return found

@@ -24,7 +24,7 @@ from bench.peers.store_variants import over, unbatched, under_gevent
 from bench.peers.system import System
 from bench.peers.tryout import try_out
 from bench.peers.versions import versions
-from bench.program import RESULTS, say
+from bench.program import RESULTS, print_progress
 from tests.support.tiers import ROOT
 
 PEERS: tuple[Callable[[], System], ...] = (
@@ -43,6 +43,7 @@ class StartFailed(Exception):
 
 
 def main() -> int:
+    """Compares the chosen systems. Returns 1 when one did not start or broke a promise."""
     peers = [make() for make in PEERS]
     systems = {system.name: system for system in [*peers, *(make() for make in VARIANTS)]}
     options = parse(list(systems), [peer.name for peer in peers], sys.argv[1:])
@@ -94,7 +95,7 @@ def run(systems: Sequence[System], options: argparse.Namespace) -> Results:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="peers-", dir=RESULTS)))
         try:
             for system in systems:
-                say(f"starting {system.name}")
+                print_progress(f"starting {system.name}")
                 ending.callback(system.stop)
                 start(system, folder / system.name)
             rows = measure(systems, options.clients, options.rounds, options.seconds)
@@ -120,12 +121,12 @@ def broken_promises(systems: Sequence[System]) -> dict[str, str]:
     """Returns the broken promise of each system whose run is void."""
     void: dict[str, str] = {}
     for system in systems:
-        say(f"checking {system.name}")
+        print_progress(f"checking {system.name}")
         try:
             system.check()
         except AssertionError as broken:
             void[system.name] = str(broken)
-            say(f"bench.peers: VOID: {system.name}: {broken}")
+            print_progress(f"bench.peers: VOID: {system.name}: {broken}")
     return void
 
 
@@ -136,10 +137,11 @@ def write(results: Results, name: str) -> None:
     (RESULTS / f"{name}.md").write_text(text)
     print(text)
     figures.save(results, RESULTS, name)
-    say(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput.png and -p99.png")
+    print_progress(f"written: {(RESULTS / name).relative_to(ROOT)}.json, .md, -throughput.png and -p99.png")
 
 
 def _count(text: str) -> int:
+    """Reads an option that is a whole number from 1 to 10,000."""
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")

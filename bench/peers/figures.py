@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench import plots
+from bench.bars import LABELS
 from bench.load import Load
 from bench.peers.measure import KINDS, SPREADS
 from bench.peers.results import Results
@@ -18,7 +19,7 @@ STYLES = {
     "store": (plots.ORANGE, "o", "-"),
     "limit-store-worker": (plots.GREY, "", "-."),
     "store-gevent": (plots.PURPLE, "P", "--"),
-    "store-unjoined": ("#E69F00", "s", "--"),
+    "store-unbatched": ("#E69F00", "s", "--"),
     "store-urllib3": (plots.BLUE, "^", "--"),
     "store-http.client": (plots.GREEN, "D", "--"),
     "pocketbase": (plots.BLUE, "^", "-"),
@@ -30,7 +31,6 @@ METRICS: Mapping[str, tuple[str, Callable[[Load], float]]] = {
     "throughput": ("requests/s (more is better)", lambda load: load.per_second),
     "p99": ("p99 latency, ms (less is better)", lambda load: load.p99_ms),
 }
-TITLES = {"query": "queries", "buy": "buys", "hot": "one product", "spread": "1,000 products"}
 
 
 def save(results: Results, folder: Path, name: str) -> None:
@@ -40,6 +40,7 @@ def save(results: Results, folder: Path, name: str) -> None:
 
 
 def _draw(results: Results, metric: str) -> Figure:
+    """Draws the figure of a metric."""
     label, value = METRICS[metric]
     figure, panels = plots.panels(len(SPREADS), len(KINDS), width_in=11, height_in=9)
     for row, spread in zip(panels, SPREADS, strict=True):
@@ -47,7 +48,7 @@ def _draw(results: Results, metric: str) -> Figure:
             if panel is not panels[0][0]:
                 panel.sharey(panels[0][0])
             _draw_panel(panel, results, kind, spread, value)
-            panel.set_title(f"{TITLES[kind]}, {TITLES[spread]}")
+            panel.set_title(f"{LABELS[kind]}, {LABELS[spread]}")
             panel.set_xlabel("clients")
         row[0].set_ylabel(label)
     handles, labels = panels[0][0].get_legend_handles_labels()
@@ -58,6 +59,7 @@ def _draw(results: Results, metric: str) -> Figure:
 
 
 def _draw_panel(panel: Axes, results: Results, kind: str, spread: str, value: Callable[[Load], float]) -> None:
+    """Draws a line for each system over the number of clients."""
     for system in results.systems:
         rows = [
             row for row in results.rows if (row.system, row.cell.kind, row.cell.spread) == (system.name, kind, spread)

@@ -70,6 +70,7 @@ def create_tables(path: Path, *models: type[Base]) -> None:
 
 
 def _load_products(engine: Engine) -> None:
+    """Adds the products that all systems sell."""
     with Session(engine) as session, session.begin():
         for number in all_products():
             session.add(

@@ -11,6 +11,7 @@ from bench.peers.flask_sales import find, json_app, log_order, take
 
 
 def create_app() -> Flask:
+    """Returns an app that answers queries, and sells and logs a buy in one transaction."""
     app = json_app()
     engine = open_engine(os.environ["DATABASE"])
     writing_engine = writing(engine)

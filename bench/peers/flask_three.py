@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from bench.peers.flask_database import Order, Product, create_tables
-from bench.peers.server import Served, gunicorn
+from bench.peers.server import ServerSystem, gunicorn
 from bench.peers.store_like import StoreLike
 from bench.peers.system import check_stock
 from tests.support.books import query
 
 
-class FlaskThree(Served, StoreLike):
+class FlaskThree(ServerSystem, StoreLike):
     """The peer with three tiers."""
 
     name = "flask-3-tiers"

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import Request
-from bench.peers.server import Served, gunicorn
+from bench.peers.server import ServerSystem, gunicorn
 
 
-class Limit(Served):
+class Limit(ServerSystem):
     """The app of bench/limit.py under gthread, or with other `options` of gunicorn, which `setup` describes."""
 
     durability = "no state"

@@ -1,16 +1,16 @@
-"""Runs the loads of all systems, round by round."""
+"""Loads all systems in turn, round by round, and returns the figures of each round."""
 
 import itertools
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.load import Load, Request, cpu_seconds, load, median, worst
 from bench.peers.system import PRODUCTS, System
+from bench.program import in_round, print_progress
 
 KINDS = ("query", "buy")
-SPREADS = {"hot": 1, "spread": PRODUCTS}  # number of products that the load requests in turn
+SPREADS = {"hot": 1, "spread": PRODUCTS}  # the number of products that a load requests in turn
 
 # A system is at rest once it has used less than REST_SHARE of a core for REST_S. wrk closes its connections during
 # requests, and the work that is left of these must not slow the next system down.
@@ -28,6 +28,7 @@ class Cell:
     spread: str
 
     def requests(self, system: System) -> list[Request]:
+        """Returns the requests that wrk sends to a system in turn."""
         request = system.query if self.kind == "query" else system.buy
         return [request(number) for number in range(SPREADS[self.spread])]
 
@@ -55,15 +56,12 @@ class Row:
 
 
 def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seconds: int) -> list[Row]:
-    """Runs each load in each round. Each load runs on all systems in turn: a machine that slows down affects all.
-
-    Odd rounds go forwards and even ones backwards, so that no system always follows the same one.
-    """
+    """Runs each load in each round. Each load runs on all systems in turn: a machine that slows down affects all."""
     plan = [
         (round_number, cell, system)
         for round_number in range(1, rounds + 1)
         for cell in itertools.starmap(Cell, itertools.product(clients, KINDS, SPREADS))
-        for system in systems[:: 1 if round_number % 2 else -1]
+        for system in in_round(systems, round_number)
     ]
     measured: dict[tuple[Cell, str], list[Load]] = {}
     began = time.monotonic()
@@ -73,15 +71,9 @@ def measure(systems: Sequence[System], clients: Sequence[int], rounds: int, seco
         measured.setdefault((cell, system.name), []).append(figures)
         remaining_s = (time.monotonic() - began) / (done + 1) * (len(plan) - done - 1)
         what = f"round {round_number}  {cell.clients:>4} clients  {cell.kind:<5}  {cell.spread:<6}  {system.name:<14}"
-        figures_text = (
-            f"{figures.per_second:>8,.0f}/s  p99 {figures.p99_ms:>8.2f} ms  "
-            f"{figures.errors} errors, {figures.others:.0%} others"
-        )
-        print(
-            f"{done + 1:>4}/{len(plan)}  {what}  {figures_text}  ({remaining_s / 60:.1f} min left)",
-            file=sys.stderr,
-            flush=True,
-        )
+        speed = f"{figures.per_second:>8,.0f}/s  p99 {figures.p99_ms:>8.2f} ms"
+        rest = f"{figures.errors} errors, {figures.others:.0%} others  ({remaining_s / 60:.1f} min left)"
+        print_progress(f"{done + 1:>4}/{len(plan)}  {what}  {speed}  {rest}")
     return [Row(cell, name, loads) for (cell, name), loads in measured.items()]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import Request
-from bench.peers.server import Served, Server
+from bench.peers.server import Server, ServerSystem
 from bench.peers.system import PRICE, all_products, check_stock, first_stock, product_name
 from tests.support.books import query
 from tests.support.tiers import free_port
@@ -47,7 +47,7 @@ ORDERS_COLLECTION = {
 }
 
 
-class PocketBase(Served):
+class PocketBase(ServerSystem):
     """The peer PocketBase."""
 
     name = "pocketbase"

@@ -20,6 +20,7 @@ def markdown(results: Results) -> str:
 
 
 def _about(results: Results) -> list[str]:
+    """Returns the title, the machine, the method, and the broken promises."""
     facts = "; ".join(f"{name} {value}" for name, value in {**results.machine, **results.versions}.items())
     rounds, seconds = results.options["rounds"], results.options["seconds"]
     return [
@@ -43,16 +44,19 @@ def others(results: Results) -> str:
 
 
 def _systems(results: Results) -> list[str]:
+    """Returns the table of the systems."""
     lines = ["| system | what it is | durability |", "|---|---|---|"]
     return lines + [f"| {results.label(one.name)} | {one.about} | {one.durability} |" for one in results.systems]
 
 
 def _figures(results: Results) -> list[str]:
+    """Returns the table of all figures."""
     lines = [f"| {' | '.join(HEADS)} |", "|---:|---|---|---|" + "---:|" * (len(HEADS) - 4)]
     return lines + [f"| {' | '.join(_cells(results, row))} |" for row in results.rows]
 
 
 def _cells(results: Results, row: Row) -> list[str]:
+    """Returns the cells of a row, in the order of HEADS."""
     middle, worst, of_limit = row.load, row.worst, results.ratios_to_limit(row)
     return [
         str(row.cell.clients),

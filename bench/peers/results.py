@@ -34,9 +34,11 @@ class Results:
     void: Mapping[str, str]
 
     def label(self, system: str) -> str:
+        """Returns the name of a system, marked when its run is void."""
         return f"{system} (VOID)" if system in self.void else system
 
     def row(self, system: str, cell: Cell) -> Row | None:
+        """Returns the rounds of a system under a load, or None when they were not measured."""
         return next((row for row in self.rows if (row.system, row.cell) == (system, cell)), None)
 
     def ratios_to_limit(self, row: Row) -> list[float]:
@@ -83,6 +85,7 @@ def _columns(row: Row) -> dict[str, Any]:
 
 
 def _row(columns: Mapping[str, Any]) -> Row:
+    """Returns the row of a line that `_columns` made."""
     names = [field.name for field in fields(Load)]
     runs = zip(*(columns[name] for name in names), strict=True)
     cell = Cell(columns["clients"], columns["kind"], columns["spread"])

@@ -70,8 +70,8 @@ def gunicorn(settings: str, log: Path, environment: Mapping[str, str], *options:
     return Server(command, port=port, log=log, environment={**os.environ, **environment, "BIND": f"127.0.0.1:{port}"})
 
 
-class Served:
-    """Base of systems that consist of servers. Shoppers use the server that was started last."""
+class ServerSystem:
+    """Base of systems that consist of servers. The load goes to the server that was started last."""
 
     def __init__(self) -> None:
         self._servers: list[Server] = []

@@ -9,14 +9,14 @@ from tests.support.tiers import NAMES, Tiers, products_file
 
 
 class Store(StoreLike):
-    """The store under load."""
+    """The store as a system under load."""
 
     name = "store"
     about = "this store: three tiers, calls between them are batched"
     durability = "each buy synced to disk in both databases (WAL, synchronous=FULL), exactly once by its key"
 
     def __init__(self) -> None:
-        self._tiers: list[Tiers] = []
+        self._tiers: list[Tiers] = []  # at most one, none before the start
 
     def start(self, folder: Path) -> None:
         self._prepare(folder).start()

@@ -43,14 +43,16 @@ class StoreVariant(Store):
 
 
 def unbatched() -> StoreVariant:
+    """Returns the store with a call for each query and each buy."""
     return StoreVariant(
-        "store-unjoined",
+        "store-unbatched",
         "this store, each call by itself",
         {tier: [f"bench.peers.unbatched:create_{tier}()"] for tier in ("order", "front_end")},
     )
 
 
 def under_gevent() -> StoreVariant:
+    """Returns the store with a front end under gunicorn's gevent worker."""
     return StoreVariant(
         "store-gevent",
         "this store, its front end under gunicorn's gevent worker",
@@ -59,6 +61,7 @@ def under_gevent() -> StoreVariant:
 
 
 def over(library: str) -> StoreVariant:
+    """Returns the store with calls between the tiers by another HTTP client."""
     return StoreVariant(
         f"store-{library}",
         f"this store, its tiers call each other with {library}",

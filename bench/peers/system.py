@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bench.load import Request
 
-# Products 0 to 999 are for the load and cannot sell out. The last is for the try-out, which sells it out.
+# Products 0 to 999 are for the load and cannot sell out. Product 1,000 is for the try-out, which sells its only piece.
 PRODUCTS = 1_000
 LAST = PRODUCTS
 STOCK = 1_000_000_000
@@ -24,7 +24,8 @@ class System(Protocol):
         """Starts the system with its state in this folder. Raises AssertionError when it does not start."""
 
     @property
-    def url(self) -> str: ...
+    def url(self) -> str:
+        """Returns the address for the load, once the system has started."""
 
     @property
     def pids(self) -> Sequence[int]:
@@ -34,9 +35,11 @@ class System(Protocol):
     def database(self) -> Path | None:
         """Returns a database file that the system's SQLite has written; None without state."""
 
-    def query(self, product: int) -> Request: ...
+    def query(self, product: int) -> Request:
+        """Returns the request that queries a product."""
 
-    def buy(self, product: int) -> Request: ...
+    def buy(self, product: int) -> Request:
+        """Returns the request that buys a piece of a product."""
 
     def stock_in(self, reply: Any) -> int:
         """Returns the stock in the JSON of a query's reply. Raises LookupError or TypeError when it is missing."""
@@ -52,14 +55,17 @@ class System(Protocol):
 
 
 def product_name(product: int) -> str:
+    """Returns the name of a product."""
     return f"p{product}"
 
 
 def first_stock(product: int) -> int:
+    """Returns the stock of a product before the load."""
     return 1 if product == LAST else STOCK
 
 
 def all_products() -> range:
+    """Returns the numbers of all products."""
     return range(LAST + 1)
 
 

@@ -1,4 +1,4 @@
-"""The calls between the tiers by other HTTP clients than the sockets of `wsgi_apps.tier_client.TierClient`.
+"""Calls between the tiers by http.client and urllib3, to compare them with the sockets of `TierClient`.
 
 They do not repeat a request whose kept connection has ended, and they send no TIER_SECRET: the store that is measured
 has none.
@@ -24,7 +24,7 @@ class OnHttpClient(TierClient):
 
     def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
         super().__init__(name, host, port, **options)
-        self._place = host, port
+        self._address = host, port
         self._kept: list[HTTPConnection] = []
 
     def ask_once(
@@ -33,7 +33,7 @@ class OnHttpClient(TierClient):
         try:
             connection = self._kept.pop()
         except IndexError:
-            connection = HTTPConnection(*self._place, timeout=timeout_s)
+            connection = HTTPConnection(*self._address, timeout=timeout_s)
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout_s)

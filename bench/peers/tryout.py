@@ -44,6 +44,7 @@ def ask(url: str, request: Request) -> tuple[int, Any]:
 
 
 def _stock(system: System, product: int) -> int:
+    """Returns the stock that a query shows. Raises AssertionError when its reply is wrong."""
     status, reply = ask(system.url, system.query(product))
     try:
         assert status == 200
@@ -53,6 +54,7 @@ def _stock(system: System, product: int) -> int:
 
 
 def _buy(system: System, product: int) -> None:
+    """Buys a piece. Raises AssertionError when the reply is wrong."""
     status, reply = ask(system.url, system.buy(product))
     try:
         assert status == 200 and system.order_in(reply)

@@ -1,4 +1,4 @@
-"""The front end and the order tier without batches, for the system store-unjoined: each call is made by itself."""
+"""The front end and the order tier without batches, for the system store-unbatched: a call for each question."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -32,4 +32,5 @@ def sqlite_version(database: Path) -> str:
 
 
 def _last_word(*command: str) -> str:
+    """Returns the last word that a command prints."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]

@@ -18,6 +18,7 @@ from tests.support.tiers import products_file
 
 
 def main() -> int:
+    """Runs the soak test, and writes its report. Returns 1 when a figure has grown too much."""
     parser = argparse.ArgumentParser(prog="bench.soak", description=__doc__.partition("\n\n")[0])
     parser.add_argument("--minutes", type=float, default=120, help="how long (default 120)")
     options = parser.parse_args()

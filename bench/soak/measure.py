@@ -10,7 +10,7 @@ from threading import Event
 
 import requests
 
-from bench.program import say
+from bench.program import print_progress
 from bench.seed import BrokenPromise
 from bench.workers import ResourceUsage, resource_usage
 from tests.support.books import Books, assert_audit_is_clean
@@ -24,7 +24,7 @@ QUERIES_A_BUY = 2
 SAMPLE_EVERY_S = 5.0
 KILL_EVERY_S = 60.0
 AUDIT_EVERY_S = 60.0
-PATIENCE_S = 30.0
+DEADLINE_S = 30.0  # of a request, and of a buy with its repetitions
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Sample:
 
 @dataclass
 class Soak:
-    """A store under load, and its samples."""
+    """A store under load, and what was measured: samples, queries, kills, and the history of the `shoppers`."""
 
     store: SupervisedStore
     seconds: float
@@ -48,7 +48,7 @@ class Soak:
     over: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
-        self.shoppers = Shoppers(self.store.url("front_end"), patience_s=PATIENCE_S)
+        self.shoppers = Shoppers(self.store.url("front_end"), deadline_s=DEADLINE_S)
         self.begun = time.monotonic()
 
     def run(self) -> Books:
@@ -93,9 +93,10 @@ class Soak:
                 self.over.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _query(self, shop: requests.Session, name: str) -> None:
+        """Queries a product, and records the begin and duration of an answered query."""
         begun = time.monotonic()
         try:
-            if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=PATIENCE_S).status_code == 200:
+            if shop.get(f"{self.store.url('front_end')}/products/{name}", timeout=DEADLINE_S).status_code == 200:
                 self.queries.append((begun - self.begun, time.monotonic() - begun))
         except requests.ConnectionError:
             pass  # a killed front end, which supervisord restarts
@@ -121,19 +122,22 @@ class Soak:
                 audit_at_s += AUDIT_EVERY_S
                 assert_audit_is_clean(self.store.data_dir)
                 answered = len(self.shoppers.answered)
-                say(f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills")
+                print_progress(
+                    f"{passed_s / 60:6.1f} of {self.seconds / 60:.0f} min, {answered:,} buys, {self.kills} kills"
+                )
             time.sleep(SAMPLE_EVERY_S)
 
     def _sample(self, at_s: float) -> Sample | None:
         """Returns a sample, or None while a killed tier restarts."""
         try:
-            tiers = {name: self._tier(name) for name in NAMES}
+            tiers = {name: self._usage(name) for name in NAMES}
         except (OSError, ValueError):
             return None
         logs = [self.store.data_dir / f"{name}.db-wal" for name in ("catalog", "order")]
         return Sample(at_s, tiers, {log.name: log.stat().st_size for log in logs if log.exists()})
 
-    def _tier(self, name: str) -> ResourceUsage:
+    def _usage(self, name: str) -> ResourceUsage:
+        """Returns the resources of all workers of a tier. Raises OSError or ValueError while the tier restarts."""
         usages = [resource_usage(pid) for pid in children(self.store.master(name))]
         if not usages:
             raise ProcessLookupError(name)

@@ -1,1 +1,1 @@
-"""Tests in a browser: pages of other sites."""
+"""Tests in a real browser: no page of another site can buy."""

@@ -1,10 +1,9 @@
-"""Pages of other sites in a browser: each way in which a page can send a request, and none of them buys.
+"""Sends requests from pages of other sites in a browser, in each way that a page has: none of them buys.
 
 Each request asks for a different number of pieces, by which the access log of the tiers shows that it arrived, and its
 answer. Otherwise a request that the browser never sent would pass for one that was refused.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,7 +100,6 @@ HELPERS = """
     const frame = add('iframe', {name: 'a-frame'});
     const p = add('p', {textContent: 'text'});
 """
-SALE = json.dumps([["stolen", "Tux", 1]])
 
 
 def ask(page: Page, tiers: Tiers, number: int, call: str) -> str:

@@ -13,12 +13,12 @@ from tests.compose.test_compose import inspect
 from tests.support.tiers import ROOT, free_port
 from tests.support.waiting import wait_until
 
-TEXT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+DEPLOYMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 
 
 def commands(section: str) -> str:
-    """Returns the indented commands under this heading."""
-    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+    """Returns the indented commands under this heading of docs/deployment.md."""
+    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", DEPLOYMENT, re.MULTILINE | re.DOTALL)
     return "".join(line[4:] for line in text.splitlines(keepends=True) if line.startswith("    "))
 
 

@@ -12,12 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import requests
 
 from tests.support.tiers import NAMES, ROOT, free_port
+from tests.support.waiting import wait_until
 
 BEHIND = ("catalog", "order")
 INITIAL_STOCK = {"Bird": 98, "Elephant": 87, "Tux": 80, "Whale": 94}
@@ -37,16 +38,19 @@ class ComposeStore:
         self._session.trust_env = False
 
     def compose(self, *arguments: str) -> str:
+        """Runs a command of compose on the project, and returns its output."""
         return output_of(*self._compose, *arguments, environ=self._environ)
 
     def up(self, *options: str) -> None:
+        """Starts the project. Prints the logs of the containers when that fails."""
         try:
             self.compose("up", "--detach", *options)
         except pytest.fail.Exception:
-            print(self.logs())  # pytest shows it with the failure
+            print(self.logs())
             raise
 
     def remove(self) -> None:
+        """Removes the containers, the volumes and the image."""
         self._session.close()
         self.compose("down", "--volumes", "--rmi", "all")
 
@@ -62,11 +66,8 @@ class ComposeStore:
         output_of(*helper, "python", "-c", script)
 
     def wait_until(self, what: str, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + TIMEOUT_S
-        while not holds():
-            if time.monotonic() > deadline:
-                self.fail(f"within {TIMEOUT_S:.0f} s it did not become true that {what}")
-            time.sleep(0.2)
+        """Waits until a condition holds. A failure shows the logs of the containers."""
+        wait_until(what, holds, timeout_s=TIMEOUT_S, every_s=0.2, details=self.logs)
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> requests.Response:
         """Repeats a request after connection errors and 5xx responses, and returns the first other response."""
@@ -80,15 +81,17 @@ class ComposeStore:
             except requests.RequestException as error:
                 problem = str(error)
             if time.monotonic() > deadline:
-                self.fail(f"{method} {path} had no answer within {TIMEOUT_S:.0f} s, at last: {problem}")
+                pytest.fail(f"{method} {path} had no answer, at last: {problem}\n{self.logs()}", pytrace=False)
             time.sleep(0.2)
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        """Returns the data of a GET that must succeed."""
         response = self.ask("GET", path, headers)
         assert response.status_code == 200, f"GET {path}: {response.text}"
         return response.json()["data"]
 
     def post(self, product: str, quantity: int, key: str) -> requests.Response:
+        """Buys under this key, and returns the response."""
         return self.ask("POST", f"/{product}/{quantity}", {"Idempotency-Key": key})
 
     def buy(self, product: str, quantity: int = 1) -> Any:
@@ -104,9 +107,6 @@ class ComposeStore:
 
     def stock(self) -> dict[str, int]:
         return {product["name"]: product["quantity"] for product in self.get("/products")}
-
-    def fail(self, why: str) -> NoReturn:
-        pytest.fail(f"{why}\n{self.logs()}", pytrace=False)
 
     def logs(self) -> str:
         return self.compose("logs", "--tail=40")
@@ -142,6 +142,7 @@ def test_a_foreign_host_name_is_refused(store: ComposeStore) -> None:
         assert store.ask("GET", "/products", {"Host": host}).status_code == status
 
 
+# Prints the privileges of the main process of a container as JSON.
 PRIVILEGES = """
 import json, os
 status = dict(line.strip().split(":\\t", 1) for line in open("/proc/1/status"))
@@ -281,10 +282,12 @@ def assert_nothing_is_lost(store: ComposeStore) -> None:
 
 
 def inspect(container: str) -> Any:
+    """Returns the description of a container, from `docker inspect`."""
     return json.loads(output_of("docker", "inspect", container))[0]
 
 
 def is_healthy(container: str) -> bool:
+    """Returns whether the health check of a container succeeds."""
     return bool(inspect(container)["State"]["Health"]["Status"] == "healthy")
 
 
@@ -299,6 +302,7 @@ def compose_command() -> list[str]:
 
 
 def works(*command: str) -> bool:
+    """Returns whether a command exists and succeeds."""
     return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
 
 

@@ -16,7 +16,7 @@ TUX, BIRD = Product("Tux", 2599, 80), Product("Bird", 3999, 98)
 
 
 def retried(sell: Callable[[], Sale | Unavailable]) -> Sale:
-    """Repeats the call while it is Unavailable, as the tiers do."""
+    """Repeats the sale while it is Unavailable, as the tiers do."""
     while True:
         with suppress(Unavailable):
             sale = sell()
@@ -41,7 +41,7 @@ class CatalogContract:
         assert subject.lookup(["Tux", "Nix", "Bird", "Tux"]) == [TUX, ProductNotFound(), BIRD, TUX]
         assert subject.lookup([]) == []
 
-    def test_a_name_differs_from_its_other_case(self, subject: Catalog) -> None:
+    def test_a_lookup_distinguishes_upper_and_lower_case(self, subject: Catalog) -> None:
         assert subject.lookup(["tux"]) == [ProductNotFound()]
 
     def test_a_page_has_the_products_by_name_and_says_where_the_next_begins(self, subject: Catalog) -> None:
@@ -52,7 +52,7 @@ class CatalogContract:
         assert [product["name"] for product in last["data"]] == ["Tux", "Whale"]
         assert last["next"] is None
 
-    def test_a_page_has_the_names_with_a_part_in_any_case(self, subject: Catalog) -> None:
+    def test_a_search_finds_part_of_a_name_in_any_case(self, subject: Catalog) -> None:
         page = json.loads(subject.products(q="E", after="", limit=10))
         assert [product["name"] for product in page["data"]] == ["Elephant", "Whale"]
 
@@ -98,7 +98,7 @@ class CatalogContract:
         with pytest.raises(KeyReused):
             subject.decrement(Buy("c", "Tux", 2))
 
-    def test_a_key_stands_for_a_sale_or_a_decrement_never_for_both(self, subject: Catalog) -> None:
+    def test_a_key_is_for_a_sale_or_a_decrement_and_never_for_both(self, subject: Catalog) -> None:
         """Otherwise one decrement would become an order too."""
         subject.decrement(Buy("k", "Tux", 1))
         assert subject.sell([Buy("k", "Tux", 1)]) == [KeyReused()]

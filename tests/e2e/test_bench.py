@@ -1,4 +1,4 @@
-"""Runs the benchmarks with little load: they run and report. Their figures mean nothing here."""
+"""Runs the benchmark of latency with five requests, and checks its report, not its figures."""
 
 import json
 import subprocess
@@ -43,15 +43,12 @@ def test_a_histogram_is_drawn_and_the_figures_are_kept(bench: list[str], tmp_pat
     assert any("5 requests of one shopper for each point" in text.get_text() for text in draw(benchmarks).texts)
 
 
-def test_a_worker_leaks_when_it_ends_far_above_its_size_after_a_fifth() -> None:
+def test_a_worker_that_grows_after_a_fifth_of_the_buys_leaks() -> None:
     def row(last_mb: int) -> memory.Row:
         line = [(0, 20), (20_000, 30), (60_000, 50), (100_000, last_mb)]
         samples = [memory.Sample(mb * MB, threads=3, descriptors=9, orders=orders) for orders, mb in line]
         return memory.row("order 1", samples, fifth=20_000)
 
-    assert (row(38).settled_mb, row(38).most_mb, row(38).grows) == (
-        30,
-        50,
-        False,
-    )  # growth of up to 10 % and 5 MB is no leak
+    assert (row(38).settled_mb, row(38).most_mb) == (30, 50)
+    assert not row(38).grows, "growth of 10 % and 5 MB is no leak"
     assert row(39).grows

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from tests.support.books import Books
 from tests.support.stub_server import stub_server
+from tests.support.terminal import read_terminal
 from tests.support.tiers import ROOT, Tiers, products_file, running
 from tests.support.waiting import wait_until
 
@@ -42,7 +43,7 @@ def client(tiers: Tiers, *arguments: str, answers: str = "", **variables: str) -
 
 
 def result(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """Returns the figures by kind of request, from the JSON of a client that succeeded."""
+    """Returns the figures of a client that ran with --json and succeeded, by kind of request."""
     assert (ended.returncode, ended.stderr) == (0, "")
     kinds = json.loads(ended.stdout)["kinds"]
     assert isinstance(kinds, dict)
@@ -63,14 +64,14 @@ def test_mode_3_buys_as_often_as_asked(tiers: Tiers) -> None:
 
 
 def test_mode_3_counts_refusals_by_reason(tiers: Tiers) -> None:
-    kinds = result(client(tiers, *["--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"]))
+    kinds = result(client(tiers, "--mode", "3", "--product", "Whale", "--quantity", "4", "--count", "4", "--json"))
     assert kinds["buy"]["outcomes"] == {"bought": 2, "out of stock": 2}
-    kinds = result(client(tiers, *["--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"]))
+    kinds = result(client(tiers, "--mode", "3", "--product", "Unicorn", "--quantity", "4", "--count", "2", "--json"))
     assert kinds["buy"]["outcomes"] == {"product not found": 2}
 
 
 def test_mode_2_queries_as_often_as_asked(tiers: Tiers) -> None:
-    kinds = result(client(tiers, *["--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"]))
+    kinds = result(client(tiers, "--mode", "2", "--product", "Tux", "--count", "7", "--clients", "3", "--json"))
     assert kinds.keys() == {"query"}
     assert kinds["query"]["outcomes"] == {"found": 7}
 
@@ -137,7 +138,7 @@ def test_help_lists_modes_and_exit_codes(tiers: Tiers) -> None:
 
 
 def test_a_store_that_is_down_is_one_line(tmp_path: Path) -> None:
-    ended = client(Tiers(tmp_path / "data"), *["--mode", "2", "--product", "Tux"])
+    ended = client(Tiers(tmp_path / "data"), "--mode", "2", "--product", "Tux")
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert "connection refused" in line
@@ -178,14 +179,7 @@ def test_a_long_series_shows_its_progress_on_a_terminal(tiers: Tiers) -> None:
         stderr=end,
     )
     os.close(end)
-    shown = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            shown += chunk
-    except OSError:  # Linux raises EIO when the other end is closed
-        pass
-    finally:
-        os.close(terminal)
+    shown = read_terminal(terminal)
     assert process.wait(timeout=60) == 0
     assert b"/300" in shown
 

@@ -12,12 +12,14 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from tests.support.stub_server import stub_server
+from tests.support.terminal import read_terminal
 from tests.support.tiers import ROOT, clean_environment
 
 CERTIFICATE = Path(__file__).parents[1] / "support" / "certificates" / "localhost.pem"
 BUY = ["--mode", "3", "--product", "Tux", "--quantity", "1"]
 QUERY = ["--mode", "2", "--product", "Tux"]
 TUX = '{"data": {"name": "Tux", "price": 25.99, "quantity": 80}}'
+# A text with control sequences of terminals and with markup of rich, and its escaped form.
 HOSTILE = "\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
 ESCAPED = r"\x1b]0;owned\x07\x1b[2J [/admin] [bold]b[/bold] :smile: \x9b2J \u202egnp.exe"
 
@@ -44,14 +46,7 @@ def on_terminal(front: str, columns: int, *arguments: str) -> str:
         [sys.executable, "-m", "client", *arguments], cwd=ROOT, env=environment, stdin=end, stdout=end, stderr=end
     )
     os.close(end)
-    shown = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            shown += chunk
-    except OSError:  # Linux raises EIO when the other end is closed
-        pass
-    finally:
-        os.close(terminal)
+    shown = read_terminal(terminal)
     assert process.wait(timeout=20) == 0
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
 
@@ -89,7 +84,7 @@ def test_control_characters_of_a_message_are_escaped(status: int, flags: list[st
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
 
 
-def test_a_throttled_buy_gets_no_advice_that_nobody_can_follow() -> None:
+def test_the_error_of_a_throttled_buy_does_not_advise_to_repeat_its_key() -> None:
     throttled = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
     with stub_server(lambda request: throttled) as port:
         ended = client(f"127.0.0.1:{port}", *BUY)

@@ -1,12 +1,8 @@
 """gunicorn's own options and inherited sockets: none of them opens a tier without a secret to other machines."""
 
-import os
 import re
-import signal
 import socket
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,29 +10,10 @@ import requests
 
 from conf.settings import TIERS
 from tests.support.books import Books, query
-from tests.support.tiers import ROOT, Tiers, clean_environment, free_port, running
-from tests.support.waiting import wait_until
+from tests.support.failed_starts import GUNICORN, shell_start
+from tests.support.tiers import Tiers, free_port, running
 
 SECRET = "secret--" * 4
-GUNICORN = f"exec {sys.executable} -m gunicorn -c conf"
-
-
-def refused_start(tier: str, data: Path, script: str, files: Sequence[int] = (), **settings: str) -> tuple[int, str]:
-    """Runs a shell script that starts a tier, and returns exit code and output of the tier, which must not start."""
-    bind = {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}", "DATA_DIR": str(data)}
-    ended = subprocess.run(
-        ["sh", "-c", script],
-        cwd=ROOT,
-        env=clean_environment() | bind | settings,
-        pass_fds=files,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    return ended.returncode, ended.stdout
 
 
 def assert_refused(tier: str, data: Path, ended: tuple[int, str]) -> None:
@@ -63,8 +40,8 @@ def assert_refused(tier: str, data: Path, ended: tuple[int, str]) -> None:
 def test_an_option_of_gunicorn_opens_no_tier(tmp_path: Path, tier: str, options: str) -> None:
     options = options.format(port=free_port(), other=free_port())
     data = tmp_path / "data"
-    assert_refused(tier, data, refused_start(tier, data, f"{GUNICORN}/{tier}.py {options}"))
-    assert_refused(tier, data, refused_start(tier, data, f"{GUNICORN}/{tier}.py", GUNICORN_CMD_ARGS=options))
+    assert_refused(tier, data, shell_start(tier, data, f"{GUNICORN}/{tier}.py {options}"))
+    assert_refused(tier, data, shell_start(tier, data, f"{GUNICORN}/{tier}.py", GUNICORN_CMD_ARGS=options))
 
 
 # systemd passes sockets from descriptor 3 on to the process with the id LISTEN_PID.
@@ -93,13 +70,13 @@ def test_an_inherited_socket_opens_no_tier_and_its_backlog_is_not_served(
     ):
         stranger.sendall(b"POST /Tux/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         script = script.format(fd=listener.fileno(), tier=tier)
-        assert_refused(tier, data, refused_start(tier, data, script, [listener.fileno()]))
+        assert_refused(tier, data, shell_start(tier, data, script, [listener.fileno()]))
         listener.close()
         with pytest.raises(ConnectionResetError):  # no process accepted it
             stranger.recv(4096)
 
 
-def test_the_listening_sockets_count_and_not_the_setting(tmp_path: Path) -> None:
+def test_the_sockets_of_gunicorn_decide_and_not_the_setting(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data", GUNICORN_CMD_ARGS="")
     loopback = tiers.ports["catalog"]
     tiers.environment |= {"CATALOG_BIND": f"0.0.0.0:{loopback}", "GUNICORN_CMD_ARGS": f"-b 127.0.0.1:{loopback}"}
@@ -138,7 +115,7 @@ def test_a_tier_serves_on_a_unix_socket(tmp_path: Path) -> None:
 def test_an_unsupported_option_of_gunicorn_stops_the_start(tmp_path: Path, tier: str, option: str, word: str) -> None:
     file = tmp_path / "file"
     file.touch()
-    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py {option.format(file=file)}")
+    code, output = shell_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py {option.format(file=file)}")
     [line] = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's {word} is refused: ")) == (2, True)
     assert not (tmp_path / "data").exists()
@@ -162,7 +139,7 @@ def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
             bought = requests.post(tiers.url("front_end") + "/Tux/1", headers=headers, timeout=10)
             assert bought.json() == {"data": {"order_number": str(round_)}}
             for name in tiers.ports:  # a reload reads the options again
-                reload(tiers, name)
+                tiers.reload(name)
         assert Books.read(tiers.data_dir).products == {"Tux": 78, "Whale": 94, "Elephant": 87, "Bird": 98}
         tiers.stop()
         log = tiers.log.read_text()
@@ -170,16 +147,3 @@ def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
         assert f"{name}: gunicorn's workers=3 is not taken; it stays 1" in log
         assert f"{name}: gunicorn's forwarded_allow_ips=" in log
     assert "Traceback" not in log
-
-
-def reload(tiers: Tiers, name: str) -> None:
-    """Sends SIGHUP to a tier's master, and waits until another worker answers."""
-    before = tiers.workers(name)
-    os.kill(tiers.master(name), signal.SIGHUP)
-
-    def is_done() -> bool:
-        now = tiers.workers(name)
-        return len(now) == 1 and now != before
-
-    wait_until(f"the worker of {name} is replaced", is_done, timeout_s=20, details=tiers.log.read_text)
-    tiers.wait_until_it_answers(name)

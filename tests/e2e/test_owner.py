@@ -83,7 +83,7 @@ def test_every_buy_is_answered_while_the_owner_works(tmp_path: Path, monkeypatch
     books = Books.read(tmp_path / "data")
     shoppers.history.check(books)
     assert shoppers.statuses == {200, 404}
-    assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each once, though commanded twice"
+    assert sum(reason == "restock" for _, _, _, reason, _ in books.ledger) == 20, "each was commanded twice"
     assert set(books.refused.values()) == {"out of stock", "product not found"}
 
 

@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 
 
 def wait_until_gone(pids: list[int]) -> None:
+    """Waits until none of these processes exists."""
     wait_until("its processes are gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
@@ -186,6 +187,7 @@ def test_ctrl_c_during_the_wait_for_a_busy_port_prints_no_traceback(tmp_path: Pa
 
 
 def is_bound(port: int) -> bool:
+    """Returns whether a process has bound the port."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return False

@@ -16,7 +16,7 @@ import requests
 
 from tests.e2e.test_run import wait_until_gone
 from tests.support.supervised_store import SupervisedStore, command_of
-from tests.support.tiers import NAMES, ROOT, children
+from tests.support.tiers import NAMES, ROOT, descendants
 from tests.support.waiting import wait_until
 
 
@@ -73,20 +73,6 @@ def shell(
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    """Returns the process ids of all living descendants."""
-    found: list[int] = []
-    new = [pid]
-    while new:
-        below = []
-        for parent in new:
-            with suppress(OSError):
-                below += children(parent)
-        found += below
-        new = below
-    return found
 
 
 def master_of_the_catalog(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Foreign programs that read the databases of a running store, as README allows: apsw's shell, Datasette's way."""
+"""Reads the databases of a running store as README advises: with apsw's shell, and as Datasette does."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 @pytest.fixture
 def order_db(tiers: Tiers) -> Path:
-    """The order log after a sale that is still in the write-ahead log only."""
+    """Returns the order log after a buy that only the write-ahead log has so far."""
     assert requests.post(f"{tiers.url('front_end')}/Bird/1", timeout=60).status_code == 200
     return tiers.data_dir / "order.db"
 
@@ -53,7 +53,7 @@ def test_a_reader_like_datasette_sees_each_order(tiers: Tiers, order_db: Path) -
 
 
 def test_an_immutable_reader_sees_the_last_checkpoint(tiers: Tiers, order_db: Path) -> None:
-    """`datasette -i` opens files so."""
+    """`datasette -i` opens files as immutable."""
     orders = len(Books.read(tiers.data_dir).orders)
     seen = run("-c", STANDARD, f"file:{order_db}?immutable=1", COUNT).stdout
     assert int(seen) < orders

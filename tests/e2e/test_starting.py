@@ -1,4 +1,4 @@
-"""Starts of tiers: in any order, with buys in doubt, after a restart, and with impossible settings."""
+"""Starts tiers in any order, with buys in doubt, after a stop, and with impossible settings."""
 
 import itertools
 import subprocess
@@ -11,10 +11,10 @@ import pytest
 import requests
 
 from admin.program import main
-from conf.settings import TIERS
 from tests.support.books import Books, query
+from tests.support.failed_starts import failed_start
 from tests.support.patched_constants import LONG_DEADLINES, gunicorn_files
-from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, free_port, products_file, running
+from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(NAMES)), ids="-".join)
@@ -30,7 +30,7 @@ def test_no_start_order_is_needed(tmp_path: Path, order: tuple[str, ...]) -> Non
 
 def test_without_the_tiers_behind_the_answer_is_503_until_they_start(tmp_path: Path) -> None:
     tiers = Tiers(tmp_path / "data")
-    headers = {"Idempotency-Key": "patient"}
+    headers = {"Idempotency-Key": "k"}
     try:
         tiers.start("front_end", "order")
         for response in (
@@ -127,20 +127,6 @@ def test_two_stores_on_one_folder_are_one_store(tmp_path: Path) -> None:
     books = Books.read(tmp_path / "data")
     books.check()
     assert books.products["Tux"] == 30
-
-
-def failed_start(tier: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Starts a tier that must not start, and returns the ended process."""
-    environment = clean_environment() | {f"{TIERS[tier].prefix}_BIND": f"127.0.0.1:{free_port()}"} | settings
-    return subprocess.run(
-        [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

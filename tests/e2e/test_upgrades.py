@@ -85,6 +85,7 @@ def end(pid: int) -> None:
     wait_until("the master is gone", lambda: not is_running(pid))
 
 
+# gunicorn by its script. A master starts its successor by the command by which it was started itself.
 BY_PATH = (str(Path(sys.executable).with_name("gunicorn")),)
 
 
@@ -178,7 +179,7 @@ def test_a_reload_serves_the_loaded_code_and_warns_of_changed_files(
         release.upgrade()
         release.make_unloadable(*(str(file.relative_to(release.root)) for file in release.root.rglob("*.py")))
         master = tiers.master(name)
-        reload(tiers, name)
+        tiers.reload(name)
         assert status(tiers, name) == "ok"
         before = tiers.workers(name)
         os.kill(before[0], signal.SIGKILL)  # the master forks its replacement from the loaded code
@@ -198,7 +199,7 @@ def test_a_reload_reads_the_secret_for_requests_and_for_the_recovery(release: Re
         for text in (f"{new},{old}", new):
             secret.write_text(text)
             for name in NAMES:
-                reload(tiers, name)
+                tiers.reload(name)
         url, headers = tiers.url("order") + "/products/Ticket/1", {"Authorization": f"Bearer {new}"}
         assert requests.post(url, headers=headers | {"Idempotency-Key": "a"}, timeout=10).status_code == 200
         tiers.stop("catalog")
@@ -217,11 +218,11 @@ def test_an_empty_or_missing_secret_file_does_not_end_a_tier(
     secret.write_text(old)
     with running(release, tmp_path / "data", "order", TIER_SECRET_FILE=str(secret)) as tiers:
         secret.write_text(new)
-        reload(tiers, "order")
+        tiers.reload("order")
         secret.write_text("")
         if is_missing:
             secret.unlink()
-        reload(tiers, "order")
+        tiers.reload("order")
         assert_knows(tiers, new, old)
         [worker] = tiers.workers("order")
         os.kill(worker, signal.SIGKILL)
@@ -234,22 +235,15 @@ def test_an_empty_or_missing_secret_file_does_not_end_a_tier(
 
 
 def assert_knows(tiers: Tiers, secret: str, former_secret: str) -> None:
+    """Asserts that the order tier accepts the secret, and no longer the former one."""
     for text, status in ((secret, 404), (former_secret, 401)):
         reply = requests.get(tiers.url("order") + "/orders/0", headers={"Authorization": f"Bearer {text}"}, timeout=10)
         assert reply.status_code == status
 
 
-def reload(tiers: Tiers, name: str) -> None:
-    """Sends SIGHUP to a master, and waits until its workers are replaced."""
-    before = tiers.workers(name)
-    os.kill(tiers.master(name), signal.SIGHUP)
-    wait_until("its workers are replaced", lambda: not set(before) & set(tiers.workers(name)))
-    tiers.wait_until_it_answers(name)
-
-
 def test_a_reload_of_unchanged_code_logs_nothing(release: Release, tmp_path: Path) -> None:
     with running(release, tmp_path / "data", "front_end") as tiers:
-        reload(tiers, "front_end")
+        tiers.reload("front_end")
         assert "changed" not in tiers.log.read_text()
 
 
@@ -259,7 +253,7 @@ def test_under_supervisord_a_restart_loads_new_code_and_sigusr2_does_not(release
     store = SupervisedStore(tmp_path / "data", PRODUCTS=str(products))
     store.root = release.root
     with store:
-        shoppers = ShoppersWithoutKeepAlive(store.url("front_end"), patience_s=60.0)
+        shoppers = ShoppersWithoutKeepAlive(store.url("front_end"), deadline_s=60.0)
 
         def restart(number: int, name: str) -> None:
             shoppers.wait_until_answered(100 * number)
@@ -288,7 +282,7 @@ def test_under_supervisord_a_restart_loads_new_code_and_sigusr2_does_not(release
 
 
 def is_started(store: SupervisedStore, name: str, before: int) -> bool:
-    """Returns whether supervisord has started another gunicorn for the tier."""
+    """Returns whether supervisord has started a gunicorn for the tier other than the process `before`."""
     try:
         return store.master(name) != before and "gunicorn" in command_of(store.master(name))
     except (ValueError, OSError):  # supervisord has not restarted it yet

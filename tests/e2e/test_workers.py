@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.test_listeners import GUNICORN, refused_start
 from tests.exchanges import EXCHANGES
 from tests.support.books import Books, assert_audit_is_clean
+from tests.support.failed_starts import GUNICORN, shell_start
 from tests.support.shoppers import Shoppers, session
 from tests.support.tiers import NAMES, Tiers, products_file
 
@@ -86,7 +86,7 @@ def test_every_exchange_and_promise_holds(
 )
 def test_64_shoppers_buy_exactly_300_of_300_pieces(tmp_path: Path, workers: Mapping[str, Mapping[str, str]]) -> None:
     with running(tmp_path / "data", workers, PRODUCTS=products_file(tmp_path, "Ticket 50 300")) as tiers:
-        shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0, timeout_s=60.0)
+        shoppers = Shoppers(tiers.url("front_end"), deadline_s=60.0, timeout_s=60.0)
         buys = [(f"key-{number}", "Ticket", 1) for number in range(350)]
         shoppers.share(buys, SHOPPERS, meanwhile=lambda: None)
         tiers.stop()
@@ -121,7 +121,7 @@ def test_a_log_line_does_not_block_the_event_loop(tmp_path: Path) -> None:
 @needs_gevent
 @pytest.mark.parametrize("tier", ["catalog", "order"])
 def test_a_tier_with_a_database_refuses_gevent(tmp_path: Path, tier: str) -> None:
-    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k gevent")
+    code, output = shell_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k gevent")
     [line] = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's worker_class=gevent is refused: SQLite")) == (2, True)
     assert not (tmp_path / "data").exists()
@@ -129,7 +129,7 @@ def test_a_tier_with_a_database_refuses_gevent(tmp_path: Path, tier: str) -> Non
 
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_tier_refuses_an_asgi_worker(tmp_path: Path, tier: str) -> None:
-    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k asgi")
+    code, output = shell_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py -k asgi")
     *_, line = output.splitlines()
     assert (code, line.startswith(f"toy store: {tier}: gunicorn's worker_class=asgi is refused: ")) == (2, True)
 
@@ -150,5 +150,5 @@ def test_an_order_tier_whose_app_is_wrapped_says_that_it_settles_no_buys_in_doub
 
 @pytest.mark.parametrize("tier", NAMES)
 def test_a_misspelt_worker_is_a_clear_line(tmp_path: Path, tier: str) -> None:
-    code, output = refused_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py", WORKER="gthreads")
+    code, output = shell_start(tier, tmp_path / "data", f"{GUNICORN}/{tier}.py", WORKER="gthreads")
     assert (code, output) == (2, "toy store: WORKER='gthreads' is not one of: store, gthread\n")

@@ -1,4 +1,4 @@
-"""The whole store in one process, for simulated disks that exist only in this process."""
+"""The whole store in one process, because a simulated disk exists only in its process."""
 
 import os
 import tempfile
@@ -39,7 +39,7 @@ class LocalStore:
 
 
 def answers(checkout: Checkout, buys: Sequence[Buy]) -> list[str]:
-    """Places the buys until the store is available. Returns each order's number, or the message of the refusal."""
+    """Places the buys, again while the store is unavailable. Returns each order's number, or why it was refused."""
     while True:
         try:
             placed = checkout.place_all(buys)

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, Self
 
 Fault = Literal["none", "reply lost", "late", "twice", "request cut", "reply cut", "trickled"]
 
-# How many of 20 exchanges get each fault. A lost reply is lost after the commit, a late one comes after the deadline.
+# The number of exchanges with each fault, of 20. A reply is lost after the commit; a late one comes after the deadline.
 BAD_NETWORK: Mapping[Fault, int] = {
     "none": 6,
     "reply lost": 6,
@@ -23,14 +23,14 @@ BAD_NETWORK: Mapping[Fault, int] = {
     "trickled": 1,
 }
 TRICKLE_EVERY_S = 0.001
-# A stopped tier must not block the proxy for ever.
+# The longest wait for a tier: a stopped one must not block the proxy for ever.
 UPSTREAM_TIMEOUT_S = 30.0
 
 
 class Proxy:
     """Listens on `port` and forwards to `upstream_port`. Use it as a context manager.
 
-    Faults come in the order of a shuffled deck. `late_s` delays a late reply. `done` counts the faults so far.
+    The faults are drawn from a shuffled deck. `late_s` is the delay of a late reply. `done` counts the faults so far.
     """
 
     def __init__(self, upstream_port: int, *, late_s: float, seed: int) -> None:
@@ -145,6 +145,6 @@ def _message(stream: BinaryIO) -> bytes:
 
 
 def _reset(client: socket.socket) -> None:
-    """Closes the connection with a RST, as a crash or a firewall does. Always raises ConnectionError."""
+    """Raises ConnectionResetError, which closes the connection: with a RST, as after a crash or by a firewall."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionResetError

@@ -27,7 +27,7 @@ PRODUCTS = (f"Ticket 50 {TICKETS}", "Tux 25.99 1000000")
 @contextmanager
 def shopping(tiers: Tiers) -> Iterator[Shoppers]:
     """Lets shoppers buy while the block runs, and waits for their last answers. Raises the first failure."""
-    shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
+    shoppers = Shoppers(tiers.url("front_end"), deadline_s=60.0)
     closing = threading.Event()
 
     def shop(number: int) -> None:

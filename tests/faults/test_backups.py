@@ -23,14 +23,14 @@ from tests.support.tiers import ROOT, Tiers, products_file, running
 
 BACKUPS = 20
 CLIENTS = 12
-# For one restore with its audits. It takes a second for a few thousand orders, and longer on a busy machine.
+# The longest time of one restore with its audits: a second for a few thousand orders, longer on a busy machine.
 MAX_RESTORE_S = 60.0
 
 Command = Callable[..., int]
 
 
 @dataclass(frozen=True)
-class Taken:
+class Backup:
     """A backup, and the keys that were answered before it began."""
 
     folder: Path
@@ -39,7 +39,12 @@ class Taken:
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Command:
-    """A function that runs `python -m admin` on the store in a folder, and returns the exit code."""
+    """A function that runs `python -m admin` on the store in a folder, and returns the exit code.
+
+    A restore refuses while a tier answers at its address, and another store may run at the default ones.
+    """
+    monkeypatch.setenv("CATALOG_BIND", "127.0.0.1:1")
+    monkeypatch.setenv("ORDER_BIND", "127.0.0.1:1")
 
     def run(data_dir: Path, *arguments: str) -> int:
         monkeypatch.setenv("DATA_DIR", str(data_dir))
@@ -53,13 +58,13 @@ def test_20_backups_of_a_selling_store_are_complete(tmp_path: Path, command: Com
     with running(tmp_path / "data", PRODUCTS=products) as tiers:
         shoppers = Shoppers(tiers.url("front_end"))
         with shopping(shoppers):
-            taken = [take(tiers, shoppers, tmp_path / f"backup-{number}") for number in range(BACKUPS)]
+            backups = [make_backup(tiers, shoppers, tmp_path / f"backup-{number}") for number in range(BACKUPS)]
             assert command(tiers.data_dir, "audit") == 0, "a buy under way is no discrepancy"
         live = Books.read(tiers.data_dir)
     shoppers.history.check(live)
     assert shoppers.statuses == {200, 404}
     in_doubt = 0
-    for backup in taken:
+    for backup in backups:
         restored = backup.folder.with_name(f"{backup.folder.name}-restored")
         begun = time.monotonic()
         assert command(restored, "restore", str(backup.folder)) == 0
@@ -70,7 +75,7 @@ def test_20_backups_of_a_selling_store_are_complete(tmp_path: Path, command: Com
         assert time.monotonic() - begun < MAX_RESTORE_S
         check(restored, backup, live)
     assert in_doubt > 0, "some backups were made in the middle of a buy"
-    assert 0 < len(Books.read(taken[0].folder).orders) < len(Books.read(taken[-1].folder).orders)
+    assert 0 < len(Books.read(backups[0].folder).orders) < len(Books.read(backups[-1].folder).orders)
 
 
 @contextmanager
@@ -79,12 +84,12 @@ def shopping(shoppers: Shoppers) -> Iterator[None]:
     ending = threading.Event()
 
     def shop(shopper: int) -> None:
-        with session() as shop:
+        with session() as connection:
             for number in itertools.count():
                 if ending.is_set():
                     return
                 product = ("Ticket", "Tux", "Tux", "Rare")[number % 4]
-                shoppers.buy(shop, f"shopper-{shopper}-{number}", product, 1)
+                shoppers.buy(connection, f"shopper-{shopper}-{number}", product, 1)
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         shares = [pool.submit(shop, shopper) for shopper in range(CLIENTS)]
@@ -97,10 +102,10 @@ def shopping(shoppers: Shoppers) -> Iterator[None]:
             share.result()
 
 
-def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
+def make_backup(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Backup:
     """Makes a backup with `python -m admin` in a process of its own."""
     answered = frozenset(shoppers.answered)
-    backup = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "admin", "backup", str(folder)],
         cwd=ROOT,
         env=tiers.environment,
@@ -108,11 +113,11 @@ def take(tiers: Tiers, shoppers: Shoppers, folder: Path) -> Taken:
         text=True,
         check=False,
     )
-    assert (backup.returncode, backup.stderr) == (0, "")
-    return Taken(folder, answered)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return Backup(folder, answered)
 
 
-def check(restored: Path, backup: Taken, live: Books) -> None:
+def check(restored: Path, backup: Backup, live: Books) -> None:
     """Asserts that the backup has every answer from before it, and that its history is the beginning of the store's."""
     log, catalog = OrderStore(restored / "order.db"), CatalogStore(restored / "catalog.db")
     copied = Books.read(backup.folder)

@@ -4,15 +4,12 @@ It is not libfaketime: 0.9.10, of Debian 12, breaks time.sleep in Python 3.11
 (https://github.com/wolfcw/libfaketime/issues/426).
 """
 
-import shutil
 import struct
-import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
+from tests.faults.preload import compile_library
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
 from tests.support.books import query
 from tests.support.tiers import NAMES, Tiers, products_file, running
@@ -21,27 +18,22 @@ SOURCE = Path(__file__).with_name("jumping_clock.c")
 BETWEEN_JUMPS_S = 1.0
 
 
-class Clock:
-    """The wall clock of programs with the variables in `environment`."""
+class JumpingClock:
+    """The wall clock of programs that run with the variables in `environment`."""
 
     def __init__(self, folder: Path) -> None:
-        compiler = shutil.which("cc")
-        if compiler is None:
-            pytest.skip("CLOCK JUMPS NOT TESTED, there is no C compiler here: apt install gcc")
-        library, self._file = folder / "jumping_clock.so", folder / "clock"
-        warnings = ["-Wall", "-Wextra", "-Werror"]
-        subprocess.run([compiler, *warnings, "-O2", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+        library, self._file = compile_library(SOURCE, folder), folder / "clock"
         self._file.write_bytes(bytes(8))
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(self._file)}
 
     def set_ahead(self, ahead: timedelta) -> None:
-        """Makes the clock jump to the true time plus `ahead`."""
+        """Lets the clock jump to the true time plus `ahead`."""
         with self._file.open("r+b") as file:
             file.write(struct.pack("q", int(ahead.total_seconds())))
 
 
 def test_a_jumping_clock_changes_only_the_times_of_orders(tmp_path: Path) -> None:
-    clock = Clock(tmp_path)
+    clock = JumpingClock(tmp_path)
     with running(tmp_path / "data", PRODUCTS=products_file(tmp_path, *PRODUCTS), **clock.environment) as tiers:
         workers = workers_of(tiers)
         with shopping(tiers) as shoppers:

@@ -16,7 +16,7 @@ def test_kills_of_every_tier_lose_repeat_and_oversell_no_buy(tmp_path: Path) -> 
     products = products_file(tmp_path, "Ticket 50 900", "Tux 25.99 10000")
     buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
     with SupervisedStore(tmp_path / "data", PRODUCTS=products) as store:
-        shoppers = Shoppers(store.url("front_end"), patience_s=60.0)
+        shoppers = Shoppers(store.url("front_end"), deadline_s=60.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order", "front_end"))
         # A repeated key gets the same answer.
         shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)
@@ -35,7 +35,7 @@ def test_a_kill_behind_the_front_end_only_delays_answers(tmp_path: Path) -> None
     products = products_file(tmp_path, "Tux 25.99 10000")
     buys = [(f"key-{number}", "Tux", 1) for number in range(800)]
     with SupervisedStore(tmp_path / "data", LONG_DEADLINES, PRODUCTS=products) as store:
-        shoppers = Shoppers(store.url("front_end"), patience_s=120.0, timeout_s=120.0)
+        shoppers = Shoppers(store.url("front_end"), deadline_s=120.0, timeout_s=120.0)
         shop_and_kill(store, shoppers, buys, ("catalog", "order"))
         store.wait_until_all_answer()
         books = Books.at_rest(store.data_dir)

@@ -51,7 +51,7 @@ def test_a_long_reader_blocks_no_buy_and_the_wal_is_checkpointed_afterwards(tmp_
 
 @contextmanager
 def shell(database: Path, lines: str) -> Iterator[None]:
-    """Runs these lines in a shell before the block. After the block the shell rolls back and ends."""
+    """Runs these lines in a shell of SQLite, and keeps its transaction open while the block runs."""
     process = subprocess.Popen([*SHELL, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -1,6 +1,5 @@
 """File systems that cannot sync a folder, or have no shared memory. A preloaded C library simulates them."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.faults.preload import compile_library
 from tests.support.tiers import ROOT, Tiers, running
 
 SOURCE = Path(__file__).with_name("odd_file_system.c")
@@ -15,13 +15,8 @@ SOURCE = Path(__file__).with_name("odd_file_system.c")
 
 @pytest.fixture
 def preloaded(tmp_path: Path) -> dict[str, str]:
-    """The environment variables that preload the library."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("ODD FILE SYSTEMS NOT TESTED, there is no C compiler here: apt install gcc")
-    library = tmp_path / "odd_file_system.so"
-    subprocess.run([compiler, "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
-    return {"LD_PRELOAD": str(library)}
+    """The environment variable that preloads the library. NO_FOLDER_SYNC and NO_SHARED_MEMORY choose its fault."""
+    return {"LD_PRELOAD": str(compile_library(SOURCE, tmp_path))}
 
 
 def test_a_store_works_where_folders_cannot_be_synced(tmp_path: Path, preloaded: dict[str, str]) -> None:

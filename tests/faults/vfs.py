@@ -14,14 +14,14 @@ class PassthroughVFS(apsw.VFS):
         super().__init__(name, "unix", makedefault=True)
 
     def xSleep(self, microseconds: int) -> int:
-        """Waits for a lock. apsw's own xSleep holds the interpreter lock, which the holder of the other lock needs."""
+        """Waits for a lock. During apsw's own xSleep no other thread runs, and so none can release the lock."""
         time.sleep(microseconds / 1e6)
         return microseconds
 
 
 @contextmanager
 def in_use(vfs: apsw.VFS, checkpoint_pages: int) -> Iterator[None]:
-    """Keeps the VFS as SQLite's default while the block runs. A WAL of `checkpoint_pages` is then checkpointed.
+    """Keeps the VFS as SQLite's default while the block runs. In it a WAL is checkpointed at `checkpoint_pages` pages.
 
     All connections that are opened in the block must be closed in it.
     """

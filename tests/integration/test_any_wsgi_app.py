@@ -1,4 +1,4 @@
-"""The worker serves any WSGI app, not only the tiers."""
+"""The worker serves any WSGI app, not only the tiers: parts of a body, errors, and close()."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ import requests
 
 from tests.support.tiers import ROOT, free_port
 
+# /fails raises at the call, /fails-late in its body. All other paths answer with the body of the request and "-end".
 APP = """
 class Answer:
     def __init__(self, parts): self.parts = iter(parts)

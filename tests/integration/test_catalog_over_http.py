@@ -1,4 +1,4 @@
-"""The catalog tier over real HTTP: every reply is JSON, and a refused request buys nothing."""
+"""A running catalog tier over HTTP: every reply is JSON, and a refused request buys nothing."""
 
 import json
 import socket
@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A catalog with two workers."""
     tiers = Tiers(tmp_path_factory.mktemp("integration") / "data", CATALOG_WORKERS="2", CATALOG_THREADS="4")
     try:
         tiers.start("catalog")

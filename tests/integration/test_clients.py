@@ -7,7 +7,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold
-from tests.support.stub_server import says, tier
+from tests.support.stub_server import answer_with, tier
 from tests.support.tier_calls import BUY, PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.wire import MAX_PAGE_BYTES
@@ -19,7 +19,7 @@ def test_a_sale_is_read() -> None:
     def answer(request: Request) -> Response:
         seen.append(request)
         request.get_data()
-        return says(200, {"data": [2599, [404, "out of stock", None]]})(request)
+        return answer_with(200, {"data": [2599, [404, "out of stock", None]]})(request)
 
     with tier(answer) as client:
         assert HttpCatalog(client).sell([BUY, BUY]) == [Sold(2599), OutOfStock()]
@@ -58,7 +58,7 @@ def test_a_sale_is_read() -> None:
     ],
 )
 def test_an_answer_that_is_not_definite_is_unavailable(status: int, body: object) -> None:
-    with tier(says(status, body), deadline_s=1.0) as client, pytest.raises(Unavailable):
+    with tier(answer_with(status, body), deadline_s=1.0) as client, pytest.raises(Unavailable):
         HttpCatalog(client).sell([BUY])
 
 
@@ -77,7 +77,7 @@ def test_html_is_unavailable() -> None:
     ],
 )
 def test_an_error_of_the_tier_is_raised_as_the_same_error(status: int, body: object, error: StoreError) -> None:
-    with tier(says(status, body)) as client:
+    with tier(answer_with(status, body)) as client:
         with pytest.raises(type(error)) as caught:
             HttpOrders(client).order(1)
         assert caught.value == error
@@ -85,12 +85,13 @@ def test_an_error_of_the_tier_is_raised_as_the_same_error(status: int, body: obj
 
 def test_an_order_and_a_product_are_read() -> None:
     order = {"order_number": "7", "name": "Tux", "quantity": 2, "price": 25.99, "time": "now"}
-    with tier(says(200, {"data": order})) as client:
+    with tier(answer_with(200, {"data": order})) as client:
         assert HttpOrders(client).order(7) == Order(7, "Tux", 2, 2599, "now")
         assert HttpOrders(client).order(7, "k") == Order(7, "Tux", 2, 2599, "now")
 
 
 def page_through(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    """Returns a page as the client passes it on, from a tier that answers with this body."""
     with tier(lambda _request: Response(body, status, content_type=content_type)) as client:
         return HttpCatalog(client).products(q="\u00fc", after="", limit=1)
 
@@ -128,12 +129,12 @@ def test_an_error_instead_of_a_page_is_raised_as_the_same_error() -> None:
 
 @pytest.mark.parametrize("bad", [None, "7", -1, {}, [], [404, "not found", None], [503, "busy", None]])
 def test_a_malformed_answer_in_a_batch_leaves_the_other_answers_valid(bad: object) -> None:
-    with tier(says(200, {"data": [2599, bad]})) as client:
+    with tier(answer_with(200, {"data": [2599, bad]})) as client:
         assert HttpCatalog(client).sell([BUY, BUY]) == [Sold(2599), Unavailable()]
-    with tier(says(200, {"data": [7, bad]})) as client:
+    with tier(answer_with(200, {"data": [7, bad]})) as client:
         assert HttpOrders(client).place_all([BUY, BUY]) == [7, Unavailable()]
     if bad is not None:  # null is the answer for an unknown product
-        with tier(says(200, {"data": [["Tux", 2599, 3], bad]})) as client:
+        with tier(answer_with(200, {"data": [["Tux", 2599, 3], bad]})) as client:
             assert HttpCatalog(client).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]
 
 
@@ -147,7 +148,7 @@ def test_a_malformed_answer_in_a_batch_leaves_the_other_answers_valid(bad: objec
     ],
 )
 def test_an_error_for_a_whole_batch_refuses_none_of_its_buys(status: int, message: str) -> None:
-    with tier(says(status, {"error": {"code": status, "message": message}})) as client:
+    with tier(answer_with(status, {"error": {"code": status, "message": message}})) as client:
         with pytest.raises(Unavailable):
             HttpCatalog(client).sell([BUY])
         with pytest.raises(Unavailable):
@@ -155,20 +156,20 @@ def test_an_error_for_a_whole_batch_refuses_none_of_its_buys(status: int, messag
 
 
 def test_the_answers_of_a_batch_are_read() -> None:
-    with tier(says(200, {"data": [["Tux", 2599, 3], None]})) as client:
+    with tier(answer_with(200, {"data": [["Tux", 2599, 3], None]})) as client:
         found = HttpCatalog(client).lookup(["Tux", "Nix", "Tux"])
         assert found == [Product("Tux", 2599, 3), ProductNotFound(), Product("Tux", 2599, 3)]
-    with tier(says(200, {"data": [7, [404, "out of stock", None]]})) as client:
+    with tier(answer_with(200, {"data": [7, [404, "out of stock", None]]})) as client:
         assert HttpOrders(client).place_all([BUY, BUY]) == [7, OutOfStock()]
 
 
 def test_an_impossible_price_in_a_batch_leaves_the_other_answers_valid(orders: OrderStore) -> None:
-    with tier(says(200, {"data": [2599, 2**63]})) as client:
+    with tier(answer_with(200, {"data": [2599, 2**63]})) as client:
         placed = Checkout(orders, HttpCatalog(client)).place_all([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
     assert placed == [0, Unavailable()]
 
 
 @pytest.mark.parametrize("row", [["Nix", -1, 3], ["Nix", 100_000_000_001, 3], ["Nix", 2599, -3], ["Nix", 2599, 2**63]])
 def test_an_impossible_product_in_a_batch_is_unavailable(row: list[object]) -> None:
-    with tier(says(200, {"data": [["Tux", 2599, 3], row]})) as client:
+    with tier(answer_with(200, {"data": [["Tux", 2599, 3], row]})) as client:
         assert HttpCatalog(client).lookup(["Tux", "Nix"]) == [Product("Tux", 2599, 3), Unavailable()]

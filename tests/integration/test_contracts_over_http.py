@@ -1,9 +1,8 @@
 """The clients of the tiers pass the contracts of the stores behind them, over HTTP in one process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from werkzeug.wrappers import Request, Response
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
@@ -11,8 +10,7 @@ from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
 from tests.contracts.catalog import CatalogContract
 from tests.contracts.orders import OrdersContract
-from tests.support.stub_server import tier
-from wsgi_apps.base import App
+from tests.support.stub_server import answer_from, tier
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.order import OrderApp
@@ -22,19 +20,12 @@ from wsgi_apps.tier_client import TierClient
 
 @pytest.fixture
 def catalog_client(catalog: CatalogStore) -> Iterator[TierClient]:
-    with tier(served_by(CatalogApp(catalog))) as client:
+    with tier(answer_from(CatalogApp(catalog))) as client:
         yield client
 
 
-def served_by(app: App) -> Callable[[Request], Response]:
-    def answer(request: Request) -> Response:
-        return Response.from_app(app, request.environ, buffered=True)
-
-    return answer
-
-
 class TestHttpCatalog(CatalogContract):
-    """In front of a catalog tier."""
+    """The client of a catalog tier."""
 
     @pytest.fixture
     def subject(self, catalog_client: TierClient) -> HttpCatalog:
@@ -42,7 +33,7 @@ class TestHttpCatalog(CatalogContract):
 
 
 class TestPairedHttpCatalog(CatalogContract):
-    """As the order tier has it."""
+    """The client of a catalog tier that the order tier uses: it checks the pairing too."""
 
     @pytest.fixture
     def subject(self, orders: OrderStore, catalog_client: TierClient) -> PairedCatalog:
@@ -50,11 +41,11 @@ class TestPairedHttpCatalog(CatalogContract):
 
 
 class TestHttpOrders(OrdersContract):
-    """In front of an order tier, which is in front of a catalog tier: the whole way of a buy."""
+    """The client of an order tier that calls a catalog tier: the whole path of a buy."""
 
     @pytest.fixture
     def subject(self, orders: OrderStore, catalog_client: TierClient) -> Iterator[HttpOrders]:
         catalog = PairedCatalog(orders, HttpCatalog(catalog_client))
         checkout = PairedCheckout(LimitedCheckout(orders, catalog, RefusalLimit(1_000)), catalog)
-        with tier(served_by(OrderApp(checkout))) as client:
+        with tier(answer_from(OrderApp(checkout))) as client:
             yield HttpOrders(client)

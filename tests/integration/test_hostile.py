@@ -38,6 +38,7 @@ class Attack:
 
 @pytest.fixture(scope="module")
 def attack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attack]:
+    """Sends the corpus once for all tests of this file."""
     with running(tmp_path_factory.mktemp("attack") / "data") as tiers, ThreadPoolExecutor(64) as pool:
         before = Books.read(tiers.data_dir)
         sent = {
@@ -69,12 +70,13 @@ def send(port: int, request: bytes) -> Outcome:
 
 
 def is_whole(reply: bytes) -> bool:
-    """Whether the first response is complete."""
+    """Returns whether the first response is complete."""
     head, _, content = reply.partition(b"\r\n\r\n")
     return b"\r\n\r\n" in reply and len(content) >= length_of(head)
 
 
 def length_of(head: bytes) -> int:
+    """Returns the Content-Length of a head."""
     [length] = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     return int(length)
 

@@ -1,11 +1,10 @@
 """Buys in doubt that the catalog refuses to read, such as those of an older release with other rules for names."""
 
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from werkzeug.wrappers import Request, Response
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
@@ -13,11 +12,10 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.books import Books
-from tests.support.stub_server import stub_server
+from tests.support.stub_server import answer_from, tier
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
 from wsgi_apps.recovery import Recovery
-from wsgi_apps.tier_client import TierClient
 
 UNREADABLE = Buy("unreadable", "a\nb", 1)
 
@@ -25,15 +23,7 @@ UNREADABLE = Buy("unreadable", "a\nb", 1)
 @pytest.fixture
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
     """A checkout whose catalog is reached over HTTP."""
-    app = CatalogApp(catalog)
-
-    def answer(request: Request) -> Response:
-        return Response.from_app(app, request.environ, buffered=True)
-
-    with (
-        stub_server(answer) as port,
-        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=10.0)) as client,
-    ):
+    with tier(answer_from(CatalogApp(catalog)), deadline_s=10.0) as client:
         yield Checkout(orders, HttpCatalog(client))
 
 

@@ -17,11 +17,14 @@ from tests.support.tier_calls import PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
-class Orders(ThreadingHTTPServer):
-    """An order tier that knows every order. It stops in the middle of each reply to the path `held`, until `go_on`."""
+class OrderTierStub(ThreadingHTTPServer):
+    """An order tier that has every order. It stops in the middle of each reply to the path `held` until `go_on`.
+
+    `paths` has the paths of all requests, and `connections` the addresses of all clients.
+    """
 
     daemon_threads = True
 
@@ -35,7 +38,7 @@ class Orders(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Orders
+    server: OrderTierStub
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
@@ -48,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[:9])
         if self.path == self.server.held:
             self.server.is_half_sent.set()
-            self.server.go_on.wait(PATIENCE_S)
+            self.server.go_on.wait(TIMEOUT_S)
         self.wfile.write(body[9:])
 
     def log_message(self, *_: object) -> None:
@@ -56,11 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def client_of(server: Orders) -> Iterator[TierClient]:
+def client_of(server: OrderTierStub) -> Iterator[TierClient]:
     """Runs the server and yields a client of it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=PATIENCE_S)
+    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=TIMEOUT_S)
     try:
         yield client
     finally:
@@ -72,7 +75,7 @@ def client_of(server: Orders) -> Iterator[TierClient]:
 
 
 def test_successive_calls_share_a_connection() -> None:
-    server = Orders()
+    server = OrderTierStub()
     with client_of(server) as client:
         assert [HttpOrders(client).order(number).number for number in range(5)] == list(range(5))
     assert len(server.connections) == 1
@@ -88,11 +91,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]) -> None:
     """Otherwise the next call would read the rest of this reply."""
-    server = Orders(held="/orders/1")
+    server = OrderTierStub(held="/orders/1")
     with client_of(server) as client, ThreadPoolExecutor(1) as pool:
         first = pool.submit(HttpOrders(client).order, 1)
         try:
-            assert server.is_half_sent.wait(PATIENCE_S)
+            assert server.is_half_sent.wait(TIMEOUT_S)
             assert HttpOrders(client).order(2).number == 2
         finally:
             server.go_on.set()
@@ -104,16 +107,16 @@ def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]
 
 
 def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A restarted tier has closed all kept connections, and each would cost a try."""
-    tried: list[bool] = []
+    """A restarted tier has closed all kept connections. Otherwise each of them would cost a try."""
+    were_kept: list[bool] = []
     take = TierClient._connection
 
-    def counting(client: TierClient) -> Any:
+    def recording(client: TierClient) -> Any:
         connection, is_kept = take(client)
-        tried.append(is_kept)
+        were_kept.append(is_kept)
         return connection, is_kept
 
-    with client_of(Orders()) as client:
+    with client_of(OrderTierStub()) as client:
         for number in range(3):
             idle, client._idle = client._idle, []  # each call opens a new connection
             HttpOrders(client).order(number)
@@ -122,14 +125,14 @@ def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pyt
         for connection in client._idle:
             assert connection.sock is not None
             connection.sock.close()
-        monkeypatch.setattr(TierClient, "_connection", counting)
+        monkeypatch.setattr(TierClient, "_connection", recording)
         assert HttpOrders(client).order(7).number == 7
-    assert tried == [True, False]
+    assert were_kept == [True, False]
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
-    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=PATIENCE_S)
+    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=TIMEOUT_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
@@ -138,18 +141,18 @@ def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pyte
 def test_a_dead_kept_connection_is_replaced_at_once_even_for_a_page() -> None:
     """A tier may close a kept connection at any time. The client notices that only at the next use."""
     requests: list[bytes] = []
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(PAGE)
 
-    def serve(server: socket.socket) -> None:
+    def answer_and_close(server: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 connection, _ = server.accept()
                 with connection:
                     requests.append(connection.recv(65536))
-                    connection.sendall(b"%sContent-Length: %d\r\n\r\n" % (head, len(PAGE)) + PAGE)
+                    connection.sendall(head + PAGE)
 
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     server = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=serve, args=(server,))
+    thread = threading.Thread(target=answer_and_close, args=(server,))
     thread.start()
     with closing(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=20.0)) as client:
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""The server over a socket, with an app of the tests, in the process of the tests."""
+"""The worker over a socket, in a thread of the test process, with the app of tests/support/server_in_thread.py."""
 
 import socket
 import threading
@@ -48,7 +48,7 @@ def test_a_refused_request_is_answered_with_an_error_and_a_head_with_no_body(
         assert b"\r\nDate: " in reply
         assert b"\r\nConnection: close\r\n" in reply
     assert get.partition(b"\r\n\r\n")[2].startswith(b'{"error"')
-    if b" " in request_bytes[:5]:
+    if b" " in request_bytes[:5]:  # a request line without a blank has no method
         assert head.endswith(b"\r\n\r\n"), head
     assert server.called == []
 

@@ -19,8 +19,8 @@ from tests.support.shoppers import Shoppers
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
 from tests.support.write_lock import write_lock
 
-SLOW = 200
-SILENT = 1_200
+SLOW = 200  # clients at each tier
+SILENT = 1_200  # clients: more than the 1,000 connections of a worker
 GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 # The usual soft limit of open files, hardly more than the connections of a worker.
 USUAL_FILES = 1_024
@@ -28,7 +28,7 @@ USUAL_FILES = 1_024
 
 @contextmanager
 def open_files(limit: int) -> Iterator[None]:
-    """Lets this process, and those that it starts, open so many files."""
+    """Lets this process, and those that it starts in the block, open `limit` files."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, before[1]))
     try:
@@ -39,7 +39,7 @@ def open_files(limit: int) -> Iterator[None]:
 
 def buy(tiers: Tiers, name: str) -> None:
     """Makes 200 buys by 4 shoppers. Each must be answered in time."""
-    shoppers = Shoppers(tiers.url("front_end"), patience_s=60.0)
+    shoppers = Shoppers(tiers.url("front_end"), deadline_s=60.0)
     shoppers.share([(f"{name}-{number}", "Tux", 1) for number in range(200)], 4, meanwhile=lambda: None)
     assert (shoppers.statuses, shoppers.resets) == ({200}, 0)
 
@@ -63,7 +63,7 @@ def test_200_slow_clients_at_each_tier_delay_no_shopper(tmp_path: Path) -> None:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Whether the tier has closed this connection. It has no reply under way."""
+    """Returns whether the tier has closed this connection. It has no reply under way."""
     connection.setblocking(False)
     try:
         return connection.recv(1) == b""
@@ -127,7 +127,7 @@ BUY = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def test_connections_that_wait_for_the_app_are_not_evicted_and_new_ones_are_accepted(tmp_path: Path) -> None:
-    """A worker for 20 connections has 19 buys that wait for the write lock."""
+    """The worker accepts 20 connections, and 19 of them have a buy that waits for the write lock."""
     files = gunicorn_files(tmp_path, db__database__BUSY_TIMEOUT_MS=600_000, server__worker__REQUEST_TIMEOUT_S=600.0)
     tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--worker-connections 20")
     try:

@@ -56,7 +56,7 @@ def test_a_stopping_tier_answers_its_last_request_and_ends(tmp_path: Path) -> No
 
 
 def is_free(port: int) -> bool:
-    """Whether another process can listen on the port."""
+    """Returns whether another process can listen on the port."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True

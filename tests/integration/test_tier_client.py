@@ -14,14 +14,14 @@ from werkzeug.wrappers import Request, Response
 
 from domain.errors import ProductNotFound, Unavailable
 from domain.values import Buy, Sold
-from tests.support.stub_server import patient, says, tier
+from tests.support.stub_server import answer_with, tier
 from tests.support.tier_calls import BUY, PAGE, CountedAnswer, absent_tier, call
 from tests.support.tiers import free_port
 from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
 
-AWAY = Unavailable("the catalog does not answer, try again")
+NO_ANSWER = Unavailable("the catalog does not answer, try again")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_a_call_of_a_silent_or_absent_tier_ends_at_the_deadline(case: str) -> No
 
 def test_the_log_has_a_line_when_a_tier_is_lost_and_one_when_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
-    answer = Request.application(says(200, {"data": [None]}))
+    answer = Request.application(answer_with(200, {"data": [None]}))
     with (
         closing(TierClient("catalog", "127.0.0.1", port, deadline_s=0.5)) as client,
         caplog.at_level(logging.INFO),
@@ -113,14 +113,14 @@ def test_a_call_that_fails_in_a_batch_leaves_the_others_their_answers() -> None:
         names = request.json if is_lookup else [key for key, _name, _quantity in request.json]
         asked.append(len(names))
         if "poison" in names:
-            return says(500, {"error": {"code": 500, "message": "internal error"}})(request)
+            return answer_with(500, {"error": {"code": 500, "message": "internal error"}})(request)
         value = None if is_lookup else 1
-        return says(200, {"data": [value] * len(names)})(request)
+        return answer_with(200, {"data": [value] * len(names)})(request)
 
-    with patient(answer) as client:
+    with tier(answer) as client:
         names = [*(f"n{number}" for number in range(63)), "poison"]
-        assert HttpCatalog(client).lookup(names) == [ProductNotFound()] * 63 + [AWAY]
-        assert HttpOrders(client).place_all([Buy(name, "Tux", 1) for name in names]) == [1] * 63 + [AWAY]
+        assert HttpCatalog(client).lookup(names) == [ProductNotFound()] * 63 + [NO_ANSWER]
+        assert HttpOrders(client).place_all([Buy(name, "Tux", 1) for name in names]) == [1] * 63 + [NO_ANSWER]
     assert len(asked) == 2 * 13, "there are two calls for each halving"
 
 
@@ -130,7 +130,9 @@ def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypa
     real = socket.getaddrinfo
     with (
         full_port() as full,
-        tier(says(200, {"data": [None]}), host="catalog.test", deadline_s=20.0 if is_one_alive else 4.0) as client,
+        tier(
+            answer_with(200, {"data": [None]}), host="catalog.test", deadline_s=20.0 if is_one_alive else 4.0
+        ) as client,
     ):
 
         def getaddrinfo(host: str, port: int, **options: Any) -> list[Any]:
@@ -154,7 +156,7 @@ def test_the_addresses_of_a_host_share_the_deadline(is_one_alive: bool, monkeypa
 
 def test_no_proxy_stands_between_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    with tier(says(200, {"data": [None]})) as client:
+    with tier(answer_with(200, {"data": [None]})) as client:
         assert HttpCatalog(client).lookup(["Tux"]) == [ProductNotFound()]
 
 
@@ -166,7 +168,7 @@ def test_one_silent_reply_does_not_take_the_whole_deadline() -> None:
         calls.append(request.path)
         if len(calls) == 1:
             released.wait(timeout=120)
-        return says(200, {"data": [7]})(request)
+        return answer_with(200, {"data": [7]})(request)
 
     with tier(answer, deadline_s=8.0) as client:
         try:
@@ -215,7 +217,7 @@ def test_a_call_of_a_tier_that_trickles_ends_at_the_deadline(slow: str) -> None:
 
 def test_a_reply_with_connection_close_is_read_whole() -> None:
     def answer(request: Request) -> Response:
-        response = says(200, {"data": [None] * 240})(request)
+        response = answer_with(200, {"data": [None] * 240})(request)
         response.headers["Connection"] = "close"
         return response
 
@@ -233,7 +235,7 @@ def test_each_call_carries_the_authorization_of_the_client() -> None:
 
     def answer(request: Request) -> Response:
         seen.append(request.headers.get("Authorization"))
-        return says(200, {"data": [None]})(request)
+        return answer_with(200, {"data": [None]})(request)
 
     with tier(answer, authorization=AUTHORIZATION) as client:
         HttpCatalog(client).lookup(["Tux"])
@@ -256,7 +258,7 @@ def test_a_tier_that_does_not_accept_the_client_is_unavailable_and_the_log_says_
 
     def answer(request: Request) -> Response:
         status = next(answers)
-        return says(status, {"data": [None]} if status == 200 else {"error": {"code": status, "message": "no"}})(
+        return answer_with(status, {"data": [None]} if status == 200 else {"error": {"code": status, "message": "no"}})(
             request
         )
 
@@ -286,8 +288,8 @@ def test_a_tier_of_another_release_is_unavailable_and_the_log_says_what_to_do_on
         if request.path == "/products":
             return Response(PAGE, content_type="application/json")
         if is_upgraded:
-            return says(200, {"data": [2599]})(request)
-        return says(404, {"error": {"code": 404, "message": "not found"}})(request)
+            return answer_with(200, {"data": [2599]})(request)
+        return answer_with(404, {"error": {"code": 404, "message": "not found"}})(request)
 
     with tier(answer) as client, caplog.at_level(logging.INFO):
         for _ in range(3):

@@ -11,7 +11,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from domain.errors import Unavailable
-from tests.support.stub_server import patient, says, tier
+from tests.support.stub_server import answer_with, tier
 from tests.support.tier_calls import BUY, CountedAnswer, absent_tier, call
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
@@ -27,8 +27,8 @@ def test_a_failing_tier_is_asked_again_under_the_same_key() -> None:
     def answer(request: Request) -> Response:
         keys.extend(key for key, _name, _quantity in request.json)
         if len(keys) < 3:
-            return says(503, BUSY)(request)
-        return says(200, {"data": [0]})(request)
+            return answer_with(503, BUSY)(request)
+        return answer_with(200, {"data": [0]})(request)
 
     with tier(answer) as client:
         assert HttpOrders(client).place_all([BUY]) == [0]
@@ -48,7 +48,7 @@ def test_a_call_for_one_shopper_is_not_repeated(kind: str, headers: dict[str, st
 @pytest.mark.parametrize(("status", "times"), [(503, 4), (502, 4), (504, 4), (500, 1), (501, 1)])
 def test_a_batch_is_repeated_three_times_but_not_after_500_or_501(kind: str, status: int, times: int) -> None:
     busy = CountedAnswer(status, BUSY)
-    with patient(busy) as client, pytest.raises(Unavailable):
+    with tier(busy) as client, pytest.raises(Unavailable):
         call(client, kind)
     assert len(busy.times) == times
 
@@ -77,7 +77,7 @@ def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(kind: str
 @pytest.mark.parametrize("kind", ["query", "sale", "buy"])
 def test_a_call_is_not_repeated_before_retry_after(kind: str) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After="1")
-    with patient(busy, 4.5) as client, pytest.raises(Unavailable):
+    with tier(busy, deadline_s=4.5) as client, pytest.raises(Unavailable):
         call(client, kind)
     assert 2 <= len(busy.times) <= 5
     assert all(later - sooner >= 1.0 for sooner, later in pairwise(busy.times))
@@ -91,7 +91,7 @@ def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(
     retry_after: str, passed_on_s: int
 ) -> None:
     busy = CountedAnswer(503, BUSY, Retry_After=retry_after)
-    with patient(busy, 20.0) as client:
+    with tier(busy, deadline_s=20.0) as client:
         front_end = Client(FrontEndApp(HttpCatalog(client), HttpOrders(client)))
         start = time.monotonic()
         for response in (front_end.get("/products"), front_end.get("/products/Tux"), front_end.post("/Tux/1")):
@@ -103,7 +103,7 @@ def test_a_retry_after_beyond_the_deadline_is_passed_on_to_the_shopper_at_once(
 def test_many_failing_calls_cause_few_retries() -> None:
     """Without a budget of retries, each of the 30 calls would be four requests."""
     busy = CountedAnswer(503, BUSY)
-    with patient(busy, 0.5) as client:
+    with tier(busy, deadline_s=0.5) as client:
         start = time.monotonic()
         for _ in range(30):
             with pytest.raises(Unavailable):

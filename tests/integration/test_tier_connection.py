@@ -1,4 +1,4 @@
-"""The replies that a tier accepts from another tier, those that it refuses, and the requests that it sends."""
+"""The client of a tier over a socket: replies that it accepts, replies that it refuses, and requests that it sends."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.values import MAX_KEY_CHARACTERS, MAX_NAME_CHARACTERS, Buy
-from tests.support.scripted_tier import OUT_OF_STOCK, PATIENCE_S, SOLD, Answer, ScriptedTier, length, reply, scripted
+from tests.support.scripted_tier import OUT_OF_STOCK, SOLD, TIMEOUT_S, Answer, ScriptedTier, length, reply, scripted
 from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
@@ -26,9 +26,9 @@ BUY = Buy("k", "Tux", 1)
 
 
 def read(answer: Answer) -> TierReply:
-    """Reads the reply over a new connection."""
+    """Returns the reply as a client reads it over a new connection."""
     with closing(ScriptedTier(answer)) as tier, closing(TierConnection("127.0.0.1", tier.port)) as connection:
-        return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)
+        return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + TIMEOUT_S)
 
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT"
@@ -319,6 +319,6 @@ def test_a_reply_that_trickles_times_out_at_the_deadline(is_kept: bool, part: st
         closing(TierConnection("127.0.0.1", tier.port)) as connection,
     ):
         if is_kept:
-            connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + PATIENCE_S)
+            connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + TIMEOUT_S)
         with pytest.raises(TimeoutError):
             connection.exchange(b"GET / HTTP/1.1\r\n\r\n", time.monotonic() + 0.3)

@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
-from werkzeug.wrappers import Request, Response
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
@@ -15,37 +13,25 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.books import Books
-from tests.support.stub_server import stub_server
+from tests.support.stub_server import answer_from, tier
 from wsgi_apps import wire
-from wsgi_apps.base import App
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
-from wsgi_apps.tier_client import TierClient
 
 BUY = Buy("k", "Tux", 1)
 
 
-@contextmanager
-def served(name: str, app: App) -> Iterator[TierClient]:
-    """Serves the app, and yields a client of it."""
-
-    def answer(request: Request) -> Response:
-        return Response.from_app(app, request.environ, buffered=True)
-
-    with stub_server(answer) as port, closing(TierClient(name, "127.0.0.1", port, deadline_s=60.0)) as client:
-        yield client
-
-
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Patches that make callers newer, until `undo`. Apps made before are of this release."""
+    """Undoes the patches of `ask_for_the_next_version` at the end of a test, or at `undo`."""
     with monkeypatch.context() as patch:
         yield patch
 
 
 def ask_for_the_next_version(patch: pytest.MonkeyPatch) -> None:
+    """Makes the clients call the paths of the next version. Apps that exist already keep their paths."""
     for call in wire.CALLS:
         patch.setattr(wire, call.upper(), f"/v{wire.VERSION + 1}/{call}")
 
@@ -57,7 +43,7 @@ def test_a_newer_order_tier_leaves_buys_in_doubt_until_the_catalog_is_upgraded(
     newer: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with served("catalog", CatalogApp(catalog)) as client, caplog.at_level(logging.ERROR):
+    with tier(answer_from(CatalogApp(catalog))) as client, caplog.at_level(logging.ERROR):
         checkout = Checkout(orders, HttpCatalog(client))
         ask_for_the_next_version(newer)
         for _ in range(2):
@@ -81,10 +67,11 @@ def test_a_newer_order_tier_leaves_buys_in_doubt_until_the_catalog_is_upgraded(
 def test_a_newer_front_end_answers_503_until_the_tiers_behind_are_upgraded(
     catalog: CatalogStore, checkout: Checkout, newer: pytest.MonkeyPatch
 ) -> None:
-    with ExitStack() as stack:
-        tiers = [stack.enter_context(served("catalog", CatalogApp(catalog)))]
-        tiers.append(stack.enter_context(served("order tier", OrderApp(checkout))))
-        shop = Client(FrontEndApp(HttpCatalog(tiers[0]), HttpOrders(tiers[1])))
+    with (
+        tier(answer_from(CatalogApp(catalog))) as catalog_client,
+        tier(answer_from(OrderApp(checkout)), name="order tier") as order_client,
+    ):
+        shop = Client(FrontEndApp(HttpCatalog(catalog_client), HttpOrders(order_client)))
         ask_for_the_next_version(newer)
         for response in (shop.get("/products/Tux"), shop.post("/Tux/1", headers={"Idempotency-Key": "k"})):
             assert (response.status_code, response.headers["Retry-After"]) == (503, "1")

@@ -24,6 +24,7 @@ PAGE = b"GET /products HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A catalog with enough pieces for all tests."""
     folder = tmp_path_factory.mktemp("worker")
     products = products_file(folder, *(f"{name} 1.50 1000" for name in ("Tux", "Bird", "Elephant", "Whale")))
     tiers = Tiers(folder / "data", PRODUCTS=products)
@@ -35,6 +36,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
 
 
 def quantity(tiers: Tiers, name: str) -> int:
+    """Returns the stock of a product."""
     body = requests.get(f"{tiers.url('catalog')}/products/{name}", timeout=10).json()
     return int(body["data"]["quantity"])
 
@@ -76,7 +78,7 @@ def test_requests_sent_at_once_are_answered_in_their_order(catalog: Tiers, count
     assert len(replies) == count
 
 
-def test_a_request_after_a_body_is_read_apart(catalog: Tiers) -> None:
+def test_a_request_directly_after_a_body_is_answered_by_itself(catalog: Tiers) -> None:
     before = quantity(catalog, "Elephant")
     with connect(catalog) as connection:
         connection.sendall(b"POST /Elephant/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} " + GET)
@@ -101,7 +103,7 @@ def test_a_pipelined_buy_happens_once(catalog: Tiers, first: bytes, then: str) -
     assert "Traceback" not in catalog.log.read_text()
 
 
-def test_a_line_end_after_a_body_is_no_request(catalog: Tiers) -> None:
+def test_a_line_end_after_a_body_is_not_read_as_a_request(catalog: Tiers) -> None:
     post = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{} \r\n"
     with connect(catalog) as connection:
         for _ in range(3):

@@ -14,6 +14,7 @@ from tests.support.waiting import wait_until
 
 
 def open_sockets(pid: int) -> int:
+    """Returns how many sockets a process has open."""
     return sum(name.startswith("socket:") for name in open_files(pid))
 
 
@@ -74,6 +75,7 @@ def test_a_new_worker_is_pinned_to_the_core_of_the_crashed_one(tmp_path: Path) -
         tiers.stop()
 
 
+# Settings of the front end, after the calls that a container may refuse are replaced.
 REFUSING = """
 import os, resource
 

@@ -21,7 +21,7 @@ TABLE = ROOT / "docs" / "mutants.md"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Judges the chosen mutants. Returns 0 when all were caught, 1 when one survived, 130 after Ctrl-C."""
+    """Applies the chosen mutants. Returns 0 when all were caught, 1 when one survived, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", default="", help="mutants whose name has this text")
     parser.add_argument("--suites", nargs="+", metavar="PATH", default=SUITES, help=f"default: {' '.join(SUITES)}")
@@ -40,9 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     if not options.only:
         TABLE.write_text(table(caught))
-        say(f"written: {TABLE.relative_to(ROOT)}")
+        report(f"written: {TABLE.relative_to(ROOT)}")
     survivors = [mutant.name for mutant, test in caught.items() if test is None]
-    say(
+    report(
         f"{len(caught) - len(survivors)} of {len(caught)} caught" + "".join(f"\nSURVIVED: {name}" for name in survivors)
     )
     return 1 if survivors else 0
@@ -53,18 +53,18 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder, "store")
         copy_store(copy)
-        say("the unchanged store, which must pass")
+        report("the unchanged store, which must pass")
         if (failure := first_failure(copy, suites)) is not None:
-            say(f"without any mutant, {failure} fails: nothing can be judged")
+            report(f"without any mutant, {failure} fails: nothing can be judged")
             return None
         caught: dict[Mutant, str | None] = {}
-        caught_by = files_of_last_time(TABLE.read_text())
+        caught_by = files_in_table(TABLE.read_text())
         for mutant in mutants:
             begun = time.monotonic()
             likely = [path for path in likely_suites(mutant, caught_by) if (copy / path).exists()]
             caught[mutant] = first_failure_with(mutant, copy, [*likely, *suites])
             verdict = caught[mutant] or "SURVIVED"
-            say(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
+            report(f"{len(caught):3} of {len(mutants)}  {time.monotonic() - begun:4.0f} s  {mutant.name}: {verdict}")
         return caught
 
 
@@ -77,9 +77,9 @@ def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
     return [caught_by[mutant.name], *own] if mutant.name in caught_by else own
 
 
-def files_of_last_time(written: str) -> dict[str, str]:
-    """Returns, by mutant, the file of the test that caught it in the last table."""
-    return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", written, re.MULTILINE))
+def files_in_table(markdown: str) -> dict[str, str]:
+    """Returns, by mutant, the file of the test that caught it according to a table of an earlier run."""
+    return dict(re.findall(r"^\| (.+?) \| .*`(tests/[^`:]+\.py)::", markdown, re.MULTILINE))
 
 
 def copy_store(copy: Path) -> None:
@@ -142,7 +142,8 @@ def table(caught: dict[Mutant, str | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def say(line: str) -> None:
+def report(line: str) -> None:
+    """Prints a line of progress or of the result."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Clients of the three apps without sockets: the front end is given the stores themselves."""
+"""Clients of the three apps without sockets. The front end calls the stores directly."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Runs one function in many threads at once, for races."""
+"""Runs one function in many threads at once, for tests of races."""
 
 import threading
 from collections.abc import Callable
@@ -11,12 +11,12 @@ THREADS = 8
 
 
 def at_once(work: Callable[[int], R], threads: int = THREADS) -> list[R]:
-    """Runs work(0) to work(threads - 1), all begun at one moment. Returns their results, or raises the first error."""
+    """Runs work(0) to work(threads - 1) at the same time. Returns their results, or raises the first error."""
     barrier = threading.Barrier(threads)
 
-    def one(number: int) -> R:
+    def start_together(number: int) -> R:
         barrier.wait(60)
         return work(number)
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(one, range(threads)))
+        return list(pool.map(start_together, range(threads)))

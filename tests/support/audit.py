@@ -1,4 +1,4 @@
-"""Audits a folder for a test."""
+"""Audits the store in a folder, as `python -m admin audit` does."""
 
 from pathlib import Path
 

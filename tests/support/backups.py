@@ -1,4 +1,4 @@
-"""Backups for tests: made without progress reports, and compared row by row."""
+"""Makes backups without progress reports, and reads all rows of a store to compare two of them."""
 
 from pathlib import Path
 

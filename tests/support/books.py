@@ -7,8 +7,7 @@ from typing import Any
 
 import apsw
 
-from db.audit import audit
-from db.snapshots import Snapshots
+from tests.support.audit import findings
 from tests.support.waiting import wait_until
 
 # The longest time that a buy may stay in doubt after the last fault or restart.
@@ -16,7 +15,7 @@ DRAIN_TIMEOUT_S = 30.0
 
 
 def query(path: Path, sql: str) -> list[Any]:
-    """Returns all rows, read by a new read-only connection."""
+    """Returns all rows of a query. It uses a new read-only connection."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         connection.set_busy_timeout(5_000)
@@ -27,19 +26,19 @@ def query(path: Path, sql: str) -> list[Any]:
 
 @dataclass(frozen=True)
 class Books:
-    """The rows of both databases, read while no buy is under way."""
+    """The rows of both databases. Its checks hold only for books that were read while no buy was under way."""
 
-    products: dict[str, int]
+    products: dict[str, int]  # stock by name
     ledger: list[tuple[str, int, int, str, str | None]]  # product, delta, balance, reason, key
     orders: list[tuple[int, str, str, int]]  # number, key, product, quantity
-    refused: dict[str, str]
+    refused: dict[str, str]  # in the order log: reason by key
     refused_by_catalog: dict[str, str]
-    intents: list[str]
-    retired: frozenset[str] = frozenset()  # names of products
+    intents: list[str]  # keys
+    retired: frozenset[str] = frozenset()  # products
 
     @classmethod
     def read(cls, data_dir: Path) -> "Books":
-        """Returns the books now. The store may be selling, so they may be of different moments."""
+        """Returns the books now. While the store sells, each query may see a later moment than the one before."""
         catalog, order = data_dir / "catalog.db", data_dir / "order.db"
         return cls(
             products=dict(query(catalog, "SELECT name, quantity FROM products")),
@@ -87,6 +86,5 @@ class Books:
 
 def assert_audit_is_clean(data_dir: Path) -> None:
     """Asserts that the product's own audit finds nothing. It shares no code with Books. The store may run."""
-    with Snapshots(data_dir) as snapshots:
-        found = audit(snapshots).discrepancies
-    assert not found, "\n".join(f"{one.promise}: {one.where}: {one.what}" for one in found)
+    found = findings(data_dir)
+    assert not found, "\n".join(found)

@@ -1,11 +1,11 @@
-"""Buys for tests of the limit to refused buys."""
+"""Buys, and a rate of refusals, for tests of the limit to refused buys."""
 
 from domain.protocols import Orders
 from domain.refusal_limit import BURST_S
 from domain.values import Buy
 from wsgi_apps.batcher import single_result
 
-# A limit of so many refused buys, and one more each 100 s.
+# RefusalLimit(PER_S) allows BURST refused buys at once, and one more every 100 s.
 BURST = 6
 PER_S = BURST / BURST_S
 
@@ -16,5 +16,5 @@ def place(orders: Orders, buy: Buy) -> int:
 
 
 def unknown(name: object) -> Buy:
-    """A buy of a product that does not exist."""
+    """Returns a buy of a product that does not exist. The name is part of its key."""
     return Buy(f"unknown-{name}", "Unicorn", 1)

@@ -1,4 +1,4 @@
-"""Catalogs that pass each call on to another catalog, and can go wrong."""
+"""Catalogs that pass each call on to another catalog, for tests in which some calls fail."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from domain.values import Buy
 
 
 class CatalogProxy:
-    """Behaves as the catalog behind it. Tests derive from it, and override the methods that shall fail."""
+    """Passes each call on unchanged. Tests derive from it, and override the methods that shall fail."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -33,7 +33,7 @@ class CatalogProxy:
 
 
 class WatchedCatalog(CatalogProxy):
-    """A catalog that can be away, and notes the timeout of each call."""
+    """Records the timeout of each call, and raises Unavailable while `is_away`."""
 
     def __init__(self, catalog: Catalog) -> None:
         super().__init__(catalog)

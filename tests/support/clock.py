@@ -2,6 +2,8 @@
 
 
 class Clock:
+    """Replaces time.monotonic: a call returns `now`, in seconds."""
+
     now = 1000.0
 
     def __call__(self) -> float:

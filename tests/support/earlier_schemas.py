@@ -1,4 +1,4 @@
-"""Makes databases of earlier schema versions, with the rows that a release of that time left in them."""
+"""Makes databases of earlier schema versions, with rows as a release of that version wrote them."""
 
 import shutil
 import tempfile
@@ -17,8 +17,8 @@ def older(folder: Path, file: File, version: int, sql: str = "") -> Path:
         for script in file.scripts()[:version]:
             shutil.copy(script, scripts)
         migrate(folder / file.name, Path(scripts), file.application_id)
-    with apsw.Connection(str(folder / file.name)) as shell:
-        shell.execute(sql).fetchall()
+    with apsw.Connection(str(folder / file.name)) as connection:
+        connection.execute(sql).fetchall()
     return folder / file.name
 
 

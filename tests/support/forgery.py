@@ -1,4 +1,4 @@
-"""Forges databases as somebody with a shell could: without triggers and checks. Tests of the audit find the forgery."""
+"""Forges databases as somebody with a shell could, past triggers and checks. The audit must find the forgeries."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ from tests.support.books import Books
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request for a buy. `answer` is the order number or the reason of a refusal; None after a reset or a 503."""
+    """One request for a buy. `answer` is the order number or the reason of a refusal; None when it must be repeated."""
 
     key: str
     product: str
@@ -54,7 +54,7 @@ class History:
     retired_s: dict[str, float] = field(default_factory=dict)
 
     def buy(self, checkout: Checkout, buy: Buy) -> str:
-        """Places a buy without a network, and repeats it while it has no answer, as a tier does. Returns the answer."""
+        """Places a buy, repeats it until it has an answer, and records each attempt. Returns the answer."""
         while True:
             begun_s, answer = time.monotonic(), None
             try:
@@ -72,7 +72,7 @@ class History:
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for attempt in list(self.attempts):
             attempts[attempt.key].append(attempt)
-        return {key: _merge(of_key) for key, of_key in attempts.items()}
+        return {key: _merge(attempts_of_key) for key, attempts_of_key in attempts.items()}
 
     def check(self, books: Books) -> None:
         """Asserts that the books at rest keep I1 to I6, and that a correct store could give each answer at its time."""
@@ -99,6 +99,7 @@ def violations(history: History, books: Books) -> Iterator[str]:
 
 
 def _merge(attempts: list[Attempt]) -> MergedBuy:
+    """Merges the attempts under one key. Asserts that all ask for the same."""
     first = attempts[0]
     assert all((one.product, one.quantity) == (first.product, first.quantity) for one in attempts), first.key
     return MergedBuy(
@@ -180,21 +181,21 @@ def _taken(buys: Mapping[str, MergedBuy], books: Books) -> dict[str, list[tuple[
     """Returns for each product the time at which each buy in the log began, and the pieces taken until then."""
     taken: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for _, key, product, quantity in books.orders:
-        taken[product].append((buys[key].begun_s if key in buys else 0.0, quantity))
+        taken[product].append((buys[key].begun_s if key in buys else -inf, quantity))
     # The history does not record direct decrements at the catalog: each may have come at any time.
     for product, delta, _, reason, _ in books.ledger:
         if reason == "decrement":
-            taken[product].append((0.0, -delta))
+            taken[product].append((-inf, -delta))
     return _cumulated(taken)
 
 
 def _cumulated(changes: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
     """Sorts the changes of each product by time, and replaces the pieces of each by the sum up to it."""
     sums: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for product, of_product in changes.items():
-        of_product.sort()
-        times_s = [at_s for at_s, _ in of_product]
-        sums[product] = list(zip(times_s, accumulate(pieces for _, pieces in of_product), strict=True))
+    for product, unsorted in changes.items():
+        ordered = sorted(unsorted)
+        times_s = [at_s for at_s, _ in ordered]
+        sums[product] = list(zip(times_s, accumulate(pieces for _, pieces in ordered), strict=True))
     return sums
 
 

@@ -1,19 +1,22 @@
 """The corpus of hostile requests: malformed, ambiguous, oversized, or readable in two ways.
 
-No tier may sell anything to any of them, so a new one must be a valid buy at none of the three tiers.
+Each is sent to all three tiers, and no tier may sell anything: a new one must be a valid buy at none of them.
 """
 
 import json
 from dataclasses import dataclass
 
+HOST = b"Host: a"
+CHUNKED = b"Transfer-Encoding: chunked"
+LAST_CHUNK = b"0\r\n\r\n"
 LONG = b"x" * 100_000
-# Bytes behind a refused request: no tier may read them as the next request.
+# A buy that follows a hostile request on its connection: no tier may read it as a request of its own.
 SMUGGLED = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\nIdempotency-Key: smuggled\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Hostile:
-    """The bytes of a request, and the statuses that a tier may answer. None: it may close without a response."""
+    """A hostile request, and the statuses that a tier may answer. None: it may close without a response."""
 
     name: str
     request: bytes
@@ -27,22 +30,18 @@ def head(*lines: bytes, path: bytes = b"/Tux/1", method: bytes = b"POST") -> byt
 
 def body(path: bytes, content: bytes) -> bytes:
     """Returns a POST with a body."""
-    return head(b"Host: a", b"Content-Length: %d" % len(content), path=path) + content
+    return head(HOST, b"Content-Length: %d" % len(content), path=path) + content
 
 
 def get(path: bytes) -> bytes:
     """Returns a GET without headers but Host."""
-    return head(b"Host: a", path=path, method=b"GET")
+    return head(HOST, path=path, method=b"GET")
 
-
-HOST = b"Host: a"
-CHUNKED = b"Transfer-Encoding: chunked"
-NONE = b"0\r\n\r\n"
 
 # Body framing: Content-Length and Transfer-Encoding.
 FRAMING = [
-    Hostile("a length and chunks", head(HOST, b"Content-Length: 5", CHUNKED) + NONE + SMUGGLED, (400,)),
-    Hostile("chunks and a length", head(HOST, CHUNKED, b"Content-Length: 5") + NONE + SMUGGLED, (400,)),
+    Hostile("a length and chunks", head(HOST, b"Content-Length: 5", CHUNKED) + LAST_CHUNK + SMUGGLED, (400,)),
+    Hostile("chunks and a length", head(HOST, CHUNKED, b"Content-Length: 5") + LAST_CHUNK + SMUGGLED, (400,)),
     Hostile("two lengths that agree", head(HOST, b"Content-Length: 3", b"Content-Length: 3") + b"abc", (400,)),
     Hostile("two lengths that differ", head(HOST, b"Content-Length: 0", b"Content-Length: 99") + SMUGGLED, (400,)),
     Hostile("a list of lengths", head(HOST, b"Content-Length: 3, 3") + b"abc", (400,)),
@@ -60,29 +59,31 @@ FRAMING = [
     ),
     Hostile("a length that is too large", head(HOST, b"Content-Length: 1000") + b"abc", (408,)),
     Hostile("a body that never comes", head(HOST, b"Content-Length: 60000"), (408,)),
-    Hostile("a chunked buy", head(HOST, CHUNKED) + b"3\r\nabc\r\n" + NONE, (411,)),
+    Hostile("a chunked buy", head(HOST, CHUNKED) + b"3\r\nabc\r\n" + LAST_CHUNK, (411,)),
     Hostile("chunks that never end", head(HOST, CHUNKED) + b"5\r\nabc", (411,)),
-    Hostile("a chunk of a negative size", head(HOST, CHUNKED) + b"-1\r\nabc\r\n" + NONE, (411,)),
+    Hostile("a chunk of a negative size", head(HOST, CHUNKED) + b"-1\r\nabc\r\n" + LAST_CHUNK, (411,)),
     Hostile("a chunk of a huge size", head(HOST, CHUNKED) + b"FFFFFFFFFFFFFFFFF\r\nabc\r\n", (411,)),
-    Hostile("a chunk size with an extension", head(HOST, CHUNKED) + b"3;x=\n\r\nabc\r\n" + NONE + SMUGGLED, (411,)),
+    Hostile(
+        "a chunk size with an extension", head(HOST, CHUNKED) + b"3;x=\n\r\nabc\r\n" + LAST_CHUNK + SMUGGLED, (411,)
+    ),
     Hostile("a chunk size that ends with a bare LF", head(HOST, CHUNKED) + b"3\nabc\n0\n\n" + SMUGGLED, (411,)),
     Hostile("a trailer with a length", head(HOST, CHUNKED) + b"0\r\nContent-Length: 9\r\n\r\n" + SMUGGLED, (411,)),
-    Hostile("chunked twice", head(HOST, CHUNKED, CHUNKED) + NONE, (400,)),
-    Hostile("chunked and then not", head(HOST, b"Transfer-Encoding: chunked, identity") + NONE, (400,)),
-    Hostile("an unknown coding", head(HOST, b"Transfer-Encoding: xchunked") + NONE, (411,)),
-    Hostile("a coding in quotes", head(HOST, b'Transfer-Encoding: "chunked"') + NONE, (411,)),
-    Hostile("a coding behind a vertical tab", head(HOST, b"Transfer-Encoding:\x0bchunked") + NONE, (400,)),
-    Hostile("a coding with a space before the colon", head(HOST, b"Transfer-Encoding : chunked") + NONE, (400,)),
+    Hostile("chunked twice", head(HOST, CHUNKED, CHUNKED) + LAST_CHUNK, (400,)),
+    Hostile("chunked and then not", head(HOST, b"Transfer-Encoding: chunked, identity") + LAST_CHUNK, (400,)),
+    Hostile("an unknown coding", head(HOST, b"Transfer-Encoding: xchunked") + LAST_CHUNK, (411,)),
+    Hostile("a coding in quotes", head(HOST, b'Transfer-Encoding: "chunked"') + LAST_CHUNK, (411,)),
+    Hostile("a coding behind a vertical tab", head(HOST, b"Transfer-Encoding:\x0bchunked") + LAST_CHUNK, (400,)),
+    Hostile("a coding with a space before the colon", head(HOST, b"Transfer-Encoding : chunked") + LAST_CHUNK, (400,)),
     Hostile(
         "a coding with an underscore",
         head(HOST, b"Transfer_Encoding: chunked", b"Content-Length: 0", path=b"/x"),
         (404,),
     ),
-    Hostile("chunked in HTTP/1.0", head(HOST, CHUNKED).replace(b"1.1", b"1.0") + NONE, (400,)),
+    Hostile("chunked in HTTP/1.0", head(HOST, CHUNKED).replace(b"1.1", b"1.0") + LAST_CHUNK, (400,)),
     Hostile("only gzip", head(HOST, b"Transfer-Encoding: gzip") + b"abc", (400,)),
 ]
 
-# Headers: line ends, names, values, sizes.
+# Headers: their line ends, names, values and sizes.
 HEADERS = [
     Hostile("a folded header", head(HOST, b"X: a", b" b"), (400,)),
     Hostile("a header folded by a tab", head(HOST, b"Content-Length: 0", b"\tX: b"), (400,)),
@@ -176,7 +177,7 @@ PATHS = [
     Hostile("a quantity in full-width digits", head(HOST, path=b"/Tux/%EF%BC%91"), (400, 404)),
     Hostile("SQL in a name", get(b"/products/'%20OR%201=1--"), (404,)),
     Hostile("SQL in a filter", get(b"/products?q='%20UNION%20SELECT%20*%20FROM%20refused--&limit=1"), (200, 404)),
-    Hostile("a thousand parameters", get(b"/products?" + b"&".join([b"q=x"] * 700)), (400, 404)),
+    Hostile("700 parameters", get(b"/products?" + b"&".join([b"q=x"] * 700)), (400, 404)),
     Hostile("a limit of 1,000 digits", get(b"/products?limit=" + b"9" * 1_000), (400, 404)),
     Hostile("an order number of 3,000 digits", get(b"/orders/" + b"9" * 3_000), (404, 405)),
 ]

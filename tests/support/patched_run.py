@@ -8,6 +8,7 @@ from conf import run
 
 
 def main() -> int:
+    """Runs conf.run with a supervisord.conf in that folder which names its files. Returns the exit code."""
     folder = Path(os.environ["GUNICORN_FILES"])
     configuration = folder / "supervisord.conf"
     configuration.write_text(run.CONFIGURATION.read_text().replace("-c conf/", f"-c {folder}/"))

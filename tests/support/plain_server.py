@@ -12,25 +12,21 @@ from wsgiref.validate import validator
 import waitress
 
 from conf.settings import Settings, Tier, load
-from conf.wiring import (
-    create_catalog_app,
-    create_front_end_app,
-    create_order_app,
-    prepare_catalog,
-    prepare_order,
-)
+from conf.wiring import create_catalog_app, create_front_end_app, create_order_app, prepare_catalog, prepare_order
 
 
-def serve_by_waitress(app: Any, tier: Tier) -> None:
+def serve_with_waitress(app: Any, tier: Tier) -> None:
+    """Serves with several threads."""
     waitress.serve(app, host=tier.bind.host, port=tier.bind.port, threads=8)
 
 
-def serve_by_wsgiref(app: Any, tier: Tier) -> None:
+def serve_with_wsgiref(app: Any, tier: Tier) -> None:
+    """Serves one request after the other."""
     with make_server(tier.bind.host, tier.bind.port, app) as server:
         server.serve_forever()
 
 
-SERVERS: dict[str, Callable[[Any, Tier], None]] = {"waitress": serve_by_waitress, "wsgiref": serve_by_wsgiref}
+SERVERS: dict[str, Callable[[Any, Tier], None]] = {"waitress": serve_with_waitress, "wsgiref": serve_with_wsgiref}
 # By the name of a tier: its WSGI app, and the preparation of its state.
 TIERS: dict[str, tuple[Callable[[], Any], Callable[[Settings], None]]] = {
     "catalog": (create_catalog_app, prepare_catalog),
@@ -40,7 +36,7 @@ TIERS: dict[str, tuple[Callable[[], Any], Callable[[Settings], None]]] = {
 
 
 def main(server: str, name: str) -> None:
-    """Serves the tier `name` by this server until it is killed."""
+    """Serves the tier `name` with this server until the process is killed."""
     settings = load()
     create_app, prepare = TIERS[name]
     prepare(settings)

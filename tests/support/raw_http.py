@@ -1,4 +1,4 @@
-"""Raw HTTP over a socket to a running tier."""
+"""Connects to a running tier over a socket, and reads the replies to the raw bytes that a test sends."""
 
 import socket
 
@@ -6,6 +6,7 @@ from tests.support.tiers import Tiers
 
 
 def connect(tiers: Tiers, tier: str = "catalog") -> socket.socket:
+    """Opens a connection to a tier, by default to the catalog."""
     return socket.create_connection(("127.0.0.1", tiers.ports[tier]), timeout=60)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tests.support.tiers import ROOT
 
+# All folders that the tiers import or read.
 CODE = ("admin", "conf", "db", "domain", "migrations", "server", "wsgi_apps")
 
 

@@ -1,4 +1,4 @@
-"""A tier that answers successive requests with given bytes."""
+"""A tier that answers successive requests with the bytes that a test gives, valid HTTP or not."""
 
 import socket
 import threading
@@ -9,11 +9,11 @@ from typing import Any
 
 from wsgi_apps.tier_client import TierClient
 
-PATIENCE_S = 60.0
-# A final refusal: a client that takes it for the answer to a buy refuses that buy for good.
+TIMEOUT_S = 60.0
+# A final refusal. A client that mistook it for the answer to another buy would refuse that buy for good.
 OUT_OF_STOCK = b'{"data": [[404, "out of stock", null]]}\n'
 SOLD = b'{"data": [2599]}\n'
-# The bytes of a reply, at once or in pieces.
+# The bytes of a reply, whole or in pieces. None closes the connection.
 Answer = bytes | list[bytes | None]
 
 
@@ -28,16 +28,16 @@ def length(body: bytes = OUT_OF_STOCK) -> bytes:
 
 
 class ScriptedTier:
-    """A server that answers successive requests with successive `replies`.
+    """A server that answers successive requests with successive `replies`. `pause_s` is the pause between two pieces.
 
-    A reply that is a list is sent piece by piece, with a pause between two pieces. `None` closes the connection.
+    `requests` has all requests so far, and `connections` all connections, closed ones too.
     """
 
     def __init__(self, *replies: Answer, pause_s: float = 0.001) -> None:
         self._pause_s = pause_s
         self._replies = list(replies)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._listener.settimeout(PATIENCE_S)
+        self._listener.settimeout(TIMEOUT_S)
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[bytes] = []
         self.connections: list[socket.socket] = []
@@ -95,6 +95,6 @@ def receive_request(connection: socket.socket) -> bytes:
 def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[ScriptedTier, TierClient]]:
     """Runs a tier with these replies, and yields it and a client of it."""
     with closing(ScriptedTier(*replies)) as script:
-        options = {"deadline_s": PATIENCE_S} | options
+        options = {"deadline_s": TIMEOUT_S} | options
         with closing(TierClient("catalog", "127.0.0.1", script.port, **options)) as client:
             yield script, client

@@ -22,7 +22,11 @@ GET = b"GET /%s HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class ServerInThread:
-    """A worker that serves in a thread. `called` has the paths of all requests to its app."""
+    """A worker that serves in a thread. `settings` are gunicorn's. `called` has the paths of all requests to its app.
+
+    The app answers with the path and the body of the request: at /large two million times, at /held once `held` is
+    done.
+    """
 
     def __init__(self, **settings: Any) -> None:
         config = Config()
@@ -32,7 +36,7 @@ class ServerInThread:
         self.sockets = create_sockets(config, log)
         self.address = self.sockets[0].getsockname()
         self.called: list[str] = []
-        self.held: Future[None] = Future()  # completes the answer to /held
+        self.held: Future[None] = Future()
         self.worker = StoreWorker(1, os.getppid(), self.sockets, None, 30, config, log)
         self.worker.PIPE = list(os.pipe())
         for end in self.worker.PIPE:
@@ -69,7 +73,7 @@ class ServerInThread:
         )
 
     def unsent(self) -> int:
-        """Returns the bytes that wait for slow clients."""
+        """Returns the number of bytes that wait for slow clients."""
         return sum(len(connection.outbox) for connection in list(self.worker._connections))
 
     def _app(self, environ: dict[str, Any], start_response: Any) -> Any:
@@ -101,6 +105,7 @@ def running_server(**settings: Any) -> Iterator[ServerInThread]:
 
 
 def read_all(connection: socket.socket) -> bytes:
+    """Returns all bytes until the server closes the connection."""
     received = b""
     while data := connection.recv(65536):
         received += data
@@ -108,4 +113,5 @@ def read_all(connection: socket.socket) -> bytes:
 
 
 def wait_for_states(server: ServerInThread, *states: State) -> None:
+    """Waits until the connections of the server have these states, in the order of the enum."""
     wait_until(f"the connections are {states}", lambda: server.states() == list(states))

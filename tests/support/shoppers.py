@@ -11,24 +11,25 @@ import requests
 from tests.support.history import Attempt, History
 from tests.support.waiting import wait_until
 
-PATIENCE_S = 10.0
+# The longest time that a buy may take, with all its repetitions.
+DEADLINE_S = 10.0
 
 
 class Shoppers:
-    """Sends buys to a front end, and fails when one has no answer within `patience_s`.
+    """Sends buys to a front end, and raises AssertionError when one has no answer within `deadline_s`.
 
-    A request without a response within `timeout_s` counts as a reset, and is repeated. `worst_s` is the longest time
-    that a buy took.
+    A request without a response within `timeout_s` counts as a reset, and is repeated. `answered` has the keys with an
+    answer, `statuses` all statuses of responses, and `worst_s` the longest time that a buy took.
     """
 
-    def __init__(self, url: str, *, patience_s: float = PATIENCE_S, timeout_s: float = PATIENCE_S) -> None:
+    def __init__(self, url: str, *, deadline_s: float = DEADLINE_S, timeout_s: float = DEADLINE_S) -> None:
         self.url = url
         self.history = History()
         self.answered: set[str] = set()
         self.statuses: set[int] = set()
         self.resets = 0
         self.worst_s = 0.0
-        self._patience_s = patience_s
+        self._deadline_s = deadline_s
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
 
@@ -37,7 +38,7 @@ class Shoppers:
         begun = time.monotonic()
         while not self._try(session, key, product, quantity):
             waited = time.monotonic() - begun
-            assert waited < self._patience_s, f"{key} has no answer after {waited:.1f} s"
+            assert waited < self._deadline_s, f"{key} has no answer after {waited:.1f} s"
             time.sleep(0.05)
         with self._lock:
             self.worst_s = max(self.worst_s, time.monotonic() - begun)
@@ -87,7 +88,7 @@ class Shoppers:
 
 @contextmanager
 def session() -> Iterator[requests.Session]:
-    """A requests session that ignores the proxy settings of this machine."""
+    """Yields a requests session that ignores the proxy settings of this machine."""
     with requests.Session() as shop:
         shop.trust_env = False
         yield shop

@@ -1,4 +1,4 @@
-"""An HTTP server with the answers of a test, and tier clients that are connected to one."""
+"""Runs an HTTP server whose answers a test gives, and clients of it."""
 
 import json
 import threading
@@ -9,6 +9,7 @@ from pathlib import Path
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from wsgi_apps.base import App
 from wsgi_apps.tier_client import TierClient
 
 
@@ -49,29 +50,24 @@ def stub_server(answer: Callable[[Request], Response], certificate: Path | None 
 def tier(
     answer: Callable[[Request], Response],
     *,
+    name: str = "catalog",
     authorization: str | None = None,
     host: str = "127.0.0.1",
     deadline_s: float = 60.0,
 ) -> Iterator[TierClient]:
-    """Yields a client of a stub server. The default deadline leaves time to a busy machine."""
-    with stub_server(answer) as port:
-        client = TierClient("catalog", host, port, deadline_s=deadline_s, authorization=authorization)
-        try:
-            yield client
-        finally:
-            client.close()
-
-
-@contextmanager
-def patient(answer: Callable[[Request], Response], deadline_s: float = 30.0) -> Iterator[TierClient]:
-    """Yields a client of a stub server, with a deadline for tests of retries."""
+    """Runs a stub server, and yields a client of it. The default deadline leaves time to a busy machine."""
     with (
         stub_server(answer) as port,
-        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=deadline_s)) as client,
+        closing(TierClient(name, host, port, deadline_s=deadline_s, authorization=authorization)) as client,
     ):
         yield client
 
 
-def says(status: int, body: object) -> Callable[[Request], Response]:
+def answer_with(status: int, body: object) -> Callable[[Request], Response]:
     """Returns an `answer` that is always this status and JSON body."""
     return lambda _request: Response(json.dumps(body), status, content_type="application/json")
+
+
+def answer_from(app: App) -> Callable[[Request], Response]:
+    """Returns an `answer` that passes each request to the app of a tier."""
+    return lambda request: Response.from_app(app, request.environ, buffered=True)

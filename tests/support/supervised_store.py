@@ -13,7 +13,7 @@ from typing import Self
 from conf.addresses import Address
 from conf.health import is_healthy
 from tests.support.patched_constants import gunicorn_files
-from tests.support.tiers import ROOT, Tiers, children
+from tests.support.tiers import ROOT, Tiers, children, descendants
 from tests.support.waiting import wait_until
 
 READY_TIMEOUT_S = 60.0
@@ -22,7 +22,8 @@ READY_TIMEOUT_S = 60.0
 class SupervisedStore:
     """One `make run` on free ports. Use it as a context manager: its exit sends a Ctrl-C.
 
-    Its tiers run with the patched `constants`, see tests/support/patched_constants.py.
+    `constants` are patched in its tiers, see tests/support/patched_constants.py. Tests set `program` and `root` to run
+    another program or another copy of the code.
     """
 
     program = "conf.run"
@@ -101,18 +102,14 @@ class SupervisedStore:
                 return
 
     def master(self, tier: str) -> int:
-        """The process id of the tier's gunicorn master."""
+        """Returns the process id of the tier's gunicorn master. Raises ValueError or OSError while none runs."""
         [supervisord] = children(self.process.pid)
         [master] = [pid for pid in children(supervisord) if f"/{tier}.py" in command_of(pid)]
         return master
 
     def processes(self) -> list[int]:
-        """Returns the process ids of this store, descendants included."""
-        found, new = [], [self.process.pid]
-        while new:
-            found += new
-            new = [child for pid in new for child in children(pid)]
-        return found
+        """Returns the process ids of conf.run, supervisord, and all others below them, in this order."""
+        return [self.process.pid, *descendants(self.process.pid)]
 
 
 def command_of(pid: int) -> str:

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from werkzeug.wrappers import Request, Response
 
 from domain.values import Buy
-from tests.support.stub_server import says
+from tests.support.stub_server import answer_with
 from tests.support.tiers import free_port
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
@@ -18,22 +18,22 @@ PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux
 
 @contextmanager
 def absent_tier() -> Iterator[TierClient]:
-    """A client of a tier that is not running."""
+    """Yields a client of a tier that is not running."""
     with closing(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=30.0)) as client:
         yield client
 
 
 class CountedAnswer:
-    """The answer of a tier to all requests, whose times it records. `headers` have _ for the hyphen in their names."""
+    """Answers all requests alike, and records their times. A _ in the name of a header stands for a hyphen."""
 
     def __init__(self, status: int, body: object, **headers: str) -> None:
-        self._says = says(status, body)
+        self._answer = answer_with(status, body)
         self._headers = headers
         self.times: list[float] = []
 
     def __call__(self, request: Request) -> Response:
         self.times.append(time.monotonic())
-        response = self._says(request)
+        response = self._answer(request)
         for name, value in self._headers.items():
             response.headers[name.replace("_", "-")] = value
         return response

@@ -17,10 +17,10 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(TIERS)
 START_TIMEOUT_S = 60.0
-# Below the ephemeral ports, 32,768 and more. The system gives those to connections, so one could take a reserved port
-# before the tier has started.
+# Below the ephemeral ports, which begin at 32,768. The system gives these to connections, so one could take a reserved
+# port before its tier has started.
 _PORTS = iter(range(20_000, 32_768))
-_claims: list[socket.socket] = []
+_claims: list[socket.socket] = []  # keeps the reservations until this process ends
 
 
 def free_port() -> int:
@@ -28,7 +28,7 @@ def free_port() -> int:
     for port in _PORTS:
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            claim.bind(("127.0.0.1", port))  # UDP, which no tier uses; freed when this process ends
+            claim.bind(("127.0.0.1", port))  # UDP, which no tier uses
             with socket.create_server(("127.0.0.1", port)):
                 _claims.append(claim)
                 return port
@@ -39,8 +39,10 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """Returns the environment without the variables of the store, of gunicorn and of pytest."""
-    settings = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER", "p")
-    return {name: value for name, value in os.environ.items() if not name.startswith((*settings, "GUNICORN", "PYTEST"))}
+    settings = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER")
+    prefixes = (*settings, "GUNICORN", "PYTEST")
+    # `p` is the client's probability of a buy.
+    return {name: value for name, value in os.environ.items() if name != "p" and not name.startswith(prefixes)}
 
 
 def products_file(folder: Path, *lines: str) -> str:
@@ -92,12 +94,24 @@ class Tiers:
         wait_until(f"{name} answers", answers, timeout_s=START_TIMEOUT_S, every_s=0.05, details=self.log.read_text)
 
     def master(self, name: str) -> int:
-        """The process id of the tier's gunicorn master."""
+        """Returns the process id of the tier's gunicorn master."""
         return self._processes[name].pid
 
     def workers(self, name: str) -> list[int]:
-        """The process ids of the tier's workers."""
+        """Returns the process ids of the tier's workers, oldest first."""
         return children(self._processes[name].pid)
+
+    def reload(self, name: str) -> None:
+        """Sends SIGHUP to the tier's master, and waits until all of its workers are replaced and it answers."""
+        before = set(self.workers(name))
+        os.kill(self.master(name), signal.SIGHUP)
+
+        def are_replaced() -> bool:
+            now = self.workers(name)
+            return bool(now) and not before & set(now)
+
+        wait_until(f"the workers of {name} are replaced", are_replaced, details=self.log.read_text)
+        self.wait_until_it_answers(name)
 
     def stop(self, *names: str) -> None:
         """Sends SIGTERM to tiers (to all when none is named), as supervisord does, and waits until they have ended."""
@@ -123,6 +137,20 @@ def open_files(pid: int) -> list[str]:
 def children(pid: int) -> list[int]:
     """Returns the process ids of the living children, oldest first."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def descendants(pid: int) -> list[int]:
+    """Returns the process ids of all living descendants, children first."""
+    found: list[int] = []
+    parents = [pid]
+    while parents:
+        generation = []
+        for parent in parents:
+            with suppress(OSError):  # ended meanwhile
+                generation += children(parent)
+        found += generation
+        parents = generation
+    return found
 
 
 @contextmanager

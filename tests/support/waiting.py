@@ -12,11 +12,11 @@ def wait_until(
     every_s: float = 0.02,
     details: Callable[[], str] = lambda: "",
 ) -> None:
-    """Polls `holds` until it is true. Raises AssertionError with `what` and `details` after `timeout_s`.
+    """Polls `holds` until it returns True. Raises AssertionError with `what` and `details` after `timeout_s`.
 
-    The default of a minute is longer than a busy machine delays anything.
+    The default is longer than a busy machine delays anything that works.
     """
     deadline = time.monotonic() + timeout_s
     while not holds():
-        assert time.monotonic() < deadline, f"{what}: not so within {timeout_s:g} s. {details()}"
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s. {details()}"
         time.sleep(every_s)

@@ -12,7 +12,7 @@ from tests.support.waiting import wait_until
 
 @contextmanager
 def write_lock(database: Path) -> Iterator[Callable[[], None]]:
-    """Holds the write lock until the yielded function is called, or the block ends."""
+    """Holds the write lock until the block ends, or calls the yielded function."""
     connection = apsw.Connection(str(database))
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -22,7 +22,7 @@ def write_lock(database: Path) -> Iterator[Callable[[], None]]:
 
 
 def wait_until_a_buy_waits_for_the_lock(tiers: Tiers) -> None:
-    """Waits until a thread of the catalog's only worker has opened the database, beside the main thread."""
+    """Waits until the catalog's only worker has the database open twice: a second thread has begun to sell."""
 
     def is_waiting() -> bool:
         [worker] = tiers.workers("catalog")

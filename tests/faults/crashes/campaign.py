@@ -22,12 +22,12 @@ from tests.support.waiting import wait_until
 
 CLIENTS = 16
 MAX_PAUSE_S = 0.5  # of a shopper between two buys
-PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # their stock; tickets sell out
+PRODUCTS = {"Ticket": 600, "Tux": 1_000_000}  # stock by name; the tickets sell out
 
 # A busy machine may need this long to restart a killed tier and to reach an armed point.
 FIRE_TIMEOUT_S = 120.0
 # A shopper repeats a buy for this long, because tiers may be killed during each try.
-PATIENCE_S = 90.0
+DEADLINE_S = 90.0
 
 
 class CrashingStore(SupervisedStore):
@@ -46,7 +46,7 @@ class Campaign:
     """Shoppers and kills for one store. `kills` counts the kills by point. `on_progress` gets lines to show."""
 
     def __init__(self, store: CrashingStore, *, seed: int, on_progress: Callable[[str], None]) -> None:
-        self.shoppers = Shoppers(store.url("front_end"), patience_s=PATIENCE_S)
+        self.shoppers = Shoppers(store.url("front_end"), deadline_s=DEADLINE_S)
         self.kills: Counter[str] = Counter()
         self._store = store
         self._seed = seed
@@ -82,6 +82,7 @@ class Campaign:
         return books
 
     def _shop(self, number: int) -> None:
+        """Buys as one shopper until the campaign is finished."""
         rng = random.Random(f"{self._seed} shopper {number}")
         bought = 0
         with session() as shop:
@@ -92,12 +93,14 @@ class Campaign:
                 self._finished.wait(rng.uniform(0, MAX_PAUSE_S))
 
     def _kill_at(self, points: Sequence[str], each: int) -> None:
+        """Kills `each` times at each of the points, one after the other: workers and masters by turns."""
         for round_number, (index, point) in itertools.product(range(each), enumerate(points)):
             if self._finished.is_set():  # another killer has failed
                 return
             self._kill_once(point, "worker" if (round_number + index) % 2 else "master")
 
     def _kill_once(self, point: str, victim: Victim) -> None:
+        """Arms the point, waits until a process has reached it, and waits until all tiers answer again."""
         folder = self._store.crash_dir
         arm(folder, point, victim)
         if point in RECOVERY_POINTS:
@@ -138,11 +141,13 @@ class Campaign:
             self._count("at random")
 
     def _count(self, point: str) -> None:
+        """Counts a kill, and reports every twentieth."""
         self.kills[point] += 1
         if self.kills.total() % 20 == 0:
             self._on_progress(f"{self.kills.total()} kills, the last: {point}")
 
     def _wait_for_buys(self, buys: int, shopping: Sequence["Future[None]"]) -> None:
+        """Waits for that many answered buys. Raises the failure of a shopper."""
         while len(self.shoppers.answered) < buys:
             for shopper in shopping:
                 if shopper.done():

@@ -15,16 +15,17 @@ STORES: dict[str, type[CatalogStore] | type[OrderStore]] = {"catalog": CatalogSt
 
 
 def main(tier: str, file: str, number: str) -> None:
+    """Migrates the file. Returns only when the migration has no more than `number` statements."""
     left = int(number)
 
-    def count(_cursor: apsw.Cursor, _sql: str, _values: Any) -> bool:
+    def count_statement(_cursor: apsw.Cursor, _sql: str, _values: Any) -> bool:
         nonlocal left
         left -= 1
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return True
 
-    apsw.connection_hooks.append(lambda connection: setattr(connection, "exec_trace", count))
+    apsw.connection_hooks.append(lambda connection: setattr(connection, "exec_trace", count_statement))
     STORES[tier](Path(file)).migrate()
 
 

@@ -37,7 +37,7 @@ RECOVERY_POINTS = (
 
 
 class _Thread(threading.local):
-    transaction: str | None = None
+    transaction: str | None = None  # the name of the transaction that this thread runs
 
 
 _thread = _Thread()
@@ -52,7 +52,7 @@ def arm(folder: Path, point: str, victim: Victim) -> None:
 
 
 def has_fired(folder: Path, point: str) -> bool:
-    """Whether a process has reached the point since it was armed."""
+    """Returns whether a process has reached the point since it was armed."""
     return not (folder / point).exists()
 
 
@@ -64,8 +64,9 @@ def crash(point: str) -> None:
         armed.rename(taken)
     except FileNotFoundError:
         return
-    is_masters = taken.read_text() == "master" and os.getppid() == _master
-    os.kill(_master if is_masters else os.getpid(), signal.SIGKILL)
+    # A starting master may reach a point of the recovery itself. Its parent is not `_master`, and it kills itself.
+    kills_master = taken.read_text() == "master" and os.getppid() == _master
+    os.kill(_master if kills_master else os.getpid(), signal.SIGKILL)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from conf import run
 
 
 def main() -> int:
+    """Runs conf.run with a supervisord.conf of its own, which names those settings. Returns the exit code."""
     ours = Path(os.environ["CRASH_DIR"], "supervisord.conf")
     ours.write_text(run.CONFIGURATION.read_text().replace("-c conf/", "-c tests/faults/crashes/conf/"))
     return run.main(configuration=ours)

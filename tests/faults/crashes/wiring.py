@@ -25,6 +25,7 @@ _thread = _Thread()
 
 
 def wire_front_end() -> None:
+    """Adds the points around the call of the order tier."""
     place_all = HttpOrders.place_all
 
     def crashing(self: HttpOrders, buys: Sequence[Buy], timeout_s: float | None = None) -> list[Placed]:
@@ -37,6 +38,7 @@ def wire_front_end() -> None:
 
 
 def wire_order() -> None:
+    """Adds the points of both transactions, of the call of the catalog, and of the recovery."""
     begin, finish, sell, settle = OrderStore.begin, OrderStore.finish, HttpCatalog.sell, Checkout.settle
 
     def crashing_begin(self: OrderStore, buys: Sequence[Buy]) -> list[Placed | None]:
@@ -70,6 +72,7 @@ def wire_order() -> None:
 
 
 def wire_catalog() -> None:
+    """Adds the points around and within the transaction of a sale."""
     sell = CatalogStore.sell
 
     def crashing(self: CatalogStore, buys: Sequence[Buy], timeout_s: float | None = None, **options: Any) -> list[Sale]:
@@ -83,14 +86,16 @@ def wire_catalog() -> None:
 def wire_sqlite() -> None:
     """Adds points inside SQLite: after a row, before a commit writes, and after it has written but not synced."""
     apsw.connection_hooks.append(_add_hooks)
-    vfs = _CrashingDisk("crashing")
-    _kept.append(vfs)  # SQLite keeps no reference to it
+    _disks.append(_CrashingDisk("crashing"))
 
 
-_kept: list[apsw.VFS] = []
+# Keeps a reference: SQLite keeps none, and uses the VFS as long as the process lives.
+_disks: list[apsw.VFS] = []
 
 
 def _add_hooks(connection: apsw.Connection) -> None:
+    """Adds the points after a row and before a commit to a new connection."""
+
     def before_commit() -> bool:
         crash_in_transaction("commit")
         return False  # lets the commit go on
@@ -100,11 +105,15 @@ def _add_hooks(connection: apsw.Connection) -> None:
 
 
 class _CrashingDisk(PassthroughVFS):
+    """Opens files that have a point at each sync."""
+
     def xOpen(self, name: Any, flags: list[int]) -> "_CrashingFile":
         return _CrashingFile("unix", name, flags)
 
 
 class _CrashingFile(apsw.VFSFile):
+    """A file with a point at each sync."""
+
     def xLock(self, level: int) -> None:
         try:
             super().xLock(level)
@@ -119,4 +128,5 @@ class _CrashingFile(apsw.VFSFile):
 
 
 def _replace(kind: type, method: str, crashing: Any) -> None:
+    """Replaces a method of a class, which mypy refuses as a plain assignment."""
     setattr(kind, method, crashing)

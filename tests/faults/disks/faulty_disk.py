@@ -19,12 +19,12 @@ class Fault(StrEnum):
     FULL = "full"  # nothing is written
 
 
-# Called before each write and each sync with a fault and the file's name: whether that fault happens now.
+# Called with a fault and the name of a file before each write or sync of it. Returns whether the fault happens now.
 ShouldFail = Callable[[Fault, str], bool]
 
 
 class FaultyDisk(PassthroughVFS):
-    """Fails where `should_fail` says so."""
+    """A disk whose writes and syncs fail when `should_fail` returns True."""
 
     def __init__(self, should_fail: ShouldFail) -> None:
         self.should_fail = should_fail
@@ -37,6 +37,8 @@ class FaultyDisk(PassthroughVFS):
 
 
 class _FaultyFile(apsw.VFSFile):
+    """A file whose writes and syncs fail when the disk says that they should."""
+
     def __init__(self, disk: FaultyDisk, name: str | apsw.URIFilename, flags: list[int]) -> None:
         super().__init__("unix", name, flags)
         self._disk = disk
@@ -59,7 +61,7 @@ class _FaultyFile(apsw.VFSFile):
 
 
 def switched_by(switch: Path) -> ShouldFail:
-    """Fails as the file `switch` says: a fault, and the start of the names of the files that it hits.
+    """Returns a `should_fail` that reads the file `switch`: a fault, and the start of the names of the files it hits.
 
     Without that file nothing fails.
     """
@@ -74,10 +76,10 @@ def switched_by(switch: Path) -> ShouldFail:
     return should_fail
 
 
+# Keeps a reference: SQLite keeps none, and uses the VFS as long as the process lives.
+_disks: list[FaultyDisk] = []
+
+
 def fail_in_this_process() -> None:
     """Makes every database that this process opens fail as the file named by FAULT_SWITCH says."""
     _disks.append(FaultyDisk(switched_by(Path(os.environ["FAULT_SWITCH"]))))
-
-
-# Keeps a reference, because SQLite uses the VFS as long as the process lives.
-_disks: list[FaultyDisk] = []

@@ -35,9 +35,9 @@ class FailAt:
         if not self.is_on or fault is not self._fault or not name.startswith(self._database):
             return False
         self._left -= 1
-        now = self._left <= 0 if self._lasting else self._left == 0
-        self.has_failed = self.has_failed or now
-        return now
+        fails = self._left <= 0 if self._lasting else self._left == 0
+        self.has_failed = self.has_failed or fails
+        return fails
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def test_a_repeated_key_gets_the_right_answer_wherever_its_buy_failed(
 
 
 def _buy_on_a_failing_disk(fail_at: FailAt) -> bool:
-    """Returns whether the fault came before the end of the buy."""
+    """Buys while the disk fails, then repeats the buys and checks their answers. Returns whether the disk failed."""
     with memory_folder() as folder:
         with disk(lambda fault, name: False) as faulty:
             store = LocalStore(folder / "data")

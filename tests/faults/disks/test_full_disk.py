@@ -1,7 +1,5 @@
-"""A full disk under one of the databases while shoppers buy. The disk is a small tmpfs, which only root can mount."""
+"""A full disk under one of the databases while shoppers buy. Only root can mount the disk."""
 
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.disks.small_disk import small_disk
 from tests.faults.shopping import PRODUCTS, check_books_at_rest, check_recovery, shopping
 from tests.support.tiers import products_file, running
 from tests.support.waiting import wait_until
 
-DISK_BYTES = 8_000_000
-
 
 @pytest.mark.parametrize(("database", "waits_for_503"), [("catalog.db", False), ("order.db", True)])
 def test_a_full_disk_only_delays_buys(tmp_path: Path, database: str, waits_for_503: bool) -> None:
-    """The disk is full for a moment, or until a shopper gets a 503."""
+    """The disk of the catalog is full for 1.5 s, that of the order log until a shopper gets a 503."""
     data = tmp_path / "data"
     data.mkdir()
     with small_disk(tmp_path / "disk") as disk:
@@ -32,20 +29,6 @@ def test_a_full_disk_only_delays_buys(tmp_path: Path, database: str, waits_for_5
                     wait_until("a shopper gets a 503", lambda: not waits_for_503 or 503 in shoppers.statuses)
                 check_recovery(shoppers)
             check_books_at_rest(tiers, shoppers)
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """Mounts a small file system on the folder. Skips the test where none can be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(folder)]
-    refused = "this user is not root" if os.geteuid() else subprocess.run(mount, capture_output=True, text=True).stderr
-    if refused:
-        pytest.skip(f"FULL DISK NOT TESTED, no tmpfs can be mounted here: {refused}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @contextmanager

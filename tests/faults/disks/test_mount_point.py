@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from admin.program import main
-from tests.faults.disks.test_full_disk import small_disk
+from tests.faults.disks.small_disk import small_disk
 from tests.support.books import Books
 from tests.support.tiers import products_file, running
 
@@ -24,6 +24,7 @@ def test_a_mount_point_takes_a_backup_and_a_restored_store(tmp_path: Path, monke
             assert main(["backup", str(backups)]) == 0
         for path in disk.glob("*.db*"):
             path.unlink()
+        # A restore refuses while a tier answers at its address, and another store may run at the default ones.
         monkeypatch.setenv("CATALOG_BIND", "127.0.0.1:1")
         monkeypatch.setenv("ORDER_BIND", "127.0.0.1:1")
         assert main(["restore", str(backups)]) == 0

@@ -79,12 +79,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
+    """Reads an option that is a whole number from 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
 
 
 def _probability(text: str) -> float:
+    """Reads an option that is a probability from 0 up to 1, but not 1."""
     try:
         probability = float(text)
     except ValueError:

@@ -41,6 +41,7 @@ def cut_power(images: int, seed: int, synchronous: str | None = None, failing_sy
 
 
 def _cut(trace: Sequence[Event], number: int, images: int, rng: Random) -> Iterator[Cut]:
+    """Cuts the power at random points of one trace. Yields the results in the order of the points."""
     killed = trace.index(Killed())
     disk = Disk(rng)
     for at in sorted(_cut_points(trace, killed, images, rng)):

@@ -33,6 +33,8 @@ class _Pending(Generic[C]):
 
 @dataclass(slots=True)
 class _File:
+    """A file as running programs see it, as it is on the disk for certain, and the changes in between."""
+
     cached: bytearray = field(default_factory=bytearray)  # the content that running programs see
     durable: bytearray = field(default_factory=bytearray)
     pending: _Pending[Written | Truncated] = field(default_factory=_Pending)
@@ -48,7 +50,7 @@ class Disk:
     """
 
     def __init__(self, rng: Random) -> None:
-        """`rng.choice` decides how much a failed sync has written: none, half or all of it."""
+        """Creates an empty disk. `rng.choice` decides how much a failed sync has written: none, half or all of it."""
         self._rng = rng
         self._at = 0
         self._files: dict[int, _File] = {}
@@ -82,7 +84,7 @@ class Disk:
 
     @property
     def uncertain(self) -> bool:
-        """Whether a power loss now could lose anything."""
+        """Returns whether a power loss now could lose anything."""
         return any(True for _ in self._pending_names) or any(
             True for file in self._files.values() for _ in file.pending
         )
@@ -112,7 +114,7 @@ class Disk:
 
 
 def _survivor(file: _File, rng: Random, survival: float) -> bytes:
-    """Returns the durable bytes, with a random part of the sectors that were changed later."""
+    """Returns the durable bytes, with a random part of the sectors that were changed since."""
     content = bytearray(file.durable)
     for change in file.pending:
         _change_some_sectors(content, change, rng, survival)
@@ -120,12 +122,14 @@ def _survivor(file: _File, rng: Random, survival: float) -> bytes:
 
 
 def _change_some_sectors(content: bytearray, change: Written | Truncated, rng: Random, survival: float) -> None:
+    """Applies a change to each of its sectors with the probability `survival`."""
     for part in _sectors(change):
         if rng.random() < survival:
             _change(content, part)
 
 
 def _sectors(change: Written | Truncated) -> Iterator[Written | Truncated]:
+    """Splits a write into one for each sector that it touches. A truncation stays whole."""
     if isinstance(change, Truncated):
         yield change
         return
@@ -137,6 +141,7 @@ def _sectors(change: Written | Truncated) -> Iterator[Written | Truncated]:
 
 
 def _change(content: bytearray, change: Written | Truncated) -> None:
+    """Applies a change to a content. Bytes that were never written become zeros."""
     size = change.size if isinstance(change, Truncated) else change.offset
     content.extend(bytes(max(0, size - len(content))))
     if isinstance(change, Truncated):
@@ -146,6 +151,7 @@ def _change(content: bytearray, change: Written | Truncated) -> None:
 
 
 def _change_names(names: dict[str, int], change: Created | Deleted) -> None:
+    """Applies a change of the folder to its names."""
     if isinstance(change, Created):
         names[change.name] = change.file
     else:

@@ -27,16 +27,17 @@ from tests.faults.vfs import PassthroughVFS, in_use
 _JOURNALS = apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL | apsw.SQLITE_OPEN_WAL
 
 
-# Called before each sync with the file's name: whether that sync fails.
+# Called with the name of a file before each sync of it. Returns whether the sync fails.
 Fails = Callable[[str], bool]
 
 
 def never(_name: str) -> bool:
+    """Lets no sync fail."""
     return False
 
 
 class RecordingDisk(PassthroughVFS):
-    """Appends to a trace. It distinguishes files by their names alone, so all must be in one folder."""
+    """Appends each operation to a trace. It knows files by their names alone, so all must be in one folder."""
 
     def __init__(self, trace: list[Event], fails: Fails) -> None:
         self.trace = trace

@@ -39,6 +39,7 @@ def test_the_same_cuts_find_the_lost_answers_of_a_store_that_does_not_sync_each_
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
+    """A folder in memory, where possible."""
     with memory_folder() as folder:
         yield folder
 

@@ -10,17 +10,23 @@ from domain.values import Buy
 
 @dataclass(frozen=True, slots=True)
 class Created:
+    """A name was created for a new, empty file."""
+
     name: str
     file: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
+    """A name was deleted."""
+
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
+    """Bytes were written to a file, and are not synced yet."""
+
     file: int
     offset: int
     data: bytes
@@ -28,13 +34,15 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Truncated:
+    """A file was cut or extended to this size in bytes, which is not synced yet."""
+
     file: int
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """A sync has made durable all changes of this file before the event `upto`, when it was called."""
+    """A sync has made durable all changes of this file before `upto`, the position at which the sync was called."""
 
     file: int
     upto: int
@@ -57,6 +65,8 @@ class FolderSynced:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """A shopper sends a buy, for the first time or again."""
+
     buy: Buy
 
 

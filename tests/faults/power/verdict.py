@@ -26,6 +26,7 @@ def broken_promise(folder: Path, history: Sequence[Event]) -> str | None:
 
 
 def _check(folder: Path, history: Sequence[Event]) -> None:
+    """Starts the store, repeats the buys without an answer, and asserts all promises."""
     replies = {event.key: {event.answer} for event in history if isinstance(event, Answered)}
     store = LocalStore(folder)
     try:

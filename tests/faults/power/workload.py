@@ -20,7 +20,7 @@ from tests.faults.power.trace import Answered, Asked, Created, Event, Killed, Sy
 
 SHOPPERS = 3
 BUYS_A_RUN = 100
-# Between the buys of a shopper. Without it, or with more shoppers, most of the time goes into SQLite's busy back-off.
+# The pause between a shopper's buys. Without it, or with more shoppers, SQLite mostly waits in its busy back-off.
 PAUSE_S = 0.005
 # Fewer than the store's own 1,000, so that many checkpoints happen, most of them while other threads write.
 CHECKPOINT_PAGES = 40
@@ -32,7 +32,7 @@ def record_trace(folder: Path, rng: Random, synchronous: str | None = None, fail
     `synchronous` replaces the store's own setting. After the first start, syncs of a WAL fail with the probability
     `failing_syncs`.
     """
-    # Of its own, because the order in which the shoppers' threads use it is not deterministic.
+    # Syncs have a generator of their own: the shoppers' threads use it in an order that is not deterministic.
     rng_of_syncs = Random(rng.random())
 
     def fails(name: str) -> bool:
@@ -83,6 +83,7 @@ def kill(trace: list[Event], at: int, folder: Path) -> None:
 
 
 def write_image(folder: Path, image: dict[str, bytes]) -> None:
+    """Writes the files of an image to a new folder."""
     folder.mkdir()
     for name, content in image.items():
         (folder / name).write_bytes(content)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from bench.load import Moment, cpu_seconds, median
+from bench.load import CpuTimes, cpu_seconds, median
 from tests.unit.bench.sample_results import make_load
 
 
@@ -22,5 +22,5 @@ def test_the_cpu_time_of_a_process_is_measured() -> None:
 
 
 def test_the_cpu_share_of_other_programs_excludes_server_and_benchmark() -> None:
-    before, after = Moment(all_s=100, used_s=50, own_s=5), Moment(all_s=110, used_s=58, own_s=7)
+    before, after = CpuTimes(all_s=100, used_s=50, own_s=5), CpuTimes(all_s=110, used_s=58, own_s=7)
     assert after.others_since(before, server_s=4) == pytest.approx(0.2)

@@ -222,12 +222,12 @@ def test_a_tier_does_not_start_on_an_older_file_in_a_relative_folder(
     orders.close()
     shutil.copy(tmp_path / older_file, tmp_path / "copy")
     checkout.place(Buy("later", "Tux", 1))
-    assert require_whole(folder, own) is None
+    assert require_matching(folder, own) is None
     catalog.close()
     orders.close()
     shutil.copy(tmp_path / "copy", tmp_path / older_file)
     with pytest.raises(StartRefused, match="an older one"):
-        require_whole(folder, own)
+        require_matching(folder, own)
 
 
 def test_another_programs_database_is_refused_without_a_retry(tmp_path: Path) -> None:

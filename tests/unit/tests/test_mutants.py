@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.mutants.__main__ import files_of_last_time, likely_suites, table
+from tests.mutants.__main__ import files_in_table, likely_suites, table
 from tests.mutants.catalogue import MUTANTS, Mutant
 from tests.support.tiers import ROOT
 
@@ -19,7 +19,7 @@ def test_mutants_have_different_names() -> None:
 def test_the_test_that_caught_a_mutant_last_runs_first() -> None:
     caught: dict[Mutant, str | None] = {mutant: None for mutant in MUTANTS}
     caught[MUTANTS[0]] = "tests/unit/wsgi_apps/test_base.py::test_a_name[a | b]"
-    assert files_of_last_time(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_base.py"}
+    assert files_in_table(table(caught)) == {MUTANTS[0].name: "tests/unit/wsgi_apps/test_base.py"}
 
 
 def test_the_tests_of_a_mutants_own_module_run_before_all_others() -> None:
