@@ -13,7 +13,7 @@ from db import connection as connections
 from db.busy_handler import wait_for_locks
 from db.connection import BUSY_TIMEOUT_MS, connect
 
-LONG_MS = 600_000
+LONG_MS = 60_000
 
 
 @pytest.fixture
