@@ -17,6 +17,11 @@ from tests.support.tiers import ROOT
 # Cheapest first: most bugs are caught within seconds.
 SUITES = ("tests/unit", "tests/integration", "tests/faults", "tests/e2e")
 SUITE_TIMEOUT_S = 600
+# Left out, because they compare texts: they fail for every mutant of the file, whatever it breaks.
+TESTS_OF_TEXTS = (
+    "tests/unit/tests/test_mutants.py",
+    "tests/unit/db/test_migrations.py::test_a_released_migration_is_never_edited",
+)
 TABLE = ROOT / "docs" / "mutants.md"
 
 
@@ -109,9 +114,9 @@ def first_failure_with(mutant: Mutant, copy: Path, suites: Sequence[str]) -> str
 def first_failure(copy: Path, suites: Sequence[str]) -> str | None:
     """Returns the first test of the suites that fails, or the suite that hangs; None when all pass."""
     for suite in suites:
-        # Without the test of the catalogue itself: it fails wherever a mutant has replaced `old`.
         options = ["-x", "-q", "-rfE", "--no-header", "--tb=no", "--numprocesses=auto"]
-        options += ["--ignore", "tests/unit/tests/test_mutants.py"]
+        for test in TESTS_OF_TEXTS:
+            options += ["--deselect", test]
         command = [sys.executable, "-m", "pytest", suite, *options]
         try:
             run = subprocess.run(
