@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +88,9 @@ class SlowCatalog(CatalogStore):
         assert self.go_on.wait(PATIENCE_S)
         return super().products(**options)
 
-    def sell(self, buys: Sequence[Buy], *arguments: Any, **options: Any) -> Any:
-        if options.get("reason") == "decrement":
-            assert self.go_on.wait(PATIENCE_S)
-        return super().sell(buys, *arguments, **options)
+    def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
+        assert self.go_on.wait(PATIENCE_S)
+        super().decrement(buy, timeout_s)
 
 
 @pytest.fixture
