@@ -84,9 +84,6 @@ class Checkout:
         if last_error is not None:
             raise last_error
 
-    def release_ended(self) -> None:
-        """Does nothing, because this checkout holds no tokens. The recovery also calls it on a LimitedCheckout."""
-
     def _settle(self, batch: Sequence[Buy]) -> Sequence[Sale | Unavailable]:
         sales = self._catalog.sell(batch)
         self._finish(batch, sales)

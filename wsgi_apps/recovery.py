@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.isolation import MAX_FAILURES_IN_A_ROW, concerns_all
 from domain.limited_checkout import LimitedCheckout
@@ -43,7 +42,7 @@ class Recovery(threading.Thread):
     batches half as large as before, and therefore alone in the end, however they fail.
     """
 
-    def __init__(self, checkout: Checkout | LimitedCheckout) -> None:
+    def __init__(self, checkout: LimitedCheckout) -> None:
         super().__init__(name="recovery", daemon=True)
         self._checkout = checkout
         self._doubts: dict[str, _Doubt] = {}  # by the keys of the buys

@@ -8,10 +8,11 @@ import pytest
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
-from domain.checkout import Checkout
 from domain.errors import Unavailable
+from domain.limited_checkout import LimitedCheckout
 from domain.values import Buy
 from tests.support.books import Books
+from tests.support.buying import never_limited
 from tests.support.stub_server import answer_from, tier
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog
@@ -21,14 +22,14 @@ UNREADABLE = Buy("unreadable", "a\nb", 1)
 
 
 @pytest.fixture
-def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[Checkout]:
+def checkout(orders: OrderStore, catalog: CatalogStore) -> Iterator[LimitedCheckout]:
     """A checkout whose catalog is reached over HTTP."""
     with tier(answer_from(CatalogApp(catalog)), deadline_s=10.0) as client:
-        yield Checkout(orders, HttpCatalog(client))
+        yield never_limited(orders, HttpCatalog(client))
 
 
 def test_an_unreadable_buy_in_doubt_stays_and_all_others_are_settled(
-    checkout: Checkout, orders: OrderStore, tmp_path: Path
+    checkout: LimitedCheckout, orders: OrderStore, tmp_path: Path
 ) -> None:
     buys = [Buy(f"k{number}", "Bird", 1) for number in range(30)]
     orders.begin([*buys[:10], UNREADABLE, *buys[10:]])
@@ -41,7 +42,7 @@ def test_an_unreadable_buy_in_doubt_stays_and_all_others_are_settled(
 
 
 def test_an_unreadable_buy_leaves_the_other_buys_of_its_batch_their_answers(
-    checkout: Checkout, orders: OrderStore
+    checkout: LimitedCheckout, orders: OrderStore
 ) -> None:
     answers = checkout.place_all([Buy("a", "Tux", 1), UNREADABLE, Buy("b", "Nix", 1)], timeout_s=10.0)
     assert answers[0] == 0

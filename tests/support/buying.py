@@ -1,13 +1,19 @@
-"""Buys, and a rate of refusals, for tests of the limit to refused buys."""
+"""Buys, and limits of refused buys, for tests."""
 
-from domain.protocols import Orders
-from domain.refusal_limit import BURST_S
+from domain.limited_checkout import LimitedCheckout
+from domain.protocols import Catalog, OrderLog, Orders
+from domain.refusal_limit import BURST_S, RefusalLimit
 from domain.values import Buy
 from wsgi_apps.batcher import single_result
 
 # RefusalLimit(PER_S) allows BURST refused buys at once, and one more every 100 s.
 BURST = 6
 PER_S = BURST / BURST_S
+
+
+def never_limited(orders: OrderLog, catalog: Catalog) -> LimitedCheckout:
+    """Returns a checkout whose limit of refused buys no test reaches."""
+    return LimitedCheckout(orders, catalog, RefusalLimit(1_000_000))
 
 
 def place(orders: Orders, buy: Buy) -> int:

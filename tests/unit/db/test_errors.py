@@ -19,6 +19,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy
+from tests.support.buying import never_limited
 from wsgi_apps.recovery import Recovery
 
 # Mistakes in the store's own SQL or use of apsw, which must end with a traceback.
@@ -204,7 +205,7 @@ def test_a_damaged_order_log_is_logged_once_and_does_not_end_the_recovery(
     orders.close()
     shutil.copy(tmp_path / "order.db", tmp_path / "copy.db")
     damage(tmp_path / "order.db")
-    recovery = Recovery(checkout)
+    recovery = Recovery(never_limited(orders, catalog))
     for second in range(5):
         with pytest.raises(Unavailable):
             recovery.sweep(second)

@@ -13,6 +13,7 @@ from domain.errors import Unavailable
 from domain.pairing import LogMark
 from domain.protocols import Catalog, Sale
 from domain.values import Buy
+from tests.support.buying import never_limited
 from tests.support.catalog_proxy import CatalogProxy
 from tests.support.waiting import wait_until
 from wsgi_apps import recovery
@@ -21,9 +22,11 @@ from wsgi_apps.recovery import OVERDUE_S, Recovery
 BUY = Buy("k", "Tux", 1)
 
 
-def test_a_buy_in_doubt_is_settled_once_it_is_overdue(checkout: Checkout, orders: OrderStore) -> None:
+def test_a_buy_in_doubt_is_settled_once_it_is_overdue(
+    checkout: Checkout, orders: OrderStore, catalog: CatalogStore
+) -> None:
     orders.begin([BUY])
-    sweeper = Recovery(checkout)
+    sweeper = Recovery(never_limited(orders, catalog))
     sweeper.sweep(now=100.0)
     sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
     assert orders.intents(10) == [BUY], "its own request may still be under way"
@@ -36,7 +39,7 @@ def test_a_key_that_was_settled_and_begins_again_is_not_overdue(
     checkout: Checkout, orders: OrderStore, catalog: CatalogStore
 ) -> None:
     catalog.sell([Buy(BUY.key, "Whale", 1)])  # the buy ends as KeyReused, which leaves no trace in the log
-    sweeper = Recovery(checkout)
+    sweeper = Recovery(never_limited(orders, catalog))
     orders.begin([BUY])
     sweeper.sweep(now=0.0)
     checkout.settle([BUY])
@@ -47,7 +50,7 @@ def test_a_key_that_was_settled_and_begins_again_is_not_overdue(
 
 
 def test_the_thread_survives_the_errors_of_a_sweep(
-    checkout: Checkout, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     errors = iter([Unavailable(), ZeroDivisionError()])
 
@@ -58,7 +61,7 @@ def test_the_thread_survives_the_errors_of_a_sweep(
             self.stop()
 
     monkeypatch.setattr(recovery, "SWEEP_INTERVAL_S", 0.01)
-    thread = FailingRecovery(checkout)
+    thread = FailingRecovery(never_limited(orders, catalog))
     with caplog.at_level(logging.ERROR):
         thread.start()
         thread.join(timeout=60)
@@ -68,12 +71,12 @@ def test_the_thread_survives_the_errors_of_a_sweep(
 
 
 def test_the_thread_settles_buys_in_doubt(
-    orders: OrderStore, catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+    orders: OrderStore, catalog: CatalogStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recovery, "SWEEP_INTERVAL_S", 0.01)
     monkeypatch.setattr(recovery, "OVERDUE_S", 0.05)
     orders.begin([BUY])
-    thread = Recovery(checkout)
+    thread = Recovery(never_limited(orders, catalog))
     thread.start()
     try:
         wait_until("no buy is in doubt", lambda: not orders.intents(1))
@@ -117,7 +120,7 @@ def test_a_buy_that_always_fails_keeps_no_other_in_doubt(
     buys = [Buy(f"k{number}", "Nix", 1) for number in range(150)]
     buys[at] = poison = Buy("poison", "Poison", 1)
     orders.begin(buys)
-    sweep_each_second(Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s))), range(30))
+    sweep_each_second(Recovery(never_limited(orders, PoisonedCatalog(catalog, "Poison", retry_after_s))), range(30))
     assert orders.intents(1_000) == [poison]
 
 
@@ -128,7 +131,7 @@ def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
     monkeypatch.setattr(recovery, "MAX_INTENTS", 10)
     poisons = [Buy(f"poison-{number}", "Poison", 1) for number in range(25)]
     orders.begin(poisons)
-    sweeper = Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", retry_after_s)))
+    sweeper = Recovery(never_limited(orders, PoisonedCatalog(catalog, "Poison", retry_after_s)))
     sweep_each_second(sweeper, range(10))
     orders.begin([BUY])
     sweep_each_second(sweeper, range(10, 16))
@@ -138,7 +141,7 @@ def test_more_failing_buys_than_a_sweep_reads_keep_no_newer_one_in_doubt(
 def test_buys_that_always_fail_cost_few_calls(orders: OrderStore, catalog: CatalogStore) -> None:
     orders.begin([Buy(f"poison-{number}", "Poison", 1) for number in range(300)])
     poisoned = PoisonedCatalog(catalog, "Poison", None)
-    sweeper = Recovery(Checkout(orders, poisoned))
+    sweeper = Recovery(never_limited(orders, poisoned))
     sweep_each_second(sweeper, range(60))
     calls = poisoned.calls
     sweep_each_second(sweeper, range(60, 70))
@@ -149,7 +152,7 @@ def test_a_sweep_that_settles_only_some_buys_raises(
     orders: OrderStore, catalog: CatalogStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     orders.begin([Buy("poison", "Poison", 1), BUY])
-    sweeper = Recovery(Checkout(orders, PoisonedCatalog(catalog, "Poison", None)))
+    sweeper = Recovery(never_limited(orders, PoisonedCatalog(catalog, "Poison", None)))
     sweeper.sweep(0.0)
     with pytest.raises(Unavailable), caplog.at_level(logging.INFO):
         sweeper.sweep(OVERDUE_S)
