@@ -21,9 +21,9 @@ _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 
 
 class HttpCatalog:
-    """A client of the catalog tier. Without `retry` it makes one try of each sale, lookup and decrement.
+    """A client of the catalog tier. Without `retry` it makes one try of each call.
 
-    A page is never retried: pages are large, and retries would overload the tier. An introduction is always retried.
+    A page is never retried: pages are large, and retries would overload the tier.
     """
 
     def __init__(self, client: TierClient, *, retry: bool = True) -> None:
@@ -46,7 +46,8 @@ class HttpCatalog:
 
     def introduce(self, last_order: str | None, timeout_s: float | None = None) -> Introduction:
         """Returns which store the catalog is of, see Catalog.introduce. Raises Unavailable."""
-        answer = self._client.call("GET", wire.STORE, headers=wire.last_order_headers(last_order), timeout_s=timeout_s)
+        headers = wire.last_order_headers(last_order)
+        answer = self._client.call("GET", wire.STORE, headers=headers, timeout_s=timeout_s, retry=self._retry)
         try:
             return _decode(answer, lambda body: wire.decode_introduction(body["data"]))
         except StoreError as error:
