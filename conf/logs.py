@@ -87,8 +87,10 @@ class FloodFilter(logging.Filter):
             return True  # it is the count
         place = (record.pathname, record.lineno)
         with self._lock:
-            new = LinesOfAKind(TokenBucket(LINES_PER_S, self._burst_lines, self._clock), record)
-            lines = self._kinds.setdefault(place, new)
+            lines = self._kinds.get(place)
+            if lines is None:
+                bucket = TokenBucket(LINES_PER_S, self._burst_lines, self._clock)
+                lines = self._kinds[place] = LinesOfAKind(bucket, record)
             if lines.bucket.try_take():
                 return True
             lines.last = record
