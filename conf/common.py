@@ -112,7 +112,7 @@ def raise_fd_limit() -> None:
     """Raises the limit of open files to what a worker needs for its connections and its threads.
 
     The usual soft limit of 1,024 is little more than the connections. Where the hard limit is too low as well, or the
-    system refuses, a worker has fewer connections (see StoreWorker._accept).
+    system refuses, a worker has fewer connections (see StoreWorker._on_shortage).
     """
     waiting_threads = max(tier.threads for tier in settings.tiers)
     # Each thread needs four descriptors at most: three for the files of a database, one for a call to a tier.

@@ -1,7 +1,7 @@
 """Parses the head of a request by a strict grammar after RFC 9112, and makes the WSGI environ.
 
 A head that fits the grammar can be read in one way only; any other head is refused. Chunked bodies are refused, too.
-docs/architecture.md says why this is a grammar and not a library.
+docs/decisions/0006-own-request-grammar.md says why this is a grammar and not a library.
 """
 
 import io

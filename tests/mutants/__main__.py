@@ -76,8 +76,9 @@ def judge(mutants: Sequence[Mutant], suites: Sequence[str]) -> dict[Mutant, str 
 def likely_suites(mutant: Mutant, caught_by: Mapping[str, str]) -> list[str]:
     """Returns the tests that run first: those that caught the mutant last time, and those of its own module."""
     file = Path(mutant.file)
-    test = f"test_{file.stem}.py"
-    own = [f"tests/unit/{file.parent}/{test}", f"tests/integration/{test}", f"tests/unit/{file.parent}"]
+    folder = f"tests/unit/{file.parent}"
+    over_http = [str(path.relative_to(ROOT)) for path in ROOT.glob(f"tests/integration/test_{file.stem}*.py")]
+    own = [f"{folder}/test_{file.stem}.py", *sorted(over_http), folder]
     if mutant.file.startswith("migrations/"):
         own = ["tests/unit/db"]
     return [caught_by[mutant.name], *own] if mutant.name in caught_by else own

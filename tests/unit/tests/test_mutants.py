@@ -23,7 +23,11 @@ def test_the_test_that_caught_a_mutant_last_runs_first() -> None:
 
 
 def test_the_tests_of_a_mutants_own_module_run_before_all_others() -> None:
-    mutant = Mutant("a bug", "a damage", "db/order.py", "old", "new")
-    own = ["tests/unit/db/test_order.py", "tests/integration/test_order.py", "tests/unit/db"]
+    mutant = Mutant("a bug", "a damage", "wsgi_apps/tier_connection.py", "old", "new")
+    own = [
+        "tests/unit/wsgi_apps/test_tier_connection.py",
+        "tests/integration/test_tier_connection.py",
+        "tests/unit/wsgi_apps",
+    ]
     assert likely_suites(mutant, {}) == own
     assert likely_suites(mutant, {"a bug": "tests/e2e/test_run.py"}) == ["tests/e2e/test_run.py", *own]
