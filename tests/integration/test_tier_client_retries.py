@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
@@ -51,6 +52,24 @@ def test_a_batch_is_repeated_three_times_but_not_after_500_or_501(kind: str, sta
     with tier(busy) as client, pytest.raises(Unavailable):
         call(client, kind)
     assert len(busy.times) == times
+
+
+@pytest.mark.parametrize(
+    "call_once",
+    [
+        lambda catalog: catalog.lookup(["Tux"]),
+        lambda catalog: catalog.sell([BUY]),
+        lambda catalog: catalog.decrement(BUY),
+        lambda catalog: catalog.introduce(None),
+    ],
+    ids=["lookup", "sell", "decrement", "introduce"],
+)
+def test_a_client_without_retry_makes_one_try(call_once: Callable[[HttpCatalog], object]) -> None:
+    """The recovery has such a client: its next sweep repeats the call."""
+    busy = CountedAnswer(503, BUSY)
+    with tier(busy) as client, pytest.raises(Unavailable):
+        call_once(HttpCatalog(client, retry=False))
+    assert len(busy.times) == 1
 
 
 @pytest.mark.parametrize("kind", ["query", "buy"])
