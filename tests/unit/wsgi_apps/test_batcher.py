@@ -1,108 +1,31 @@
-"""The batcher: which questions share a call, which error each caller gets, and races of threads."""
+"""The batcher: which questions share a call, and which answer or error each caller gets."""
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
-from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from domain.checkout import Checkout
 from domain.errors import Unavailable
+from tests.support.batching import PATIENCE_S, Echo, batcher_of, call_under_way, is_empty, results
+from tests.support.clock import Clock
 from tests.support.waiting import wait_until
 from wsgi_apps import batcher as batcher_module
-from wsgi_apps.batcher import Batcher
-from wsgi_apps.front_end import FrontEndApp
-
-PATIENCE_S = 60.0
-
-
-class Clock:
-    """Stands in for the module `time` of the batcher. It stands still unless a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the batcher."""
     clock = Clock()
-    monkeypatch.setattr(batcher_module, "time", clock)
+    monkeypatch.setattr(batcher_module, "time", SimpleNamespace(monotonic=clock))
     return clock
-
-
-class Echo:
-    """A call that answers each question with itself, or raises it if it is an exception.
-
-    `batches` are the questions of each call. While `go` is not set, a call does not return.
-    """
-
-    def __init__(self) -> None:
-        self.batches: list[list[object]] = []
-        self.begun = threading.Semaphore(0)
-        self.go = threading.Event()
-        self.go.set()
-
-    def __call__(self, questions: Sequence[object], _timeout_s: float) -> Sequence[object]:
-        self.batches.append(list(questions))
-        self.begun.release()
-        assert self.go.wait(timeout=PATIENCE_S)
-        for question in questions:
-            if isinstance(question, Exception):
-                raise question
-        return list(questions)
 
 
 @pytest.fixture
 def echo() -> Echo:
     return Echo()
-
-
-def batcher_of(
-    call: Callable[[Sequence[object], float], Sequence[object]],
-    max_batch_size: int = 100,
-    linger_s: float = 0.0,
-    timeout_s: float = PATIENCE_S,
-    max_in_flight: int = 1,
-) -> Batcher[object, object]:
-    """Returns a batcher that does not linger, and whose callers wait long, unless a test asks for other limits."""
-    return Batcher(
-        call, max_batch_size=max_batch_size, timeout_s=timeout_s, linger_s=linger_s, max_in_flight=max_in_flight
-    )
-
-
-@contextmanager
-def call_under_way(echo: Echo, batcher: Batcher[object, object]) -> Iterator[None]:
-    """Keeps the call for question 0 from returning during the block."""
-    echo.go.clear()
-    first = batcher.ask([0])
-    assert echo.begun.acquire(timeout=PATIENCE_S)
-    try:
-        yield
-    finally:
-        echo.go.set()
-    assert first.result(PATIENCE_S) == [0]
-
-
-def results(futures: Sequence["Future[Sequence[object]]"]) -> list[Sequence[object]]:
-    """Waits for all answers."""
-    return [future.result(PATIENCE_S) for future in futures]
-
-
-def cannot_start(_thread: threading.Thread) -> None:
-    """Stands in for Thread.start when the system gives no thread."""
-    raise RuntimeError("can't start new thread")
-
-
-def is_empty(batcher: Batcher[object, object]) -> bool:
-    """Returns whether no question waits."""
-    return (batcher._queued, len(batcher._queue)) == (0, 0)
 
 
 def test_a_lone_caller_calls_at_once(echo: Echo) -> None:
@@ -282,40 +205,6 @@ def test_no_questions_have_no_answers_at_once(echo: Echo) -> None:
     assert echo.batches == []
 
 
-@pytest.mark.parametrize("step", ["_take_batch", "_process", "_expect_next"])
-def test_a_failure_of_the_batcher_leaves_no_caller_waiting(
-    echo: Echo, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    batcher = batcher_of(echo)
-    original = getattr(batcher, step)
-    failures = iter([MemoryError()])
-
-    def fails_once(*arguments: object) -> object:
-        for failure in failures:
-            raise failure
-        return original(*arguments)
-
-    monkeypatch.setattr(batcher, step, fails_once)
-    if step == "_take_batch":
-        assert batcher.ask([1]).result(PATIENCE_S) == [1], "the caller was still in the queue"
-    else:
-        with pytest.raises(MemoryError):
-            batcher.ask([1]).result(PATIENCE_S)
-    assert batcher.ask([2]).result(PATIENCE_S) == [2]
-    assert is_empty(batcher)
-
-
-def test_a_thread_that_cannot_start_is_started_by_the_next_call(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    batcher = batcher_of(echo)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", cannot_start)
-        with pytest.raises(Unavailable):
-            batcher.ask([1])
-    assert batcher.ask([2]).result(PATIENCE_S) == [2]
-    assert echo.batches == [[2]], "the refused question is never asked"
-
-
 def test_a_call_lingers_for_no_more_than_the_largest_batch(echo: Echo) -> None:
     batcher = batcher_of(echo, max_batch_size=2, linger_s=10 * PATIENCE_S)
     with call_under_way(echo, batcher):
@@ -373,43 +262,9 @@ def test_a_call_has_the_shortest_remaining_time_of_its_callers(clock: Clock) -> 
         return questions
 
     batcher = batcher_of(call, max_in_flight=2)
-    patient, hasty = (batcher_module._Caller[object, object]([deadline], deadline) for deadline in (9.0, 2.0))
+    patient, hasty = (
+        batcher_module._Caller[object, object]([remaining_s], clock.now + remaining_s) for remaining_s in (9.0, 2.0)
+    )
     batcher._process([patient, hasty])
     assert times == [2.0]
     assert (patient.answers.result(), hasty.answers.result()) == ([9.0], [2.0])
-
-
-def test_one_thread_suffices_when_a_second_cannot_start(echo: Echo, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = threading.Thread.start
-    started: list[threading.Thread] = []
-
-    def only_one(thread: threading.Thread) -> None:
-        if started:
-            raise RuntimeError("can't start new thread")
-        started.append(thread)
-        start(thread)
-
-    batcher = batcher_of(echo, max_in_flight=2)
-    monkeypatch.setattr(threading.Thread, "start", only_one)
-    assert [batcher.ask([number]).result(PATIENCE_S) for number in range(3)] == [[0], [1], [2]]
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_call_that_exits_its_thread_leaves_no_caller_waiting() -> None:
-    def call(questions: Sequence[object], _timeout_s: float) -> Sequence[object]:
-        if "poison" in questions:
-            raise SystemExit(1)
-        return list(questions)
-
-    batcher = batcher_of(call)
-    poisoned = batcher.ask(["poison"])
-    assert isinstance(poisoned.exception(PATIENCE_S), BaseException)
-    assert batcher.ask([1]).result(PATIENCE_S) == [1]
-
-
-def test_a_query_is_503_when_the_system_gives_no_thread(
-    catalog: CatalogStore, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client = Client(FrontEndApp(catalog, checkout))
-    monkeypatch.setattr(threading.Thread, "start", cannot_start)
-    assert client.get("/products/Tux").status_code == 503
