@@ -26,7 +26,7 @@ from domain.limits import MAX_BODY_BYTES
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import Deferred, Reply
+from wsgi_apps.reply import JSON, Deferred, Reply
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -45,6 +45,8 @@ MAX_CACHED_CHARACTERS = 256
 RETRY_AFTER_S = 1
 # Some clients cannot send a POST without a body, and send an empty object.
 EMPTY_BODIES = (b"", b"{}")
+# The media type of a form that a page sends.
+FORM = "application/x-www-form-urlencoded"
 # nosniff: a browser must not run a response as a script, whatever a product's name looks like. no-store: a shared cache
 # would show an old stock.
 COMMON_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
@@ -107,19 +109,35 @@ class Request(WerkzeugRequest):
 
     def parameters(self, *names: str) -> dict[str, str]:
         """Returns the query string's parameters. Raises Invalid for a name outside `names` and for a repeated name."""
-        raw = self.environ.get("QUERY_STRING", "")
-        try:
-            pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
-        except UnicodeDecodeError:
-            raise Invalid("the query string is not UTF-8") from None
-        except ValueError:
-            raise Invalid("the query string has too many parameters") from None
-        parameters = dict(pairs)
-        if unknown := parameters.keys() - set(names):
-            raise Invalid(f"unknown parameter {min(unknown)!r}; known: {', '.join(names)}")
-        if len(parameters) < len(pairs):
-            raise Invalid("a parameter stands twice")
-        return parameters
+        return _decode_pairs(self.environ.get("QUERY_STRING", ""), names, "query string", "parameter")
+
+    @property
+    def has_form(self) -> bool:
+        """Whether the body is a form, as a page in a browser sends it."""
+        return self.mimetype == FORM
+
+    def form_fields(self, *names: str) -> dict[str, str]:
+        """Returns the fields of the form in the body. Raises Invalid, also for a body of another type."""
+        if not self.has_form:
+            raise Invalid(f"the body is not a form ({FORM})")
+        # Form bodies are ASCII, with percent signs; parse_qsl reports other bytes as not UTF-8.
+        return _decode_pairs(self.whole_body.decode("latin-1"), names, "form", "field")
+
+
+def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> dict[str, str]:
+    """Returns percent-encoded pairs as a dict. Raises Invalid, which calls the text `place` and a pair `kind`."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except UnicodeDecodeError:
+        raise Invalid(f"the {place} is not UTF-8") from None
+    except ValueError:
+        raise Invalid(f"the {place} has too many {kind}s") from None
+    values = dict(pairs)
+    if unknown := values.keys() - set(names):
+        raise Invalid(f"unknown {kind} {min(unknown)!r}; known: {', '.join(names)}")
+    if len(values) < len(pairs):
+        raise Invalid(f"a {kind} stands twice")
+    return values
 
 
 class Rule(routing.Rule):
@@ -192,14 +210,18 @@ class App:
             headers = None
             if isinstance(error, Unavailable):
                 headers = {"Retry-After": str(error.retry_after_s or RETRY_AFTER_S)}
-            return error_reply(status_of(error), error.message, headers)
+            return self.show_error(request, error_reply(status_of(error), error.message, headers))
         except HTTPException as error:
-            return _http_error_reply(error)
+            return self.show_error(request, _http_error_reply(error))
         except Exception:
             # Strangers see "internal error" and an id. The log has the traceback, under the same id.
             request_id = uuid.uuid4().hex
             _log.exception("request %s: %s %r", request_id, request.method, request.environ.get("PATH_INFO"))
-            return error_reply(500, "internal error", {"X-Request-Id": request_id})
+            return self.show_error(request, error_reply(500, "internal error", {"X-Request-Id": request_id}))
+
+    def show_error(self, request: Request, error: Reply) -> Reply:
+        """Returns the reply for an error, which is JSON. A tier with pages overrides this for requests of a page."""
+        return error
 
     def _health(self, _request: Request) -> Reply:
         self._probe()
@@ -246,15 +268,18 @@ def _http_error_reply(error: HTTPException) -> Reply:
 def send(
     reply: Reply, environ: "WSGIEnvironment", start_response: "StartResponse", headers: Mapping[str, str] = _NO_HEADERS
 ) -> list[bytes]:
-    """Starts the response and returns its body: the reply as JSON. The response to a HEAD has its length and no body.
+    """Starts the response and returns its body. The response to a HEAD has its length and no body.
 
-    A line end after the JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a
-    Werkzeug Response would take a third of the time that the app spends on a query (11 of 33 µs).
+    A line end after JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a Werkzeug
+    Response would take a third of the time that the app spends on a query (11 of 33 µs).
     """
-    body = (reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()) + b"\n"
-    lines = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *COMMON_HEADERS.items()]
-    if reply.headers is not None:
-        lines += reply.headers.items()
+    body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
+    if reply.content_type == JSON:
+        body += b"\n"
+    lines = [("Content-Type", reply.content_type), ("Content-Length", str(len(body)))]
+    lines += (COMMON_HEADERS if reply.headers is None else {**COMMON_HEADERS, **reply.headers}).items()
     lines += headers.items()
+    if reply.status == 304:  # it has no body, and its length would be that of the body that the client has
+        del lines[:2]
     start_response(_STATUS_LINES[reply.status], lines)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" or reply.status == 304 else [body]

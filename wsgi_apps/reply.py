@@ -11,17 +11,20 @@ from domain.errors import Unavailable
 
 A = TypeVar("A")
 
+JSON = "application/json"
+
 # A call fails that stays longer in the queue of a BoundedPool. The run time of the call is not limited.
 MAX_QUEUE_TIME_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply, whose body becomes JSON. A body of bytes is already JSON, in UTF-8."""
+    """A reply, whose body becomes JSON. A body of bytes is sent as it is: as JSON, or as what `content_type` says."""
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] | None = None
+    content_type: str = JSON
 
 
 class Deferred(Generic[A]):

@@ -14,14 +14,16 @@ from werkzeug.test import Client, EnvironBuilder
 
 from db.catalog import CatalogStore
 from domain.checkout import Checkout
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 from domain.limits import MAX_BODY_BYTES
 from domain.protocols import Placed
 from domain.values import Buy
 from tests.exchanges import EXCHANGES, Exchange
 from tests.support.app_clients import AppClients, decode_error, send
-from wsgi_apps.base import MAX_CACHED_MATCHES, new_key
+from wsgi_apps.base import COMMON_HEADERS, FORM, MAX_CACHED_MATCHES, Request, new_key
+from wsgi_apps.base import send as send_reply
 from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.reply import Reply
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
@@ -281,3 +283,41 @@ def test_new_keys_sort_by_time_and_cannot_be_guessed() -> None:
     assert keys == sorted(keys)
     assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)
     assert len({key[12:] for key in keys}) == len(keys)
+
+
+def test_a_304_has_neither_a_body_nor_its_length() -> None:
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    environ = EnvironBuilder().get_environ()
+    body = send_reply(Reply(b"", 304, {"ETag": '"1"'}), environ, lambda *start: started.append(start))  # type: ignore[arg-type]
+    [(status, headers)] = started
+    assert (status, body) == ("304 NOT MODIFIED", [])
+    assert dict(headers).keys() == {"ETag", *COMMON_HEADERS}
+
+
+def test_a_header_of_a_reply_replaces_the_common_one() -> None:
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+    environ = EnvironBuilder().get_environ()
+    reply = Reply(b"p {}", headers={"Cache-Control": "max-age=60"}, content_type="text/css")
+    body = send_reply(reply, environ, lambda *start: started.append(start))  # type: ignore[arg-type]
+    headers = started[0][1]
+    assert body == [b"p {}"]
+    assert [value for name, value in headers if name == "Cache-Control"] == ["max-age=60"]
+    assert ("Content-Type", "text/css") in headers
+
+
+def test_a_form_is_decoded_and_checked() -> None:
+    def fields(body: bytes, content_type: str = FORM) -> dict[str, str]:
+        builder = EnvironBuilder(method="POST", data=body, content_type=content_type)
+        return Request(builder.get_environ()).form_fields("key", "quantity")
+
+    assert fields(b"key=a+b%2F&quantity=") == {"key": "a b/", "quantity": ""}
+    for body, message in (
+        (b"key=1&key=2", "a field stands twice"),
+        (b"kex=1", "unknown field 'kex'; known: key, quantity"),
+        (b"key=%ff", "the form is not UTF-8"),
+        (b"key=1&" * 30, "the form has too many fields"),
+    ):
+        with pytest.raises(Invalid, match=message):
+            fields(body)
+    with pytest.raises(Invalid, match="the body is not a form"):
+        fields(b"{}", "application/json")

@@ -1,0 +1,193 @@
+"""The owner's interfaces of the store, and their values. The owner's desk, its program and the tiers share them.
+
+A store on SQLite and the client of a tier over HTTP implement the same interface, as in domain/protocols.py. Every
+method may raise Unavailable. Each change has an idempotency key and is made once for it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.values import Product
+
+# The number of a refused buy, which has none, wherever numbers are shown.
+REFUSED_NUMBER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class StockedProduct:
+    """A product as the owner sees it. `quantity` is the stock, in pieces."""
+
+    name: str
+    price_cents: int
+    quantity: int
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """A change of a product's stock. `delta` and `balance` are in pieces, `time` is UTC in ISO 8601."""
+
+    entry: int
+    delta: int
+    balance: int  # the stock after this entry
+    reason: str
+    key: str | None
+    price_cents: int  # of one piece, at that moment
+    time: str
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """What happened to a product, apart from its stock: it was added, got another price, or was retired."""
+
+    entry: int
+    what: str  # added, price or retired
+    price_cents: int  # of one piece, from then on
+    key: str | None
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which buys of the order log are meant. None means any; `since` is included and `until` is not.
+
+    `since` and `until` are UTC in ISO 8601, as far as the caller needs: "2026-11-28" means its first moment.
+    """
+
+    number: int | None = None  # REFUSED_NUMBER: the refused buys
+    product: str | None = None
+    key: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedBuy:
+    """A buy that has ended: an order, or a refused buy with the number REFUSED_NUMBER and without a price."""
+
+    time: str
+    number: int
+    key: str
+    product: str
+    quantity: int
+    price_cents: int | None  # of one piece
+    refused_because: str | None
+    returned: int  # pieces that were given back
+
+
+@dataclass(frozen=True, slots=True)
+class Takings:
+    """What was sold and given back of a product on one day, in UTC. A return counts on the day of the return."""
+
+    day: str  # such as 2026-11-28
+    product: str
+    sold: int  # pieces
+    sold_cents: int
+    returned: int  # pieces
+    returned_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class LastAudit:
+    """The newest audit of the store's own folder. The times are UTC in ISO 8601."""
+
+    time: str
+    is_clean: bool
+    discrepancies: Sequence[str]  # a line each, at most a hundred
+    last_clean: str | None  # the time of the newest audit that found nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The state of the books: counts, the bytes of each file, and the newest audit."""
+
+    orders: int
+    refused: int
+    returns: int
+    in_doubt: int
+    oldest_in_doubt: str | None  # its time
+    bytes_by_file: Sequence[tuple[str, int]]
+    audit: LastAudit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup: the name of its folder, its time (UTC, ISO 8601) and its size."""
+
+    name: str
+    time: str
+    bytes: int
+
+
+class OwnerCatalog(Protocol):
+    """The catalog, for the owner."""
+
+    def stock(
+        self, *, q: str = "", retired: bool = False, after: tuple[int, str] | None = None, limit: int
+    ) -> Sequence[StockedProduct]:
+        """Returns at most `limit` products by stock and name, with `q` in the name in any case.
+
+        `after` is the stock and the name of the last product of the page before.
+        """
+
+    def stocked_product(self, name: str) -> StockedProduct:
+        """Returns a product, also a retired one. Raises ProductNotFound."""
+
+    def ledger(self, name: str, *, before: int | None = None, limit: int) -> Sequence[LedgerEntry]:
+        """Returns at most `limit` entries of the product's ledger, the newest first, older than the entry `before`."""
+
+    def history(self, name: str) -> Sequence[HistoryEntry]:
+        """Returns the newest thousand entries of the product's history, the newest first."""
+
+    # Each change returns True when it was made, and False when it was made before under its key. Each raises
+    # ProductNotFound, Invalid, and KeyReused when the key stands for something else. See db/product_admin.py.
+
+    def add(self, product: Product, key: str) -> bool:
+        """Adds a product."""
+
+    def restock(self, name: str, quantity: int, key: str) -> bool:
+        """Adds pieces."""
+
+    def writeoff(self, name: str, quantity: int, note: str, key: str) -> bool:
+        """Removes pieces that broke, were lost or never came."""
+
+    def correct(self, name: str, counted: int, note: str, key: str) -> bool:
+        """Sets the stock to the number of pieces that was counted."""
+
+    def price(self, name: str, price_cents: int, key: str) -> bool:
+        """Changes the price for buys from now on."""
+
+    def retire(self, name: str, key: str) -> bool:
+        """Retires the product."""
+
+
+class OwnerOrders(Protocol):
+    """The order tier, for the owner."""
+
+    def logged_buys(
+        self, selection: Selection, *, before: tuple[str, int, str] | None = None, limit: int
+    ) -> Sequence[LoggedBuy]:
+        """Returns at most `limit` ended buys of the selection, the newest first.
+
+        The order is that of time, number and key. `before` has these three of the last buy of the page before.
+        """
+
+    def takings(self, selection: Selection) -> Sequence[Takings]:
+        """Returns the takings of each day and product, the newest day first, then by product.
+
+        Only `product`, `since` and `until` of the selection count.
+        """
+
+    def books(self) -> Books:
+        """Returns the state of the books."""
+
+    def audit(self) -> LastAudit:
+        """Audits both files beside the running store. Raises Unavailable when they are not in one folder here."""
+
+    def backups(self) -> Sequence[Backup]:
+        """Returns the backups in BACKUP_DIR, the newest first."""
+
+    def back_up(self) -> Backup:
+        """Makes a backup in BACKUP_DIR. Raises Unavailable when it cannot."""

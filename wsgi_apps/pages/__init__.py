@@ -1,0 +1,1 @@
+"""The HTML pages: those of the shop, and those of the owner's desk."""
