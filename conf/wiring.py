@@ -4,11 +4,12 @@
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conf.secret import Secrets
 from conf.settings import Settings, Tier
 from conf.worker_settings import load_in_worker
 from db.catalog import CatalogStore
@@ -151,13 +152,17 @@ def allowed_hosts(tier: Tier) -> Hosts:
 
 
 def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApplication":
-    """Wraps the app of a tier behind the front end, so that it answers the store's own tiers alone.
+    """Wraps the app of a tier behind the front end, so that it answers the store's own tiers and the owner alone.
 
-    Without TIER_SECRET it answers whoever reaches it.
+    Without TIER_SECRET it answers whoever reaches it, except to what only the owner may ask.
     """
-    if settings.secrets is not None:
-        app = BearerAuthMiddleware(app, settings.secrets.values)
+    if settings.secrets is not None or settings.owner_secrets is not None:
+        app = BearerAuthMiddleware(app, _values(settings.secrets), _values(settings.owner_secrets))
     return TierOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
+
+
+def _values(secrets: Secrets | None) -> Sequence[str] | None:
+    return None if secrets is None else secrets.values
 
 
 def _catalog_store(settings: Settings) -> CatalogStore:

@@ -27,6 +27,7 @@ from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whol
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import JSON, Deferred, Reply
+from wsgi_apps.roles import owner_only
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -141,10 +142,15 @@ def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> d
 
 
 class Rule(routing.Rule):
-    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused."""
+    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused.
 
-    def __init__(self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False) -> None:
-        super().__init__(path, methods=methods, endpoint=endpoint)
+    With `owner`, all requests but the owner's are refused (wsgi_apps/roles.py).
+    """
+
+    def __init__(
+        self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False, owner: bool = False
+    ) -> None:
+        super().__init__(path, methods=methods, endpoint=owner_only(endpoint) if owner else endpoint)
         self.takes_query = takes_query
 
 
