@@ -1,6 +1,6 @@
 """The order tier: takes each buy exactly once, and keeps the order log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from domain.errors import OrderNotFound, Refused
@@ -23,10 +23,15 @@ READY_TIMEOUT_S = 1.6
 
 
 class OrderApp(App):
-    """Takes buys and shows orders."""
+    """Takes buys and shows orders. `owner_rules` are those of the owner's calls (wsgi_apps/owner_orders.py)."""
 
     def __init__(
-        self, orders: Orders, readiness: Readiness | None = None, *, batcher: BatcherFactory = Batcher
+        self,
+        orders: Orders,
+        readiness: Readiness | None = None,
+        *,
+        batcher: BatcherFactory = Batcher,
+        owner_rules: Iterable[Rule] = (),
     ) -> None:
         self._orders = orders
         # Buys that arrive while a batch is under way share the two commits of a later one.
@@ -40,6 +45,7 @@ class OrderApp(App):
             buy,
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
+            *owner_rules,
         ]
         super().__init__(rules, probe=self._read_log, readiness=readiness)
 
