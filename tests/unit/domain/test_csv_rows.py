@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from domain.csv_rows import encode_rows
+from domain.csv_rows import amount, encode_rows
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠A1", " =1+1"]
 
@@ -29,3 +29,10 @@ def test_a_text_is_no_formula(text: str) -> None:
 
 def test_a_negative_number_stays_a_number() -> None:
     assert encode_rows([[-1, 5]]) == b"-1,5\r\n"
+
+
+@pytest.mark.parametrize(
+    ("cents", "text"), [(0, "0.00"), (5, "0.05"), (-2598, "-25.98"), (10**17 + 1, "1000000000000000.01")]
+)
+def test_an_amount_is_an_exact_number(cents: int, text: str) -> None:
+    assert encode_rows([[amount(cents)]]).decode() == f"{text}\r\n"
