@@ -27,7 +27,7 @@ class View:
     def show(
         self, request: Request, template: str, encode: Callable[[], Any], *, status: int = 200, **values: Any
     ) -> Reply:
-        """Returns the page for a browser, with the `values` for its template, or what `encode` returns for a program."""
+        """Returns the page for a browser, made of `values`, or what `encode` returns for a program."""
         if not request.wants_page:
             return Reply(encode(), status, VARY)
         return self._templates.page(f"desk/{template}", status, VARY, token=form_token(request), **values)
