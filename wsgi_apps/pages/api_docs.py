@@ -43,10 +43,14 @@ def load_document(name: str) -> dict[str, Any]:
 
 
 class ApiDocs:
-    """The endpoints of a tier's description. `static` has the files of `swagger_files`."""
+    """The endpoints of a tier's description: shop or owner. `home` is the text of the link to the tier's page at /.
 
-    def __init__(self, name: str, templates: Templates, static: StaticFiles) -> None:
+    `static` has the files of `swagger_files`.
+    """
+
+    def __init__(self, name: str, home: str, templates: Templates, static: StaticFiles) -> None:
         document = load_document(name)
+        self._home = home
         self._title = document["info"]["title"]
         self._json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         self._templates = templates
@@ -64,5 +68,10 @@ class ApiDocs:
         """Shows the document in Swagger UI, from which one can send requests to this tier."""
         headers: Mapping[str, str] = {"Content-Security-Policy": CSP}
         return self._templates.page(
-            "docs.html", headers=headers, title=self._title, document=DOCUMENT_PATH, static=self._static.url
+            "docs.html",
+            headers=headers,
+            title=self._title,
+            home=self._home,
+            document=DOCUMENT_PATH,
+            static=self._static.url,
         )
