@@ -32,6 +32,7 @@ from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
+from wsgi_apps.pages.api_docs import swagger_files
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout
@@ -116,7 +117,7 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
         "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
     }
     readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
-    static = StaticFiles()
+    static = StaticFiles(extra=swagger_files())
     templates = Templates(static=static.url, currency=settings.currency)
     cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
     app = BackOfficeApp(Login(values, cookie, templates), [], templates, static, readiness)
