@@ -41,6 +41,7 @@ from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddle
 from wsgi_apps.owner_catalog import OwnerCatalogCalls
 from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwnerOrders
 from wsgi_apps.owner_orders import OwnerOrderCalls
+from wsgi_apps.pages.api_docs import swagger_files
 from wsgi_apps.pages.desk.formats import template_names
 from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
@@ -137,7 +138,7 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
         "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
     }
     readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
-    static = StaticFiles()
+    static = StaticFiles(extra=swagger_files())
     templates = Templates(static=static.url, currency=settings.currency, **template_names(settings.currency))
     cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
     services = Services(HttpOwnerCatalog(catalog), HttpOwnerOrders(orders, patient), HttpReturns(orders))
