@@ -11,6 +11,7 @@ from db.catalog import CatalogStore
 from db.order import OrderStore
 from db.products_file import read_products
 from domain.checkout import Checkout
+from domain.returns import Returns
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
 
@@ -38,6 +39,12 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """A checkout over both databases, in one process."""
     return Checkout(orders, catalog)
+
+
+@pytest.fixture
+def returns(orders: OrderStore, catalog: CatalogStore) -> Returns:
+    """Returns over both databases, in one process."""
+    return Returns(orders, catalog)
 
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that. Tests send Ctrl-C to their children.

@@ -6,16 +6,22 @@ import pytest
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
+from domain.checkout import Checkout
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
+from domain.returns import Returns
 from tests.contracts.catalog import CatalogContract
 from tests.contracts.orders import OrdersContract
+from tests.contracts.returns import OwnerReturnsContract, ReturnCatalogContract
 from tests.support.stub_server import answer_from, tier
+from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
 from wsgi_apps.catalog import CatalogApp
-from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.order import OrderApp
-from wsgi_apps.pairing import PairedCatalog, PairedCheckout
+from wsgi_apps.pairing import PairedCatalog, PairedCheckout, PairedReturns
 from wsgi_apps.tier_client import TierClient
+
+OWNER = "owner---" * 4
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def catalog_client(catalog: CatalogStore) -> Iterator[TierClient]:
         yield client
 
 
-class TestHttpCatalog(CatalogContract):
+class TestHttpCatalog(CatalogContract, ReturnCatalogContract):
     """The client of a catalog tier."""
 
     @pytest.fixture
@@ -32,7 +38,7 @@ class TestHttpCatalog(CatalogContract):
         return HttpCatalog(catalog_client)
 
 
-class TestPairedHttpCatalog(CatalogContract):
+class TestPairedHttpCatalog(CatalogContract, ReturnCatalogContract):
     """The client of a catalog tier that the order tier uses: it checks the pairing too."""
 
     @pytest.fixture
@@ -49,3 +55,16 @@ class TestHttpOrders(OrdersContract):
         checkout = PairedCheckout(LimitedCheckout(orders, catalog, RefusalLimit(1_000)), catalog)
         with tier(answer_from(OrderApp(checkout))) as client:
             yield HttpOrders(client)
+
+
+class TestHttpReturns(OwnerReturnsContract):
+    """The owner's client of an order tier that calls a catalog tier: the whole path of a return."""
+
+    @pytest.fixture
+    def subject(self, orders: OrderStore, checkout: Checkout, catalog_client: TierClient) -> Iterator[HttpReturns]:
+        catalog = PairedCatalog(orders, HttpCatalog(catalog_client))
+        app = OrderApp(checkout, returns=PairedReturns(Returns(orders, catalog), catalog))
+        with tier(
+            answer_from(BearerAuthMiddleware(app, None, [OWNER])), authorization=encode_authorization(OWNER)
+        ) as client:
+            yield HttpReturns(client)
