@@ -35,7 +35,8 @@ with 0 even when its report cannot be printed. With --json an error is JSON too:
 
 _AUDIT = """\
 Checks the promises I1 to I6 in both databases, and names each discrepancy with its key, product or number. It only
-reads. A buy that is still running is no discrepancy. docs/books.md lists the checks."""
+reads them. A buy that is still running is no discrepancy. The file audit.json beside order.db records the verdict for
+the owner's desk. docs/books.md lists the checks."""
 _RECONCILE = """\
 Shows which discrepancies can be repaired by appending: a key that was sold and is missing from the order log, and a
 buy in doubt for more than 10 s; the same for returns. With --apply it finishes each under its own key, as the order
@@ -60,6 +61,10 @@ Without PIECES, all pieces that are left. No more is given back than was bought.
 _ACCEPT = """\
 Signs that one discrepancy of the audit is explained and stays. The audit then shows it as accepted and exits with 0,
 until any word of the discrepancy changes. First repair what reconcile, correct or price can repair."""
+_LOGIN = """\
+Prints a link that opens the owner's desk once, within an hour. It is signed with OWNER_SECRET (or OWNER_SECRET_FILE),
+else with the secret that `make run` keeps in DATA_DIR. The desk has to run: it takes no link that is older than
+itself."""
 _KEY = (
     "the change is made once for its key; the same command with the same key again changes nothing (default: a new key)"
 )
@@ -108,6 +113,7 @@ def _parser() -> Parser:
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
     restore.add_argument("--into", type=folder, metavar="FOLDER", help="restore into this folder instead of DATA_DIR")
     _add_changes(command)
+    command("login", "print a link that opens the owner's desk once", _LOGIN)
     return parser
 
 

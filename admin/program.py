@@ -18,6 +18,7 @@ from admin.report import (
     print_audit,
     print_change,
     print_copy,
+    print_login_link,
     print_reconciled,
     print_returned,
     print_status,
@@ -25,6 +26,7 @@ from admin.report import (
 )
 from conf.health import is_healthy
 from conf.output import exit_code, print_failure
+from conf.owner_secret import login_link, with_owner
 from conf.settings import Settings, SettingsError, load_only
 from db.audit import Audit, Discrepancy, audit
 from db.audit.acceptance import accept, was_accepted
@@ -32,6 +34,7 @@ from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.errors import DAMAGE
+from db.last_audit import record_audit
 from db.order import OrderStore
 from db.product_admin import ProductAdmin
 from db.reconcile import reconcile, require_one_store
@@ -97,6 +100,7 @@ def _audit(given: argparse.Namespace, settings: Settings) -> int:
             result, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
     except Damaged as damaged:
         result, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
+    record_audit(settings.data_dir, result)
     print_audit(result, state, time.monotonic() - begun, given.json)
     return _code(result)
 
@@ -109,6 +113,7 @@ def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
         while given.apply and (repairs := _repairs(remaining, {one.key for one, _ in repaired})):
             repaired += reconcile(settings.data_dir, repairs)
             remaining = audit(snapshots, on_progress=on_progress)
+    record_audit(settings.data_dir, remaining)
     print_reconciled(repaired, remaining, given.json)
     return _code(remaining)
 
@@ -199,6 +204,18 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
     return CLEAN
 
 
+def _login(given: argparse.Namespace, settings: Settings) -> int:
+    try:
+        settings = with_owner(settings)
+    except SettingsError as error:
+        return _fail(given, FAILED, str(error))
+    if not is_healthy(settings.back_office.local_address):
+        where = settings.back_office.local_address.url
+        return _fail(given, FAILED, f"the back office does not answer at {where}, and takes no link older than itself")
+    print_login_link(login_link(settings), given.json)
+    return CLEAN
+
+
 def _return(given: argparse.Namespace, settings: Settings) -> int:
     """Gives pieces of an order back. A return that was made before under its key exits with 0 too."""
     folder = settings.data_dir
@@ -239,10 +256,13 @@ def _user() -> str:
 
 
 # The settings of the commands that need more than DATA_DIR. A wrong address of a tier thus breaks no other command.
-SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
+SETTINGS_OF = {
+    "restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"],
+    "login": ["DATA_DIR", "OWNER_SECRET", "OWNER_SECRET_FILE", "BACK_OFFICE", "BACK_OFFICE_BIND"],
+}
 
 # The commands whose only result is the report. `reconcile --apply` repairs as well.
-REPORTS = ("status", "audit", "reconcile")
+REPORTS = ("status", "audit", "reconcile", "login")
 
 COMMANDS: dict[str, Command] = {
     "status": _status,
@@ -258,4 +278,5 @@ COMMANDS: dict[str, Command] = {
     "correct": _change,
     "return": _return,
     "accept": _accept,
+    "login": _login,
 }
