@@ -33,13 +33,17 @@ from wsgi_apps.batcher import Batcher, BatcherFactory
 from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
 from wsgi_apps.book_keeper import BookKeeper
 from wsgi_apps.catalog import CatalogApp
-from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
 from wsgi_apps.owner_catalog import OwnerCatalogCalls
+from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwnerOrders
 from wsgi_apps.owner_orders import OwnerOrderCalls
+from wsgi_apps.pages.api_docs import swagger_files
+from wsgi_apps.pages.desk.formats import template_names
+from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout, PairedReturns
@@ -128,15 +132,18 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
     values = require_owner_secrets(settings).values
     catalog = _owners_client(tier_client, "catalog", settings.catalog, values)
     orders = _owners_client(tier_client, "order tier", settings.order, values)
+    patient = _owners_client(tier_client, "order tier", settings.order, values, BOOKS_DEADLINE_S)
     parts = {
         "catalog": lambda: catalog.require_ready(back_office.READY_TIMEOUT_S),
         "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
     }
     readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
-    static = StaticFiles()
-    templates = Templates(static=static.url, currency=settings.currency)
+    static = StaticFiles(extra=swagger_files())
+    templates = Templates(static=static.url, currency=settings.currency, **template_names(settings.currency))
     cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
-    app = BackOfficeApp(Login(values, cookie, templates), [], templates, static, readiness)
+    services = Services(HttpOwnerCatalog(catalog), HttpOwnerOrders(orders, patient), HttpReturns(orders))
+    pages = desk_rules(services, templates, settings.currency)
+    app = BackOfficeApp(Login(values, cookie, templates), pages, templates, static, readiness)
     return DeskOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 
@@ -262,11 +269,7 @@ def _client(
 
 
 def _owners_client(
-    kind: type[TierClient],
-    name: str,
-    tier: Tier,
-    values: Sequence[str],
-    deadline_s: float = back_office.DEADLINE_S,
+    kind: type[TierClient], name: str, tier: Tier, values: Sequence[str], deadline_s: float = back_office.DEADLINE_S
 ) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
