@@ -33,6 +33,7 @@ from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.errors import DAMAGE
+from db.last_audit import record_audit
 from db.product_admin import ProductAdmin
 from db.reconcile import reconcile
 from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
@@ -95,6 +96,7 @@ def _audit(given: argparse.Namespace, settings: Settings) -> int:
             result, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
     except Damaged as damaged:
         result, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
+    record_audit(settings.data_dir, result)
     print_audit(result, state, time.monotonic() - begun, given.json)
     return _code(result)
 
@@ -105,6 +107,7 @@ def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
         repairs = [discrepancy.repair for discrepancy in result.discrepancies if discrepancy.repair is not None]
         placed = list(reconcile(settings.data_dir, repairs)) if given.apply else []
         remaining = audit(snapshots, on_progress=on_progress) if placed else result
+    record_audit(settings.data_dir, remaining)
     print_reconciled(placed, remaining, given.json)
     return _code(remaining)
 
