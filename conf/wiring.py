@@ -35,14 +35,15 @@ from wsgi_apps.book_keeper import BookKeeper
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
-from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwnerOrders
-from wsgi_apps.pages.desk.formats import template_names
-from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.owner_catalog import OwnerCatalogCalls
+from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwnerOrders
 from wsgi_apps.owner_orders import OwnerOrderCalls
+from wsgi_apps.pages.api_docs import swagger_files
+from wsgi_apps.pages.desk.formats import template_names
+from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout, PairedReturns
@@ -137,7 +138,7 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
         "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
     }
     readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
-    static = StaticFiles()
+    static = StaticFiles(extra=swagger_files())
     templates = Templates(static=static.url, currency=settings.currency, **template_names(settings.currency))
     cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
     services = Services(HttpOwnerCatalog(catalog), HttpOwnerOrders(orders, patient), HttpReturns(orders))
@@ -269,11 +270,6 @@ def _client(
 
 def _owners_client(
     kind: type[TierClient], name: str, tier: Tier, values: Sequence[str], deadline_s: float = back_office.DEADLINE_S
-    kind: type[TierClient],
-    name: str,
-    tier: Tier,
-    values: Sequence[str],
-    deadline_s: float = back_office.DEADLINE_S,
 ) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
