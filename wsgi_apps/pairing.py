@@ -16,7 +16,7 @@ from domain.deadlines import Deadline
 from domain.errors import AnotherStore, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Orders, Placed, Sale
-from domain.values import Buy, Order
+from domain.values import Buy, KnownBuy, Order
 
 # The timeout of one try. A buy has two seconds in all, and the rest of them suffices for the buy itself.
 PAIRING_TIMEOUT_S = 0.5
@@ -118,3 +118,7 @@ class PairedCheckout:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number, see Orders.order."""
         return self._orders.order(number, key)
+
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, see Orders.find."""
+        return self._orders.find(keys, timeout_s)
