@@ -62,6 +62,7 @@ _KNOWN = {
     "TRUST": ["NETWORK"],
     "REFUSED": ["PER_S"],
     "BACKUP": ["DIR"],
+    "BOOKS": ["DIR"],
 }
 
 # The values of WORKER, and gunicorn's name for each.
@@ -92,7 +93,8 @@ Settings (environment variables)
   ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
   FRONT_WORKERS               gunicorn's workers                      default: {front_end.workers}
   FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
-  DATA_DIR                    folder of catalog.db and order.db       default: data
+  DATA_DIR                    folder of catalog.db and order.db, and of owner-secret if `make run` makes one
+                                                                      default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
   PICTURES                    folder of the products' pictures: NAME.webp, .png, .jpg or .svg
                                                                       default: none
@@ -100,8 +102,11 @@ Settings (environment variables)
                                                                       default: none
   BACKUP_DIR                  folder of the backups that the owner's desk makes
                                                                       default: backups
-  TIER_SECRET                 secret of the tiers, the same for all three: catalog and order answer to no one without;
-                              new,old while one replaces the other    default: none
+  BOOKS_DIR                   order tier: a folder with both catalog.db and order.db, or links to them, for the audits
+                              and backups of the owner's desk         default: what DATA_DIR says
+  TIER_SECRET                 secret of the tiers catalog, order and front end: the first two answer to no one
+                              without; new,old while one replaces the other
+                                                                      default: none
   TIER_SECRET_FILE            file of the secret, instead             default: none
   OWNER_SECRET                secret of the owner, for whatever only the owner may do: the same for catalog, order and
                               back office, and not for the front end; new,old while one replaces the other
@@ -166,6 +171,7 @@ class Settings:
     pictures: Path | None
     currency: str | None
     backup_dir: Path
+    books_dir: Path
     secrets: Secrets | None  # of the tiers
     owner_secrets: Secrets | None
     trust_network: bool
@@ -196,6 +202,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
         currency=_setting("CURRENCY", environ, "", _parse_currency) if environ.get("CURRENCY") else None,
         backup_dir=_setting("BACKUP_DIR", environ, "backups", parse_folder),
+        books_dir=_setting("BOOKS_DIR", environ, environ.get("DATA_DIR") or "data", parse_folder),
         secrets=secrets,
         owner_secrets=owner_secrets,
         trust_network=_switch("TRUST_NETWORK", environ),
@@ -210,6 +217,11 @@ def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Setti
     A program that needs few settings must not fail on another one.
     """
     return load({variable: environ[variable] for variable in variables if variable in environ})
+
+
+def with_owner_secret_file(settings: Settings, file: Path) -> Settings:
+    """Returns the settings as they are with this OWNER_SECRET_FILE. Raises SettingsError."""
+    return replace(settings, owner_secrets=_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
 
 
 def load_or_exit() -> Settings:
