@@ -63,6 +63,11 @@ def encode_product(product: Product) -> dict[str, Any]:
     return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
 
 
+def product_etag(product: Product) -> str:
+    """Returns the ETag of what shoppers see of a product: price and stock, beside the name in the path."""
+    return f'"{product.price_cents}-{product.quantity}"'
+
+
 def decode_page(body: bytes) -> bytes:
     """Checks a page of products in a reply, and returns its JSON as bytes. The front end passes it on undecoded.
 
