@@ -35,7 +35,6 @@ from wsgi_apps.book_keeper import BookKeeper
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
 from wsgi_apps.owner_catalog import OwnerCatalogCalls
@@ -43,6 +42,7 @@ from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwne
 from wsgi_apps.owner_orders import OwnerOrderCalls
 from wsgi_apps.pages.api_docs import swagger_files
 from wsgi_apps.pages.desk.formats import template_names
+from wsgi_apps.pages.desk.login import Cookie, Login
 from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates

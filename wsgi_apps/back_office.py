@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from wsgi_apps.base import App, Request, Rule
-from wsgi_apps.login import STATIC, Login
 from wsgi_apps.pages.api_docs import ApiDocs
+from wsgi_apps.pages.desk.login import STATIC, Login
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness

@@ -9,8 +9,8 @@ from typing import Any
 from werkzeug.test import Client, TestResponse
 
 from wsgi_apps.back_office import BackOfficeApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.pages.desk.formats import template_names
+from wsgi_apps.pages.desk.login import Cookie, Login
 from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates

@@ -9,7 +9,7 @@ from db.audit import Audit, Discrepancy
 from db.last_audit import MAX_RECORDED, read_last_audit, record_audit
 from domain.owner import LastAudit
 
-NO_TIME = {"is_clean": True, "last_clean": None, "discrepancies": []}
+NO_TIME: dict[str, object] = {"is_clean": True, "last_clean": None, "discrepancies": []}
 CLEAN = Audit(())
 WRONG = Audit((Discrepancy("I1", "Tux", "the stock is 3, and not 4"),))
 

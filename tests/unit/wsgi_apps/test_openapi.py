@@ -22,8 +22,8 @@ from tests.support.openapi import Document, operations_of
 from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.base import App
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.pages.api_docs import swagger_files
+from wsgi_apps.pages.desk.login import Cookie, Login
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 

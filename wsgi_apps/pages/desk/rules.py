@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from domain.owner import OwnerCatalog, OwnerOrders
 from domain.returns import OwnerReturns
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.login import HOME
 from wsgi_apps.pages.desk.books import BooksPage
+from wsgi_apps.pages.desk.login import HOME
 from wsgi_apps.pages.desk.order import OrderPage
 from wsgi_apps.pages.desk.orders import OrderPages
 from wsgi_apps.pages.desk.product import ProductPage

@@ -77,5 +77,7 @@ def asking(tier: str) -> Iterator[None]:
     try:
         yield
     except Unavailable as error:
-        message = "does not answer now" if error.message == Unavailable.message else f"says: {error.message}"
+        if tier in error.message:
+            raise
+        message = "does not answer now" if error.message == Unavailable.message else f"cannot do this: {error.message}"
         raise Unavailable(f"{tier} {message}", error.retry_after_s) from error
