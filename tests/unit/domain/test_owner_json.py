@@ -54,9 +54,9 @@ def test_a_row_comes_back_as_it_went(row: Row[Any], data: st.DataObject) -> None
     ],
 )
 def test_a_row_of_another_form_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match="row|type"):
+    with pytest.raises(ValueError, match=r"row|type"):
         STOCKED_PRODUCT.decode(value)
-    with pytest.raises(ValueError, match="row|type|array"):
+    with pytest.raises(ValueError, match=r"row|type|array"):
         STOCKED_PRODUCT.decode_all(value if value and not isinstance(value, list) else [value])
 
 
