@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+from schemathesis import BaseSchema
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
@@ -24,7 +25,7 @@ from tests.support.tiers import Tiers, running
 from wsgi_apps.pages.api_docs import load_document
 
 
-def load(name: str, operations: Sequence[Any], accepted: Sequence[int], max_examples: int) -> Any:
+def load(name: str, operations: Sequence[Any], accepted: Sequence[int], max_examples: int) -> BaseSchema:
     """Returns the document of this name for schemathesis. `accepted` are the statuses for requests that fit it.
 
     The requests are the same in each run, so that a failure can be repeated.
