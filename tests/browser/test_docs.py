@@ -11,10 +11,13 @@ from tests.browser.chromium import browsing
 from tests.support.books import Books
 from tests.support.tiers import Tiers, running
 
+SECRET = "the-secret-of-the-owner-of-this-test"
+
 
 @pytest.fixture(scope="module")
 def tiers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    with running(tmp_path_factory.mktemp("docs") / "data") as tiers:
+    with running(tmp_path_factory.mktemp("docs") / "data", OWNER_SECRET=SECRET) as tiers:
+        tiers.start("back_office")
         yield tiers
 
 
@@ -58,3 +61,16 @@ def test_the_page_of_the_api_buys_once_under_a_key(tiers: Tiers, page: Page) -> 
     ]
     assert messages == [], "such as a file that the policy of the page refuses"
     assert {url for url in requests if not url.startswith((tiers.url("front_end"), "data:"))} == set()
+
+
+def test_the_page_of_the_desks_api_changes_something_in_the_session_of_the_owner(tiers: Tiers, page: Page) -> None:
+    page.goto(tiers.url("back_office") + "/docs")
+    page.get_by_label("Secret of the owner").fill(SECRET)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="The API of the owner's desk")).to_be_visible()
+    page.locator("#operations-books-audit .opblock-summary-control").click()
+    audit = page.locator("#operations-books-audit")
+    audit.get_by_role("button", name="Try it out").click()
+    with page.expect_response("**/books/audits") as answer:
+        audit.get_by_role("button", name="Execute").click()
+    assert answer.value.json()["data"]["is_clean"] is True
