@@ -22,7 +22,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 Shops = Callable[..., Client]
 
 HOSTILE_NAMES = [
-    '"><script>alert(1)</script>',
+    '"><script>alert(1)<b title="',
     "<img src=x onerror=alert(1)>",
     "' onfocus='alert(1)",
     "{{ 7 * 7 }}",
