@@ -4,6 +4,7 @@ import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from werkzeug.exceptions import NotFound
@@ -12,7 +13,6 @@ from werkzeug.test import EnvironBuilder
 from domain.errors import Unavailable
 from tests.support.clock import Clock
 from wsgi_apps.base import Request
-from wsgi_apps.pages.shop import pictures
 from wsgi_apps.pages.shop.pictures import LIST_INTERVAL_S, MAX_PICTURE_BYTES, Pictures
 from wsgi_apps.reply import Reply
 
@@ -35,8 +35,8 @@ def of(folder: Path | None) -> Pictures:
 
 
 def ask(subject: Pictures, name: str, etag: str | None = None) -> Reply:
-    headers = {} if etag is None else {"If-None-Match": etag}
-    return subject.reply(Request(EnvironBuilder(headers=headers).get_environ()), name)
+    environ = EnvironBuilder().get_environ() | ({} if etag is None else {"HTTP_IF_NONE_MATCH": etag})
+    return subject.reply(Request(environ), name)
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_a_picture_that_is_too_large_is_not_shown(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_name_is_found_however_its_file_is_written(folder: Path, form: str) -> None:
+def test_a_name_is_found_however_its_file_is_written(folder: Path, form: Literal["NFC", "NFD"]) -> None:
     """macOS writes names in NFD. Products, and requests, have names in NFC."""
     (folder / unicodedata.normalize(form, "Bär.png")).write_bytes(b"a bear")
     subject = of(folder)
     assert subject.url("Bär") == "/pictures/B%C3%A4r.png"
-    for asked in ("NFC", "NFD"):
-        assert ask(subject, unicodedata.normalize(asked, "Bär.png")).body == b"a bear"
+    for asked in (unicodedata.normalize("NFC", "Bär.png"), unicodedata.normalize("NFD", "Bär.png")):
+        assert ask(subject, asked).body == b"a bear"
 
 
 @pytest.mark.parametrize("name", [b"\xff.png", b"a\nb.png", b".png", b"x" * 65 + b".png"])
@@ -150,7 +150,7 @@ def test_a_picture_that_the_browser_has_is_not_sent_again(folder: Path) -> None:
 
 def test_a_new_picture_is_seen_after_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(pictures.time, "monotonic", clock)
+    monkeypatch.setattr("wsgi_apps.pages.shop.pictures.time.monotonic", clock)
     subject = of(folder)
     subject.url("Tux")
     (folder / "Tux.png").touch()
