@@ -9,7 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, Route, WebError, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    Route,
+    WebError,
+    sync_playwright,
+)
 
 # A foreign name that resolves to this machine, as after DNS rebinding.
 FOREIGN_NAME = "evil.example"
@@ -75,9 +84,9 @@ class Watch:
         self.complaints.append(f"exception: {error.error}")
 
     def _judge(self, response: Response) -> None:
-        if response.status >= 400 and not response.request.is_navigation_request():
-            if response.status not in self.tolerated:
-                self.complaints.append(f"{response.status} for {response.request.method} {response.url}")
+        is_bad = response.status >= 400 and response.status not in self.tolerated
+        if is_bad and not response.request.is_navigation_request():
+            self.complaints.append(f"{response.status} for {response.request.method} {response.url}")
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.chromium import Watch, chromium, visiting
+from tests.browser.shop import Shop
+from tests.support.tiers import running
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +41,10 @@ def plain_page(browser: Browser) -> Iterator[Page]:
     """A page of a visitor without JavaScript."""
     with visiting(browser, javascript=False) as visitor:
         yield visitor.new_page()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop of a store that the tests of a file share."""
+    with running(tmp_path_factory.mktemp("shop") / "data") as tiers:
+        yield Shop(tiers)
