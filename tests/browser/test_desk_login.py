@@ -132,7 +132,7 @@ def test_a_page_of_another_site_sends_the_desks_form(desk: Desk, owner: Page, ho
             restock,
         )
     # Without its cookie, the browser is a stranger's; with it, the Origin is foreign.
-    assert navigation.value is not None and navigation.value.status == 403 or "/login" in page.url
+    assert (navigation.value is not None and navigation.value.status == 403) or "/login" in page.url
     assert desk.shop.stock("Tux") == before
 
 
