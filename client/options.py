@@ -11,7 +11,7 @@ from conf.version import __version__
 from domain.values import Product, parse_name, parse_quantity
 
 _DESCRIPTION = """\
-Queries the toy store and buys from it. Without --mode it lists the products and prompts for its options.
+Queries the toy store and buys from it. Without --mode it shows the products and prompts for its options.
 
   mode 1   COUNT rounds: query a random product and, when some is left, buy a random quantity with probability P
   mode 2   query PRODUCT, COUNT times
@@ -51,8 +51,8 @@ def from_command_line(
 ) -> Options:
     """Returns the options, and prompts for them when there is no --mode. Exits with code 2 on wrong usage.
 
-    Calls `default_p` (the environment variable p) only in mode 1, and `products` only before a prompt for a product.
-    Raises their errors.
+    Calls `default_p` (the environment variable p) only in mode 1, and `products` only before the prompts. Raises their
+    errors.
     """
     parser = _parser()
     with parser.reporting_wrong_usage(arguments):

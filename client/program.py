@@ -52,7 +52,7 @@ def _url() -> str:
 
 
 def _products() -> Iterator[Product]:
-    """Yields the store's products. A page has one more than the prompt shows, so one request is enough."""
+    """Yields the store's products. The first request has as many as the menu needs for its first page."""
     with closing(Shop(_url(), threading.Event())) as shop:
         yield from shop.products(limit=SHOWN_PRODUCTS + 1)
 

@@ -1,6 +1,5 @@
 """Prompts for the options of the client when it is started without --mode."""
 
-import itertools
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ T = TypeVar("T")
 
 # The largest buy in mode 1. It is small, so that a few rounds do not empty the store.
 LARGEST_RANDOM_BUY = 5
-# A longer list would scroll the question out of the terminal.
+# The products that the menu shows at once: more would scroll the question out of the terminal.
 SHOWN_PRODUCTS = 20
 
 
@@ -31,11 +30,37 @@ class Answers:
     p: float
 
 
-def ask(default_p: Callable[[], float | None], products: Callable[[], Iterable[Product]]) -> Answers:
-    """Prompts for each option and returns the answers. Exits with code 2 when the input ends early.
+class _ProductMenu:
+    """Prints the products by pages. An empty answer to the question for a product shows the next page."""
 
-    Calls `default_p` only in mode 1, and `products` only before the prompt for a product. Raises their errors.
+    def __init__(self, products: Iterable[Product]) -> None:
+        self._products = iter(products)
+        self._next = next(self._products, None)  # the first product of the next page
+        if self._next is None:
+            print("The store has no products.")
+
+    def print_page(self) -> None:
+        """Prints the next page, and says whether there is another."""
+        for _ in range(SHOWN_PRODUCTS):
+            if self._next is None:
+                return
+            print(f"  {format_product(self._next)}")
+            self._next = next(self._products, None)
+        if self._next is not None:
+            print("  and more: an empty answer to the question for a product shows them")
+
+    def parse_name(self, text: str) -> str:
+        """Returns the text as a product's name; "" when the user wants to see the next page. Raises Invalid."""
+        return parse_name(text) if text or self._next is None else ""
+
+
+def ask(default_p: Callable[[], float | None], products: Callable[[], Iterable[Product]]) -> Answers:
+    """Shows the products, prompts for each option and returns the answers. Exits with code 2 if the input ends early.
+
+    Calls `default_p` only in mode 1. Raises the errors of both functions.
     """
+    menu = _ProductMenu(products())
+    menu.print_page()
     print("1  query random products and buy some of them\n2  query one product\n3  buy one product")
     mode = _prompt("Mode (1, 2, 3): ", _parse_mode)
     product, quantity, p = "", LARGEST_RANDOM_BUY, 0.0
@@ -43,20 +68,12 @@ def ask(default_p: Callable[[], float | None], products: Callable[[], Iterable[P
         given = default_p()
         p = _prompt("Probability of a buy (0 to 1): ", parse_probability) if given is None else given
     else:
-        _print_products(products())
-        product = _prompt("Product: ", parse_name)
+        while not (product := _prompt("Product: ", menu.parse_name)):
+            menu.print_page()
     if mode == 3:
         quantity = _prompt("Quantity: ", parse_quantity)
     count = _prompt("Rounds: " if mode == 1 else "Times: ", parse_count)
     return Answers(mode, product, quantity, count, p)
-
-
-def _print_products(products: Iterable[Product]) -> None:
-    shown = list(itertools.islice(products, SHOWN_PRODUCTS + 1))
-    for product in shown[:SHOWN_PRODUCTS]:
-        print(f"  {format_product(product)}")
-    if len(shown) > SHOWN_PRODUCTS:
-        print("  and more")
 
 
 def _prompt(question: str, parse: Callable[[str], T]) -> T:

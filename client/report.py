@@ -105,15 +105,18 @@ def _print(console: Console, line: str) -> None:
 
 
 def _order_line(options: Options, series: Series, orders: list[int]) -> str:
-    """Returns a line with the order of a single buy, or the first and last order of a series; "" without an order."""
+    """Returns the receipt of a single buy, or the first and last order of a series; "" without an order.
+
+    A receipt is like `order 7: 2 Tux, 51.98`. It lacks the total when the store did not answer with the price.
+    """
     if not orders:
         return ""
     if not options.is_single:
         return f"The first order is {min(orders)}, the last {max(orders)}."
-    line = f"Order {orders[0]}: {options.quantity:,} {visible(options.product)}"
+    line = f"order {orders[0]}: {options.quantity:,} {visible(options.product)}"
     if series.price_cents is None:
         return line
-    return f"{line} at {format_cents(series.price_cents)}, {format_cents(series.price_cents * options.quantity)} in all"
+    return f"{line}, {format_cents(series.price_cents * options.quantity)}"
 
 
 def _cells(kind: str, row: dict[str, Any]) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def parse_address(text: str, default_port: int, *, https: bool) -> Address:
     match = _ADDRESS.fullmatch(text)
     scheme = (match["scheme"] or "http").lower() if match else "http"
     if scheme == "https" and not https:
-        raise ValueError(f"{text!r}: only the shop's address, FRONT, may be https; tiers speak http")
+        raise ValueError(f"{text!r}: only the addresses of shop and desk, FRONT and BACK_OFFICE, may be https")
     port = int(match["port"] or (HTTPS_PORT if scheme == "https" else default_port)) if match else -1
     if match is None or not 1 <= port <= 65535 or (match["ipv6"] and not _is_ipv6(match["ipv6"])):
         urls = "http://host:port or https://host" if https else "http://host:port"

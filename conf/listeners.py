@@ -35,8 +35,19 @@ def require_safe_listeners(server: Any, settings: Settings, tier: Tier) -> None:
     if tier.name == "front_end":
         return
     for address in addresses_of(server):
-        if isinstance(address, Address):
+        if isinstance(address, Address) and tier.name == "back_office":
+            _require_intended(tier, address)
+        elif isinstance(address, Address):
             require_private_or_secret_at(settings, tier, address)
+
+
+def _require_intended(tier: Tier, address: Address) -> None:
+    """Raises SettingsError when other machines could reach the back office, and its setting does not say so."""
+    if tier.is_on_loopback and not address.is_loopback:
+        raise SettingsError(
+            f"{tier.name}: gunicorn's bind: at {address} other machines reach the owner's desk; "
+            f"set {tier.bind_variable} to it if they should"
+        )
 
 
 def require_supported_worker(server: Any, tier: Tier) -> None:
@@ -45,6 +56,10 @@ def require_supported_worker(server: Any, tier: Tier) -> None:
     No promise rests on the worker: SQLite's locks isolate two workers, or two threads.
     """
     name, bases = server.cfg.worker_class_str, bases_of_worker(server)
+    if tier.name == "back_office":
+        if name != "gthread":
+            raise SettingsError(f"{tier.name}: gunicorn's worker_class={name} is refused: it needs gthread, to stream")
+        return
     if "server.worker" in bases:
         return
     if "gunicorn.workers.gasgi" in bases:

@@ -1,4 +1,4 @@
-"""Parses the secret that the tiers share: TIER_SECRET, or the text in TIER_SECRET_FILE."""
+"""Parses a secret: that of the tiers (TIER_SECRET) or of the owner (OWNER_SECRET), or the text in its file."""
 
 import re
 from dataclasses import dataclass, field

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -24,22 +24,45 @@ class Defaults:
     prefix: str
     port: int
     workers: int
-    threads: int  # 0: the tier has no such setting
+    threads: int
+    fixed: Mapping[str, str] = field(default_factory=dict)  # why the tier has no setting of this ending
 
 
 # A tier with a database has one worker: a second one could not write at the same time, and would wait for the write
 # lock. The front end has no database, and its second worker uses the second core. The threads wait for calls that are
 # not batched: for single orders in the front end, for direct decrements in the catalog. Pages of products have threads
-# of their own. The order tier batches all calls that wait.
+# of their own. The order tier batches all calls that wait. The back office has one worker, whose memory knows which
+# logins have ended and who has guessed; a thread of it streams a file or waits for the tiers behind.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
-    "order": Defaults("ORDER", port=10010, workers=1, threads=0),
+    "order": Defaults(
+        "ORDER", port=10010, workers=1, threads=0, fixed={"THREADS": "the order tier has no threads that wait"}
+    ),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
+    "back_office": Defaults(
+        "BACK_OFFICE",
+        port=6061,
+        workers=1,
+        threads=8,
+        fixed={
+            "WORKERS": "the back office has one worker, which remembers who has logged in",
+            "THREADS": "the back office has a fixed number of threads",
+        },
+    ),
 }
 
 # A refused buy takes a row in two files, 1 kB at most by the limits of name and key: an attacker who never stops fills
 # less than 1 GB a day.
 REFUSED_PER_S = 10
+
+# The known endings of the prefixes that are no tier's, so that a misspelt setting is named.
+_KNOWN = {
+    "TIER": ["SECRET", "SECRET_FILE"],
+    "OWNER": ["SECRET", "SECRET_FILE"],
+    "TRUST": ["NETWORK"],
+    "REFUSED": ["PER_S"],
+    "BACKUP": ["DIR"],
+}
 
 # The values of WORKER, and gunicorn's name for each.
 WORKER_CLASSES = {"store": "server.worker.StoreWorker", "gthread": "gthread"}
@@ -53,13 +76,17 @@ Settings (environment variables)
 
   CATALOG, ORDER, FRONT       where others reach the tier: host, host:port or http URL; FRONT may be https://host
                               default: what the tier's _BIND says
+  BACK_OFFICE                 likewise; it may be https://host, too   default: what BACK_OFFICE_BIND says
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
+  BACK_OFFICE_BIND            host:port where the back office listens default: 127.0.0.1:{back_office.port}
   CATALOG_HOSTS, ORDER_HOSTS  further host names that the tier accepts (the Host of a request), with commas between
                               them, beside localhost, IP addresses, and the hosts in CATALOG, ORDER and _BIND
                               default: names without a dot
   FRONT_HOSTS                 likewise, beside FRONT and FRONT_BIND   default: names without a dot on loopback, else any
+  BACK_OFFICE_HOSTS           likewise, beside BACK_OFFICE and BACK_OFFICE_BIND
+                              default: names without a dot
   CATALOG_WORKERS             gunicorn's workers                      default: {catalog.workers}
   CATALOG_THREADS             threads that wait for direct decrements default: {catalog.threads}
   ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
@@ -67,9 +94,19 @@ Settings (environment variables)
   FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
   DATA_DIR                    folder of catalog.db and order.db       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
+  PICTURES                    folder of the products' pictures: NAME.webp, .png, .jpg or .svg
+                                                                      default: none
+  CURRENCY                    name of the currency, such as EUR, which the pages show beside prices
+                                                                      default: none
+  BACKUP_DIR                  folder of the backups that the owner's desk makes
+                                                                      default: backups
   TIER_SECRET                 secret of the tiers, the same for all three: catalog and order answer to no one without;
                               new,old while one replaces the other    default: none
   TIER_SECRET_FILE            file of the secret, instead             default: none
+  OWNER_SECRET                secret of the owner, for whatever only the owner may do: the same for catalog, order and
+                              back office, and not for the front end; new,old while one replaces the other
+                                                                      default: none; `make run` makes one
+  OWNER_SECRET_FILE           file of the owner's secret, instead     default: none
   TRUST_NETWORK               1: without a secret, catalog and order may listen beyond loopback
   REFUSED_PER_S               refused buys that are recorded per second, in the long run; further ones get a 429
                                                                       default: {refused_per_s}
@@ -123,31 +160,44 @@ class Settings:
     catalog: Tier
     order: Tier
     front_end: Tier
+    back_office: Tier
     data_dir: Path
     products: Path
-    secrets: Secrets | None
+    pictures: Path | None
+    currency: str | None
+    backup_dir: Path
+    secrets: Secrets | None  # of the tiers
+    owner_secrets: Secrets | None
     trust_network: bool
     refused_per_s: int
     worker_class: str  # as gunicorn takes it
 
     @property
-    def tiers(self) -> tuple[Tier, Tier, Tier]:
+    def tiers(self) -> tuple[Tier, Tier, Tier, Tier]:
         """All tiers, those behind first. They may be started in any order."""
-        return self.catalog, self.order, self.front_end
+        return self.catalog, self.order, self.front_end, self.back_office
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Returns the settings in `environ`. Raises SettingsError."""
-    catalog, order, front_end = (_tier(name, environ) for name in TIERS)
-    for prefix, known in (("TIER", ["SECRET", "SECRET_FILE"]), ("TRUST", ["NETWORK"]), ("REFUSED", ["PER_S"])):
+    catalog, order, front_end, back_office = (_tier(name, environ) for name in TIERS)
+    for prefix, known in _KNOWN.items():
         _refuse_misspelt(prefix, known, environ)
+    secrets, owner_secrets = _secrets("TIER_SECRET", environ), _secrets("OWNER_SECRET", environ)
+    if secrets and owner_secrets and set(secrets.values) & set(owner_secrets.values):
+        raise SettingsError("OWNER_SECRET is also a TIER_SECRET, which the front end knows; choose another one")
     return Settings(
         catalog=catalog,
         order=order,
         front_end=front_end,
+        back_office=back_office,
         data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
         products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
-        secrets=_secrets(environ),
+        pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
+        currency=_setting("CURRENCY", environ, "", _parse_currency) if environ.get("CURRENCY") else None,
+        backup_dir=_setting("BACKUP_DIR", environ, "backups", parse_folder),
+        secrets=secrets,
+        owner_secrets=owner_secrets,
         trust_network=_switch("TRUST_NETWORK", environ),
         refused_per_s=_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
         worker_class=WORKER_CLASSES[_choice("WORKER", environ, tuple(WORKER_CLASSES))],
@@ -220,11 +270,10 @@ def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Cal
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
-    known = ["BIND", "HOSTS", "WORKERS"]
-    if default.threads:
-        known.append("THREADS")
-    elif environ.get(f"{prefix}_THREADS"):
-        raise SettingsError(f"{prefix}_THREADS is not a setting: the {name} tier has no threads that wait; unset it")
+    for ending, why in default.fixed.items():
+        if environ.get(f"{prefix}_{ending}"):
+            raise SettingsError(f"{prefix}_{ending} is not a setting: {why}; unset it")
+    known = [ending for ending in ("BIND", "HOSTS", "WORKERS", "THREADS") if ending not in default.fixed]
     _refuse_misspelt(prefix, known, environ)
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
@@ -238,8 +287,8 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     address = environ.get(prefix)
     if not address:
         return replace(tier, address=tier.local_address)
-    # A TLS proxy may be in front of the front end. The tiers reach each other by http.
-    return replace(tier, address=_address(prefix, address, port, https=name == "front_end"))
+    # A TLS proxy may be in front of the tiers that browsers reach. The tiers reach each other by http.
+    return replace(tier, address=_address(prefix, address, port, https=name in ("front_end", "back_office")))
 
 
 def _address(variable: str, text: str, default_port: int, *, https: bool = False) -> Address:
@@ -257,25 +306,28 @@ def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _secrets(environ: Mapping[str, str]) -> Secrets | None:
-    """Returns the secrets; None when there are none. An empty one is an error: its owner has wanted protection."""
-    text, file = environ.get("TIER_SECRET"), environ.get("TIER_SECRET_FILE")
+def _secrets(variable: str, environ: Mapping[str, str]) -> Secrets | None:
+    """Returns the secrets in a variable, or in the file of `variable`_FILE; None when there are none.
+
+    An empty one is an error: its owner has wanted protection.
+    """
+    of_file = f"{variable}_FILE"
+    text, file = environ.get(variable), environ.get(of_file)
     if text is not None and file is not None:
-        raise SettingsError("TIER_SECRET and TIER_SECRET_FILE are both set; one of them is enough")
+        raise SettingsError(f"{variable} and {of_file} are both set; one of them is enough")
     if file == "":
-        raise SettingsError("TIER_SECRET_FILE is empty; set it to the name of a file, or unset it")
-    variable = "TIER_SECRET" if file is None else "TIER_SECRET_FILE"
+        raise SettingsError(f"{of_file} is empty; set it to the name of a file, or unset it")
     if file is not None:
-        text = _read_secret(file)
+        text = _read_secret(of_file, file)
     if text is None:
         return None
     try:
         return parse_secrets(text)
     except ValueError as error:
-        raise SettingsError(f"{variable} {error}") from None
+        raise SettingsError(f"{variable if file is None else of_file} {error}") from None
 
 
-def _read_secret(file: str) -> str:
+def _read_secret(variable: str, file: str) -> str:
     try:
         return parse_path(file).read_text("utf-8")
     except UnicodeDecodeError:  # its own message would show some of the secret
@@ -284,7 +336,14 @@ def _read_secret(file: str) -> str:
         why = str(error.strerror)
     except ValueError as error:
         why = f"it {error}"
-    raise SettingsError(f"TIER_SECRET_FILE={file!r} cannot be read: {why}")
+    raise SettingsError(f"{variable}={file!r} cannot be read: {why}")
+
+
+def _parse_currency(text: str) -> str:
+    """Parses the name of a currency as ISO 4217 has them. Raises ValueError."""
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ValueError("is not the name of a currency, three capital letters such as EUR")
+    return text
 
 
 def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:

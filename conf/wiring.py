@@ -1,17 +1,19 @@
 """Builds each tier from the settings: the WSGI app that gunicorn serves, with its stores, clients and middlewares.
 
-`prepare_catalog` and `prepare_order` run in the master process before the first worker; all else runs in a worker.
+The functions `prepare_…` run in the master process before the first worker; all else runs in a worker.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from conf.secret import Secrets
 from conf.settings import Settings, Tier
 from conf.worker_settings import load_in_worker
 from db.catalog import CatalogStore
+from db.connection import StartRefused
 from db.order import OrderStore
 from db.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.products_file import read_products
@@ -19,15 +21,19 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
+from wsgi_apps import back_office, front_end, order
 from wsgi_apps import catalog as catalog_tier
-from wsgi_apps import front_end, order
+from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.batcher import Batcher, BatcherFactory
 from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
-from wsgi_apps.origin import Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
+from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
+from wsgi_apps.pages.static import StaticFiles
+from wsgi_apps.pages.templates import Templates
 from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
@@ -98,6 +104,40 @@ def create_front_end_app(
     return ShopOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 
+def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIApplication":
+    """Returns the WSGI app of the back office. Raises StartRefused without OWNER_SECRET."""
+    settings = load_in_worker()
+    tier = settings.back_office
+    values = require_owner_secrets(settings).values
+    catalog = _owners_client(tier_client, "catalog", settings.catalog, values)
+    orders = _owners_client(tier_client, "order tier", settings.order, values)
+    parts = {
+        "catalog": lambda: catalog.require_ready(back_office.READY_TIMEOUT_S),
+        "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
+    }
+    readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
+    static = StaticFiles()
+    templates = Templates(static=static.url, currency=settings.currency)
+    cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
+    app = BackOfficeApp(Login(values, cookie, templates), [], templates, static, readiness)
+    return DeskOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
+
+
+def prepare_back_office(settings: Settings) -> None:
+    """Checks that the back office knows the owner. Raises StartRefused."""
+    require_owner_secrets(settings)
+
+
+def require_owner_secrets(settings: Settings) -> Secrets:
+    """Returns the secrets of the owner. Raises StartRefused when there are none."""
+    if settings.owner_secrets is None:
+        raise StartRefused(
+            "set OWNER_SECRET, or OWNER_SECRET_FILE, here and at catalog and order tier to the same 32 characters or "
+            "more; python3 -c 'import secrets; print(secrets.token_urlsafe())' prints some, and `make run` does it all"
+        )
+    return settings.owner_secrets
+
+
 def prepare_catalog(settings: Settings) -> None:
     """Migrates the catalog's database and loads the first products. Raises StartRefused."""
     if warning := require_matching(settings.data_dir, CATALOG_NAME):
@@ -151,13 +191,17 @@ def allowed_hosts(tier: Tier) -> Hosts:
 
 
 def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApplication":
-    """Wraps the app of a tier behind the front end, so that it answers the store's own tiers alone.
+    """Wraps the app of a tier behind the front end, so that it answers the store's own tiers and the owner alone.
 
-    Without TIER_SECRET it answers whoever reaches it.
+    Without TIER_SECRET it answers whoever reaches it, except to what only the owner may ask.
     """
-    if settings.secrets is not None:
-        app = BearerAuthMiddleware(app, settings.secrets.values)
+    if settings.secrets is not None or settings.owner_secrets is not None:
+        app = BearerAuthMiddleware(app, _values(settings.secrets), _values(settings.owner_secrets))
     return TierOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
+
+
+def _values(secrets: Secrets | None) -> Sequence[str] | None:
+    return None if secrets is None else secrets.values
 
 
 def _catalog_store(settings: Settings) -> CatalogStore:
@@ -177,3 +221,10 @@ def _client(
     authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
     host, port = tier.address.host, tier.address.port
     return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
+
+
+def _owners_client(kind: type[TierClient], name: str, tier: Tier, values: Sequence[str]) -> TierClient:
+    """Returns a client of a tier, for the owner."""
+    authorization = encode_authorization(values[0])
+    host, port = tier.address.host, tier.address.port
+    return kind(name, host, port, deadline_s=back_office.DEADLINE_S, authorization=authorization, for_owner=True)

@@ -68,6 +68,12 @@ class Unavailable(StoreError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyLogins(Unavailable):
+    """Too many wrong secrets of the owner were sent lately, so none is looked at for a while."""
+
+    message = "too many wrong secrets were sent; wait before the next one, which may be the right one"
+
+
 class TooManyRefusals(Unavailable):
     """The buy is throttled: it would be refused, and too many buys were refused lately. Nothing of it is stored."""
 

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 from werkzeug import routing
 from werkzeug.exceptions import HTTPException, LengthRequired, MethodNotAllowed, RequestEntityTooLarge
@@ -27,6 +27,7 @@ from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whol
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import JSON, Deferred, Reply
+from wsgi_apps.roles import owner_only
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -120,8 +121,22 @@ class Request(WerkzeugRequest):
         """Returns the fields of the form in the body. Raises Invalid, also for a body of another type."""
         if not self.has_form:
             raise Invalid(f"the body is not a form ({FORM})")
+        return _decode_pairs(self._form_text, names, "form", "field")
+
+    def form_field(self, name: str) -> str:
+        """Returns one field of the form, whatever else the form has; empty without it. Raises Invalid."""
+        values = parse_qs(self._form_text, keep_blank_values=True) if self.has_form else {}
+        return values[name][0] if len(values.get(name, ())) == 1 else ""
+
+    @property
+    def _form_text(self) -> str:
         # Form bodies are ASCII, with percent signs; parse_qsl reports other bytes as not UTF-8.
-        return _decode_pairs(self.whole_body.decode("latin-1"), names, "form", "field")
+        return self.whole_body.decode("latin-1")
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether a browser asks, which takes a page. Programs get JSON."""
+        return "text/html" in self.environ.get("HTTP_ACCEPT", "")
 
 
 def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> dict[str, str]:
@@ -141,10 +156,15 @@ def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> d
 
 
 class Rule(routing.Rule):
-    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused."""
+    """A rule of a URL map. Unless `takes_query`, a request with a query string is refused.
 
-    def __init__(self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False) -> None:
-        super().__init__(path, methods=methods, endpoint=endpoint)
+    With `owner`, all requests but the owner's are refused (wsgi_apps/roles.py).
+    """
+
+    def __init__(
+        self, path: str, *, methods: Iterable[str], endpoint: Any, takes_query: bool = False, owner: bool = False
+    ) -> None:
+        super().__init__(path, methods=methods, endpoint=owner_only(endpoint) if owner else endpoint)
         self.takes_query = takes_query
 
 
@@ -164,7 +184,7 @@ class App:
     def __init__(self, rules: Iterable[Rule], probe: Callable[[], object], readiness: Readiness | None = None) -> None:
         self._probe = probe
         self._readiness = readiness or Readiness({}, timeout_s=0.0)
-        urls = Map(
+        self.url_map = Map(
             [
                 *rules,
                 Rule("/health", methods=["GET"], endpoint=self._health),
@@ -172,7 +192,8 @@ class App:
             ],
             converters={"default": Segment},
             merge_slashes=False,  # with True, Werkzeug answers '//' with a redirect in HTML
-        ).bind("")
+        )
+        urls = self.url_map.bind("")
         # Cached, because a match takes 5 of the 22 µs from a query's head to its response. A path always has one match.
         self._match = lru_cache(MAX_CACHED_MATCHES)(lambda path, method: urls.match(path, method, return_rule=True))
 
@@ -185,14 +206,17 @@ class App:
             headers = {"Idempotency-Key": request.idempotency_key} if has_key else _NO_HEADERS
             return send(reply, environ, start_response, headers)
 
-        match self._catch_errors(request, lambda: self._call_endpoint(request)):
+        match self._catch_errors(request, lambda: self.answer(request)):
             case Deferred() as deferred:
                 return deferred.respond_with(lambda wait: respond(self._catch_errors(request, wait)))
             case reply:
                 return respond(reply)
 
-    def _call_endpoint(self, request: Request) -> Reply | Deferred[Any]:
-        """Matches the path and calls its endpoint. Raises for a body or a query string that is not allowed."""
+    def answer(self, request: Request) -> Reply | Deferred[Any]:
+        """Matches the path and calls its endpoint. Raises for a body or a query string that is not allowed.
+
+        A tier that admits some requests alone overrides it.
+        """
         _ = request.whole_body  # on every path, raises for a body that is not allowed
         path = _path(request)
         match = self._match if len(path) <= MAX_CACHED_CHARACTERS else self._match.__wrapped__

@@ -1,10 +1,11 @@
-"""Admits only the store's own tiers to a tier behind the front end, by bearer tokens that they share (TIER_SECRET)."""
+"""Tells by bearer tokens who asks a tier behind the front end: a tier (TIER_SECRET) or the owner (OWNER_SECRET)."""
 
 import hmac
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wsgi_apps.base import error_reply, send
+from wsgi_apps.roles import AUTHENTICATE, Role, set_role
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,17 +34,33 @@ def is_authorized(authorization: str, tokens: Sequence[str]) -> bool:
 class BearerAuthMiddleware:
     """Passes on requests to open paths and requests with one of the tokens. Answers 401 to all others.
 
-    There are two tokens while a new one replaces the old one.
+    The owner may ask for everything, and is told apart from a tier by a token of its own. Without `tokens` for the
+    tiers every request is passed on, and a request without the owner's token is a stranger's. There are two tokens of a
+    kind while a new one replaces the old one.
     """
 
-    def __init__(self, app: "WSGIApplication", tokens: Sequence[str]) -> None:
+    def __init__(
+        self, app: "WSGIApplication", tokens: Sequence[str] | None, owner_tokens: Sequence[str] | None = None
+    ) -> None:
         self._app = app
-        self._tokens = tokens
+        self._tokens = tokens or ()
+        self._is_open = tokens is None
+        self._owner_tokens = owner_tokens or ()
+        self._knows_owner = owner_tokens is not None
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        authorization = environ.get("HTTP_AUTHORIZATION", "")
-        if environ.get("PATH_INFO") in OPEN_PATHS or is_authorized(authorization, self._tokens):
+        role = self._role(environ.get("HTTP_AUTHORIZATION", ""))
+        if self._knows_owner:
+            set_role(environ, role)
+        if role is not Role.STRANGER or self._is_open or environ.get("PATH_INFO") in OPEN_PATHS:
             return self._app(environ, start_response)
-        headers = {"WWW-Authenticate": 'Bearer realm="toy store"'}
-        refusal = error_reply(401, "this tier answers to the store's other tiers alone", headers)
+        refusal = error_reply(401, "this tier answers to the store's other tiers alone", AUTHENTICATE)
         return send(refusal, environ, start_response)
+
+    def _role(self, authorization: str) -> Role:
+        """Returns whose token it is. The tiers, which ask the most often, are looked for first."""
+        if is_authorized(authorization, self._tokens):
+            return Role.TIER
+        if is_authorized(authorization, self._owner_tokens):
+            return Role.OWNER
+        return Role.STRANGER

@@ -10,6 +10,7 @@ from domain.errors import (
     OutOfStock,
     ProductNotFound,
     StoreError,
+    TooManyLogins,
     TooManyRefusals,
     Unavailable,
 )
@@ -21,6 +22,7 @@ STATUS: dict[type[StoreError], int] = {
     OrderNotFound: 404,
     AnotherStore: 409,
     KeyReused: 422,
+    TooManyLogins: 429,
     TooManyRefusals: 429,
     Unavailable: 503,
 }

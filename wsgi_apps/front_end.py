@@ -9,6 +9,9 @@ from domain.values import Buy, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
+from wsgi_apps.pages.api_docs import ApiDocs, swagger_files
+from wsgi_apps.pages.static import StaticFiles
+from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
 from wsgi_apps.wire import encode_order_number, encode_product
@@ -48,11 +51,14 @@ class FrontEndApp(App):
         self._orders = orders
         pages, pool = BoundedPool(PAGE_THREADS, MAX_QUEUED_PAGES), BoundedPool(threads, MAX_QUEUED_ORDERS)
         self._find_order = run_in_pool(queries.order, pool)
+        static = StaticFiles(extra=swagger_files())
         rules = [
             Rule("/products", methods=["GET"], endpoint=run_in_pool(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
+            Rule("/static/<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pages)),
+            *ApiDocs("shop", Templates(), static).rules,
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 

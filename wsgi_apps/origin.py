@@ -139,6 +139,12 @@ class ShopOriginMiddleware(_OriginMiddleware):
         return page is not None and not _has_host(page, environ.get("HTTP_HOST", ""))
 
 
+class DeskOriginMiddleware(ShopOriginMiddleware):
+    """Lets only the desk's own pages, and programs, change anything. Who may read is not judged here."""
+
+    message = "a page of another site must not change anything; a proxy in front has to pass the Host on"
+
+
 def _is_browser(environ: "WSGIEnvironment") -> bool:
     """Whether a browser sends the request."""
     if environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/") or "HTTP_SEC_FETCH_SITE" in environ:

@@ -16,10 +16,15 @@ from wsgi_apps.tier_connection import TierConnection
 
 # Decodes a reply from its status, Content-Type and body. Raises ValueError for one that is no answer to the question.
 Decode = Callable[[int, str | None, bytes], Any]
-# The log line for each status by which a tier rejects another tier. It says which setting to check.
+# The log line for each status by which a tier rejects another tier, or the owner. It says which setting to check.
 _REJECTIONS = {
     401: "does not accept this tier: is TIER_SECRET the same for both?",
     403: "does not accept this tier: is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
+}
+_REJECTIONS_OF_OWNER = {
+    401: "does not accept the owner's desk: is OWNER_SECRET the same for both?",
+    403: "does not accept the owner's desk: has it an OWNER_SECRET, and is the host by which it is reached in its "
+    "CATALOG_HOSTS or ORDER_HOSTS?",
 }
 # The message of a 404 for an unknown path. A 404 that answers a question has another message.
 _UNKNOWN = "not found"
@@ -75,7 +80,9 @@ class TierClient:
         deadline_s: float,
         authorization: str | None = None,
         logs_outages: bool = True,
+        for_owner: bool = False,
     ) -> None:
+        """Makes no connection yet. With `for_owner` the authorization is the owner's, who is told of a rejection."""
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
         self._host, self._port = host, port
@@ -90,6 +97,7 @@ class TierClient:
         self._where = f"the {name} at {_authority(host, port)}"
         self._lost: str | None = None  # the log line of the outage, while it lasts
         self._logs_outages = logs_outages
+        self._for_owner = for_owner
 
     def call(
         self,
@@ -182,14 +190,15 @@ class TierClient:
 
     def _require_acceptance(self, path: str, answer: Answer) -> None:
         """Raises Unavailable when the tier rejects this tier or the path. Logs when that begins."""
-        rejected, why = "", _REJECTIONS.get(answer.status)
+        rejections = _REJECTIONS_OF_OWNER if self._for_owner else _REJECTIONS
+        rejected, why = "", rejections.get(answer.status)
         if answer.status == 404 and _message(answer) == _UNKNOWN:
             rejected, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
         if why is not None:
             if self._rejected_path is None:
                 self._rejected_path = rejected
                 _log.error("the %s %s", self._name, why)
-            raise Unavailable(self._no_answer, retry_after_s=1)
+            raise Unavailable(f"the {self._name} {why}" if self._for_owner else self._no_answer, retry_after_s=1)
         if self._rejected_path in ("", path):
             self._rejected_path = None
 

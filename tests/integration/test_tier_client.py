@@ -276,6 +276,18 @@ def test_a_tier_that_does_not_accept_the_client_is_unavailable_and_the_log_says_
     assert next(answers, None) is None, "the client must not have repeated a call"
 
 
+@pytest.mark.parametrize(
+    ("refusal", "question"),
+    [(401, "is OWNER_SECRET the same for both?"), (403, "has it an OWNER_SECRET, and is the host by which")],
+)
+def test_the_owner_is_told_why_a_tier_does_not_accept_the_desk(refusal: int, question: str) -> None:
+    answer = answer_with(refusal, {"error": {"code": refusal, "message": "no"}})
+    with tier(answer, authorization=AUTHORIZATION, for_owner=True) as client, pytest.raises(Unavailable) as caught:
+        HttpCatalog(client).lookup(["Tux"])
+    assert caught.value.message.startswith("the catalog does not accept the owner's desk: ")
+    assert question in caught.value.message
+
+
 def test_a_tier_of_another_release_is_unavailable_and_the_log_says_what_to_do_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

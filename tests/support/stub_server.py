@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
@@ -54,12 +55,11 @@ def tier(
     authorization: str | None = None,
     host: str = "127.0.0.1",
     deadline_s: float = 60.0,
+    for_owner: bool = False,
 ) -> Iterator[TierClient]:
     """Runs a stub server, and yields a client of it. The default deadline leaves time to a busy machine."""
-    with (
-        stub_server(answer) as port,
-        closing(TierClient(name, host, port, deadline_s=deadline_s, authorization=authorization)) as client,
-    ):
+    options: dict[str, Any] = {"deadline_s": deadline_s, "authorization": authorization, "for_owner": for_owner}
+    with stub_server(answer) as port, closing(TierClient(name, host, port, **options)) as client:
         yield client
 
 

@@ -15,7 +15,8 @@ from conf.settings import TIERS
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-NAMES = tuple(TIERS)
+# The tiers of a query and a buy. The back office is started by the tests that are about it.
+NAMES = ("catalog", "order", "front_end")
 START_TIMEOUT_S = 60.0
 # Below the ephemeral ports, which begin at 32,768. The system gives these to connections, so one could take a reserved
 # port before its tier has started.
@@ -39,8 +40,9 @@ def free_port() -> int:
 
 def clean_environment() -> dict[str, str]:
     """Returns the environment without the variables of the store, of gunicorn and of pytest."""
-    settings = ("CATALOG", "ORDER", "FRONT", "DATA_DIR", "PRODUCTS", "TIER_", "TRUST_", "REFUSED_", "WORKER")
-    prefixes = (*settings, "GUNICORN", "PYTEST")
+    tiers = tuple(tier.prefix for tier in TIERS.values())
+    settings = ("DATA_DIR", "PRODUCTS", "PICTURES", "CURRENCY", "BACKUP_DIR", "WORKER")
+    prefixes = (*tiers, *settings, "TIER_", "OWNER_", "TRUST_", "REFUSED_", "GUNICORN", "PYTEST")
     # `p` is the client's probability of a buy.
     return {name: value for name, value in os.environ.items() if name != "p" and not name.startswith(prefixes)}
 
@@ -64,10 +66,10 @@ class Tiers:
 
     def __init__(self, data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> None:
         self.data_dir = data_dir
-        self.ports = {name: free_port() for name in NAMES}
+        self.ports = {name: free_port() for name in TIERS}
         binds = {f"{TIERS[name].prefix}_BIND": f"127.0.0.1:{port}" for name, port in self.ports.items()}
         self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | binds | settings
-        self._gunicorn_files = {name: f"conf/{name}.py" for name in NAMES} | dict(gunicorn_files or {})
+        self._gunicorn_files = {name: f"conf/{name}.py" for name in TIERS} | dict(gunicorn_files or {})
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from werkzeug.exceptions import NotFound
+from werkzeug.utils import cached_property
 
 from wsgi_apps.base import Request
 from wsgi_apps.reply import Reply
@@ -20,11 +21,15 @@ DIGEST_CHARACTERS = 12
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _File:
     content: bytes
-    gzipped: bytes
     content_type: str
+
+    @cached_property
+    def gzipped(self) -> bytes:
+        """The compressed content, made at the first request: a large file of a library takes 0.1 s."""
+        return gzip.compress(self.content, mtime=0)  # mtime=0: the same bytes in every worker
 
 
 class StaticFiles:
@@ -39,15 +44,17 @@ class StaticFiles:
             stem, _, suffix = name.rpartition(".")
             hashed = f"{stem}.{hashlib.sha256(content).hexdigest()[:DIGEST_CHARACTERS]}.{suffix}"
             self._names[name] = hashed
-            # mtime=0: the same content gives the same bytes in every worker.
-            self._files[hashed] = _File(content, gzip.compress(content, mtime=0), _content_type(name))
+            self._files[hashed] = _File(content, _content_type(name))
 
     def url(self, name: str) -> str:
         """Returns the path of a file, such as /static/shop.3f2a90c1d4e5.css for shop.css."""
         return f"/static/{self._names[name]}"
 
     def reply(self, request: Request, name: str) -> Reply:
-        """Answers with the file of this name, which has a digest. Raises NotFound."""
+        """Answers with the file of this name, which has a digest. Raises NotFound.
+
+        The first reply with a large file takes long, so the endpoint runs in a pool.
+        """
         file = self._files.get(name)
         if file is None:
             raise NotFound

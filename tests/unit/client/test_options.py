@@ -6,7 +6,9 @@ import shlex
 import pytest
 
 from client.options import Options, from_command_line
+from client.questions import SHOWN_PRODUCTS
 from conf.version import __version__
+from domain.values import Product
 
 
 def parse(*arguments: str, p: float | None = None) -> Options:
@@ -45,3 +47,42 @@ def test_without_a_mode_it_prompts_until_the_answers_are_valid(monkeypatch: pyte
     monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
     options = parse("--clients", "2")
     assert (options.mode, options.p, options.count, options.clients) == (1, 0.5, 3, 2)
+
+
+def menu(monkeypatch: pytest.MonkeyPatch, products: int, *answers: str) -> Options:
+    """Answers the prompts of a client whose store has this many products."""
+    prompted = iter(answers)
+
+    def answer(prompt: str) -> str:
+        print(prompt)
+        return next(prompted)
+
+    monkeypatch.setattr("builtins.input", answer)
+    listed = [Product(f"toy-{number:02}", 2599, number) for number in range(products)]
+    return from_command_line([], default_p=lambda: None, products=lambda: iter(listed))
+
+
+def test_the_menu_shows_name_price_and_stock(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    menu(monkeypatch, 2, "3", "toy-01", "2", "1")
+    assert capsys.readouterr().out.startswith("  toy-00: 25.99, out of stock\n  toy-01: 25.99, 1 in stock\n1  query")
+
+
+def test_the_menu_shows_many_products_by_pages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = menu(monkeypatch, SHOWN_PRODUCTS * 2 + 1, "2", "", "", "", "toy-40", "1")
+    assert options.product == "toy-40"
+    first, *pages, last = capsys.readouterr().out.split("Product: \n")
+    assert [first.count("  toy-"), *(page.count("  toy-") for page in pages)] == [SHOWN_PRODUCTS, SHOWN_PRODUCTS, 1, 0]
+    assert ["and more" in page for page in (first, *pages)] == [True, True, False, False]
+    assert pages[-1] == "  the product name is empty\n", "an empty answer after the last page"
+    assert "toy-" not in last
+
+
+def test_the_menu_of_an_empty_store_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    menu(monkeypatch, 0, "2", "Tux", "1")
+    assert capsys.readouterr().out.startswith("The store has no products.\n")

@@ -42,3 +42,13 @@ def test_the_report_is_printed_as_json_and_for_people(capsys: pytest.CaptureFixt
     assert "100 found" in capsys.readouterr().out
     print_report(options(), Series(), None)
     assert "No request was answered" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("price_cents", "line"), [(2599, "order 7: 2 Tux, 51.98"), (None, "order 7: 2 Tux"), (0, "order 7: 2 Tux, 0.00")]
+)
+def test_a_buy_prints_its_receipt(capsys: pytest.CaptureFixture[str], price_cents: int | None, line: str) -> None:
+    bought = Series(requests=[Request("buy", "bought", 0.1, order=7)], seconds=0.1, price_cents=price_cents)
+    buy = Options(mode=3, product="Tux", quantity=2, count=1, clients=1, p=0.0, seed=None, json=False)
+    print_report(buy, bought, None)
+    assert capsys.readouterr().out.splitlines()[0] == line

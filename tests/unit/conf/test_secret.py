@@ -1,4 +1,4 @@
-"""TIER_SECRET and TIER_SECRET_FILE: which values are valid, that no message shows one, and which tier needs one."""
+"""TIER_SECRET, OWNER_SECRET and their files: which values are valid, that no message shows one, who needs one."""
 
 from pathlib import Path
 
@@ -14,7 +14,8 @@ def test_a_file_has_one_value_a_line(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_bytes(f"{NEW}\r\n{OLD}\n".encode())
     assert load({"TIER_SECRET_FILE": str(file)}).secrets == Secrets((NEW, OLD))
-    assert load({}).secrets is None
+    assert load({"OWNER_SECRET_FILE": str(file)}).owner_secrets == Secrets((NEW, OLD))
+    assert load({}).secrets is None and load({}).owner_secrets is None
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
@@ -40,27 +41,38 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
 def test_a_bad_secret_is_named_by_its_problem_and_never_shown(tmp_path: Path, text: str, problem: str) -> None:
     file = tmp_path / "secret"
     file.write_text(text, "utf-8")
-    for variable, value in (("TIER_SECRET", text), ("TIER_SECRET_FILE", str(file))):
+    of_each_kind = [("TIER_SECRET", text), ("OWNER_SECRET", text)]
+    for variable, value in (*of_each_kind, *((f"{variable}_FILE", str(file)) for variable, _ in of_each_kind)):
         with pytest.raises(SettingsError, match=f"^{variable} .*{problem}") as caught:
             load({variable: value})
         assert not any(word in str(caught.value) for word in (NEW, OLD, "s3cret", "xxx", "\u00e9"))
 
 
-def test_a_secret_must_not_have_two_sources() -> None:
-    with pytest.raises(SettingsError, match="TIER_SECRET and TIER_SECRET_FILE are both set"):
-        load({"TIER_SECRET": NEW, "TIER_SECRET_FILE": "/dev/null"})
+@pytest.mark.parametrize("variable", ["TIER_SECRET", "OWNER_SECRET"])
+def test_a_secret_must_not_have_two_sources(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} and {variable}_FILE are both set"):
+        load({variable: NEW, f"{variable}_FILE": "/dev/null"})
 
 
+def test_the_owner_and_the_tiers_have_secrets_of_their_own() -> None:
+    """The front end knows TIER_SECRET, and must not be able to do what only the owner may do."""
+    assert load({"TIER_SECRET": OLD, "OWNER_SECRET": NEW}).owner_secrets == Secrets((NEW,))
+    for tiers, owners in ((NEW, NEW), (f"{NEW},{OLD}", OLD), (OLD, f"{NEW},{OLD}")):
+        with pytest.raises(SettingsError, match=r"^OWNER_SECRET is also a TIER_SECRET, which the front end knows"):
+            load({"TIER_SECRET": tiers, "OWNER_SECRET": owners})
+
+
+@pytest.mark.parametrize("variable", ["TIER_SECRET_FILE", "OWNER_SECRET_FILE"])
 @pytest.mark.parametrize("content", [None, b"\xff" * 40])
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, variable: str) -> None:
     file = tmp_path / "secret"
     if content is not None:
         file.write_bytes(content)
     for path in (str(file), str(tmp_path), "a\0b"):
-        with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE=.* cannot be read: ."):
-            load({"TIER_SECRET_FILE": path})
-    with pytest.raises(SettingsError, match=r"^TIER_SECRET_FILE is empty; set it to the name of a file"):
-        load({"TIER_SECRET_FILE": ""})
+        with pytest.raises(SettingsError, match=rf"^{variable}=.* cannot be read: ."):
+            load({variable: path})
+    with pytest.raises(SettingsError, match=rf"^{variable} is empty; set it to the name of a file"):
+        load({variable: ""})
 
 
 @pytest.mark.parametrize("variable", ["TIER_SECRETS", "TIER_SECRET_FIL", "TRUST_NETWORKS", "REFUSED_PER_SEC"])
@@ -70,7 +82,7 @@ def test_a_misspelt_setting_is_named(variable: str) -> None:
 
 
 def test_no_repr_shows_a_secret() -> None:
-    settings = load({"TIER_SECRET": f"{NEW},{OLD}"})
+    settings = load({"TIER_SECRET": OLD, "OWNER_SECRET": NEW})
     assert NEW not in repr(settings) and OLD not in repr(settings)
     assert NEW not in str(parse_secrets(NEW))
 

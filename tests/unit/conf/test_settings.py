@@ -10,9 +10,12 @@ from conf.settings import SettingsError, buy_probability, describe, load, load_o
 
 def test_the_defaults_are_the_documented_ones() -> None:
     settings = load({})
-    assert [str(tier.bind) for tier in settings.tiers] == ["127.0.0.1:10086", "127.0.0.1:10010", "127.0.0.1:6060"]
+    binds = ["127.0.0.1:10086", "127.0.0.1:10010", "127.0.0.1:6060", "127.0.0.1:6061"]
+    assert [str(tier.bind) for tier in settings.tiers] == binds
     assert [tier.address for tier in settings.tiers] == [tier.bind for tier in settings.tiers]
     assert (str(settings.data_dir), str(settings.products)) == ("data", "conf/database.txt")
+    assert (str(settings.backup_dir), settings.pictures, settings.currency) == ("backups", None, None)
+    assert (settings.secrets, settings.owner_secrets) == (None, None)
     assert buy_probability({}) is None
 
 
@@ -57,6 +60,13 @@ def test_the_default_address_is_where_the_tier_listens(bind: str, address: str) 
         ("CATALOG_WORKERS", "0"),
         ("CATALOG_WORKERS", "two"),
         ("CATALOG_THREADS", "-1"),
+        ("BACK_OFFICE", "desk:x"),
+        ("BACK_OFFICE_BIND", "6061"),
+        ("CURRENCY", "eur"),
+        ("CURRENCY", "EURO"),
+        ("CURRENCY", "\u00c5AA"),
+        ("PICTURES", "~nobody-known/x"),
+        ("BACKUP_DIR", "b\udce4r"),
         ("FRONT_THREADS", "\u0661"),
     ],
 )
@@ -84,6 +94,26 @@ def test_the_order_tier_has_no_threads_to_set() -> None:
     assert load({}).order.threads == load({"ORDER_THREADS": ""}).order.threads == 0, "an empty one is not set"
 
 
+@pytest.mark.parametrize("ending", ["WORKERS", "THREADS"])
+def test_the_back_office_has_neither_workers_nor_threads_to_set(ending: str) -> None:
+    """A second worker would not know which logins have ended in the first."""
+    with pytest.raises(SettingsError, match=rf"^BACK_OFFICE_{ending} is not a setting: the back office has "):
+        load({f"BACK_OFFICE_{ending}": "2"})
+    assert load({}).back_office.workers == 1
+
+
+def test_the_settings_of_pages_and_backups_are_read() -> None:
+    settings = load({"CURRENCY": "EUR", "PICTURES": "toys", "BACKUP_DIR": "safe/place"})
+    assert (settings.currency, settings.pictures, settings.backup_dir) == ("EUR", Path("toys"), Path("safe/place"))
+    assert load({"CURRENCY": "", "PICTURES": "", "BACKUP_DIR": ""}) == load({})
+
+
+@pytest.mark.parametrize("variable", ["BACK_OFFICE_BINDS", "BACK_OFFICE_HOST", "OWNER_SECRETS", "BACKUP_DIRS"])
+def test_a_misspelt_setting_of_the_owner_is_named(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} is not a setting; did you mean {variable.rstrip('S')[:9]}"):
+        load({variable: "x"})
+
+
 def test_variables_of_other_programs_are_ignored() -> None:
     others = {"CATALOG_PORT": "tcp://10.0.0.1:80", "ORDER_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"}
     assert load(others) == load({})
@@ -102,6 +132,14 @@ def test_every_setting_is_described() -> None:
         "FRONT_WORKERS",
         "CATALOG_BIND",
         "FRONT_HOSTS",
+        "BACK_OFFICE",
+        "BACK_OFFICE_BIND",
+        "BACK_OFFICE_HOSTS",
+        "OWNER_SECRET",
+        "OWNER_SECRET_FILE",
+        "CURRENCY",
+        "PICTURES",
+        "BACKUP_DIR",
     ):
         assert f"  {variable}" in text
 
@@ -126,11 +164,13 @@ def test_the_shop_may_be_behind_https(text: str, url: str) -> None:
     assert load({"FRONT": text}).front_end.address.url == url
 
 
-@pytest.mark.parametrize("variable", ["CATALOG", "ORDER", "FRONT_BIND", "CATALOG_BIND"])
-def test_only_the_shops_address_may_be_https(variable: str) -> None:
-    with pytest.raises(
-        SettingsError, match=rf"^{variable}='https://shop': only the shop's address, FRONT, may be https"
-    ):
+def test_the_desk_may_be_behind_https() -> None:
+    assert load({"BACK_OFFICE": "https://desk.example"}).back_office.address.url == "https://desk.example"
+
+
+@pytest.mark.parametrize("variable", ["CATALOG", "ORDER", "FRONT_BIND", "CATALOG_BIND", "BACK_OFFICE_BIND"])
+def test_only_the_addresses_of_shop_and_desk_may_be_https(variable: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable}='https://shop': only the addresses of shop and desk"):
         load({variable: "https://shop"})
 
 
@@ -179,7 +219,7 @@ def test_the_worker_is_the_stores_own_or_gunicorns_threaded_one() -> None:
             load({"WORKER": misspelt})
 
 
-@pytest.mark.parametrize("variable", ["CATALOG_HOSTS", "ORDER_HOSTS", "FRONT_HOSTS"])
+@pytest.mark.parametrize("variable", ["CATALOG_HOSTS", "ORDER_HOSTS", "FRONT_HOSTS", "BACK_OFFICE_HOSTS"])
 @pytest.mark.parametrize("value", ["a b", "shop.example:80", "http://shop.example", "*", "a,,b", ",", "[::1]", "10086"])
 def test_an_invalid_host_name_stops_the_start(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable}=.* is not a host's name, without a port"):

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
+from werkzeug.test import Client, EnvironBuilder
 
 from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
 from tests.support.tiers import free_port
+from wsgi_apps.roles import Role, role_of
 from wsgi_apps.tier_client import TierClient
 
-NEW, OLD = "new-" * 8, "old-" * 8
+NEW, OLD, TIER = "new-" * 8, "old-" * 8, "tier" * 8
 APPS: list[Callable[[], Any]] = [create_catalog_app, create_order_app, create_front_end_app]
 
 
@@ -31,10 +32,10 @@ class RecordingClient(TierClient):
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sets the settings back to their defaults, with a folder of databases for each test."""
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    for tier in ("CATALOG", "ORDER", "FRONT"):
+    for tier in ("CATALOG", "ORDER", "FRONT", "BACK_OFFICE"):
         for variable in (tier, f"{tier}_BIND", f"{tier}_HOSTS"):
             monkeypatch.delenv(variable, raising=False)
-    for variable in ("TIER_SECRET", "TIER_SECRET_FILE"):
+    for variable in ("TIER_SECRET", "TIER_SECRET_FILE", "OWNER_SECRET", "OWNER_SECRET_FILE"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -60,6 +61,44 @@ def test_with_a_secret_only_the_tiers_behind_need_authorization(
     assert client.get("/nowhere").status_code == status
     for secret in (NEW, OLD):
         assert client.get("/nowhere", headers={"Authorization": f"Bearer {secret}"}).status_code == 404
+
+
+@pytest.mark.parametrize("create_app", [create_catalog_app, create_order_app])
+@pytest.mark.parametrize("tier_secret", [None, TIER])
+def test_the_owner_may_ask_the_tiers_behind_for_everything(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], tier_secret: str | None
+) -> None:
+    monkeypatch.setenv("OWNER_SECRET", f"{NEW},{OLD}")
+    if tier_secret:
+        monkeypatch.setenv("TIER_SECRET", tier_secret)
+    client = Client(create_app())
+    for secret in (NEW, OLD):
+        assert client.get("/nowhere", headers={"Authorization": f"Bearer {secret}"}).status_code == 404
+    assert client.get("/nowhere").status_code == (401 if tier_secret else 404)
+
+
+def role_at(app: Any, token: str) -> Role | None:
+    """Returns the role that an app gives a request with this token."""
+    environ = EnvironBuilder(path="/health", headers=[("Authorization", f"Bearer {token}")]).get_environ()
+    app(environ, lambda *_: None)
+    return role_of(environ)
+
+
+@pytest.mark.parametrize("create_app", [create_catalog_app, create_order_app])
+@pytest.mark.parametrize(("token", "role"), [(NEW, Role.OWNER), (TIER, Role.TIER)])
+def test_the_tiers_behind_tell_the_owner_from_a_tier(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], token: str, role: Role
+) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
+    monkeypatch.setenv("TIER_SECRET", TIER)
+    assert role_at(create_app(), token) is role
+
+
+def test_the_front_end_does_not_know_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
+    RecordingClient.options = []
+    assert role_at(create_front_end_app(tier_client=RecordingClient), NEW) is None
+    assert [options["authorization"] for options in RecordingClient.options] == [None, None]
 
 
 @pytest.mark.parametrize("create_app", APPS)

@@ -50,6 +50,25 @@ def test_a_file_that_compression_enlarges_is_sent_as_it_is(files: StaticFiles) -
     assert (reply.body, reply.content_type) == (b"\x89PNG", "image/png")
 
 
+def test_a_file_is_compressed_at_its_first_request_and_not_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressed: list[bytes] = []
+
+    def compress(content: bytes, *, mtime: int) -> bytes:
+        compressed.append(content)
+        return b"gz"
+
+    monkeypatch.setattr(gzip, "compress", compress)
+    (tmp_path / "large.js").write_text("// a library")
+    files = StaticFiles(tmp_path)
+    assert compressed == []
+    for _ in range(2):
+        reply = files.reply(request(**{"Accept-Encoding": "gzip"}), files.url("large.js").removeprefix("/static/"))
+        assert reply.body == b"gz"
+    assert compressed == [b"// a library"]
+
+
 @pytest.mark.parametrize("name", ["shop.css", "nowhere.css", "../static.py", ""])
 def test_only_names_with_the_digest_are_found(files: StaticFiles, name: str) -> None:
     with pytest.raises(NotFound):

@@ -1,0 +1,104 @@
+"""The API's documents against running tiers: schemathesis sends what they allow, and more; no answer is missing."""
+
+import socket
+from collections.abc import Iterator
+from http.client import HTTPResponse
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import allow_header_conformance, unsupported_method
+
+from tests.support.hostile_requests import CHUNKED, HOST, LONG, head
+from tests.support.openapi import Document
+from tests.support.raw_http import connect
+from tests.support.tiers import Tiers, running
+from wsgi_apps.pages.api_docs import load_document
+
+# The same requests in each run, so that a failure can be repeated.
+CONFIG = SchemathesisConfig.from_dict(
+    {
+        "generation": {"deterministic": True, "max-examples": 30, "database": "none"},
+        # The requests fit the document, but a product is unknown, a key was used before, or too many buys were refused.
+        "checks": {"positive_data_acceptance": {"expected-statuses": [200, 303, 404, 422, 429]}},
+    }
+)
+SHOP = schemathesis.openapi.from_dict(load_document("shop"), config=CONFIG)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    with running(tmp_path_factory.mktemp("openapi") / "data") as tiers:
+        yield tiers
+
+
+@SHOP.parametrize()
+def test_the_shop_answers_as_its_document_says(case: schemathesis.Case[Any], shop: Tiers) -> None:
+    # At a path of two segments, a POST is a buy, also where the document has a GET of something else.
+    shares_path = case.operation.method == "get" and case.operation.path.count("/") == 2
+    excluded = [unsupported_method, allow_header_conformance] if shares_path else None
+    case.call_and_validate(base_url=shop.url("front_end"), excluded_checks=excluded)
+
+
+@pytest.mark.parametrize(
+    ("status", "request_"),
+    [
+        (400, head(HOST, b"nonsense")),
+        (403, head(b"Host: rebound.evil.example", path=b"/Tux/1")),
+        (403, head(HOST, b"Origin: https://evil.example")),
+        (405, head(HOST, method=b"PUT")),
+        (408, head(HOST, b"Content-Length: 1000") + b"abc"),
+        (411, head(HOST, CHUNKED)),
+        (413, head(HOST, b"Content-Length: 65537")),
+        (414, head(HOST, path=b"/" + b"x" * 5_000)),
+        (417, head(HOST, b"Expect: foo")),
+        (431, head(HOST, b"X: " + LONG)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
+def test_the_replies_of_the_server_itself_are_described(shop: Tiers, status: int, request_: bytes) -> None:
+    with connect(shop, "front_end") as connection:
+        connection.sendall(request_)
+        check_reply(connection, status)
+
+
+def check_reply(connection: socket.socket, status: int) -> None:
+    """Asserts that the next reply has this status, and is described as one to a buy."""
+    response = HTTPResponse(connection)
+    response.begin()
+    body = response.read().decode()
+    assert response.status == status
+    content_type = response.headers["Content-Type"]
+    Document("shop").check_reply("/{name}/{quantity}", "POST", status, content_type, body, dict(response.headers))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "template"),
+    [
+        ("GET", "/products", "/products"),
+        ("GET", "/products/Tux", "/products/{name}"),
+        ("POST", "/Tux/1", "/{name}/{quantity}"),
+        ("GET", "/orders/0", "/orders/{number}"),
+        ("GET", "/ready", "/ready"),
+    ],
+)
+def test_the_replies_without_the_tiers_behind_are_described(
+    alone: Tiers, method: str, path: str, template: str
+) -> None:
+    key = {"Idempotency-Key": "k"}
+    response = requests.request(method, alone.url("front_end") + path, headers=key, timeout=30)
+    assert response.status_code == 503
+    Document("shop").check_reply(
+        template, method, 503, response.headers["Content-Type"], response.text, response.headers
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
+    """A front end without the tiers behind it."""
+    tiers = Tiers(tmp_path_factory.mktemp("alone") / "data")
+    tiers.start("front_end")
+    yield tiers
+    tiers.stop()
