@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.chromium import Watch, chromium, visiting
+from tests.browser.chromium import TIMEOUT_MS, Watch, chromium, visiting
 from tests.browser.shop import Shop
 from tests.support.tiers import running
+
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -52,6 +53,11 @@ class Traffic:
     @property
     def total_bytes(self) -> int:
         return sum(self.bytes_by_url.values())
+
+    @property
+    def hosts(self) -> set[str]:
+        """The hosts, with ports, that were asked. An image within a style sheet has none."""
+        return {urlsplit(url).netloc for url in self.bytes_by_url if not url.startswith("data:")}
 
 
 @contextmanager
