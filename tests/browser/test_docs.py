@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import assert_it_fits, measuring
+from tests.browser.pages import assert_everybody_can_use_it, assert_it_fits, measuring
 from tests.browser.shop import Shop
 
 
@@ -25,3 +25,10 @@ def test_the_page_of_the_api_buys_once_under_a_key(shop: Shop, page: Page) -> No
     assert shop.sold_once("Tux") == "from-the-docs"
     assert traffic.hosts == {urlsplit(shop.url).netloc}
     assert_it_fits(page)
+
+
+def test_everybody_can_use_the_page_of_the_api(shop: Shop, page: Page) -> None:
+    page.goto(shop.url + "/docs")
+    expect(page.locator("#operations-buys-buy")).to_be_visible()
+    # What these two rules find is in the markup of the library.
+    assert_everybody_can_use_it(page, except_rules=("nested-interactive", "select-name"))
