@@ -48,6 +48,10 @@ Sets the stock to the number of pieces that was counted, even when stock and led
 _ACCEPT = """\
 Signs that one discrepancy of the audit is explained and stays. The audit then shows it as accepted and exits with 0,
 until any word of the discrepancy changes. First repair what reconcile, correct or price can repair."""
+_LOGIN = """\
+Prints a link that opens the owner's desk once, within an hour. It is signed with OWNER_SECRET (or OWNER_SECRET_FILE),
+else with the secret that `make run` keeps in DATA_DIR. The desk has to run: it takes no link that is older than
+itself."""
 _KEY = (
     "the change is made once for its key; the same command with the same key again changes nothing (default: a new key)"
 )
@@ -93,6 +97,7 @@ def _parser() -> Parser:
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
     restore.add_argument("--into", type=folder, metavar="FOLDER", help="restore into this folder instead of DATA_DIR")
     _add_changes(command)
+    command("login", "print a link that opens the owner's desk once", _LOGIN)
     return parser
 
 

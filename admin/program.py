@@ -18,12 +18,14 @@ from admin.report import (
     print_audit,
     print_change,
     print_copy,
+    print_login_link,
     print_reconciled,
     print_status,
     showing_progress,
 )
 from conf.health import is_healthy
 from conf.output import exit_code, print_failure
+from conf.owner_secret import login_link, with_owner
 from conf.settings import Settings, SettingsError, load_only
 from db.audit import Audit, Discrepancy, audit
 from db.audit.acceptance import accept, was_accepted
@@ -187,6 +189,18 @@ def _change(given: argparse.Namespace, settings: Settings) -> int:
     return CLEAN
 
 
+def _login(given: argparse.Namespace, settings: Settings) -> int:
+    try:
+        settings = with_owner(settings)
+    except SettingsError as error:
+        return _fail(given, FAILED, str(error))
+    if not is_healthy(settings.back_office.local_address):
+        where = settings.back_office.local_address.url
+        return _fail(given, FAILED, f"the back office does not answer at {where}, and takes no link older than itself")
+    print_login_link(login_link(settings), given.json)
+    return CLEAN
+
+
 def _accept(given: argparse.Namespace, settings: Settings) -> int:
     """Accepts one discrepancy, which the audit must find now, or which was accepted before under the key."""
     with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
@@ -213,10 +227,13 @@ def _user() -> str:
 
 
 # The settings of the commands that need more than DATA_DIR. A wrong address of a tier thus breaks no other command.
-SETTINGS_OF = {"restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"]}
+SETTINGS_OF = {
+    "restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"],
+    "login": ["DATA_DIR", "OWNER_SECRET", "OWNER_SECRET_FILE", "BACK_OFFICE", "BACK_OFFICE_BIND"],
+}
 
 # The commands whose only result is the report. `reconcile --apply` repairs as well.
-REPORTS = ("status", "audit", "reconcile")
+REPORTS = ("status", "audit", "reconcile", "login")
 
 COMMANDS: dict[str, Command] = {
     "status": _status,
@@ -231,4 +248,5 @@ COMMANDS: dict[str, Command] = {
     "writeoff": _change,
     "correct": _change,
     "accept": _accept,
+    "login": _login,
 }

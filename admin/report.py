@@ -114,6 +114,14 @@ def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 
+def print_login_link(link: str, as_json: bool) -> None:
+    """Prints a link that logs in, alone in its line."""
+    if as_json:
+        print_json({"link": link})
+        return
+    print(link)
+
+
 def _encode_audit(result: Audit) -> dict[str, Any]:
     discrepancies = [{**_encode_discrepancy(one), "repairable": one.repair is not None} for one in result.discrepancies]
     accepted = [

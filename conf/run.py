@@ -1,7 +1,7 @@
-"""`make run`: runs the three tiers under supervisord, and prints a banner once all of them answer.
+"""`make run`: runs the four tiers under supervisord, and prints a banner once all of them answer.
 
-This process refuses busy ports, waits for the tiers, forwards their output, and ends them at a signal. supervisord
-keeps the tiers alive.
+This process refuses busy ports, makes a secret for the owner where none is set, waits for the tiers, forwards their
+output, and ends them at a signal. supervisord keeps the tiers alive.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from conf.addresses import is_wildcard, reachable_addresses
 from conf.health import is_healthy
 from conf.output_thread import Stream, write_in_background
+from conf.owner_secret import login_link, make_secret_file, secret_file, with_owner
 from conf.ports import holder_of
 from conf.settings import (
     TIERS,
@@ -70,10 +71,13 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
         settings = load_or_exit()
         require_private_or_secret(settings, settings.catalog, settings.order)
         require_free_ports(settings)
+        environment = _make_owner(settings)
+        settings = with_owner(settings)
         # The path of a Unix socket may have about 100 bytes.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
-            return _run(settings, configuration, run_dir, output)
+            environment |= {"RUN_DIR": run_dir, "PYTHON": sys.executable}
+            return _run(settings, configuration, environment, output)
     except SettingsError as error:
         refuse_to_start(str(error))
     except StartFailed as failure:
@@ -87,21 +91,38 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
 def _parser() -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         prog="python -m conf.run",
-        description="Start the three tiers of the toy store and keep them alive. Ctrl-C ends it; the state stays.",
+        description="Start the tiers of the toy store and keep them alive. Ctrl-C ends it; the state stays.",
         epilog=describe(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
 
 
-def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) -> int:
+def _make_owner(settings: Settings) -> dict[str, str]:
+    """Makes a secret of the owner if none is set. Returns the variables for the tiers. Raises StartFailed.
+
+    supervisord.conf leaves them out for the front end.
+    """
+    if settings.owner_secrets is not None:
+        return {}
+    try:
+        warning = make_secret_file(settings)
+    except OSError as error:
+        why = f"cannot make the secret of the owner: {error.strerror}"
+        raise StartFailed(f"{secret_file(settings)} (DATA_DIR): {why}") from error
+    if warning:
+        print(f"toy store: {warning}", file=sys.stderr)
+    return {"OWNER_SECRET_FILE": str(secret_file(settings))}
+
+
+def _run(settings: Settings, configuration: Path, environment: Mapping[str, str], output: Stream) -> int:
     """Starts the tiers and waits for the end of the run. Raises StartFailed, and then leaves no process running."""
     stopping = Stopping()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Under nohup SIGHUP is ignored: the store must outlive its terminal.
         if not (number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN):
             signal.signal(number, stopping.ask)
-    run = _supervisord(configuration, run_dir)
+    run = _supervisord(configuration, environment)
     serving: set[str] = set()
     lines = threading.Thread(target=_pass_along, args=(run, serving, output), daemon=True)
     lines.start()
@@ -113,7 +134,7 @@ def _run(settings: Settings, configuration: Path, run_dir: str, output: Stream) 
             if run.poll() is not None:
                 raise StartFailed("supervisord ended by itself")
             if waiting:
-                waiting = _still_starting(waiting, serving, run_dir, deadline)
+                waiting = _still_starting(waiting, serving, environment["RUN_DIR"], deadline)
                 if not waiting:
                     print(_banner(settings), end="")
     finally:
@@ -159,7 +180,7 @@ def _listen(tier: Tier) -> socket.socket:
         time.sleep(0.1)
 
 
-def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]":
+def _supervisord(configuration: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Starts supervisord, which ends when this process ends. Its standard output has the output of the tiers, too."""
     # SIGKILL ends it: on SIGTERM it would stop the tiers one after the other. The tiers end by themselves without it.
     command = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGKILL", "supervisor.supervisord"]
@@ -169,16 +190,12 @@ def _supervisord(configuration: Path, run_dir: str) -> "subprocess.Popen[bytes]"
     return subprocess.Popen(
         command,
         cwd=ROOT,
-        env=_environment(run_dir),
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,  # otherwise a terminal after Ctrl-S would block it
         process_group=0,  # a SIGHUP of the terminal would make it restart the tiers, also under nohup
     )
-
-
-def _environment(run_dir: str) -> dict[str, str]:
-    return {**os.environ, "RUN_DIR": run_dir, "PYTHON": sys.executable}
 
 
 def _pass_along(run: "subprocess.Popen[bytes]", serving: set[str], output: Stream) -> None:
@@ -224,8 +241,11 @@ def _elsewhere(tier: Tier) -> list[str]:
 
 
 def _banner(settings: Settings) -> str:
-    """Returns the box with the addresses, the state, and commands to try. No line of it is wrapped."""
-    shop = settings.front_end.address.url
+    """Returns the box with the addresses, the state, and commands to try. No line of it is wrapped.
+
+    The link that logs in follows the box, for a terminal that is narrower than the link would break it.
+    """
+    shop, desk = settings.front_end.address.url, settings.back_office.address.url
     folder = settings.data_dir.absolute()
     orders, catalog = folder / "order.db", folder / "catalog.db"
     default = f"http://127.0.0.1:{TIERS['front_end'].port}"
@@ -233,6 +253,7 @@ def _banner(settings: Settings) -> str:
     text = "\n".join(
         [
             f"shop        {', '.join(dict.fromkeys([shop, *_elsewhere(settings.front_end)]))}",
+            f"desk        {', '.join(dict.fromkeys([desk, *_elsewhere(settings.back_office)]))}",
             f"catalog     {settings.catalog.address.url}",
             f"order tier  {settings.order.address.url}",
             f"state       {catalog}  {orders}",
@@ -249,7 +270,8 @@ def _banner(settings: Settings) -> str:
     console = Console(width=max(len(line) for line in text.splitlines()) + 4)
     with console.capture() as capture:
         console.print(Panel(text, title="toy store"), markup=False, highlight=False)
-    return capture.get()
+    about = "This link opens the desk once, within an hour; python -m admin login prints another one:"
+    return f"{capture.get()}{about}\n{login_link(settings)}\n"
 
 
 if __name__ == "__main__":

@@ -212,6 +212,11 @@ def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Setti
     return load({variable: environ[variable] for variable in variables if variable in environ})
 
 
+def with_owner_secret_file(settings: Settings, file: Path) -> Settings:
+    """Returns the settings as they are with this OWNER_SECRET_FILE. Raises SettingsError."""
+    return replace(settings, owner_secrets=_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
+
+
 def load_or_exit() -> Settings:
     """Returns the settings. Ends the program with one line and exit code 2 when one is invalid."""
     try:

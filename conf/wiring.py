@@ -21,6 +21,7 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
+from domain.returns import Returns
 from wsgi_apps import back_office, front_end, order
 from wsgi_apps import catalog as catalog_tier
 from wsgi_apps.back_office import BackOfficeApp
@@ -34,7 +35,7 @@ from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
-from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout
+from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout, PairedReturns
 from wsgi_apps.ready import Readiness
 from wsgi_apps.recovery import MAX_INTENTS, Recovery
 from wsgi_apps.tier_client import TierClient
@@ -81,9 +82,11 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     parts = {"order.db": store.require_writable, "catalog": require_catalog}
     readiness = Readiness(parts, order.READY_TIMEOUT_S)
     checkout = PairedCheckout(LimitedCheckout(store, catalog, limit), catalog)
-    app = OrderApp(checkout, readiness, batcher=batcher)
+    returns = PairedReturns(Returns(store, catalog), catalog)
+    app = OrderApp(checkout, readiness, returns=returns, batcher=batcher)
     # The recovery needs no retries: it repeats its calls in its next sweep.
-    recovery = Recovery(LimitedCheckout(store, PairedCatalog(store, HttpCatalog(client, retry=False)), limit))
+    tried_once = PairedCatalog(store, HttpCatalog(client, retry=False))
+    recovery = Recovery(LimitedCheckout(store, tried_once, limit), Returns(store, tried_once))
     return OrderTier(_private(app, settings, settings.order), recovery)
 
 
@@ -158,7 +161,7 @@ def prepare_catalog(settings: Settings) -> None:
 
 
 def prepare_order(settings: Settings) -> None:
-    """Migrates the order log and settles the buys that the last run left in doubt. Raises StartRefused."""
+    """Migrates the order log and settles the buys and returns that the last run left in doubt. Raises StartRefused."""
     if warning := require_matching(settings.data_dir, LOG_NAME):
         _log.warning("%s", warning)
     store = _order_store(settings)
@@ -168,8 +171,9 @@ def prepare_order(settings: Settings) -> None:
         catalog = PairedCatalog(store, HttpCatalog(client))
         with suppress(Unavailable):  # the catalog may start a moment later; a worker pairs with it then
             catalog.pair(PAIRING_TIMEOUT_S)
-        checkout = Checkout(store, catalog)
+        checkout, returns = Checkout(store, catalog), Returns(store, catalog)
         checkout.settle(checkout.intents(MAX_INTENTS))
+        returns.settle(returns.intents(MAX_INTENTS))
     except Unavailable:
         _log.info("the catalog does not answer yet, or is not ours; buys wait for it")
     finally:

@@ -10,9 +10,11 @@ from db.connection import fetch_all, fetch_each, json_list
 from db.database import Database
 from db.migrate import migrate
 from db.pairing import introduce, is_sold
+from db.returns import take_back
 from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
+from domain.returns import SaleReturn, TakeBack
 from domain.values import Buy, Product, Sold, fold
 
 APPLICATION_ID = 0x746F7963  # "toyc", see PRAGMA application_id
@@ -90,6 +92,18 @@ class CatalogStore:
             if log is not None and not _is_ours(transaction, log):
                 raise AnotherStore
             return _sell(transaction, buys, "sold")
+
+    def take_back(
+        self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> list[TakeBack]:
+        """Puts the pieces of each return back into the stock, once for its key. Returns the outcome of each, in order.
+
+        Raises AnotherStore, and takes nothing back, when the order log `log` is not of this catalog's store.
+        """
+        with self._database.write() as transaction:
+            if log is not None and not _is_ours(transaction, log):
+                raise AnotherStore
+            return [take_back(transaction, pieces) for pieces in returns]
 
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
         """Takes the pieces from the stock without an order, once for the key. Raises Refused, KeyReused."""

@@ -1,4 +1,4 @@
-"""The order log: orders, refused buys, and the intents of buys still in doubt."""
+"""The order log: orders, refused buys, returns, and the intents of buys and returns still in doubt."""
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import apsw
 
+from db import returns as db_returns
 from db.connection import fetch_all, fetch_each, json_list
 from db.database import Database
 from db.migrate import migrate
@@ -14,6 +15,7 @@ from db.pairing import id_in, last_order, mismatch
 from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
+from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
 from domain.values import Buy, Order, Sold
 
 T = TypeVar("T")
@@ -125,6 +127,21 @@ class OrderStore:
         if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
             raise OrderNotFound
         return Order(*order)
+
+    def begin_returns(self, returns: Sequence[Return]) -> list[SaleReturn | ReturnOutcome]:
+        """Writes the intent of each return. Returns what the catalog must take back, or how the return has ended."""
+        with self._database.write() as transaction:
+            return [db_returns.begin(transaction, asked) for asked in returns]
+
+    def finish_returns(self, taken: Sequence[tuple[SaleReturn, TakeBack]]) -> list[ReturnOutcome]:
+        """Logs how each return ended, once for its key, and deletes its intent. Returns what the log says of each."""
+        with self._database.write() as transaction:
+            return [db_returns.finish(transaction, *one) for one in taken]
+
+    def return_intents(self, limit: int, skip: int = 0) -> list[SaleReturn]:
+        """Returns the oldest `limit` returns in doubt behind the first `skip`."""
+        with self._database.read() as connection:
+            return db_returns.intents(connection, limit, skip)
 
     def require_writable(self) -> None:
         """Raises Unavailable when the disk takes no writes."""

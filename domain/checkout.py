@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from domain.deadlines import Deadline
 from domain.errors import StoreError, Unavailable
-from domain.isolation import Failed, answer_each, isolated
+from domain.isolation import answer_each, settle_each
 from domain.limits import MAX_BATCH
 from domain.protocols import Catalog, OrderLog, Placed, Sale
 from domain.values import Buy, Order
@@ -75,14 +75,7 @@ class Checkout:
 
         Raises the last error, such as Unavailable, when some are still in doubt; the others are settled.
         """
-        last_error: Exception | None = None
-        for _, outcome in isolated(self._settle, buys, MAX_BATCH):
-            if isinstance(outcome, Failed):
-                last_error = outcome.error
-            elif isinstance(outcome, Unavailable):
-                last_error = outcome
-        if last_error is not None:
-            raise last_error
+        settle_each(self._settle, buys, MAX_BATCH)
 
     def _settle(self, batch: Sequence[Buy]) -> Sequence[Sale | Unavailable]:
         sales = self._catalog.sell(batch)

@@ -90,6 +90,21 @@ def answer_each(
     return [*answers, *[last_error] * (len(questions) - len(answers))]
 
 
+def settle_each(settle: Callable[[Sequence[Q]], Sequence[object]], questions: Sequence[Q], max_batch_size: int) -> None:
+    """Settles each question; one that cannot be answered does not keep the others unsettled.
+
+    Raises the last error, or Unavailable among the answers, when some are not settled.
+    """
+    last_error: Exception | None = None
+    for _, outcome in isolated(settle, questions, max_batch_size):
+        if isinstance(outcome, Failed):
+            last_error = outcome.error
+        elif isinstance(outcome, Unavailable):
+            last_error = outcome
+    if last_error is not None:
+        raise last_error
+
+
 def concerns_all(error: Exception) -> bool:
     """Returns whether other questions would fail now as well."""
     return isinstance(error, Unavailable) and error.retry_after_s is not None

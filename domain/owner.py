@@ -12,6 +12,10 @@ from domain.values import Product
 
 # The number of a refused buy, which has none, wherever numbers are shown.
 REFUSED_NUMBER = -1
+# The most entries of a product's history that are shown.
+MAX_HISTORY = 1_000
+# The most rows in one answer about takings: a product on a day is one.
+MAX_TAKINGS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,26 @@ class LoggedBuy:
 
 
 @dataclass(frozen=True, slots=True)
+class LogCursor:
+    """Where a page of the order log ended: the next one has the buys below it. Treat it as one opaque text.
+
+    Orders and refused buys have a place each, because a clock may have been set back. See domain/owner_json.py.
+    """
+
+    number: int  # the orders below it follow
+    refused_time: str  # the refused buys below this time and key follow
+    refused_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuysPage:
+    """A page of ended buys. `next` is the `before` of the next page; None on the last one."""
+
+    buys: Sequence[LoggedBuy]
+    next: LogCursor | None
+
+
+@dataclass(frozen=True, slots=True)
 class Takings:
     """What was sold and given back of a product on one day, in UTC. A return counts on the day of the return."""
 
@@ -129,7 +153,8 @@ class OwnerCatalog(Protocol):
     ) -> Sequence[StockedProduct]:
         """Returns at most `limit` products by stock and name, with `q` in the name in any case.
 
-        `after` is the stock and the name of the last product of the page before.
+        With `retired`, those that are not for sale any more are among them. `after` is the stock and the name of the
+        last product of the page before.
         """
 
     def stocked_product(self, name: str) -> StockedProduct:
@@ -163,25 +188,28 @@ class OwnerCatalog(Protocol):
         """Retires the product."""
 
 
-class OwnerOrders(Protocol):
-    """The order tier, for the owner."""
+class OrderBooks(Protocol):
+    """The order log, for the owner."""
 
-    def logged_buys(
-        self, selection: Selection, *, before: tuple[str, int, str] | None = None, limit: int
-    ) -> Sequence[LoggedBuy]:
+    def logged_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> BuysPage:
         """Returns at most `limit` ended buys of the selection, the newest first.
 
-        The order is that of time, number and key. `before` has these three of the last buy of the page before.
+        `before` is the `next` of the page before. However many buys end between two pages, no buy is on both, and none
+        is missing that had ended before the first.
         """
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, the newest day first, then by product.
 
-        Only `product`, `since` and `until` of the selection count.
+        Only `product`, `since` and `until` of the selection count. Raises Invalid for more than MAX_TAKINGS.
         """
 
     def books(self) -> Books:
         """Returns the state of the books."""
+
+
+class BookKeeping(Protocol):
+    """The work on both files of the store. Whoever asks while it runs for another gets the same result."""
 
     def audit(self) -> LastAudit:
         """Audits both files beside the running store. Raises Unavailable when they are not in one folder here."""
@@ -191,3 +219,7 @@ class OwnerOrders(Protocol):
 
     def back_up(self) -> Backup:
         """Makes a backup in BACKUP_DIR. Raises Unavailable when it cannot."""
+
+
+class OwnerOrders(OrderBooks, BookKeeping, Protocol):
+    """The order tier, for the owner."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
 from domain.pairing import Introduction, LogMark
+from domain.returns import ReturnCatalog
 from domain.values import Buy, Order, Product, Sold
 
 # The answer to a look-up of one name.
@@ -20,7 +21,7 @@ Sale = Sold | Refused | KeyReused
 Placed = int | Refused | KeyReused | Unavailable
 
 
-class Catalog(Protocol):
+class Catalog(ReturnCatalog, Protocol):
     """The catalog: products and their stock."""
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:

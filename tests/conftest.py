@@ -9,6 +9,8 @@ from hypothesis import settings
 
 from db.catalog import CatalogStore
 from db.order import OrderStore
+from db.owner_catalog import OwnerCatalogStore
+from db.owner_orders import OwnerOrderStore
 from db.products_file import read_products
 from domain.checkout import Checkout
 
@@ -38,6 +40,22 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """A checkout over both databases, in one process."""
     return Checkout(orders, catalog)
+
+
+@pytest.fixture
+def owner_catalog(tmp_path: Path, catalog: CatalogStore) -> Iterator[OwnerCatalogStore]:
+    """The owner's store on the file of `catalog`."""
+    store = OwnerCatalogStore(tmp_path / "catalog.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def owner_orders(tmp_path: Path, orders: OrderStore) -> Iterator[OwnerOrderStore]:
+    """The owner's store on the file of `orders`."""
+    store = OwnerOrderStore(tmp_path / "order.db")
+    yield store
+    store.close()
 
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that. Tests send Ctrl-C to their children.

@@ -40,6 +40,7 @@ class CatalogApp(App):
             Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
             Rule(wire.STORE, methods=["GET"], endpoint=run_in_pool(self.introduce, sales)),
             Rule(wire.SALES, methods=["POST"], endpoint=run_in_pool(self.sell, sales)),
+            Rule(wire.RETURNS, methods=["POST"], endpoint=run_in_pool(self.take_back, sales)),
             # Without this rule, a call of an unknown version would be a decrement of a product named v2.
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
@@ -69,6 +70,12 @@ class CatalogApp(App):
         """Sells a batch of buys for the order tier. Each has its own key and its own result."""
         sales = self._catalog.sell(wire.decode_buys(request.whole_body), log=wire.decode_mark(request.headers))
         return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
+
+    def take_back(self, request: Request) -> Reply:
+        """Takes a batch of returns back for the order tier. Each has its own key and its own result."""
+        returns = wire.decode_sale_returns(request.whole_body)
+        taken = self._catalog.take_back(returns, log=wire.decode_mark(request.headers))
+        return Reply({"data": [wire.encode_take_back(one) for one in taken]})
 
     def decrement(self, request: Request, name: str, quantity: str) -> Reply:
         """Takes pieces out of the stock without an order: a direct decrement. Its replies are documented exchanges."""

@@ -9,6 +9,7 @@ from domain.isolation import answer_each
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
+from domain.returns import Return, Returned, SaleReturn, TakeBack
 from domain.values import Buy, Order
 from wsgi_apps import wire
 from wsgi_apps.errors import STATUS, decode_error
@@ -66,6 +67,15 @@ class HttpCatalog:
             raise AnotherStore
         return _decode_each(answer, wire.decode_sale, count=len(buys))
 
+    def take_back(
+        self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[TakeBack | Unavailable]:
+        """Puts the pieces of each return back into the stock, once for its key. Errors are those of `sell`."""
+        answer = self._post(wire.RETURNS, wire.encode_sale_returns(returns), timeout_s, wire.mark_headers(log))
+        if answer[0] == STATUS[AnotherStore]:
+            raise AnotherStore
+        return _decode_each(answer, wire.decode_take_back, count=len(returns))
+
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
         """Takes the pieces from the stock without an order, see Catalog.decrement."""
         answer = self._client.call(
@@ -110,6 +120,24 @@ class HttpOrders:
     def _place_all(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Placed]:
         answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), timeout_s=timeout_s)
         return _decode_each(answer, wire.decode_placed, count=len(buys))
+
+
+class HttpReturns:
+    """A client of the order tier, for an owner who gives orders back."""
+
+    def __init__(self, client: TierClient) -> None:
+        self._client = client
+
+    def give_back(self, asked: Return, timeout_s: float | None = None) -> Returned:
+        """Gives pieces back, once for the key. Raises Invalid, OrderNotFound, KeyReused, Unavailable."""
+        answer = self._client.call(
+            "POST",
+            f"/orders/{asked.number}/returns",
+            headers={"Idempotency-Key": asked.key},
+            body=wire.encode_return(asked),
+            timeout_s=timeout_s,
+        )
+        return _decode(answer, lambda body: wire.decode_returned(body["data"]))
 
 
 def _decode_page(status: int, content_type: str | None, body: bytes) -> Any:

@@ -4,7 +4,8 @@ A browser has a session (wsgi_apps/sessions.py), which begins with the secret in
 once. A program sends the secret as a bearer token with each request instead.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -55,12 +56,14 @@ class Cookie:
 class Login:
     """The login page and the check of every other request. `values` are those of OWNER_SECRET."""
 
-    def __init__(self, values: Sequence[str], cookie: Cookie, templates: Templates) -> None:
+    def __init__(
+        self, values: Sequence[str], cookie: Cookie, templates: Templates, clock: Callable[[], float] = time.time
+    ) -> None:
         self._values = values
         self._cookie = cookie
         self._templates = templates
-        self._sessions = Sessions(values)
-        self._links = LoginLinks(values)
+        self._sessions = Sessions(values, clock)
+        self._links = LoginLinks(values, clock)
         self._limit = LoginLimit()
 
     def rules(self) -> list[Rule]:

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from domain.errors import OrderNotFound, Refused
 from domain.limits import MAX_BATCH
 from domain.protocols import Orders, Placed
-from domain.values import Buy
+from domain.returns import OwnerReturns
+from domain.values import Buy, parse_whole_number
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import Deferred, Reply
-from wsgi_apps.wire import BUYS, decode_buys, encode_order_number, encode_placed
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+from wsgi_apps.wire import BUYS, decode_buys, decode_return, encode_order_number, encode_placed, encode_returned
 
 # Shorter than the front end's 6 s, so that the front end has time for a retry when the catalog is away.
 DEADLINE_S = 2.0
@@ -20,13 +22,21 @@ DEADLINE_S = 2.0
 BATCHES_IN_FLIGHT = 2
 # Longer than the catalog's, for which this check waits; shorter than the front end's, which waits for this check.
 READY_TIMEOUT_S = 1.6
+# Returns wait for the disk and the catalog. They are few, and one at a time leaves the write locks to buys.
+RETURN_THREADS = 1
+MAX_QUEUED_RETURNS = 16
 
 
 class OrderApp(App):
-    """Takes buys and shows orders."""
+    """Takes buys, shows orders, and gives orders back for the owner if it has `returns`."""
 
     def __init__(
-        self, orders: Orders, readiness: Readiness | None = None, *, batcher: BatcherFactory = Batcher
+        self,
+        orders: Orders,
+        readiness: Readiness | None = None,
+        *,
+        returns: OwnerReturns | None = None,
+        batcher: BatcherFactory = Batcher,
     ) -> None:
         self._orders = orders
         # Buys that arrive while a batch is under way share the two commits of a later one.
@@ -41,6 +51,9 @@ class OrderApp(App):
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
         ]
+        if returns is not None:
+            give_back = run_in_pool(partial(self.give_back, returns), BoundedPool(RETURN_THREADS, MAX_QUEUED_RETURNS))
+            rules.append(Rule("/orders/<number>/returns", methods=["POST"], endpoint=give_back, owner=True))
         super().__init__(rules, probe=self._read_log, readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
@@ -62,6 +75,14 @@ class OrderApp(App):
     def order(self, request: Request, number: str) -> Reply:
         """Shows an order. With an Idempotency-Key, which the front end always sends, only the order of that key."""
         return queries.order(self._orders, number, request.given_key)
+
+    def give_back(self, returns: OwnerReturns, request: Request, number: str) -> Reply:
+        """Gives pieces of an order back, once for the key. The body says how many, and why."""
+        parsed = parse_whole_number(number)
+        if parsed is None:
+            raise OrderNotFound
+        asked = decode_return(request.idempotency_key, parsed, request.whole_body)
+        return Reply({"data": encode_returned(returns.give_back(asked, DEADLINE_S))})
 
     def _read_log(self) -> None:
         """Reads the order log. Raises when it cannot be read; an empty log is no error."""

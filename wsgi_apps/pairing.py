@@ -8,7 +8,8 @@ buy begins until the right catalog is back.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from db import outages
 from db.order import OrderStore
@@ -16,7 +17,10 @@ from domain.deadlines import Deadline
 from domain.errors import AnotherStore, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Orders, Placed, Sale
+from domain.returns import OwnerReturns, Return, Returned, SaleReturn, TakeBack
 from domain.values import Buy, Order
+
+A = TypeVar("A")
 
 # The timeout of one try. A buy has two seconds in all, and the rest of them suffices for the buy itself.
 PAIRING_TIMEOUT_S = 0.5
@@ -74,12 +78,24 @@ class PairedCatalog:
 
         The buys stay in doubt even then, because an earlier try without an answer may have reached the right catalog.
         """
+        return self._call_own_store(lambda mark: self._catalog.sell(buys, timeout_s, log=mark), timeout_s, log)
+
+    def take_back(
+        self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[TakeBack | Unavailable]:
+        """Takes back for this order log, see ReturnCatalog.take_back. Raises Unavailable for a foreign catalog."""
+        return self._call_own_store(lambda mark: self._catalog.take_back(returns, timeout_s, log=mark), timeout_s, log)
+
+    def _call_own_store(
+        self, call: Callable[[LogMark | None], Sequence[A]], timeout_s: float | None, log: LogMark | None
+    ) -> Sequence[A]:
+        """Returns the catalog's answer to `call`, which names the log. Raises Unavailable for a foreign catalog."""
         log = log or self._log.mark()
         if log is None:
             self.pair(timeout_s)
             log = self._log.mark()
         try:
-            return self._catalog.sell(buys, timeout_s, log=log)
+            return call(log)
         except AnotherStore:
             self._is_paired, self._is_foreign, self._next_try_at = False, True, 0.0
             self.pair(PAIRING_TIMEOUT_S)  # raises and logs the reason, unless the right catalog is back
@@ -118,3 +134,17 @@ class PairedCheckout:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number, see Orders.order."""
         return self._orders.order(number, key)
+
+
+class PairedReturns:
+    """Returns of which none begins while the catalog is another store's."""
+
+    def __init__(self, returns: OwnerReturns, catalog: PairedCatalog) -> None:
+        self._returns = returns
+        self._catalog = catalog
+
+    def give_back(self, asked: Return, timeout_s: float | None = None) -> Returned:
+        """Gives pieces back, see OwnerReturns.give_back."""
+        deadline = Deadline(timeout_s)
+        self._catalog.require_own_store()
+        return self._returns.give_back(asked, deadline.remaining_s())

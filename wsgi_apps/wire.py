@@ -1,6 +1,7 @@
 """Encodes and decodes the values in requests and responses as JSON, for both ends of a call."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
@@ -8,9 +9,10 @@ from urllib.parse import quote, unquote
 from werkzeug.datastructures import Headers
 
 from domain.errors import Invalid, KeyReused, ProductNotFound, Refused, StoreError, Unavailable
-from domain.limits import MAX_BATCH, MAX_NAMES
+from domain.limits import MAX_BATCH, MAX_NAMES, MAX_RETURNS
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
+from domain.returns import Return, Returned, SaleReturn, TakeBack, TakenBack
 from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_PRICE_CENTS,
@@ -21,6 +23,7 @@ from domain.values import (
     check_quantity,
     parse_key,
     parse_name,
+    parse_note,
 )
 from wsgi_apps.errors import decode_error, status_of
 
@@ -31,8 +34,8 @@ T = TypeVar("T")
 # more release. An upgrade therefore begins with the innermost tier: catalog, order tier, front end. A tier answers 404
 # "not found" to an unknown version, which says nothing about a buy.
 VERSION = 1
-CALLS = ("buys", "sales", "lookups", "store")
-BUYS, SALES, LOOKUPS, STORE = (f"/v{VERSION}/{call}" for call in CALLS)
+CALLS = ("buys", "sales", "lookups", "store", "returns")
+BUYS, SALES, LOOKUPS, STORE, RETURNS = (f"/v{VERSION}/{call}" for call in CALLS)
 
 # More than the largest page: the most products of a page, each with the longest name and the highest price.
 MAX_PAGE_BYTES = 512 * 1024
@@ -43,9 +46,12 @@ MAX_INTEGER = 2**63 - 1
 # Characters of a key that a header carries unescaped: all those of a shopper's key, except the % of an escape.
 _UNESCAPED = "!\"#$&'()*+/:;<=>?@[\\]^`{|}"
 
+# JSON may have half of a surrogate pair, which UTF-8 cannot encode.
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
 _to_json = json.JSONEncoder(ensure_ascii=False).encode
 
-_JSON_NAMES = {list: "an array", str: "a string", int: "a whole number", bool: "a boolean"}
+_JSON_NAMES = {dict: "an object", list: "an array", str: "a string", int: "a whole number", bool: "a boolean"}
 
 # The JSON that shoppers see. Inside the store prices are whole cents; here they become numbers such as 25.99.
 
@@ -83,6 +89,66 @@ def decode_order(value: Any) -> Order:
 
 def encode_order_number(number: int) -> dict[str, Any]:
     return {"data": {"order_number": str(number)}}
+
+
+def decode_return(key: str, number: int, body: bytes) -> Return:
+    """Returns the return that the owner asks for, with the JSON object in the request's body. Raises Invalid.
+
+    The object may have a quantity and a note. An empty body means all pieces that are left, without a note.
+    """
+    fields = _parse_object(body, ("quantity", "note")) if body.strip() else {}
+    quantity, note = fields.get("quantity"), fields.get("note")
+    return Return(
+        key,
+        number,
+        None if quantity is None else check_quantity(_require(quantity, int, "the quantity")),
+        None if note is None else parse_note(_require(note, str, "the note")),
+    )
+
+
+def encode_return(asked: Return) -> bytes:
+    """Returns the body of a request to give back, which `decode_return` reads."""
+    fields = {"quantity": asked.quantity, "note": asked.note}
+    return _to_json({name: value for name, value in fields.items() if value is not None}).encode()
+
+
+def encode_returned(returned: Returned) -> dict[str, Any]:
+    """Returns a return as the owner sees it. The number of its order is a string, as in an order."""
+    return {
+        "order_number": str(returned.number),
+        "quantity": returned.quantity,
+        "returned": returned.returned,
+        "time": returned.time,
+    }
+
+
+def decode_returned(value: Any) -> Returned:
+    """Returns what `encode_returned` has encoded. Raises Invalid, LookupError, TypeError or ValueError otherwise."""
+    return Returned(
+        int(_require(value["order_number"], str, "order_number")),
+        _require(value["quantity"], int, "quantity"),
+        _require(value["returned"], int, "returned"),
+        _require(value["time"], str, "time"),
+    )
+
+
+def _parse_object(body: bytes, names: Sequence[str]) -> dict[str, Any]:
+    """Returns the JSON object in a request's body. Raises Invalid, also for an unknown or a repeated name."""
+
+    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise Invalid("a name stands twice in the body")
+        return found
+
+    try:
+        value = json.loads(str(body, "utf-8"), object_pairs_hook=to_dict)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    found = _require(value, dict, "the body")
+    if unknown := found.keys() - set(names):
+        raise Invalid(f"unknown name {min(unknown)!r} in the body; known: {', '.join(names)}")
+    return found
 
 
 # The JSON of the calls between tiers. Values are arrays and not objects: an array has no name that could be repeated,
@@ -174,6 +240,49 @@ def decode_sale(value: Any) -> Sale:
     if type(value) is int:
         return Sold(_require_number(value, MAX_PRICE_CENTS))
     return _require_definite(_decode_error(value))
+
+
+def encode_sale_returns(returns: Sequence[SaleReturn]) -> bytes:
+    return _to_json([[one.key, one.sale, one.product, one.quantity, one.note] for one in returns]).encode()
+
+
+def decode_sale_returns(body: bytes) -> list[SaleReturn]:
+    """Returns the returns in a request's body. Raises Invalid."""
+    return [_decode_sale_return(row) for row in _parse_rows(body, MAX_RETURNS, "returns")]
+
+
+def _decode_sale_return(row: object) -> SaleReturn:
+    """Returns the return in a row. Raises Invalid."""
+    if type(row) is not list or len(row) != 5:
+        raise Invalid("a return is not an array of its key, its sale, its product, its quantity and its note")
+    key, sale, product = (
+        _require(text, str, what) for text, what in zip(row[:3], ("a key", "a sale", "a name"), strict=True)
+    )
+    note = None if row[4] is None else parse_note(_require(row[4], str, "a note"))
+    quantity = check_quantity(_require(row[3], int, "a quantity"))
+    return SaleReturn(parse_key(key), _parse_sale(sale), parse_name(product), quantity, note)
+
+
+def _parse_sale(key: str) -> str:
+    """Returns the key of a sale. Raises Invalid. A key made by hand may have any character of UTF-8."""
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS or _SURROGATE.search(key):
+        raise Invalid(f"a sale is not named by 1 to {MAX_KEY_CHARACTERS} characters")
+    return key
+
+
+def encode_take_back(taken: TakeBack | Unavailable) -> bool | list[Any]:
+    """Returns true for pieces that were taken back, or an error in the form of `encode_sale`."""
+    return True if isinstance(taken, TakenBack) else _encode_error(taken)
+
+
+def decode_take_back(value: Any) -> TakeBack:
+    """Returns the result of one return. Raises ValueError, TypeError or Invalid for any indefinite result."""
+    if value is True:
+        return TakenBack()
+    error = _decode_error(value)
+    if not isinstance(error, Invalid | KeyReused):
+        raise ValueError(f"not a definite answer: {error!r}")
+    return error
 
 
 def encode_placed(placed: Placed) -> int | list[Any]:

@@ -13,9 +13,10 @@ import pytest
 import requests
 
 from conf.addresses import Address, reachable_addresses
+from conf.settings import TIERS
 from tests.support.shoppers import session
 from tests.support.supervised_store import SupervisedStore
-from tests.support.tiers import NAMES, ROOT, children, free_port
+from tests.support.tiers import ROOT, children, free_port
 from tests.support.waiting import wait_until
 
 
@@ -29,7 +30,7 @@ def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Pa
     with SupervisedStore(tmp_path / "data") as store:
         banner = store.output()
         for text in (
-            *(store.url(name) for name in NAMES),
+            *(store.url(name) for name in TIERS),
             f"curl {store.url('front_end')}/products/Tux",
             "make client",
             f"sqlite3 -readonly {tmp_path}/data/order.db",
@@ -38,7 +39,7 @@ def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Pa
             assert text in banner
         assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
         pids = store.processes()
-        assert len(pids) >= 8, "conf.run, supervisord, three masters and their workers"
+        assert len(pids) >= 10, "conf.run, supervisord, four masters and their workers"
         assert store.end(number) == 0
         wait_until_gone(pids)
         assert "Traceback" not in store.output()
@@ -46,7 +47,7 @@ def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Pa
 
 def test_a_killed_tier_is_restarted(tmp_path: Path) -> None:
     with SupervisedStore(tmp_path / "data") as store, session() as shop:
-        for tier in NAMES:
+        for tier in TIERS:
             # A keep-alive connection must not keep the killed master's worker, and with it the port, alive.
             assert shop.get(store.url(tier) + "/health", timeout=10).status_code == 200
             before = store.master(tier)

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from admin.program import main
+from conf.settings import TIERS
 from tests.support.books import Books, query
 from tests.support.failed_starts import failed_start
 from tests.support.patched_constants import LONG_DEADLINES, gunicorn_files
@@ -196,13 +197,13 @@ def test_the_error_of_an_unreadable_products_file_names_its_setting(tmp_path: Pa
     assert query(tmp_path / "catalog.db", "SELECT * FROM products") == []
 
 
-@pytest.mark.parametrize("tier", NAMES)
+@pytest.mark.parametrize("tier", TIERS)
 def test_gunicorn_applies_each_of_our_settings(tier: str) -> None:
     """gunicorn ignores unknown names, so this compares the settings that it prints."""
     printed = subprocess.run(
         [sys.executable, "-m", "gunicorn", "-c", f"conf/{tier}.py", "--print-config"],
         cwd=ROOT,
-        env=clean_environment(),
+        env=clean_environment() | {"OWNER_SECRET": "secret--" * 4},
         capture_output=True,
         text=True,
         timeout=60,
@@ -211,7 +212,8 @@ def test_gunicorn_applies_each_of_our_settings(tier: str) -> None:
     config = dict(line.split("=", 1) for line in printed.splitlines() if "=" in line)
     config = {name.strip(): value.strip() for name, value in config.items()}
     assert config["wsgi_app"] == f"conf.wiring:create_{tier}_app()"
-    assert config["worker_class"] == "server.worker.StoreWorker"
+    workers = ("gthread", "8") if tier == "back_office" else ("server.worker.StoreWorker", "1")
+    assert (config["worker_class"], config["threads"]) == workers
     assert config["worker_connections"] == "1000"
     assert config["preload_app"] == "False"
     assert config["control_socket_disable"] == "True"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from domain.errors import Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Sale
+from domain.returns import SaleReturn, TakeBack
 from domain.values import Buy
 
 
@@ -24,6 +25,11 @@ class CatalogProxy:
         self, buys: Sequence[Buy], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[Sale | Unavailable]:
         return self._catalog.sell(buys, timeout_s, log=log)
+
+    def take_back(
+        self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[TakeBack | Unavailable]:
+        return self._catalog.take_back(returns, timeout_s, log=log)
 
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
         self._catalog.decrement(buy, timeout_s)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from conf.addresses import Address
-from conf.listeners import addresses_of, require_safe_listeners
-from conf.settings import SettingsError, load
+from conf.listeners import addresses_of, require_safe_listeners, require_supported_worker
+from conf.settings import TIERS, SettingsError, load
 
 SECRET = "secret--" * 4
 LOOPBACK = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]
@@ -73,6 +73,31 @@ def test_a_front_end_may_listen_anywhere(master: Master) -> None:
         require_safe_listeners(master, settings, settings.catalog)
 
 
+@pytest.mark.parametrize("host", WILDCARDS)
+def test_a_back_office_listens_beyond_loopback_only_where_its_setting_says_so(master: Master, host: str) -> None:
+    settings = load({"OWNER_SECRET": SECRET, "TRUST_NETWORK": "1"})
+    master.listen_on("127.0.0.1")
+    require_safe_listeners(master, settings, settings.back_office)
+    master.listen_on(host)
+    with pytest.raises(SettingsError, match=r"^back_office: gunicorn's bind: at .* set BACK_OFFICE_BIND to it"):
+        require_safe_listeners(master, settings, settings.back_office)
+    settings = load({"OWNER_SECRET": SECRET, "BACK_OFFICE_BIND": "0.0.0.0"})
+    require_safe_listeners(master, settings, settings.back_office)
+
+
+@pytest.mark.parametrize(("worker", "is_supported"), [("gthread", True), ("sync", False), ("gevent", False)])
+def test_a_back_office_needs_threads_and_no_warning(
+    caplog: pytest.LogCaptureFixture, worker: str, is_supported: bool
+) -> None:
+    master = SimpleNamespace(cfg=SimpleNamespace(worker_class_str=worker), worker_class=object)
+    if is_supported:
+        require_supported_worker(master, load({}).back_office)
+    else:
+        with pytest.raises(SettingsError, match=f"^back_office: gunicorn's worker_class={worker} is refused"):
+            require_supported_worker(master, load({}).back_office)
+    assert caplog.messages == []
+
+
 def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
     path = str(tmp_path / "catalog.sock")
     master.listen(socket.AF_UNIX, path).listen(socket.AF_UNIX, "\0" + path).listen_on("127.0.0.1")
@@ -83,7 +108,7 @@ def test_a_unix_socket_needs_no_secret(master: Master, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("option", "word"), [("reuse_port", "reuse_port"), ("is_ssl", "certfile")])
-@pytest.mark.parametrize("tier", ["catalog", "order", "front_end"])
+@pytest.mark.parametrize("tier", TIERS)
 def test_reuse_port_and_tls_are_refused(master: Master, tier: str, option: str, word: str) -> None:
     setattr(master.cfg, option, True)
     settings = load({"TIER_SECRET": SECRET})

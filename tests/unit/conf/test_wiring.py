@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
-from conf.wiring import create_catalog_app, create_front_end_app, create_order_app
+from conf.settings import load
+from conf.wiring import (
+    create_back_office_app,
+    create_catalog_app,
+    create_front_end_app,
+    create_order_app,
+    prepare_back_office,
+)
+from db.connection import StartRefused
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
 from tests.support.tiers import free_port
@@ -39,14 +47,21 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.mark.parametrize("create_app", APPS)
-def test_each_tier_rejects_a_foreign_host(create_app: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("create_app", [*APPS, create_back_office_app])
+def test_each_tier_rejects_a_foreign_host(monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any]) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
     response = Client(create_app()).get("/health", headers={"Host": "rebound.evil.example"})
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize(("create_app", "variable"), list(zip(APPS, ["CATALOG", "ORDER", "FRONT"], strict=True)))
-def test_the_rejection_of_a_host_names_the_setting_of_its_tier(create_app: Callable[[], Any], variable: str) -> None:
+@pytest.mark.parametrize(
+    ("create_app", "variable"),
+    list(zip([*APPS, create_back_office_app], ["CATALOG", "ORDER", "FRONT", "BACK_OFFICE"], strict=True)),
+)
+def test_the_rejection_of_a_host_names_the_setting_of_its_tier(
+    monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], variable: str
+) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
     response = Client(create_app()).get("/health", headers={"Host": "rebound.evil.example"})
     assert response.json is not None
     assert f"; {variable}_HOSTS lists more names" in response.json["error"]["message"]
@@ -135,17 +150,85 @@ def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest
         (create_catalog_app, ["catalog.db"]),
         (create_order_app, ["order.db", "catalog"]),
         (create_front_end_app, ["catalog", "order tier"]),
+        (create_back_office_app, ["catalog", "order tier"]),
     ],
 )
 def test_a_tier_is_not_ready_without_its_database_and_the_tiers_behind_it(
     monkeypatch: pytest.MonkeyPatch, create_app: Callable[[], Any], parts: list[str]
 ) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
     for tier in ("CATALOG", "ORDER"):
         monkeypatch.setenv(tier, f"127.0.0.1:{free_port()}")
     response = Client(create_app()).get("/ready")
     assert response.status_code == 503 and response.json is not None
     reasons = response.json["error"]["message"].removeprefix("not ready: ").split("; ")
     assert [reason.partition(":")[0] for reason in reasons] == parts
+
+
+def test_the_back_office_does_not_start_without_an_owner() -> None:
+    for start in (create_back_office_app, lambda: prepare_back_office(load())):
+        with pytest.raises(StartRefused, match=r"^set OWNER_SECRET, or OWNER_SECRET_FILE, here and at catalog"):
+            start()
+
+
+def test_the_back_office_sends_the_owners_first_secret_and_not_that_of_the_tiers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OWNER_SECRET", f"{NEW},{OLD}")
+    monkeypatch.setenv("TIER_SECRET", TIER)
+    RecordingClient.options = []
+    create_back_office_app(tier_client=RecordingClient)
+    made = [(made["name"], made["authorization"], made["for_owner"]) for made in RecordingClient.options]
+    assert made == [("catalog", f"Bearer {NEW}", True), ("order tier", f"Bearer {NEW}", True)]
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "is_secure"),
+    [("http://127.0.0.1:7", "desk-7=", False), ("https://desk.example", "__Host-desk-443=", True)],
+)
+def test_the_cookie_of_a_desk_behind_https_is_for_https_alone(
+    monkeypatch: pytest.MonkeyPatch, address: str, name: str, is_secure: bool
+) -> None:
+    monkeypatch.setenv("OWNER_SECRET", NEW)
+    monkeypatch.setenv("BACK_OFFICE", address)
+    response = Client(create_back_office_app()).post("/login", data={"secret": NEW}, base_url=address)
+    cookie = response.headers["Set-Cookie"]
+    assert cookie.startswith(name) and ("; Secure" in cookie) == is_secure
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://127.0.0.1:6060"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Referer": "http://127.0.0.1:6060/"},
+    ],
+)
+def test_a_page_of_another_site_or_port_changes_nothing_at_the_desk(
+    monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    """Not even with the secret: the page of a foreign site could log the owner into a desk of its own choice."""
+    monkeypatch.setenv("OWNER_SECRET", NEW)
+    client = Client(create_back_office_app())
+    for path in ("/login", "/stock"):
+        response = client.post(path, data={"secret": NEW}, headers=headers, base_url="http://127.0.0.1:6061")
+        assert response.status_code == 403 and "Set-Cookie" not in response.headers
+    response = client.post(
+        "/login", data={"secret": NEW}, headers={"Origin": "http://127.0.0.1:6061"}, base_url="http://127.0.0.1:6061"
+    )
+    assert response.status_code == 303
+
+
+def test_a_desk_beyond_loopback_accepts_only_the_names_that_its_setting_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shop there accepts any name. The name of another site could show its visitors the desk."""
+    monkeypatch.setenv("OWNER_SECRET", NEW)
+    monkeypatch.setenv("BACK_OFFICE_BIND", "0.0.0.0")
+    assert Client(create_back_office_app()).get("/health", headers={"Host": "desk.example"}).status_code == 403
+    monkeypatch.setenv("BACK_OFFICE_HOSTS", "desk.example")
+    assert Client(create_back_office_app()).get("/health", headers={"Host": "desk.example"}).status_code == 200
 
 
 def test_the_workers_of_the_order_tier_share_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
