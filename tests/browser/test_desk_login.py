@@ -78,7 +78,7 @@ def test_a_stolen_cookie_without_its_token_changes_nothing(desk: Desk, page: Pag
     before = desk.shop.stock("Tux")
     with visiting(browser, watch=Watch(tolerated={403})) as thief:
         thief.add_cookies(page.context.cookies())  # type: ignore[arg-type]
-        for values in ({}, {"csrf_token": "guessed"}):
+        for values in ({}, {"token": "guessed"}):
             reply = thief.request.post(
                 f"{desk.url}/products/Tux",
                 form={"action": "restock", "quantity": "5", "key": "stolen", **values},
