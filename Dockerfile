@@ -1,4 +1,4 @@
-# One image for the three tiers; compose.yaml gives each container its command.
+# One image for the four tiers; compose.yaml gives each container its command.
 # It must build without BuildKit too, which some engines lack.
 ARG BASE_IMAGE=python:3.13-slim
 
@@ -17,7 +17,7 @@ FROM ${BASE_IMAGE}
 # step each health check would compile it again. Modules that do not compile are not ours, hence `|| true`.
 RUN python3 -m compileall -q -x site-packages "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
 # A new named volume inherits the owner and the mode of the folder that it covers.
-RUN install -d -o 10001 -g 10001 -m 0700 /data
+RUN install -d -o 10001 -g 10001 -m 0700 /data /owner
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
 WORKDIR /app

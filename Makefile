@@ -18,7 +18,7 @@ help: ## Show the commands and the settings
 	@echo
 	@PYTHONPATH=. $(PYTHON) -m conf.settings || true  # a wrong setting is printed, but help succeeds
 
-run: .venv/run ## Start the three tiers; Ctrl-C ends them
+run: .venv/run ## Start the four tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
 
 client: .venv/run ## Start the shopper's program, which prompts for its options (flags: see README)

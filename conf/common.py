@@ -1,4 +1,4 @@
-"""gunicorn's settings and hooks for all three tiers. The file of each tier imports them and adds its own."""
+"""gunicorn's settings and hooks for all tiers. The file of each tier imports them and adds its own."""
 
 import importlib
 import logging
@@ -184,6 +184,6 @@ def on_ready(server: Any, tier: Tier, prepare: Callable[[Settings], None]) -> No
     urls: list[str] = []
     for place in addresses_of(server):
         urls += [address.url for address in reachable_addresses(place)] if isinstance(place, Address) else [place]
-    # In one write, for three tiers may share a terminal: print would write the end of the line by itself.
+    # In one write, for several tiers may share a terminal: print would write the end of the line by itself.
     sys.stdout.write(f"{tier.name} serves {', '.join(urls)}\n")
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from typing import Any
 
 from conf.common import *  # gunicorn takes the names of this module as its settings and hooks
 from conf.common import bind_of, check_reload, on_ready, settings
+from conf.wiring import prepare_front_end
 from server.cores import choose_core, pin
 
 wsgi_app = "conf.wiring:create_front_end_app()"
@@ -21,7 +22,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    on_ready(server, settings.front_end, prepare=lambda _settings: None)
+    on_ready(server, settings.front_end, prepare_front_end)
 
 
 def on_reload(server: Any) -> None:

@@ -1,10 +1,15 @@
-"""The secret of the owner that `make run` makes, and the links that log in by it."""
+"""The secret of the owner that `make run` makes, and the links that log in by it.
+
+`python -m conf.owner_secret FILE` makes the file of a secret, as compose.yaml does for its containers.
+"""
 
 import secrets
 import stat
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from conf.settings import Settings, SettingsError, with_owner_secret_file
+from conf.settings import Settings, SettingsError, refuse_to_start, with_owner_secret_file
 from db.staging import InTheWay, staged
 from wsgi_apps.login_links import new_login_token
 
@@ -16,18 +21,17 @@ def secret_file(settings: Settings) -> Path:
     return settings.data_dir.absolute() / FILE_NAME
 
 
-def make_secret_file(settings: Settings) -> str | None:
+def make_secret_file(path: Path) -> str | None:
     """Makes the file, which only its owner may read, unless it is there. Returns a warning if others may read it.
 
     The file appears under its name when it is complete and synced, and an existing one is never overwritten. Raises
     OSError.
     """
-    path = secret_file(settings)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with staged(path.parent, [FILE_NAME]) as folder:
-                (folder / FILE_NAME).write_text(f"{secrets.token_urlsafe(32)}\n", "ascii")
+            with staged(path.parent, [path.name]) as folder:
+                (folder / path.name).write_text(f"{secrets.token_urlsafe(32)}\n", "ascii")
         except InTheWay:
             pass  # another run has made it at the same moment, and both use it
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
@@ -53,3 +57,19 @@ def login_link(settings: Settings) -> str:
     assert settings.owner_secrets is not None
     token = new_login_token(settings.owner_secrets.values[0])
     return f"{settings.back_office.address.url}/login?token={token}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Makes the file that is named, unless it is there. Ends the program with exit code 2 when it cannot."""
+    if len(arguments) != 1:
+        refuse_to_start("usage: python -m conf.owner_secret FILE")
+    try:
+        warning = make_secret_file(Path(arguments[0]))
+    except OSError as error:
+        refuse_to_start(f"{arguments[0]}: cannot make the secret of the owner: {error.strerror}")
+    if warning:
+        print(f"toy store: {warning}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

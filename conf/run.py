@@ -106,7 +106,7 @@ def _make_owner(settings: Settings) -> dict[str, str]:
     if settings.owner_secrets is not None:
         return {}
     try:
-        warning = make_secret_file(settings)
+        warning = make_secret_file(secret_file(settings))
     except OSError as error:
         why = f"cannot make the secret of the owner: {error.strerror}"
         raise StartFailed(f"{secret_file(settings)} (DATA_DIR): {why}") from error

@@ -92,7 +92,8 @@ Settings (environment variables)
   ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
   FRONT_WORKERS               gunicorn's workers                      default: {front_end.workers}
   FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
-  DATA_DIR                    folder of catalog.db and order.db       default: data
+  DATA_DIR                    folder of catalog.db and order.db, and of owner-secret if `make run` makes one
+                                                                      default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
   PICTURES                    folder of the products' pictures: NAME.webp, .png, .jpg or .svg
                                                                       default: none
@@ -100,8 +101,9 @@ Settings (environment variables)
                                                                       default: none
   BACKUP_DIR                  folder of the backups that the owner's desk makes
                                                                       default: backups
-  TIER_SECRET                 secret of the tiers, the same for all three: catalog and order answer to no one without;
-                              new,old while one replaces the other    default: none
+  TIER_SECRET                 secret of the tiers catalog, order and front end: the first two answer to no one
+                              without; new,old while one replaces the other
+                                                                      default: none
   TIER_SECRET_FILE            file of the secret, instead             default: none
   OWNER_SECRET                secret of the owner, for whatever only the owner may do: the same for catalog, order and
                               back office, and not for the front end; new,old while one replaces the other

@@ -126,6 +126,14 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
     return DeskOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 
+def prepare_front_end(settings: Settings) -> None:
+    """Warns when the front end, which strangers reach, has been told the secret of the owner."""
+    if settings.owner_secrets is not None:
+        _log.warning(
+            "front_end: OWNER_SECRET is in its environment; it does not use it, and should not have it: unset it here"
+        )
+
+
 def prepare_back_office(settings: Settings) -> None:
     """Checks that the back office knows the owner. Raises StartRefused."""
     require_owner_secrets(settings)

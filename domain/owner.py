@@ -125,13 +125,16 @@ class LastAudit:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The state of the books: counts, the bytes of each file, and the newest audit."""
+    """The state of the books: counts, the bytes of each file, and the newest audit.
+
+    `in_doubt` counts buys and returns. `oldest_in_doubt` is the time of the oldest.
+    """
 
     orders: int
     refused: int
     returns: int
     in_doubt: int
-    oldest_in_doubt: str | None  # its time
+    oldest_in_doubt: str | None
     bytes_by_file: Sequence[tuple[str, int]]
     audit: LastAudit | None
 

@@ -1,1 +1,1 @@
-"""The three tiers as WSGI apps on bare Werkzeug, and the clients by which one tier calls another."""
+"""The tiers as WSGI apps on bare Werkzeug, and the clients by which one tier calls another."""

@@ -59,6 +59,8 @@ class BearerAuthMiddleware:
 
     def _role(self, authorization: str) -> Role:
         """Returns whose token it is. The tiers, which ask the most often, are looked for first."""
+        if not authorization:
+            return Role.STRANGER
         if is_authorized(authorization, self._tokens):
             return Role.TIER
         if is_authorized(authorization, self._owner_tokens):

@@ -1,6 +1,6 @@
 """The order tier: takes each buy exactly once, and keeps the order log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -28,7 +28,10 @@ MAX_QUEUED_RETURNS = 16
 
 
 class OrderApp(App):
-    """Takes buys, shows orders, and gives orders back for the owner if it has `returns`."""
+    """Takes buys, shows orders, and gives orders back for the owner if it has `returns`.
+
+    `owner_rules` are those of the owner's further calls (wsgi_apps/owner_orders.py).
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class OrderApp(App):
         readiness: Readiness | None = None,
         *,
         returns: OwnerReturns | None = None,
+        owner_rules: Iterable[Rule] = (),
         batcher: BatcherFactory = Batcher,
     ) -> None:
         self._orders = orders
@@ -50,6 +54,7 @@ class OrderApp(App):
             buy,
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
+            *owner_rules,
         ]
         if returns is not None:
             give_back = run_in_pool(partial(self.give_back, returns), BoundedPool(RETURN_THREADS, MAX_QUEUED_RETURNS))

@@ -36,6 +36,8 @@ T = TypeVar("T")
 VERSION = 1
 CALLS = ("buys", "sales", "lookups", "store", "returns")
 BUYS, SALES, LOOKUPS, STORE, RETURNS = (f"/v{VERSION}/{call}" for call in CALLS)
+# The owner's calls are below this path.
+OWNER = f"/v{VERSION}/owner"
 
 # More than the largest page: the most products of a page, each with the longest name and the highest price.
 MAX_PAGE_BYTES = 512 * 1024

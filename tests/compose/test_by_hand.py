@@ -28,13 +28,15 @@ def store() -> Iterator[tuple[str, int]]:
     name, port = f"toystore-by-hand-{os.getpid()}", free_port()
     build = "docker build --network ${BUILD_NETWORK:-default} --build-arg BASE_IMAGE=${BASE_IMAGE:-python:3.13-slim}"
     script = commands("Containers by hand").replace("toystore", name).replace("127.0.0.1:6060", f"127.0.0.1:{port}")
+    desk_port = free_port()
+    script = script.replace("127.0.0.1:6061", f"127.0.0.1:{desk_port}")
     start, end = script.replace("docker build", build).split("docker rm ")
     try:
         subprocess.run(["bash", "-euc", start], cwd=ROOT, check=True)
         yield name, port
     finally:
         subprocess.run(["bash", "-euc", "docker rm " + end], cwd=ROOT, check=True)
-        subprocess.run(["docker", "volume", "rm", f"{name}-catalog", f"{name}-order"], check=True)
+        subprocess.run(["docker", "volume", "rm", f"{name}-catalog", f"{name}-order", f"{name}-owner"], check=True)
         subprocess.run(["docker", "image", "rm", name], check=True)
 
 
@@ -62,6 +64,21 @@ def test_the_containers_of_the_documents_answer_as_documented(store: tuple[str, 
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_desk_answers_and_reaches_the_tiers_behind(store: tuple[str, int]) -> None:
+    name, _ = store
+
+    def is_ready() -> bool:
+        check = ["docker", "exec", f"{name}-desk", "python", "-m", "conf.health", "--ready", "back_office"]
+        return subprocess.run(check, capture_output=True, check=False).returncode == 0
+
+    wait_until("the desk is ready", is_ready)
+    command = ["docker", "exec", f"{name}-desk", "python", "-m", "admin", "login"]
+    link = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert link.startswith("http://127.0.0.1:6061/login?token=")
+    logs = subprocess.run(["docker", "logs", f"{name}-desk"], capture_output=True, text=True, check=True)
+    assert "does not accept" not in logs.stdout + logs.stderr
 
 
 def test_a_restarted_container_keeps_its_orders(store: tuple[str, int]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+from conf.settings import TIERS
 from tests.support.tiers import NAMES, ROOT, free_port
 from tests.support.waiting import wait_until
 
@@ -28,12 +29,14 @@ TIMEOUT_S = 30.0
 class ComposeStore:
     """A compose project, and the answer of its shop to each key so far."""
 
-    def __init__(self, compose: list[str], port: int) -> None:
+    def __init__(self, compose: list[str], port: int, desk_port: int) -> None:
         self.name = f"toystore-test-{os.getpid()}"
         self.url = f"http://127.0.0.1:{port}"
+        self.desk = f"http://127.0.0.1:{desk_port}"
         self.answers: dict[str, tuple[str, int, Any]] = {}  # key: product, quantity, answer
         self._compose = [*compose, "-f", str(ROOT / "compose.yaml"), "-p", self.name]
-        self._environ = {**os.environ, "IMAGE": self.name, "FRONT_PORT": str(port)}
+        ports = {"FRONT_PORT": str(port), "BACK_OFFICE_PORT": str(desk_port), "BACK_OFFICE": self.desk}
+        self._environ = {**os.environ, "IMAGE": self.name, **ports}
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -115,7 +118,7 @@ class ComposeStore:
 @pytest.fixture(scope="module")
 def store() -> Iterator[ComposeStore]:
     """Builds the image, starts the project, and removes both after the last test."""
-    store = ComposeStore(compose_command(), free_port())
+    store = ComposeStore(compose_command(), free_port(), free_port())
     try:
         store.up("--build")
         assert store.stock() == INITIAL_STOCK
@@ -124,10 +127,29 @@ def store() -> Iterator[ComposeStore]:
         store.remove()
 
 
-def test_only_the_front_end_is_published_and_only_on_loopback(store: ComposeStore) -> None:
-    published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in NAMES}
-    loopback = {"HostIp": "127.0.0.1", "HostPort": store.url.rpartition(":")[2]}
-    assert published == {"catalog": {}, "order": {}, "front_end": {"6060/tcp": [loopback]}}
+def test_only_shop_and_desk_are_published_and_only_on_loopback(store: ComposeStore) -> None:
+    published = {tier: inspect(store.container(tier))["HostConfig"]["PortBindings"] or {} for tier in TIERS}
+    shop, desk = ({"HostIp": "127.0.0.1", "HostPort": url.rpartition(":")[2]} for url in (store.url, store.desk))
+    behind: dict[str, Any] = {"catalog": {}, "order": {}}
+    assert published == behind | {"front_end": {"6060/tcp": [shop]}, "back_office": {"6061/tcp": [desk]}}
+
+
+def test_the_owner_logs_in_by_a_link_and_the_front_end_has_no_secret(store: ComposeStore) -> None:
+    link = store.compose("exec", "-T", "back_office", "python", "-m", "admin", "login").strip()
+    assert link.startswith(f"{store.desk}/login?token=")
+    opened = [requests.get(link, headers={"Accept": "text/html"}, allow_redirects=False, timeout=10) for _ in range(2)]
+    assert [response.status_code for response in opened] == [303, 403]
+    secret = store.compose("exec", "-T", "back_office", "cat", "/owner/secret").strip()
+    for tier in TIERS:
+        given = inspect(store.container(tier))
+        assert secret not in json.dumps(given)
+        assert ("/owner" in [mount["Destination"] for mount in given["Mounts"]]) == (tier != "front_end")
+
+
+def test_the_tiers_behind_know_the_owner(store: ComposeStore) -> None:
+    """The back office is ready, and its calls are not refused: the three have the same secret."""
+    store.wait_until("the back office is ready", lambda: requests.get(f"{store.desk}/ready", timeout=10).ok)
+    assert "does not accept" not in store.logs()
 
 
 @pytest.mark.parametrize("tier", BEHIND)
@@ -150,19 +172,19 @@ print(json.dumps({
     "is root": os.getuid() == 0 or os.getgid() == 0,
     "capabilities": max(int(value, 16) for name, value in status.items() if name.startswith("Cap")),
     "no new privileges": status["NoNewPrivs"],
-    "may write": [folder for folder in ("/", "/app", "/data", "/opt/venv", "/tmp") if os.access(folder, os.W_OK)],
+    "may write": [path for path in ("/", "/app", "/data", "/opt/venv", "/owner", "/tmp") if os.access(path, os.W_OK)],
 }))
 """
 
 
-@pytest.mark.parametrize("tier", NAMES)
+@pytest.mark.parametrize("tier", TIERS)
 def test_a_container_can_do_only_what_its_tier_needs(store: ComposeStore, tier: str) -> None:
     container = store.container(tier)
     assert json.loads(output_of("docker", "exec", container, "python", "-c", PRIVILEGES)) == {
         "is root": False,
         "capabilities": 0,
         "no new privileges": "1",
-        "may write": ["/data", "/tmp"] if tier in BEHIND else ["/tmp"],
+        "may write": {"catalog": ["/data", "/owner", "/tmp"], "order": ["/data", "/tmp"]}.get(tier, ["/tmp"]),
     }
     given = inspect(container)["HostConfig"]
     assert given["ReadonlyRootfs"] and 0 < given["Memory"] <= 2**30 and 0 < given["PidsLimit"] <= 1024

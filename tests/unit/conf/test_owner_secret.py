@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.owner_secret import FILE_NAME, login_link, make_secret_file, with_owner
+from conf.owner_secret import FILE_NAME, login_link, main, make_secret_file, secret_file, with_owner
 from conf.secret import Secrets
 from conf.settings import Settings, SettingsError, load
 from tests.support.at_once import at_once
@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_secret_is_made_that_only_its_owner_may_read(settings: Settings, file: Path) -> None:
-    assert make_secret_file(settings) is None
+    assert make_secret_file(secret_file(settings)) is None
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     owner = with_owner(settings).owner_secrets
     assert owner is not None and len(owner.values) == 1
@@ -36,7 +36,7 @@ def test_a_secret_is_made_that_only_its_owner_may_read(settings: Settings, file:
 def test_two_stores_have_two_secrets(tmp_path: Path) -> None:
     texts = set()
     for name in ("one", "other"):
-        make_secret_file(load({"DATA_DIR": str(tmp_path / name)}))
+        make_secret_file(tmp_path / name / FILE_NAME)
         texts.add((tmp_path / name / FILE_NAME).read_text())
     assert len(texts) == 2
 
@@ -46,7 +46,7 @@ def test_a_secret_that_is_there_is_never_overwritten(settings: Settings, file: P
     file.parent.mkdir(parents=True)
     file.write_text(text)
     file.chmod(0o600)
-    assert make_secret_file(settings) is None
+    assert make_secret_file(secret_file(settings)) is None
     assert file.read_text() == text
     if text == SECRET:
         assert with_owner(settings).owner_secrets == Secrets((SECRET,))
@@ -57,7 +57,7 @@ def test_a_secret_that_is_there_is_never_overwritten(settings: Settings, file: P
 
 def test_runs_at_the_same_moment_make_one_secret(settings: Settings) -> None:
     def make(_turn: int) -> Secrets | None:
-        make_secret_file(settings)
+        make_secret_file(secret_file(settings))
         return with_owner(settings).owner_secrets
 
     [first, *others] = at_once(make)
@@ -66,9 +66,9 @@ def test_runs_at_the_same_moment_make_one_secret(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("mode", "is_open"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
 def test_a_file_that_others_may_read_is_said(settings: Settings, file: Path, mode: int, is_open: bool) -> None:
-    make_secret_file(settings)
+    make_secret_file(secret_file(settings))
     file.chmod(mode)
-    warning = make_secret_file(settings)
+    warning = make_secret_file(secret_file(settings))
     assert (warning is not None) == is_open
     assert warning is None or warning.startswith(f"{file} may be read by other users of this machine")
 
@@ -76,12 +76,32 @@ def test_a_file_that_others_may_read_is_said(settings: Settings, file: Path, mod
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("my diary")
     with pytest.raises(OSError):
-        make_secret_file(load({"DATA_DIR": str(tmp_path / "data")}))
+        make_secret_file(tmp_path / "data" / FILE_NAME)
     assert (tmp_path / "data").read_text() == "my diary"
 
 
+def test_the_program_makes_a_file_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "owner" / "secret"
+    main([str(path)])
+    text = path.read_text()
+    path.chmod(0o644)
+    main([str(path)])
+    assert path.read_text() == text and len(text) > 40
+    assert capsys.readouterr().err == (
+        f"toy store: {path} may be read by other users of this machine, and whoever has it is the owner: chmod 600 it\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["one", "two"], ["/proc/nowhere/secret"]])
+def test_the_program_says_why_it_cannot_make_a_file(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_secret_that_is_set_is_taken(settings: Settings) -> None:
-    make_secret_file(settings)
+    make_secret_file(secret_file(settings))
     ours = load({"DATA_DIR": str(settings.data_dir), "OWNER_SECRET": SECRET})
     assert with_owner(ours) == ours
 

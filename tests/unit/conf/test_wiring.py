@@ -14,6 +14,7 @@ from conf.wiring import (
     create_front_end_app,
     create_order_app,
     prepare_back_office,
+    prepare_front_end,
 )
 from db.connection import StartRefused
 from domain.limited_checkout import LimitedCheckout
@@ -163,6 +164,14 @@ def test_a_tier_is_not_ready_without_its_database_and_the_tiers_behind_it(
     assert response.status_code == 503 and response.json is not None
     reasons = response.json["error"]["message"].removeprefix("not ready: ").split("; ")
     assert [reason.partition(":")[0] for reason in reasons] == parts
+
+
+def test_a_front_end_that_was_told_the_secret_of_the_owner_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    prepare_front_end(load({}))
+    assert caplog.messages == []
+    prepare_front_end(load({"OWNER_SECRET": NEW}))
+    [message] = caplog.messages
+    assert message.startswith("front_end: OWNER_SECRET is in its environment") and NEW not in message
 
 
 def test_the_back_office_does_not_start_without_an_owner() -> None:
