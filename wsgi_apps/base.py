@@ -26,7 +26,7 @@ from domain.limits import MAX_BODY_BYTES
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import JSON, Deferred, Reply
+from wsgi_apps.reply import JSON, Deferred, Reply, Stream
 from wsgi_apps.roles import owner_only
 
 if TYPE_CHECKING:
@@ -291,12 +291,15 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 def send(
     reply: Reply, environ: "WSGIEnvironment", start_response: "StartResponse", headers: Mapping[str, str] = _NO_HEADERS
-) -> list[bytes]:
+) -> Iterable[bytes]:
     """Starts the response and returns its body. The response to a HEAD has its length and no body.
 
     A line end after JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a Werkzeug
     Response would take a third of the time that the app spends on a query (11 of 33 µs).
     """
+    if isinstance(reply.body, Stream):
+        start_response(_STATUS_LINES[reply.status], _stream_headers(reply, headers))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else reply.body.chunks
     body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
     if reply.content_type == JSON:
         body += b"\n"
@@ -307,3 +310,8 @@ def send(
         del lines[:2]
     start_response(_STATUS_LINES[reply.status], lines)
     return [] if environ["REQUEST_METHOD"] == "HEAD" or reply.status == 304 else [body]
+
+
+def _stream_headers(reply: Reply, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns the headers of a body whose length is not known."""
+    return list({"Content-Type": reply.content_type, **COMMON_HEADERS, **(reply.headers or {}), **headers}.items())
