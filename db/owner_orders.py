@@ -19,7 +19,17 @@ from db.last_audit import read_last_audit
 from db.pairing import CATALOG_NAME, LOG_NAME
 from db.read_only import file_size, wal_path
 from domain.errors import Invalid
-from domain.owner import MAX_TAKINGS, REFUSED_NUMBER, Books, BuysPage, LogCursor, Selection, Takings
+from domain.owner import (
+    MAX_HISTORY,
+    MAX_TAKINGS,
+    REFUSED_NUMBER,
+    Books,
+    BuysPage,
+    LogCursor,
+    LoggedReturn,
+    Selection,
+    Takings,
+)
 from domain.owner_json import decode_buys_page
 
 # Orders read in one step of the takings. 50,000 take about 20 ms.
@@ -65,6 +75,8 @@ _PAGE = """
                 :before_key))
         ELSE 'null' END) AS BLOB)"""
 
+_RETURNS_OF = """
+    SELECT time, key, quantity, note FROM returns WHERE number = :number ORDER BY entry DESC LIMIT :limit"""
 _END = "SELECT coalesce(max(number) + 1, 0) FROM orders"
 _SOLD = """
     SELECT substr(time, 1, 10), product, price_cents, sum(quantity) FROM orders
@@ -111,6 +123,12 @@ class OwnerOrderStore:
             [(page,)] = fetch_all(connection, _PAGE, values)
         assert isinstance(page, bytes)
         return page
+
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        """Returns the newest returns of an order, see OrderBooks.returns_of."""
+        with self._database.read() as connection:
+            rows = fetch_all(connection, _RETURNS_OF, {"number": number, "limit": MAX_HISTORY})
+        return [LoggedReturn(*row) for row in rows]
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, see OrderBooks.takings. Raises Invalid for too many of them."""

@@ -15,6 +15,7 @@ from domain.owner import (
     LedgerEntry,
     LogCursor,
     LoggedBuy,
+    LoggedReturn,
     StockedProduct,
     Takings,
 )
@@ -57,6 +58,7 @@ STOCKED_PRODUCT = Row(StockedProduct, str, int, int, bool)
 LEDGER_ENTRY = Row(LedgerEntry, int, int, int, str, _TEXT_OR_NONE, int, str, _TEXT_OR_NONE)
 HISTORY_ENTRY = Row(HistoryEntry, int, str, int, _TEXT_OR_NONE, str)
 LOGGED_BUY = Row(LoggedBuy, str, int, str, str, int, _NUMBER_OR_NONE, _TEXT_OR_NONE, int)
+LOGGED_RETURN = Row(LoggedReturn, str, str, int, _TEXT_OR_NONE)
 LOG_CURSOR = Row(LogCursor, int, str, str)
 TAKINGS = Row(Takings, str, str, int, int, int, int)
 BACKUP = Row(Backup, str, str, int)

@@ -4,58 +4,46 @@ An audit computes for seconds, and buys in this process would wait for its inter
 """
 
 import json
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from db.last_audit import read_last_audit
+from db.last_audit import new_record, read_last_audit, timestamp
 from db.pairing import CATALOG_NAME, LOG_NAME
 from domain.errors import Unavailable
 from domain.owner import Backup, LastAudit
 
 # The exit codes of the program: all is well, or the audit has found something. Any other is a failure.
 _DONE = (0, 1)
-# A backup's name is its time, which sorts.
-_NAME_FORMAT = "%Y-%m-%dT%H-%M-%SZ"
+# A backup's name is its time in UTC, without the colons that some file systems refuse.
+_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d\.\d{3}Z)")
 
 
 class BookKeeper:
-    """Works on the store in `data_dir`, see domain.owner.BookKeeping. `command` runs the owner's program.
+    """Works on the store whose two files are in `books_dir`, see domain.owner.BookKeeping.
 
-    The program gets `environ` and runs in the folder `cwd`, by default in those of this process.
+    `command` runs the owner's program on that folder.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        data_dir: Path,
-        backup_dir: Path,
-        *,
-        environ: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-    ) -> None:
+    def __init__(self, command: Sequence[str], books_dir: Path, backup_dir: Path) -> None:
         self._command = command
-        self._data_dir = data_dir
+        self._books_dir = books_dir
         self._backup_dir = backup_dir
-        self._environ = environ
-        self._cwd = cwd
 
     def audit(self) -> LastAudit:
         """Audits both files, and returns the record that the audit leaves. Raises Unavailable, which says why."""
         self._require_both_files()
-        before = read_last_audit(self._data_dir)
+        before = read_last_audit(self._books_dir)
         report = self._run("audit")
-        record = read_last_audit(self._data_dir)
+        record = read_last_audit(self._books_dir)
         if record is not None and record != before:
             return record
         # The audit could not write its record: a full disk makes no verdict void.
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        lines = [f"{found['promise']}, {found['where']}: {found['what']}" for found in report["discrepancies"][:100]]
-        last_clean = before.last_clean if before is not None else None
-        return LastAudit(now, report["clean"], lines, now if report["clean"] else last_clean)
+        lines = [f"{found['promise']}, {found['where']}: {found['what']}" for found in report["discrepancies"]]
+        return new_record(lines, before)
 
     def backups(self) -> Sequence[Backup]:
         """Returns the backups, the newest first. A folder is one when both files are in it."""
@@ -67,7 +55,7 @@ class BookKeeper:
     def back_up(self) -> Backup:
         """Makes a backup, whose name is its time. Raises Unavailable, which says why."""
         self._require_both_files()
-        folder = self._backup_dir / datetime.now(UTC).strftime(_NAME_FORMAT)
+        folder = self._backup_dir / timestamp().replace(":", "-")
         self._run("backup", str(folder))
         backup = _backup(folder)
         if backup is None:
@@ -75,11 +63,11 @@ class BookKeeper:
         return backup
 
     def _require_both_files(self) -> None:
-        missing = [name for name in (CATALOG_NAME, LOG_NAME) if not (self._data_dir / name).is_file()]
+        missing = [name for name in (CATALOG_NAME, LOG_NAME) if not (self._books_dir / name).is_file()]
         if missing:
             raise Unavailable(
-                f"the order tier finds no {missing[0]} in its DATA_DIR, and this needs both files: run "
-                "python -m admin where both are (docs/books.md)"
+                f"the order tier finds no {missing[0]} in its BOOKS_DIR, and this needs both files: set BOOKS_DIR to "
+                "a folder with links to both, or run python -m admin where they are (docs/deployment.md)"
             )
 
     def _run(self, *arguments: str) -> Any:
@@ -90,8 +78,6 @@ class BookKeeper:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=self._environ,
-                cwd=self._cwd,
                 check=False,
             )
             report = json.loads(done.stdout)
@@ -103,10 +89,10 @@ class BookKeeper:
 
 
 def _backup(folder: Path) -> Backup | None:
-    """Returns the backup in a folder; None when there is none."""
+    """Returns the backup in a folder; None when there is none. One that was made by hand is as old as its files."""
     with suppress(OSError):
         stats = [(folder / name).stat() for name in (CATALOG_NAME, LOG_NAME)]
-        time = datetime.fromtimestamp(max(stat.st_mtime for stat in stats), UTC)
-        text = time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Backup(folder.name, text, sum(stat.st_size for stat in stats))
+        named = _NAME.fullmatch(folder.name)
+        time = ":".join(named.groups()) if named else timestamp(max(stat.st_mtime for stat in stats))
+        return Backup(folder.name, time, sum(stat.st_size for stat in stats))
     return None

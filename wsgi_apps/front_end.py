@@ -58,7 +58,7 @@ class FrontEndApp(App):
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
             Rule("/static/<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pages)),
-            *ApiDocs("shop", Templates(), static).rules,
+            *ApiDocs("shop", "The shop", Templates(static=static.url)).rules,
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 

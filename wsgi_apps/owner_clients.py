@@ -14,6 +14,7 @@ from domain.owner import (
     LastAudit,
     LedgerEntry,
     LogCursor,
+    LoggedReturn,
     Selection,
     StockedProduct,
     Takings,
@@ -22,6 +23,7 @@ from domain.owner_json import (
     BACKUP,
     HISTORY_ENTRY,
     LEDGER_ENTRY,
+    LOGGED_RETURN,
     STOCKED_PRODUCT,
     TAKINGS,
     decode_audit,
@@ -33,7 +35,7 @@ from domain.selections import encode_selection
 from domain.values import Product
 from wsgi_apps.errors import STATUS
 from wsgi_apps.owner_catalog import PRODUCTS, STOCK
-from wsgi_apps.owner_orders import AUDITS, BACKUPS, BOOKS, BUYS, TAKINGS_CALL
+from wsgi_apps.owner_orders import AUDITS, BACKUPS, BOOKS, BUYS, RETURNS_OF, TAKINGS_CALL
 from wsgi_apps.tier_client import TierClient
 
 T = TypeVar("T")
@@ -124,6 +126,11 @@ class HttpOwnerOrders:
         if before is not None:
             query["before"] = encode_cursor(before)
         return _decode(self._client.call("GET", f"{BUYS}?{urlencode(query)}"), decode_buys_page)
+
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        """Returns the newest returns of an order, see OrderBooks.returns_of."""
+        answer = self._client.call("GET", f"{RETURNS_OF}/{number}")
+        return _decode(answer, lambda body: LOGGED_RETURN.decode_all(body["data"]))
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, see OrderBooks.takings."""

@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from domain.owner import BookKeeping, Books, LogCursor, Selection, Takings
-from domain.owner_json import BACKUP, TAKINGS, encode_audit, encode_books, parse_cursor
+from domain.errors import OrderNotFound
+from domain.owner import BookKeeping, Books, LogCursor, LoggedReturn, Selection, Takings
+from domain.owner_json import BACKUP, LOGGED_RETURN, TAKINGS, encode_audit, encode_books, parse_cursor
 from domain.selections import PARAMETERS, parse_selection
+from domain.values import parse_whole_number
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.owner_catalog import parse_limit
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
@@ -14,6 +16,7 @@ from wsgi_apps.single_flight import SingleFlight
 from wsgi_apps.wire import OWNER
 
 BUYS, TAKINGS_CALL, BOOKS = f"{OWNER}/buys", f"{OWNER}/takings", f"{OWNER}/books"
+RETURNS_OF = f"{OWNER}/returns"  # of the order whose number follows
 AUDITS, BACKUPS = f"{OWNER}/audits", f"{OWNER}/backups"
 # Long reads, such as takings, must not keep the owner from all others. More threads would take time from buys.
 THREADS = 2
@@ -27,6 +30,9 @@ class EncodedBooks(Protocol):
 
     def encoded_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> bytes:
         """Returns a page of ended buys as JSON in UTF-8, which `decode_buys_page` decodes."""
+
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        """See OrderBooks.returns_of."""
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """See OrderBooks.takings."""
@@ -57,6 +63,7 @@ class OwnerOrderCalls:
 
         return [
             rule(BUYS, self.buys, takes_query=True),
+            rule(f"{RETURNS_OF}/<number>", self.returns_of),
             rule(TAKINGS_CALL, self.takings, takes_query=True),
             rule(BOOKS, self.books),
             rule(BACKUPS, self.backups),
@@ -69,6 +76,13 @@ class OwnerOrderCalls:
         given = request.parameters(*PARAMETERS, "before", "limit")
         before = parse_cursor(given["before"]) if "before" in given else None
         return Reply(self._orders.encoded_buys(parse_selection(given), before=before, limit=parse_limit(given)))
+
+    def returns_of(self, _request: Request, number: str) -> Reply:
+        """Shows the returns of an order, the newest first."""
+        parsed = parse_whole_number(number)
+        if parsed is None:
+            raise OrderNotFound
+        return Reply({"data": [LOGGED_RETURN.encode(one) for one in self._orders.returns_of(parsed)]})
 
     def takings(self, request: Request) -> Reply:
         """Shows the takings of each day and product."""

@@ -175,6 +175,17 @@ class OrderBooksContract:
         ]
         assert subject.books().returns == 3
 
+    def test_the_returns_of_an_order_come_newest_first(
+        self, subject: OrderBooks, orders: OrderStore, catalog: CatalogStore
+    ) -> None:
+        returns = Returns(orders, catalog)
+        for asked in (Return("r1", 0, 1, "wrong colour"), Return("r2", 1, 1), Return("r3", 0, 1)):
+            assert isinstance(returns.give_back(asked), Returned)
+        found = subject.returns_of(0)
+        assert [(one.key, one.quantity, one.note) for one in found] == [("r3", 1, None), ("r1", 1, "wrong colour")]
+        assert all(one.time.endswith("Z") for one in found)
+        assert list(subject.returns_of(99)) == []
+
     def test_the_books_count_the_log_and_name_the_oldest_buy_in_doubt(
         self, subject: OrderBooks, orders: OrderStore
     ) -> None:

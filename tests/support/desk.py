@@ -8,11 +8,10 @@ from typing import Any
 
 from werkzeug.test import Client, TestResponse
 
-from domain.owner import OwnerCatalog, OwnerOrders
 from wsgi_apps.back_office import BackOfficeApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.pages.desk.formats import template_names
-from wsgi_apps.pages.desk.rules import desk_rules
+from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 
@@ -115,11 +114,11 @@ class Page(HTMLParser):
 class DeskClient:
     """A browser at the desk, whose owner has logged in."""
 
-    def __init__(self, catalog: OwnerCatalog, orders: OwnerOrders, currency: str | None = "EUR") -> None:
+    def __init__(self, services: Services, currency: str | None = "EUR") -> None:
         static = StaticFiles()
         templates = Templates(static=static.url, currency=currency, **template_names(currency))
         login = Login([SECRET], Cookie("desk", secure=False), templates)
-        rules = desk_rules(catalog, orders, templates, currency)
+        rules = desk_rules(services, templates, currency)
         self.client = Client(BackOfficeApp(login, rules, templates, static))
         response = self.client.post("/login", data={"secret": SECRET, "next": "/"}, headers=BROWSER)
         assert response.status_code == 303

@@ -5,13 +5,13 @@ import io
 
 import pytest
 
-from domain.csv_rows import amount, encode_rows
+from domain.csv_rows import Cell, amount, encode_rows
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠A1", " =1+1"]
 
 
 def test_a_text_is_quoted_where_it_must_be() -> None:
-    rows = [["name", "pieces"], ['6" ruler, wooden', 3], ["two\r\nlines", None]]
+    rows: list[list[Cell]] = [["name", "pieces"], ['6" ruler, wooden', 3], ["two\r\nlines", None]]
     assert encode_rows(rows) == b'name,pieces\r\n"6"" ruler, wooden",3\r\n"two\r\nlines",\r\n'
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from domain.owner import Backup, Books, HistoryEntry, LastAudit, LedgerEntry, LoggedBuy, StockedProduct
+from domain.owner import Backup, Books, HistoryEntry, LastAudit, LedgerEntry, LoggedBuy, LoggedReturn, StockedProduct
 
 
 def encode_product(product: StockedProduct) -> dict[str, Any]:
@@ -40,6 +40,11 @@ def encode_buy(buy: LoggedBuy) -> dict[str, Any]:
         "key": buy.key,
         "time": buy.time,
     }
+
+
+def encode_return(returned: LoggedReturn) -> dict[str, Any]:
+    """Returns a return of an order."""
+    return asdict(returned)
 
 
 def encode_books(books: Books, backups: Sequence[Backup] | None) -> dict[str, Any]:

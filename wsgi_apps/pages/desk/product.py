@@ -9,13 +9,13 @@ from domain.owner import LedgerEntry, OwnerCatalog
 from domain.values import parse_name
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
-from wsgi_apps.login import local_path
 from wsgi_apps.pages.desk.changes import ACTIONS, Confirmation, change, find_confirmation
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_steps
 from wsgi_apps.pages.desk.encoding import encode_entry, encode_product
 from wsgi_apps.pages.desk.fields import Fields, parse_entry, parse_limit, read_fields, read_query
 from wsgi_apps.pages.desk.formats import number, pieces
 from wsgi_apps.pages.desk.forms import Form, form_again
+from wsgi_apps.pages.desk.login import local_path
 from wsgi_apps.pages.desk.stock import STOCK
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect

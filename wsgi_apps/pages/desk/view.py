@@ -27,7 +27,7 @@ class View:
     def show(
         self, request: Request, template: str, encode: Callable[[], Any], *, status: int = 200, **values: Any
     ) -> Reply:
-        """Returns the page for a browser, with the `values` for its template, or what `encode` returns for a program."""
+        """Returns the page for a browser, made of `values`, or what `encode` returns for a program."""
         if not request.wants_page:
             return Reply(encode(), status, VARY)
         return self._templates.page(f"desk/{template}", status, VARY, token=form_token(request), **values)
@@ -77,5 +77,7 @@ def asking(tier: str) -> Iterator[None]:
     try:
         yield
     except Unavailable as error:
-        message = "does not answer now" if error.message == Unavailable.message else f"says: {error.message}"
+        if tier in error.message:
+            raise
+        message = "does not answer now" if error.message == Unavailable.message else f"cannot do this: {error.message}"
         raise Unavailable(f"{tier} {message}", error.retry_after_s) from error

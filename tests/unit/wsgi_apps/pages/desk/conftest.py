@@ -4,10 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from db.catalog import CatalogStore
+from db.order import OrderStore
 from db.owner_catalog import OwnerCatalogStore
 from db.owner_orders import OwnerOrderStore
-from domain.owner import Backup, Books, BuysPage, LastAudit, LogCursor, OwnerOrders, Selection, Takings
+from domain.owner import Backup, Books, BuysPage, LastAudit, LogCursor, LoggedReturn, Selection, Takings
+from domain.returns import Returns
 from tests.support.desk import DeskClient
+from wsgi_apps.pages.desk.rules import Services
 
 
 class OrdersWithBookKeeping:
@@ -21,6 +25,9 @@ class OrdersWithBookKeeping:
 
     def logged_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> BuysPage:
         return self._store.logged_buys(selection, before=before, limit=limit)
+
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        return self._store.returns_of(number)
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         return self._store.takings(selection)
@@ -50,6 +57,14 @@ def bookkeeping(owner_orders: OwnerOrderStore) -> OrdersWithBookKeeping:
 
 
 @pytest.fixture
-def desk(owner_catalog: OwnerCatalogStore, bookkeeping: OwnerOrders) -> DeskClient:
-    """A desk over a store with the documented products, in euros."""
-    return DeskClient(owner_catalog, bookkeeping)
+def services(
+    owner_catalog: OwnerCatalogStore, bookkeeping: OrdersWithBookKeeping, orders: OrderStore, catalog: CatalogStore
+) -> Services:
+    """The parts of a store with the documented products."""
+    return Services(owner_catalog, bookkeeping, Returns(orders, catalog))
+
+
+@pytest.fixture
+def desk(services: Services) -> DeskClient:
+    """A desk over that store, in euros."""
+    return DeskClient(services)

@@ -8,6 +8,7 @@ from db.catalog import CatalogStore
 from db.owner_catalog import OwnerCatalogStore
 from domain.values import Product
 from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, read_page
+from wsgi_apps.pages.desk.rules import Services
 
 HOSTILE = [
     '"><script>alert(1)<script>',
@@ -43,8 +44,8 @@ def test_a_product_is_shown_with_its_stock_and_price(desk: DeskClient) -> None:
     assert page.by_class["facts"][0].split() == ["80", "in", "stock", "25.99", "EUR"]
 
 
-def test_without_a_currency_none_is_shown(owner_catalog: OwnerCatalogStore, bookkeeping) -> None:  # type: ignore[no-untyped-def]
-    page = DeskClient(owner_catalog, bookkeeping, currency=None).get("/stock?q=tux")
+def test_without_a_currency_none_is_shown(services: Services) -> None:
+    page = DeskClient(services, currency=None).get("/stock?q=tux")
     assert page.by_class["facts"][0].split() == ["80", "in", "stock", "25.99"]
 
 

@@ -10,9 +10,9 @@ from werkzeug.test import Client, TestResponse
 from tests.support.clock import Clock
 from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.login import Cookie, Login, local_path
 from wsgi_apps.login_limit import GUESSES
 from wsgi_apps.login_links import new_login_token
+from wsgi_apps.pages.desk.login import Cookie, Login, local_path
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.reply import Reply
