@@ -95,8 +95,13 @@ def test_a_stolen_cookie_without_its_token_changes_nothing(desk: Desk, page: Pag
 def forms_of(page: Page) -> list[dict[str, object]]:
     """Returns the action and the fields of each form of the page that changes something, apart from the logout."""
     found: list[dict[str, object]] = page.evaluate(
-        """() => [...document.forms].filter(form => form.method === 'post' && !form.action.endsWith('/logout'))
-            .map(form => ({action: form.action, fields: Object.fromEntries(new FormData(form))}))"""
+        """() => [...document.forms]
+            .map(form => ({
+                action: new URL(form.getAttribute('action'), location).href,  // the forms have a field `action`
+                fields: Object.fromEntries(new FormData(form)),
+                changes: form.method === 'post',
+            }))
+            .filter(({action, changes}) => changes && !action.endsWith('/logout'))"""
     )
     return found
 
