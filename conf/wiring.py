@@ -121,7 +121,15 @@ def create_front_end_app(
     }
     readiness = Readiness(parts, front_end.READY_TIMEOUT_S)
     tier = settings.front_end
-    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), tier.threads, readiness, batcher=batcher)
+    app = FrontEndApp(
+        HttpCatalog(catalog),
+        HttpOrders(orders),
+        tier.threads,
+        readiness,
+        pictures=settings.pictures,
+        currency=settings.currency,
+        batcher=batcher,
+    )
     return ShopOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 

@@ -290,6 +290,8 @@ def test_a_link_logs_in_once_and_leaves_its_token_nowhere(desk: Desk, clock: Clo
     response = other.get(f"/login?token={token}", headers=BROWSER)
     assert response.status_code == 403 and not is_in(other)
     assert "This link does not log in" in text_of(response) and token not in text_of(response)
+    assert response.headers["Referrer-Policy"] == "no-referrer", "the address of this page has the token"
+    assert "<form" not in text_of(response) and 'href="/login"' in text_of(response)
 
 
 @pytest.mark.parametrize(
