@@ -50,16 +50,16 @@ def test_a_double_click_buys_once(shop: Shop, shopper: Page, product: str) -> No
     shop.sold_once(product)
 
 
-def test_a_second_click_before_the_answer_buys_once(shop: Shop, shopper: Page, product: str) -> None:
+def test_a_second_click_before_the_answer_buys_once(shop: Shop, shopper: Page, product: str, watch: Watch) -> None:
     """The order tier is suspended, so the first click has no answer yet when the second one comes."""
-    posts: list[str] = []
-    shopper.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    watch.tolerated.add(503)  # on a slow machine the page gives up waiting, and asks again by itself
     shopper.goto(shop.address(product))
+    box = buy_button(shopper).bounding_box()
+    assert box is not None
     with shop.suspended("order"):
-        for clicks in (1, 2):
+        for _ in range(2):
             with shopper.expect_request(lambda request: request.method == "POST"):
-                shopper.evaluate("document.querySelector('main form[method=post]').requestSubmit()")
-            assert len(posts) == clicks
+                shopper.mouse.click(box["x"] + 5, box["y"] + 5)
     expect_receipt(shopper, product)
     shop.sold_once(product)
 
