@@ -1,4 +1,4 @@
-"""A store to look at: two dozen toys, and two weeks of orders."""
+"""A store to look at: two dozen toys, and a month of orders."""
 
 import random
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.browser.desk import SECRET, Desk, desk_of_a_store
 from tests.faults.jumping_clock import JumpingClock
 from tests.support.tiers import products_file
 
-# Name, price, and pieces at first. A few are sold out, or nearly, after the two weeks.
+# Name, price, and pieces at first. A few are sold out, or nearly, after the month.
 TOYS = (
     ("Tux the penguin", "25.99", 80),
     ("Blue whale", "34.99", 64),
@@ -34,16 +34,16 @@ TOYS = (
     ("Jigsaw, 500 pieces", "15.00", 90),
     ("Plush fox", "24.50", 52),
     ("Sailing boat", "36.70", 22),
-    ("Fire engine", "28.90", 41),
+    ("Fire engine", "28.90", 12),
     ("Magic cards", "9.99", 160),
-    ("Hand puppet", "16.30", 58),
+    ("Hand puppet", "16.30", 14),
     ("Abacus", "13.70", 44),
     ("Teddy bear", "31.50", 66),
     ("Toy telescope", "42.00", 17),
     ("Skipping rope", "7.80", 110),
 )
-DAYS = 14
-ORDERS_A_DAY = 12
+DAYS = 30
+ORDERS_A_DAY = 6
 FAVOURITES = ("Rocking horse", "Tin robot", "Toy telescope", "Tux the penguin", "Sailing boat", "Puppet theatre")
 
 
