@@ -11,8 +11,17 @@ import apsw
 from conf.arguments import Parser, argument, folder
 from conf.version import __version__
 from db.snapshots import FILES
+from domain.errors import Invalid
 from domain.names import parse_new_name
-from domain.values import parse_key, parse_name, parse_note, parse_price, parse_stock
+from domain.values import (
+    parse_key,
+    parse_name,
+    parse_note,
+    parse_price,
+    parse_quantity,
+    parse_stock,
+    parse_whole_number,
+)
 
 _DESCRIPTION = """\
 Checks, repairs and copies the state of the toy store, and changes its products.
@@ -29,9 +38,9 @@ Checks the promises I1 to I6 in both databases, and names each discrepancy with 
 reads. A buy that is still running is no discrepancy. docs/books.md lists the checks."""
 _RECONCILE = """\
 Shows which discrepancies can be repaired by appending: a key that was sold and is missing from the order log, and a
-buy in doubt for more than 10 s. With --apply it finishes each under its own key, as the order tier does: the catalog
-repeats its answer, or gives its first one, and the order log records it. No row is changed, and none is deleted but
-the intent of a finished buy."""
+buy in doubt for more than 10 s; the same for returns. With --apply it finishes each under its own key, as the order
+tier does: the catalog repeats its answer, or gives its first one, and the order log records it. No row is changed, and
+none is deleted but the intent of what is finished."""
 _BACKUP = """\
 Copies both databases, as of one moment, to the folder DIR, and audits the copy. The files appear there when they are
 complete and synced. DIR is created when it does not exist; no file is ever overwritten. Only the owner may read the
@@ -45,6 +54,9 @@ _WRITEOFF = "Takes pieces out of stock that broke, were lost, or never came alth
 _CORRECT = """\
 Sets the stock to the number of pieces that was counted, even when stock and ledger disagree. The ledger gets an entry
 'correction', after which the two agree. Count the pieces for sale, without those that are sold and not yet sent."""
+_RETURN = """\
+Gives pieces of an order back: they are in stock again, also of a retired product, and the order log has the return.
+Without PIECES, all pieces that are left. No more is given back than was bought."""
 _ACCEPT = """\
 Signs that one discrepancy of the audit is explained and stays. The audit then shows it as accepted and exits with 0,
 until any word of the discrepancy changes. First repair what reconcile, correct or price can repair."""
@@ -86,7 +98,10 @@ def _parser() -> Parser:
         added.add_argument("--json", action="store_true", help="print the result as JSON, for scripts")
         return added
 
-    command("status", "show the number of products, pieces, orders and buys in doubt, file sizes, and the last order")
+    command(
+        "status",
+        "show the number of products, pieces, orders, returns and buys in doubt, file sizes, and the last order",
+    )
     command("audit", "check the promises in both databases, and name each discrepancy", _AUDIT)
     reconcile = command("reconcile", "show which discrepancies appending can repair; --apply repairs them", _RECONCILE)
     reconcile.add_argument("--apply", action="store_true", help="repair them, and audit again")
@@ -102,7 +117,7 @@ def _parser() -> Parser:
 
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the commands that have a key: the changes of the products, and accept. `command` adds one of them."""
+    """Adds the commands that have a key: the changes of the products, return and accept. `command` adds one of them."""
     price: dict[str, Any] = {"type": argument(parse_price), "metavar": "PRICE", "help": "of one piece, such as 25.99"}
     add = command("add", "sell a new product")
     restock = command("restock", "put more pieces of a product in stock")
@@ -110,6 +125,7 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
     retire = command("retire", "take a product out of the shop, for good; its orders stay")
     writeoff = command("writeoff", "take pieces out of stock, with a note", _WRITEOFF)
     correct = command("correct", "set the stock to the number of pieces that was counted, with a note", _CORRECT)
+    give_back = command("return", "give pieces of an order back into the stock", _RETURN)
     accept = command("accept", "accept a discrepancy that cannot be repaired, with a note", _ACCEPT)
     for change in (add, restock, change_price, retire, writeoff, correct):
         parse = parse_new_name if change is add else parse_name
@@ -122,6 +138,15 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
         "counted", type=argument(parse_stock), metavar="COUNTED", help="pieces that were counted, 0 or more"
     )
     change_price.add_argument("price_cents", **price)
+    give_back.add_argument("number", type=argument(_parse_number), metavar="NUMBER", help="the number of the order")
+    give_back.add_argument(
+        "quantity",
+        type=argument(parse_quantity),
+        nargs="?",
+        metavar="PIECES",
+        help="pieces, 1 or more (default: all that are left)",
+    )
+    give_back.add_argument("--note", type=argument(parse_note), metavar="TEXT", help="the reason; it is stored")
     accept.add_argument(
         "fingerprint", metavar="FINGERPRINT", help="the fingerprint that the audit prints for the discrepancy"
     )
@@ -129,8 +154,16 @@ def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
         change.add_argument(
             "--note", type=argument(parse_note), required=True, metavar="TEXT", help="the reason; it is stored"
         )
-    for change in (add, restock, change_price, retire, writeoff, correct, accept):
+    for change in (add, restock, change_price, retire, writeoff, correct, give_back, accept):
         change.add_argument("--key", type=argument(_parse_key), default=uuid.uuid4().hex, metavar="K", help=_KEY)
+
+
+def _parse_number(text: str) -> int:
+    """Returns the text as the number of an order. Raises Invalid."""
+    number = parse_whole_number(text)
+    if number is None:
+        raise Invalid(f"the number {text!r} is not a whole number in ASCII digits")
+    return number
 
 
 _parse_key = functools.partial(parse_key, called="the key")

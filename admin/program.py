@@ -6,7 +6,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import closing
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from admin.report import (
     print_copy,
     print_login_link,
     print_reconciled,
+    print_returned,
     print_status,
     showing_progress,
 )
@@ -33,13 +34,16 @@ from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.errors import DAMAGE
+from db.order import OrderStore
 from db.product_admin import ProductAdmin
-from db.reconcile import reconcile
+from db.reconcile import reconcile, require_one_store
 from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
 from db.staging import InTheWay
 from db.status import Status, status
 from domain.errors import Invalid, StoreError, Unavailable
-from domain.values import Product
+from domain.protocols import Placed
+from domain.returns import Return, ReturnOutcome, Returns
+from domain.values import Buy, Product
 
 # The exit codes, as `--help` explains them.
 CLEAN, WRONG, FAILED = 0, 1, 2
@@ -101,12 +105,20 @@ def _audit(given: argparse.Namespace, settings: Settings) -> int:
 
 def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
     with Snapshots(settings.data_dir) as snapshots, showing_progress("reconcile") as on_progress:
-        result = audit(snapshots, on_progress=on_progress)
-        repairs = [discrepancy.repair for discrepancy in result.discrepancies if discrepancy.repair is not None]
-        placed = list(reconcile(settings.data_dir, repairs)) if given.apply else []
-        remaining = audit(snapshots, on_progress=on_progress) if placed else result
-    print_reconciled(placed, remaining, given.json)
+        remaining = audit(snapshots, on_progress=on_progress)
+        repaired: list[tuple[Buy | Return, Placed | ReturnOutcome]] = []
+        # A repair may make another one possible: a return needs the number of its order.
+        while given.apply and (repairs := _repairs(remaining, {one.key for one, _ in repaired})):
+            repaired += reconcile(settings.data_dir, repairs)
+            remaining = audit(snapshots, on_progress=on_progress)
+    print_reconciled(repaired, remaining, given.json)
     return _code(remaining)
+
+
+def _repairs(result: Audit, tried: Container[str]) -> list[Buy | Return]:
+    """Returns what reconcile can settle, without the keys that it has tried."""
+    repairs = [discrepancy.repair for discrepancy in result.discrepancies if discrepancy.repair is not None]
+    return [repair for repair in repairs if repair.key not in tried]
 
 
 def _backup(given: argparse.Namespace, settings: Settings) -> int:
@@ -201,6 +213,20 @@ def _login(given: argparse.Namespace, settings: Settings) -> int:
     return CLEAN
 
 
+def _return(given: argparse.Namespace, settings: Settings) -> int:
+    """Gives pieces of an order back. A return that was made before under its key exits with 0 too."""
+    folder = settings.data_dir
+    for file in FILES:
+        require_readable(folder, file)  # raises Unreadable where it is missing
+    require_one_store(folder)
+    with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
+        asked = Return(given.key, given.number, given.quantity, given.note)
+        returned = Returns(log, catalog).give_back(asked)
+        order = log.order(given.number)
+    print_returned(returned, order, given.key, given.json)
+    return CLEAN
+
+
 def _accept(given: argparse.Namespace, settings: Settings) -> int:
     """Accepts one discrepancy, which the audit must find now, or which was accepted before under the key."""
     with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
@@ -247,6 +273,7 @@ COMMANDS: dict[str, Command] = {
     "retire": _change,
     "writeoff": _change,
     "correct": _change,
+    "return": _return,
     "accept": _accept,
     "login": _login,
 }

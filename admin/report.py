@@ -16,7 +16,8 @@ from db.audit import Audit, Discrepancy
 from db.database import LARGE_WAL_BYTES
 from db.status import FileStatus, Status
 from domain.protocols import Placed
-from domain.values import Buy, Product
+from domain.returns import Return, Returned, ReturnOutcome
+from domain.values import Buy, Order, Product
 
 
 @contextmanager
@@ -41,7 +42,8 @@ def print_status(state: Status, as_json: bool) -> None:
         ("stock", f"{state.stock:,} pieces"),
         ("orders", f"{state.orders:,}"),
         ("refused buys", f"{state.refused:,}"),
-        ("buys in doubt", _in_doubt(state)),
+        ("returns", f"{state.returns:,}"),
+        ("in doubt", _in_doubt(state)),
         ("last order", f"{last.number}: {last.quantity} {last.product}, {last.time}" if last else "none"),
     ]
     rows += [(file.name, _sizes(file)) for file in state.files]
@@ -74,15 +76,17 @@ def print_copy(result: Audit, state: Status | None, folder: Path, only: str | No
         print(f"`reconcile --apply` repairs {_count(repairable, 'discrepancy', 'discrepancies')}.")
 
 
-def print_reconciled(placed: Sequence[tuple[Buy, Placed]], remaining: Audit, as_json: bool) -> None:
-    """Prints the repaired buys and the remaining discrepancies, the repairable ones first."""
+def print_reconciled(
+    repaired: Sequence[tuple[Buy | Return, Placed | ReturnOutcome]], remaining: Audit, as_json: bool
+) -> None:
+    """Prints the repaired buys and returns and the remaining discrepancies, the repairable ones first."""
     if as_json:
-        repaired = [{"key": buy.key, "outcome": _outcome(answer)} for buy, answer in placed]
-        print_json({"repaired": repaired, **_encode_audit(remaining)})
+        outcomes = [{"key": one.key, "outcome": _outcome(answer)} for one, answer in repaired]
+        print_json({"repaired": outcomes, **_encode_audit(remaining)})
         return
-    if placed:
-        rows = [(buy.key, f"{buy.quantity} {buy.product}", _outcome(answer)) for buy, answer in placed]
-        _print_table(("repaired key", "buy", "is now"), rows)
+    if repaired:
+        rows = [(one.key, _describe(one), _outcome(answer)) for one, answer in repaired]
+        _print_table(("repaired key", "buy or return", "is now"), rows)
     repairable = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is not None]
     others = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is None]
     if repairable:
@@ -102,6 +106,17 @@ def print_change(name: str, product: Product | None, key: str, is_new: bool, as_
         return
     state = f"{product.quantity:,} pieces at {product.price_cents / 100:.2f}" if product else "not for sale any more"
     print(f"{'Done' if is_new else 'Already done'}. {visible(name)}: {state}. Key: {key}")
+
+
+def print_returned(returned: Returned, order: Order, key: str, as_json: bool) -> None:
+    """Prints a return and how much of its order was given back up to it."""
+    if as_json:
+        print_json({"key": key, "return": asdict(returned)})
+        return
+    print(
+        f"Done. Order {returned.number}: {returned.quantity:,} {visible(order.product)} given back at {returned.time}, "
+        f"{returned.returned:,} of {order.quantity:,} by then. Key: {key}"
+    )
 
 
 def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_new: bool, as_json: bool) -> None:
@@ -143,8 +158,8 @@ def _summary(result: Audit, state: Status | None) -> str:
         return summary
     return (
         f"{summary}: {_count(state.orders, 'order')}, {_count(state.refused, 'refused buy')}, "
-        f"{_count(state.ledger_entries, 'ledger entry', 'ledger entries')} of {_count(state.products, 'product')}; "
-        f"buys in doubt: {_in_doubt(state)}"
+        f"{_count(state.ledger_entries, 'ledger entry', 'ledger entries')} of {_count(state.products, 'product')}, "
+        f"{_count(state.returns, 'return')}; in doubt: {_in_doubt(state)}"
     )
 
 
@@ -153,11 +168,25 @@ def _count(count: int, one: str, many: str | None = None) -> str:
 
 
 def _in_doubt(state: Status) -> str:
-    return f"{state.intents:,}, the oldest for {state.oldest_intent_s:.1f} s" if state.intents else "none"
+    if not state.intents and not state.return_intents:
+        return "none"
+    counts = f"{_count(state.intents, 'buy')}, {_count(state.return_intents, 'return')}"
+    return f"{counts}, the oldest for {state.oldest_intent_s:.1f} s"
 
 
-def _outcome(answer: Placed) -> str:
-    return f"order {answer}" if isinstance(answer, int) else answer.message
+def _describe(one: Buy | Return) -> str:
+    if isinstance(one, Buy):
+        return f"{one.quantity} {one.product}"
+    return f"{one.quantity} of order {one.number} back"
+
+
+def _outcome(answer: Placed | ReturnOutcome) -> str:
+    match answer:
+        case int():
+            return f"order {answer}"
+        case Returned():
+            return f"{_count(answer.quantity, 'piece')} of order {answer.number} given back"
+    return answer.message
 
 
 def _print_result(result: Audit) -> None:

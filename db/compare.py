@@ -6,8 +6,11 @@ from db.snapshots import CATALOG, CHUNK, LOG, File, Snapshots
 _ORDERS = """
     SELECT number, key, product, quantity, price_cents FROM log.orders
     WHERE number > :after ORDER BY number LIMIT :limit"""
+_RETURNS = """
+    SELECT entry, key, number, quantity, note FROM log.returns
+    WHERE entry > :after ORDER BY entry LIMIT :limit"""
 _ENTRIES = """
-    SELECT entry, key, product, delta, price_cents FROM catalog.stock_ledger
+    SELECT entry, key, product, delta, price_cents, sale FROM catalog.stock_ledger
     WHERE entry > :after ORDER BY entry LIMIT :limit"""
 _CHANGES = """
     SELECT entry, key, product, what, price_cents FROM catalog.product_history
@@ -26,6 +29,7 @@ def compare(store: Snapshots, backup: Snapshots) -> str:
     """
     for file, rows, what in (
         (LOG, _ORDERS, "order"),
+        (LOG, _RETURNS, "return"),
         (CATALOG, _ENTRIES, "ledger entry"),
         (CATALOG, _CHANGES, "product history entry"),
         (CATALOG, _ACCEPTED, "accepted discrepancy"),

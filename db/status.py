@@ -23,7 +23,8 @@ class FileStatus:
 class Status:
     """Row counts of the two databases, taken a moment apart.
 
-    `products` includes retired ones. `stock` counts the pieces of the others.
+    `products` includes retired ones. `stock` counts the pieces of the others. `intents` are buys in doubt and
+    `return_intents` returns in doubt; `oldest_intent_s` is the age of the oldest of both.
     """
 
     products: int
@@ -32,7 +33,9 @@ class Status:
     ledger_entries: int
     orders: int
     refused: int
+    returns: int
     intents: int
+    return_intents: int
     oldest_intent_s: float | None
     last_order: Order | None
     files: tuple[FileStatus, ...]
@@ -42,8 +45,12 @@ _PRODUCTS = """
     SELECT count(*), coalesce(sum(retired), 0), coalesce(sum(quantity) FILTER (WHERE NOT retired), 0)
     FROM catalog.products"""
 _ENTRIES = "SELECT count(*) FROM catalog.stock_ledger"
-_LOG = "SELECT (SELECT count(*) FROM log.orders), (SELECT count(*) FROM log.refused)"
-_INTENTS = "SELECT count(*), max(unixepoch('subsec') - unixepoch(time, 'subsec')) FROM log.intents"
+_LOG = """
+    SELECT (SELECT count(*) FROM log.orders), (SELECT count(*) FROM log.refused), (SELECT count(*) FROM log.returns)"""
+_INTENTS = """
+    SELECT (SELECT count(*) FROM log.intents), (SELECT count(*) FROM log.return_intents),
+        (SELECT max(unixepoch('subsec') - unixepoch(time, 'subsec'))
+            FROM (SELECT time FROM log.intents UNION ALL SELECT time FROM log.return_intents))"""
 _LAST_ORDER = """
     SELECT number, product, quantity, price_cents, time FROM log.orders ORDER BY number DESC LIMIT 1"""
 
@@ -53,8 +60,8 @@ def status(snapshots: Snapshots) -> Status:
     with snapshots.snapshot(CATALOG, LOG) as connection:
         [(products, retired, stock)] = fetch_all(connection, _PRODUCTS, {})
         [(entries,)] = fetch_all(connection, _ENTRIES, {})
-        [(orders, refused)] = fetch_all(connection, _LOG, {})
-        [(intents, oldest_s)] = fetch_all(connection, _INTENTS, {})
+        [(orders, refused, returns)] = fetch_all(connection, _LOG, {})
+        [(intents, return_intents, oldest_s)] = fetch_all(connection, _INTENTS, {})
         last = fetch_all(connection, _LAST_ORDER, {})
         schemas = {file: connection.pragma("user_version", schema=file.schema) for file in FILES}
     return Status(
@@ -64,7 +71,9 @@ def status(snapshots: Snapshots) -> Status:
         ledger_entries=entries,
         orders=orders,
         refused=refused,
+        returns=returns,
         intents=intents,
+        return_intents=return_intents,
         oldest_intent_s=oldest_s,
         last_order=Order(*last[0]) if last else None,
         files=tuple(_file((snapshots.data_dir / file.name).resolve(), schemas[file]) for file in FILES),

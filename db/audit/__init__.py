@@ -1,7 +1,7 @@
 """Audits the promises I1 to I4 and I6 (docs/books.md) from the two databases alone.
 
 The store may be selling meanwhile. History is append-only, so the audit reads it in chunks (db/snapshots.py), each from
-the two files in the order that makes a buy in flight no discrepancy.
+the two files in the order that makes a buy or a return in flight no discrepancy.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import apsw
 
-from db.audit import files, intents, names, orders, refusals, stock
+from db.audit import files, intents, names, orders, refusals, returns, stock
 from db.audit.acceptance import Accepted, acceptances
 from db.audit.discrepancy import Discrepancy
 from db.snapshots import Snapshots
@@ -19,8 +19,15 @@ __all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy",
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
-# Without intents.check: in a copy no order tier settles the buys in doubt.
-CHECKS_OF_A_COPY: tuple[Check, ...] = (files.check, names.check, stock.check, orders.check, refusals.check)
+# Without intents.check: in a copy no order tier settles the buys and returns in doubt.
+CHECKS_OF_A_COPY: tuple[Check, ...] = (
+    files.check,
+    names.check,
+    stock.check,
+    orders.check,
+    refusals.check,
+    returns.check,
+)
 ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
 
 

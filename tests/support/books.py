@@ -1,6 +1,7 @@
 """Reads the books (all rows of both databases) and checks the promises I1 to I4 and I6 of docs/architecture.md."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,11 @@ class Books:
     orders: list[tuple[int, str, str, int]]  # number, key, product, quantity
     refused: dict[str, str]  # in the order log: reason by key
     refused_by_catalog: dict[str, str]
-    intents: list[str]  # keys
+    intents: list[str]  # keys of buys in doubt
     retired: frozenset[str] = frozenset()  # products
+    returns: Sequence[tuple[str, int, int]] = ()  # key, order number, quantity
+    sales_given_back: Sequence[tuple[str, str]] = ()  # in the ledger: key of the return, key of the sale
+    return_intents: Sequence[str] = ()  # keys
 
     @classmethod
     def read(cls, data_dir: Path) -> "Books":
@@ -47,15 +51,18 @@ class Books:
             refused=dict(query(order, "SELECT key, reason FROM refused")),
             refused_by_catalog=dict(query(catalog, "SELECT key, reason FROM refused")),
             intents=[key for (key,) in query(order, "SELECT key FROM intents ORDER BY begun")],
+            returns=query(order, "SELECT key, number, quantity FROM returns ORDER BY entry"),
+            sales_given_back=query(catalog, "SELECT key, sale FROM stock_ledger WHERE reason = 'returned'"),
+            return_intents=[key for (key,) in query(order, "SELECT key FROM return_intents ORDER BY begun")],
             retired=frozenset(name for (name,) in query(catalog, "SELECT name FROM products WHERE retired")),
         )
 
     @classmethod
     def at_rest(cls, data_dir: Path) -> "Books":
-        """Returns the books once no buy is in doubt. Raises AssertionError after DRAIN_TIMEOUT_S."""
+        """Returns the books once no buy or return is in doubt. Raises AssertionError after DRAIN_TIMEOUT_S."""
         wait_until(
-            "I6: buys in doubt drain by themselves",
-            lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents"),
+            "I6: buys and returns in doubt drain by themselves",
+            lambda: not query(data_dir / "order.db", "SELECT 1 FROM intents UNION ALL SELECT 1 FROM return_intents"),
             timeout_s=DRAIN_TIMEOUT_S,
             every_s=0.1,
         )
@@ -74,6 +81,25 @@ class Books:
         )
         assert [number for number, *_ in self.orders] == list(range(len(self.orders))), "I4: 0 … n-1 without a gap"
         assert not self.intents, "I6: no buy is in doubt"
+        self._check_returns()
+
+    def _check_returns(self) -> None:
+        bought = {number: (key, product, quantity) for number, key, product, quantity in self.orders}
+        logged = [(key, bought[number][0], bought[number][1], quantity) for key, number, quantity in self.returns]
+        sale_of = dict(self.sales_given_back)
+        taken_back = [
+            (key, sale_of[str(key)], product, delta)
+            for product, delta, _, reason, key in self.ledger
+            if reason == "returned"
+        ]
+        assert Counter(logged) == Counter(taken_back), "I1, I3: the pieces given back are those in the stock"
+        assert len({key for key, *_ in logged}) == len(logged), "I3: a key gives back at most once"
+        returned: Counter[int] = Counter()
+        for _, number, quantity in self.returns:
+            returned[number] += quantity
+        for number, pieces in returned.items():
+            assert pieces <= bought[number][2], f"I3: no more of order {number} is given back than was bought"
+        assert not self.return_intents, "I6: no return is in doubt"
 
     def _check_stock(self) -> None:
         balances: dict[str, int] = {}

@@ -33,8 +33,8 @@ MUTANTS = (
         "the recovery treats no buy as overdue",
         "I6: buys in doubt are never settled",
         "wsgi_apps/recovery.py",
-        "now - self._doubts[buy.key].first_seen >= OVERDUE_S",
-        "now - self._doubts[buy.key].first_seen < 0",
+        "now - self._doubts[one.key].first_seen >= OVERDUE_S",
+        "now - self._doubts[one.key].first_seen < 0",
     ),
     Mutant(
         "a retry sends a new key",
@@ -212,7 +212,7 @@ MUTANTS = (
         "the recovery does not sort failed buys last",
         "I6: a buy that the catalog cannot answer yet keeps the others of its batch in doubt",
         "wsgi_apps/recovery.py",
-        "                    self._doubts[buy.key].tries += 1\n",
+        "                    self._doubts[one.key].tries += 1\n",
         "                    pass\n",
     ),
     Mutant(

@@ -14,6 +14,7 @@ from domain.checkout import Checkout
 from domain.errors import KeyReused, OutOfStock, Unavailable
 from domain.limits import MAX_BATCH
 from domain.protocols import Placed
+from domain.returns import Return, ReturnOutcome
 from domain.values import Buy
 from tests.support.backups import no_progress
 from tests.support.books import Books, query
@@ -22,14 +23,14 @@ from tests.support.forgery import forge
 AN_HOUR_AGO = "UPDATE intents SET time = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')"
 
 
-def repairable(data_dir: Path) -> list[Buy]:
-    """Returns the buys that an audit would repair."""
+def repairable(data_dir: Path) -> list[Buy | Return]:
+    """Returns the buys and returns that an audit would repair."""
     with Snapshots(data_dir) as snapshots:
         return [one.repair for one in audit(snapshots).discrepancies if one.repair is not None]
 
 
-def reconcile_all(data_dir: Path) -> list[tuple[Buy, Placed]]:
-    """Runs an audit, repairs the buys that it finds, and returns the result of each."""
+def reconcile_all(data_dir: Path) -> list[tuple[Buy | Return, Placed | ReturnOutcome]]:
+    """Runs an audit, repairs the buys and returns that it finds, and returns the result of each."""
     return list(reconcile(data_dir, repairable(data_dir)))
 
 

@@ -57,7 +57,7 @@ def test_an_audit_of_untouched_books_is_clean(books: Path) -> None:
             ],
         ),
         (
-            "INSERT INTO stock_ledger VALUES (18, 'Bird', 3, 105, 'initial', NULL, 3999, 'now', NULL)",
+            "INSERT INTO stock_ledger VALUES (18, 'Bird', 3, 105, 'initial', NULL, 3999, 'now', NULL, NULL)",
             [
                 "I1 Bird, ledger entry 18: is a second 'initial' entry",
                 "I1 Bird: has 102 pieces in stock, but 105 by its ledger",
@@ -178,7 +178,7 @@ def test_a_key_sold_twice_is_named(books: Path) -> None:
     forge_schema(
         books / "catalog.db",
         "CREATE TABLE forged AS SELECT * FROM stock_ledger;"
-        "INSERT INTO forged SELECT 18, product, -2, 58, reason, key, price_cents, time, note FROM forged"
+        "INSERT INTO forged SELECT 18, product, -2, 58, reason, key, price_cents, time, note, sale FROM forged"
         " WHERE key = 'k3';"
         "DROP TABLE stock_ledger; ALTER TABLE forged RENAME TO stock_ledger;"
         "UPDATE products SET quantity = 58 WHERE name = 'Tux'",
