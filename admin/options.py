@@ -35,7 +35,8 @@ with 0 even when its report cannot be printed. With --json an error is JSON too:
 
 _AUDIT = """\
 Checks the promises I1 to I6 in both databases, and names each discrepancy with its key, product or number. It only
-reads. A buy that is still running is no discrepancy. docs/books.md lists the checks."""
+reads them. A buy that is still running is no discrepancy. The file audit.json beside order.db records the verdict for
+the owner's desk. docs/books.md lists the checks."""
 _RECONCILE = """\
 Shows which discrepancies can be repaired by appending: a key that was sold and is missing from the order log, and a
 buy in doubt for more than 10 s; the same for returns. With --apply it finishes each under its own key, as the order

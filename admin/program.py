@@ -34,6 +34,7 @@ from db.backup import CopyFailed, backup, restore
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.errors import DAMAGE
+from db.last_audit import record_audit
 from db.order import OrderStore
 from db.product_admin import ProductAdmin
 from db.reconcile import reconcile, require_one_store
@@ -99,6 +100,7 @@ def _audit(given: argparse.Namespace, settings: Settings) -> int:
             result, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
     except Damaged as damaged:
         result, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
+    record_audit(settings.data_dir, result)
     print_audit(result, state, time.monotonic() - begun, given.json)
     return _code(result)
 
@@ -111,6 +113,7 @@ def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
         while given.apply and (repairs := _repairs(remaining, {one.key for one, _ in repaired})):
             repaired += reconcile(settings.data_dir, repairs)
             remaining = audit(snapshots, on_progress=on_progress)
+    record_audit(settings.data_dir, remaining)
     print_reconciled(repaired, remaining, given.json)
     return _code(remaining)
 

@@ -62,6 +62,7 @@ _KNOWN = {
     "TRUST": ["NETWORK"],
     "REFUSED": ["PER_S"],
     "BACKUP": ["DIR"],
+    "BOOKS": ["DIR"],
 }
 
 # The values of WORKER, and gunicorn's name for each.
@@ -101,6 +102,8 @@ Settings (environment variables)
                                                                       default: none
   BACKUP_DIR                  folder of the backups that the owner's desk makes
                                                                       default: backups
+  BOOKS_DIR                   order tier: a folder with both catalog.db and order.db, or links to them, for the audits
+                              and backups of the owner's desk         default: what DATA_DIR says
   TIER_SECRET                 secret of the tiers catalog, order and front end: the first two answer to no one
                               without; new,old while one replaces the other
                                                                       default: none
@@ -168,6 +171,7 @@ class Settings:
     pictures: Path | None
     currency: str | None
     backup_dir: Path
+    books_dir: Path
     secrets: Secrets | None  # of the tiers
     owner_secrets: Secrets | None
     trust_network: bool
@@ -198,6 +202,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
         currency=_setting("CURRENCY", environ, "", _parse_currency) if environ.get("CURRENCY") else None,
         backup_dir=_setting("BACKUP_DIR", environ, "backups", parse_folder),
+        books_dir=_setting("BOOKS_DIR", environ, environ.get("DATA_DIR") or "data", parse_folder),
         secrets=secrets,
         owner_secrets=owner_secrets,
         trust_network=_switch("TRUST_NETWORK", environ),

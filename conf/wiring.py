@@ -4,7 +4,9 @@ The functions `prepare_…` run in the master process before the first worker; a
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ from conf.worker_settings import load_in_worker
 from db.catalog import CatalogStore
 from db.connection import StartRefused
 from db.order import OrderStore
+from db.owner_catalog import OwnerCatalogStore
+from db.owner_orders import OwnerOrderStore
 from db.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.products_file import read_products
 from domain.checkout import Checkout
@@ -27,12 +31,19 @@ from wsgi_apps import catalog as catalog_tier
 from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.batcher import Batcher, BatcherFactory
 from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
+from wsgi_apps.book_keeper import BookKeeper
 from wsgi_apps.catalog import CatalogApp
-from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.front_end import FrontEndApp
-from wsgi_apps.login import Cookie, Login
 from wsgi_apps.order import OrderApp
 from wsgi_apps.origin import DeskOriginMiddleware, Host, Hosts, ShopOriginMiddleware, TierOriginMiddleware
+from wsgi_apps.owner_catalog import OwnerCatalogCalls
+from wsgi_apps.owner_clients import BOOKS_DEADLINE_S, HttpOwnerCatalog, HttpOwnerOrders
+from wsgi_apps.owner_orders import OwnerOrderCalls
+from wsgi_apps.pages.api_docs import swagger_files
+from wsgi_apps.pages.desk.formats import template_names
+from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.pairing import PAIRING_TIMEOUT_S, PairedCatalog, PairedCheckout, PairedReturns
@@ -43,6 +54,9 @@ from wsgi_apps.tier_client import TierClient
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+# Added to the niceness of an audit or a backup that the owner's desk begins.
+AUDIT_NICENESS = 5
+
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +65,10 @@ def create_catalog_app() -> "WSGIApplication":
     settings = load_in_worker()
     store = _catalog_store(settings)
     readiness = Readiness({"catalog.db": store.require_writable}, catalog_tier.READY_TIMEOUT_S)
-    return _private(CatalogApp(store, settings.catalog.threads, readiness), settings, settings.catalog)
+    owner = OwnerCatalogStore(settings.data_dir / CATALOG_NAME, require=_require_matching(settings, CATALOG_NAME))
+    owner_rules = OwnerCatalogCalls(owner).rules()
+    app = CatalogApp(store, settings.catalog.threads, readiness, owner_rules=owner_rules)
+    return _private(app, settings, settings.catalog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +100,8 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     readiness = Readiness(parts, order.READY_TIMEOUT_S)
     checkout = PairedCheckout(LimitedCheckout(store, catalog, limit), catalog)
     returns = PairedReturns(Returns(store, catalog), catalog)
-    app = OrderApp(checkout, readiness, returns=returns, batcher=batcher)
+    owner_rules = _owner_order_calls(settings).rules()
+    app = OrderApp(checkout, readiness, returns=returns, owner_rules=owner_rules, batcher=batcher)
     # The recovery needs no retries: it repeats its calls in its next sweep.
     tried_once = PairedCatalog(store, HttpCatalog(client, retry=False))
     recovery = Recovery(LimitedCheckout(store, tried_once, limit), Returns(store, tried_once))
@@ -103,7 +121,15 @@ def create_front_end_app(
     }
     readiness = Readiness(parts, front_end.READY_TIMEOUT_S)
     tier = settings.front_end
-    app = FrontEndApp(HttpCatalog(catalog), HttpOrders(orders), tier.threads, readiness, batcher=batcher)
+    app = FrontEndApp(
+        HttpCatalog(catalog),
+        HttpOrders(orders),
+        tier.threads,
+        readiness,
+        pictures=settings.pictures,
+        currency=settings.currency,
+        batcher=batcher,
+    )
     return ShopOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 
@@ -114,15 +140,18 @@ def create_back_office_app(tier_client: type[TierClient] = TierClient) -> "WSGIA
     values = require_owner_secrets(settings).values
     catalog = _owners_client(tier_client, "catalog", settings.catalog, values)
     orders = _owners_client(tier_client, "order tier", settings.order, values)
+    patient = _owners_client(tier_client, "order tier", settings.order, values, BOOKS_DEADLINE_S)
     parts = {
         "catalog": lambda: catalog.require_ready(back_office.READY_TIMEOUT_S),
         "order tier": lambda: orders.require_ready(back_office.READY_TIMEOUT_S),
     }
     readiness = Readiness(parts, back_office.READY_TIMEOUT_S)
-    static = StaticFiles()
-    templates = Templates(static=static.url, currency=settings.currency)
+    static = StaticFiles(extra=swagger_files())
+    templates = Templates(static=static.url, currency=settings.currency, **template_names(settings.currency))
     cookie = Cookie(f"desk-{tier.address.port}", secure=tier.address.scheme == "https")
-    app = BackOfficeApp(Login(values, cookie, templates), [], templates, static, readiness)
+    services = Services(HttpOwnerCatalog(catalog), HttpOwnerOrders(orders, patient), HttpReturns(orders))
+    pages = desk_rules(services, templates, settings.currency)
+    app = BackOfficeApp(Login(values, cookie, templates), pages, templates, static, readiness)
     return DeskOriginMiddleware(app, allowed_hosts(tier), tier.hosts_variable)
 
 
@@ -216,14 +245,26 @@ def _values(secrets: Secrets | None) -> Sequence[str] | None:
     return None if secrets is None else secrets.values
 
 
+def _owner_order_calls(settings: Settings) -> OwnerOrderCalls:
+    """Returns the owner's calls to the order tier. Audits and backups end with this process, and yield to buys."""
+    books = OwnerOrderStore(settings.data_dir / LOG_NAME, require=_require_matching(settings, LOG_NAME))
+    folder = f"DATA_DIR={settings.books_dir}"
+    with_us = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGINT"]
+    command = ["nice", "-n", str(AUDIT_NICENESS), "env", folder, *with_us, "admin"]
+    return OwnerOrderCalls(books, BookKeeper(command, settings.books_dir, settings.backup_dir))
+
+
 def _catalog_store(settings: Settings) -> CatalogStore:
-    folder = settings.data_dir
-    return CatalogStore(folder / CATALOG_NAME, require=lambda: require_matching(folder, CATALOG_NAME))
+    return CatalogStore(settings.data_dir / CATALOG_NAME, require=_require_matching(settings, CATALOG_NAME))
 
 
 def _order_store(settings: Settings) -> OrderStore:
-    folder = settings.data_dir
-    return OrderStore(folder / LOG_NAME, require=lambda: require_matching(folder, LOG_NAME))
+    return OrderStore(settings.data_dir / LOG_NAME, require=_require_matching(settings, LOG_NAME))
+
+
+def _require_matching(settings: Settings, name: str) -> Callable[[], object]:
+    """Returns the check that a database must pass before its first use."""
+    return lambda: require_matching(settings.data_dir, name)
 
 
 def _client(
@@ -235,8 +276,10 @@ def _client(
     return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
 
 
-def _owners_client(kind: type[TierClient], name: str, tier: Tier, values: Sequence[str]) -> TierClient:
+def _owners_client(
+    kind: type[TierClient], name: str, tier: Tier, values: Sequence[str], deadline_s: float = back_office.DEADLINE_S
+) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
     host, port = tier.address.host, tier.address.port
-    return kind(name, host, port, deadline_s=back_office.DEADLINE_S, authorization=authorization, for_owner=True)
+    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, for_owner=True)

@@ -3,13 +3,15 @@
 import json
 import os
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from db.audit import Audit
 from db.connection import sync
-from db.staging import PRIVATE_FILE
+from db.pairing import LOG_NAME
+from db.staging import PRIVATE_FILE, chown_as
 from domain.owner import LastAudit
 from domain.owner_json import decode_audit, encode_audit
 
@@ -18,22 +20,36 @@ RECORD_NAME = "audit.json"
 MAX_RECORDED = 100
 
 
-def record_audit(data_dir: Path, result: Audit) -> LastAudit:
-    """Records an audit that has just ended, and returns the record. A failure of the disk is no error of the audit."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # as the databases write times
-    before = read_last_audit(data_dir)
-    lines = [f"{found.promise}, {found.where}: {found.what}" for found in result.discrepancies[:MAX_RECORDED]]
-    last_clean = before.last_clean if before is not None else None
-    record = LastAudit(now, result.is_clean, lines, now if result.is_clean else last_clean)
+def record_audit(folder: Path, result: Audit) -> None:
+    """Records an audit that has just ended. A failure of the disk is no error of the audit.
+
+    Where the folder has links to the two databases, the record is beside the order log itself, whose tier reads it.
+    """
+    path = (folder / LOG_NAME).resolve().with_name(RECORD_NAME)
+    lines = [f"{found.promise}, {found.where}: {found.what}" for found in result.discrepancies]
+    record = new_record(lines, read_last_audit(folder))
     with suppress(OSError):
-        _write(data_dir / RECORD_NAME, json.dumps(encode_audit(record), ensure_ascii=False, indent=1))
-    return record
+        _write(path, json.dumps(encode_audit(record), ensure_ascii=False, indent=1))
 
 
-def read_last_audit(data_dir: Path) -> LastAudit | None:
+def new_record(discrepancies: Sequence[str], before: LastAudit | None) -> LastAudit:
+    """Returns the record of an audit that has just ended. `before` is that of the audit before it."""
+    now = timestamp()
+    last_clean = before.last_clean if before is not None else None
+    return LastAudit(now, not discrepancies, discrepancies[:MAX_RECORDED], last_clean if discrepancies else now)
+
+
+def timestamp(posix_s: float | None = None) -> str:
+    """Returns a time, by default now, as the databases write it."""
+    time = datetime.now(UTC) if posix_s is None else datetime.fromtimestamp(posix_s, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_last_audit(folder: Path) -> LastAudit | None:
     """Returns the record of the newest audit; None when there is none that can be read."""
     try:
-        return decode_audit(json.loads((data_dir / RECORD_NAME).read_text("utf-8")))
+        text = (folder / LOG_NAME).resolve().with_name(RECORD_NAME).read_text("utf-8")
+        return decode_audit(json.loads(text))
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -44,6 +60,7 @@ def _write(path: Path, text: str) -> None:
     try:
         with open(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE), "w", encoding="utf-8") as file:
             file.write(f"{text}\n")
+        chown_as(path.parent, new)
         sync(new)
         new.replace(path)
     finally:

@@ -16,7 +16,7 @@ from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
-from domain.values import Buy, Order, Sold
+from domain.values import Buy, KnownBuy, Order, Sold
 
 T = TypeVar("T")
 
@@ -30,6 +30,13 @@ _KNOWN = """
     UNION ALL SELECT key FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"""
 _IN_DOUBT = "SELECT key FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"
 _INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
+
+# A row for each key: its buy, number, price and time of its order, and the reason of its refusal; NULL for the rest.
+_FIND = """
+    SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
+        coalesce(orders.quantity, refused.quantity, intents.quantity), number, price_cents, orders.time, reason
+    FROM json_each(:keys) AS asked LEFT JOIN orders ON orders.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
 
 
 class OrderStore:
@@ -128,6 +135,13 @@ class OrderStore:
             raise OrderNotFound
         return Order(*order)
 
+    def find(self, keys: Sequence[str]) -> list[KnownBuy | None]:
+        """Returns the buy of each key, in their order; None for a key that the log does not know."""
+        with self._database.read() as connection:
+            rows = fetch_all(connection, _FIND, {"keys": json_list(list(dict.fromkeys(keys)))})
+        known = {row[0]: _known_buy(*row) for row in rows}
+        return [known[key] for key in keys]
+
     def begin_returns(self, returns: Sequence[Return]) -> list[SaleReturn | ReturnOutcome]:
         """Writes the intent of each return. Returns what the catalog must take back, or how the return has ended."""
         with self._database.write() as transaction:
@@ -169,6 +183,24 @@ def _with_distinct_keys(rows: Iterable[tuple[str, T]]) -> Iterator[dict[str, T]]
         group[key] = row
     if group:
         yield group
+
+
+def _known_buy(
+    key: str,
+    product: str | None,
+    quantity: int,
+    number: int | None,
+    price_cents: int,
+    time: str,
+    reason: str | None,
+) -> KnownBuy | None:
+    """Returns the buy of a row of _FIND; None for an unknown key."""
+    if product is None:
+        return None
+    buy = Buy(key, product, quantity)
+    if number is not None:
+        return KnownBuy(buy, Order(number, product, quantity, price_cents, time))
+    return KnownBuy(buy, None if reason is None else REFUSALS[reason]())
 
 
 # One row for each key: the buy that it stands for and how that ended, both NULL where the log does not know it.

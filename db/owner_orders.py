@@ -19,7 +19,17 @@ from db.last_audit import read_last_audit
 from db.pairing import CATALOG_NAME, LOG_NAME
 from db.read_only import file_size, wal_path
 from domain.errors import Invalid
-from domain.owner import MAX_TAKINGS, REFUSED_NUMBER, Books, BuysPage, LogCursor, Selection, Takings
+from domain.owner import (
+    MAX_HISTORY,
+    MAX_TAKINGS,
+    REFUSED_NUMBER,
+    Books,
+    BuysPage,
+    LogCursor,
+    LoggedReturn,
+    Selection,
+    Takings,
+)
 from domain.owner_json import decode_buys_page
 
 # Orders read in one step of the takings. 50,000 take about 20 ms.
@@ -53,8 +63,9 @@ _PAGE = """
                 ORDER BY time DESC, key DESC LIMIT :limit + 1))
         LIMIT :limit + 1)
     SELECT CAST(printf('{"data": %s, "next": %s}',
-        (SELECT json_group_array(json_array(time, number, key, product, quantity, price_cents, reason, 0))
-            FROM (SELECT * FROM page WHERE line <= :limit ORDER BY line)),
+        (SELECT json_group_array(json_array(time, number, key, product, quantity, price_cents, reason,
+                (SELECT coalesce(sum(quantity), 0) FROM returns WHERE returns.number = shown.number)))
+            FROM (SELECT * FROM page WHERE line <= :limit ORDER BY line) AS shown),
         CASE WHEN EXISTS (SELECT 1 FROM page WHERE line > :limit) THEN json_array(
             coalesce((SELECT min(number) FROM page WHERE line <= :limit AND number >= 0),
                 min(:end, (SELECT coalesce(max(number) + 1, 0) FROM orders))),
@@ -64,6 +75,8 @@ _PAGE = """
                 :before_key))
         ELSE 'null' END) AS BLOB)"""
 
+_RETURNS_OF = """
+    SELECT time, key, quantity, note FROM returns WHERE number = :number ORDER BY entry DESC LIMIT :limit"""
 _END = "SELECT coalesce(max(number) + 1, 0) FROM orders"
 _SOLD = """
     SELECT substr(time, 1, 10), product, price_cents, sum(quantity) FROM orders
@@ -71,10 +84,20 @@ _SOLD = """
         AND time >= :since AND time < :until
     GROUP BY 1, 2, 3"""
 
-# The numbers of the orders have no gap.
+_LAST_RETURN = "SELECT coalesce(max(entry), 0) FROM returns"
+_RETURNED = """
+    SELECT substr(returns.time, 1, 10), product, price_cents, sum(returns.quantity)
+    FROM returns JOIN orders ON orders.number = returns.number
+    WHERE entry > :first AND entry <= :end AND (:product IS NULL OR product = :product)
+        AND returns.time >= :since AND returns.time < :until
+    GROUP BY 1, 2, 3"""
+
+# The numbers of the orders and the entries of the returns have no gap.
 _COUNTS = """
     SELECT (SELECT coalesce(max(number) + 1, 0) FROM orders), (SELECT count(*) FROM refused),
-        (SELECT count(*) FROM intents), (SELECT time FROM intents ORDER BY begun LIMIT 1)"""
+        (SELECT coalesce(max(entry), 0) FROM returns),
+        (SELECT count(*) FROM intents) + (SELECT count(*) FROM return_intents),
+        (SELECT min(time) FROM (SELECT time FROM intents UNION ALL SELECT time FROM return_intents))"""
 
 
 class OwnerOrderStore:
@@ -101,15 +124,26 @@ class OwnerOrderStore:
         assert isinstance(page, bytes)
         return page
 
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        """Returns the newest returns of an order, see OrderBooks.returns_of."""
+        with self._database.read() as connection:
+            rows = fetch_all(connection, _RETURNS_OF, {"number": number, "limit": MAX_HISTORY})
+        return [LoggedReturn(*row) for row in rows]
+
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, see OrderBooks.takings. Raises Invalid for too many of them."""
         sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for day, product, price_cents, quantity in self._sold(selection):
-            line = sums[day, product]
-            line[0] += quantity
-            line[1] += quantity * price_cents
-            if len(sums) > MAX_TAKINGS:
-                raise Invalid(f"more than {MAX_TAKINGS:,} days and products; choose a shorter time or one product")
+        for column, rows in (
+            (0, self._steps(_END, _SOLD, selection)),
+            (2, self._steps(_LAST_RETURN, _RETURNED, selection)),
+        ):
+            for day, product, price_cents, quantity in rows:
+                line = sums[day, product]
+                line[column] += quantity
+                line[column + 1] += quantity * price_cents
+                if len(sums) > MAX_TAKINGS:
+                    why = f"more than {MAX_TAKINGS:,} days and products"
+                    raise Invalid(f"{why}; choose a shorter time or one product")
         by_product = sorted(sums.items(), key=lambda item: item[0][1])
         by_day = sorted(by_product, key=lambda item: item[0][0], reverse=True)
         return [Takings(day, product, *line) for (day, product), line in by_day]
@@ -117,27 +151,27 @@ class OwnerOrderStore:
     def books(self) -> Books:
         """Returns the state of the books, see OrderBooks.books."""
         with self._database.read() as connection:
-            [(orders, refused, in_doubt, oldest)] = fetch_all(connection, _COUNTS, {})
+            [(orders, refused, returns, in_doubt, oldest)] = fetch_all(connection, _COUNTS, {})
         folder = self._database.path.parent
         files = [folder / name for name in (CATALOG_NAME, LOG_NAME)]
         sizes = [(path.name, file_size(path)) for file in files for path in (file, wal_path(file)) if path.exists()]
-        return Books(orders, refused, 0, in_doubt, oldest, sizes, read_last_audit(folder))
+        return Books(orders, refused, returns, in_doubt, oldest, sizes, read_last_audit(folder))
 
     def close(self) -> None:
         """Closes this thread's connection."""
         self._database.close()
 
-    def _sold(self, selection: Selection) -> Iterator[tuple[str, str, int, int]]:
-        """Yields day, product, price in cents and pieces of the orders, a step of the log after the other.
+    def _steps(self, last: str, sql: str, selection: Selection) -> Iterator[tuple[str, str, int, int]]:
+        """Yields day, product, price in cents and pieces of orders or returns, one step of the log after the other.
 
-        SQLite multiplies no price: the sum of a step could be above its integers.
+        `last` selects where the log ends now. SQLite multiplies no price: a sum could be above its integers.
         """
         with self._database.read() as connection:
-            [(end,)] = fetch_all(connection, _END, {})
+            [(end,)] = fetch_all(connection, last, {})
         for first in range(0, end, STEP):
             values = {"first": first, "end": min(first + STEP, end)} | _selected(selection)
             with self._database.read() as connection:
-                rows = fetch_all(connection, _SOLD, values)
+                rows = fetch_all(connection, sql, values)
             yield from rows
 
 

@@ -4,6 +4,7 @@ Each change appends a row to `stock_ledger` or to `product_history`. The trigger
 and other triggers refuse any direct change of it.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +26,9 @@ class ProductAdmin:
     Unavailable.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
+        """Calls `require` before the first use, see Database."""
+        self._database = Database(path, require)
 
     def add(self, product: Product, key: str) -> bool:
         """Adds a product. Raises Invalid when its name, or one that looks the same, is or was in use.

@@ -57,7 +57,7 @@ def staged(target: Path, names: Sequence[str]) -> Iterator[Path]:
         for name in names:
             (folder / name).chmod(PRIVATE_FILE)
             if exists:
-                _chown_as(target, folder / name)
+                chown_as(target, folder / name)
             sync(folder / name)
         if exists:
             _move_files(folder, target, names)
@@ -70,7 +70,7 @@ def staged(target: Path, names: Sequence[str]) -> Iterator[Path]:
     sync(target if exists else target.parent)
 
 
-def _chown_as(folder: Path, path: Path) -> None:
+def chown_as(folder: Path, path: Path) -> None:
     """Gives a file that root has made to the owner of the folder, whose store must be able to open it."""
     if os.geteuid() == 0:
         owner = folder.stat()

@@ -12,7 +12,7 @@ from domain.errors import StoreError, Unavailable
 from domain.isolation import answer_each, settle_each
 from domain.limits import MAX_BATCH
 from domain.protocols import Catalog, OrderLog, Placed, Sale
-from domain.values import Buy, Order
+from domain.values import Buy, KnownBuy, Order
 
 
 class Checkout:
@@ -65,6 +65,10 @@ class Checkout:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
         return self._log.order(number, key)
+
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, None for an unknown key. The log answers at once, whatever the timeout."""
+        return self._log.find(keys)
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """Returns the oldest `limit` buys in doubt behind the first `skip`."""

@@ -13,7 +13,7 @@ from domain.deadlines import Deadline
 from domain.errors import TooManyRefusals, Unavailable
 from domain.protocols import Catalog, OrderLog, Placed
 from domain.refusal_limit import RefusalLimit
-from domain.values import Buy, Order, Product
+from domain.values import Buy, KnownBuy, Order, Product
 
 
 class LimitedCheckout:
@@ -40,6 +40,10 @@ class LimitedCheckout:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number, see Checkout.order."""
         return self._checkout.order(number, key)
+
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, see Checkout.find."""
+        return self._checkout.find(keys, timeout_s)
 
     def intents(self, limit: int, skip: int = 0) -> list[Buy]:
         """Returns the oldest buys in doubt, see Checkout.intents."""

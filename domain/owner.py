@@ -12,7 +12,7 @@ from domain.values import Product
 
 # The number of a refused buy, which has none, wherever numbers are shown.
 REFUSED_NUMBER = -1
-# The most entries of a product's history that are shown.
+# The most entries of a product's history, and returns of an order, that are shown.
 MAX_HISTORY = 1_000
 # The most rows in one answer about takings: a product on a day is one.
 MAX_TAKINGS = 50_000
@@ -102,6 +102,16 @@ class BuysPage:
 
 
 @dataclass(frozen=True, slots=True)
+class LoggedReturn:
+    """Pieces of an order that were given back."""
+
+    time: str
+    key: str
+    quantity: int
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Takings:
     """What was sold and given back of a product on one day, in UTC. A return counts on the day of the return."""
 
@@ -125,13 +135,16 @@ class LastAudit:
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """The state of the books: counts, the bytes of each file, and the newest audit."""
+    """The state of the books: counts, the bytes of each file, and the newest audit.
+
+    `in_doubt` counts buys and returns. `oldest_in_doubt` is the time of the oldest.
+    """
 
     orders: int
     refused: int
     returns: int
     in_doubt: int
-    oldest_in_doubt: str | None  # its time
+    oldest_in_doubt: str | None
     bytes_by_file: Sequence[tuple[str, int]]
     audit: LastAudit | None
 
@@ -197,6 +210,9 @@ class OrderBooks(Protocol):
         `before` is the `next` of the page before. However many buys end between two pages, no buy is on both, and none
         is missing that had ended before the first.
         """
+
+    def returns_of(self, number: int) -> Sequence[LoggedReturn]:
+        """Returns the newest thousand returns of the order, the newest first."""
 
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, the newest day first, then by product.

@@ -11,7 +11,7 @@ from typing import Protocol
 from domain.errors import KeyReused, ProductNotFound, Refused, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.returns import ReturnCatalog
-from domain.values import Buy, Order, Product, Sold
+from domain.values import Buy, KnownBuy, Order, Product, Sold
 
 # The answer to a look-up of one name.
 Found = Product | ProductNotFound | Unavailable
@@ -58,6 +58,9 @@ class Orders(Protocol):
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
 
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, in their order; None for a key that the order log does not know."""
+
 
 class OrderLog(Protocol):
     """The append-only log of ended buys, and the intents of buys in doubt. Each method is one transaction."""
@@ -79,3 +82,6 @@ class OrderLog(Protocol):
 
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
+
+    def find(self, keys: Sequence[str]) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, in their order; None for a key that the order log does not know."""

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from domain.errors import Invalid
+from domain.errors import Invalid, Refused
 
 MAX_NAME_CHARACTERS = 64
 MAX_QUANTITY = 1_000_000
@@ -55,6 +55,14 @@ class Order:
     quantity: int
     price_cents: int
     time: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBuy:
+    """A buy that the order log knows. `outcome` is its order or its refusal; None while the buy is in doubt."""
+
+    buy: Buy
+    outcome: Order | Refused | None
 
 
 def parse_name(text: str) -> str:

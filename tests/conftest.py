@@ -13,6 +13,7 @@ from db.owner_catalog import OwnerCatalogStore
 from db.owner_orders import OwnerOrderStore
 from db.products_file import read_products
 from domain.checkout import Checkout
+from domain.returns import Returns
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
 
@@ -40,6 +41,12 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """A checkout over both databases, in one process."""
     return Checkout(orders, catalog)
+
+
+@pytest.fixture
+def returns(orders: OrderStore, catalog: CatalogStore) -> Returns:
+    """Returns over both databases, in one process."""
+    return Returns(orders, catalog)
 
 
 @pytest.fixture

@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from http import HTTPStatus
 
 from wsgi_apps.base import App, Request, Rule
-from wsgi_apps.login import STATIC, Login
+from wsgi_apps.pages.api_docs import ApiDocs
+from wsgi_apps.pages.desk.login import STATIC, Login
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import Deferred, Reply
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
 from wsgi_apps.sessions import session_of
 
 # In seconds, for a call to a tier behind. The owner's questions read more than a shopper's.
 DEADLINE_S = 10.0
 # Shorter than the 2.5 s for which `python -m conf.health` waits.
 READY_TIMEOUT_S = 2.0
+# For static files, of which a large one is compressed at its first request.
+FILE_THREADS = 1
+MAX_QUEUED_FILES = 32
 
 
 class BackOfficeApp(App):
@@ -34,7 +38,13 @@ class BackOfficeApp(App):
         self._login = login
         self._templates = templates
         self._static = static
-        rules = [*login.rules(), Rule(f"{STATIC}<name>", methods=["GET"], endpoint=static.reply), *pages]
+        pool = BoundedPool(FILE_THREADS, MAX_QUEUED_FILES)
+        rules = [
+            *login.rules(),
+            Rule(f"{STATIC}<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pool)),
+            *ApiDocs("owner", "The owner's desk", templates).rules,
+            *pages,
+        ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 
     def answer(self, request: Request) -> "Reply | Deferred[object]":

@@ -26,7 +26,7 @@ from domain.limits import MAX_BODY_BYTES
 from domain.values import Buy, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.errors import encode_error, status_of
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import JSON, Deferred, Reply
+from wsgi_apps.reply import JSON, Deferred, Reply, Stream
 from wsgi_apps.roles import owner_only
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ MAX_CACHED_CHARACTERS = 256
 RETRY_AFTER_S = 1
 # Some clients cannot send a POST without a body, and send an empty object.
 EMPTY_BODIES = (b"", b"{}")
+# The most parameters of a query string, and the most fields of a form.
+MAX_PAIRS = 20
 # The media type of a form that a page sends.
 FORM = "application/x-www-form-urlencoded"
 # nosniff: a browser must not run a response as a script, whatever a product's name looks like. no-store: a shared cache
@@ -112,6 +114,15 @@ class Request(WerkzeugRequest):
         """Returns the query string's parameters. Raises Invalid for a name outside `names` and for a repeated name."""
         return _decode_pairs(self.environ.get("QUERY_STRING", ""), names, "query string", "parameter")
 
+    def query_field(self, name: str) -> str:
+        """Returns one parameter, whatever else the query string has; empty without it, and if it is not UTF-8."""
+        try:
+            pairs = parse_qsl(self.environ.get("QUERY_STRING", ""), errors="strict", max_num_fields=MAX_PAIRS)
+        except ValueError:
+            return ""
+        values = [value for key, value in pairs if key == name]
+        return values[0] if len(values) == 1 else ""
+
     @property
     def has_form(self) -> bool:
         """Whether the body is a form, as a page in a browser sends it."""
@@ -142,7 +153,7 @@ class Request(WerkzeugRequest):
 def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> dict[str, str]:
     """Returns percent-encoded pairs as a dict. Raises Invalid, which calls the text `place` and a pair `kind`."""
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=20)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PAIRS)
     except UnicodeDecodeError:
         raise Invalid(f"the {place} is not UTF-8") from None
     except ValueError:
@@ -168,6 +179,13 @@ class Rule(routing.Rule):
         self.takes_query = takes_query
 
 
+class Rest(BaseConverter):
+    """The rest of a path, which may have slashes."""
+
+    regex = ".+"
+    part_isolating = False
+
+
 class Segment(BaseConverter):
     """One segment of a path. It may be empty: the endpoint then answers with the proper error."""
 
@@ -190,7 +208,7 @@ class App:
                 Rule("/health", methods=["GET"], endpoint=self._health),
                 Rule("/ready", methods=["GET"], endpoint=self._ready),
             ],
-            converters={"default": Segment},
+            converters={"default": Segment, "rest": Rest},
             merge_slashes=False,  # with True, Werkzeug answers '//' with a redirect in HTML
         )
         urls = self.url_map.bind("")
@@ -291,12 +309,15 @@ def _http_error_reply(error: HTTPException) -> Reply:
 
 def send(
     reply: Reply, environ: "WSGIEnvironment", start_response: "StartResponse", headers: Mapping[str, str] = _NO_HEADERS
-) -> list[bytes]:
+) -> Iterable[bytes]:
     """Starts the response and returns its body. The response to a HEAD has its length and no body.
 
     A line end after JSON keeps a terminal's prompt on a line of its own. The response is plain WSGI, because a Werkzeug
     Response would take a third of the time that the app spends on a query (11 of 33 µs).
     """
+    if isinstance(reply.body, Stream):
+        start_response(_STATUS_LINES[reply.status], _stream_headers(reply, headers))
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else reply.body.chunks
     body = reply.body if isinstance(reply.body, bytes) else _to_json(reply.body).encode()
     if reply.content_type == JSON:
         body += b"\n"
@@ -307,3 +328,8 @@ def send(
         del lines[:2]
     start_response(_STATUS_LINES[reply.status], lines)
     return [] if environ["REQUEST_METHOD"] == "HEAD" or reply.status == 304 else [body]
+
+
+def _stream_headers(reply: Reply, headers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Returns the headers of a body whose length is not known."""
+    return list({"Content-Type": reply.content_type, **COMMON_HEADERS, **(reply.headers or {}), **headers}.items())

@@ -1,5 +1,7 @@
 """The catalog tier: keeps the products and their stock, and sells pieces."""
 
+from collections.abc import Iterable
+
 from werkzeug.exceptions import NotFound
 
 from domain.errors import Refused
@@ -26,9 +28,19 @@ MAX_QUEUED_DECREMENTS = 64
 
 
 class CatalogApp(App):
-    """Answers queries and sells pieces. `threads` threads run direct decrements, which wait for the disk."""
+    """Answers queries and sells pieces. `threads` threads run direct decrements, which wait for the disk.
 
-    def __init__(self, catalog: Catalog, threads: int = 4, readiness: Readiness | None = None) -> None:
+    `owner_rules` are the rules of the owner's calls (wsgi_apps/owner_catalog.py).
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        threads: int = 4,
+        readiness: Readiness | None = None,
+        *,
+        owner_rules: Iterable[Rule] = (),
+    ) -> None:
         self._catalog = catalog
         # Three pools, so that sales never queue behind direct decrements, and neither queues behind pages.
         sales = BoundedPool(SALE_THREADS, MAX_QUEUED_SALES)
@@ -43,6 +55,7 @@ class CatalogApp(App):
             Rule(wire.RETURNS, methods=["POST"], endpoint=run_in_pool(self.take_back, sales)),
             # Without this rule, a call of an unknown version would be a decrement of a product named v2.
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
+            *owner_rules,
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
         ]
         super().__init__(rules, probe=lambda: catalog.lookup(["any"]), readiness=readiness)

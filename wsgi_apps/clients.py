@@ -10,7 +10,7 @@ from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Found, Placed, Sale
 from domain.returns import Return, Returned, SaleReturn, TakeBack
-from domain.values import Buy, Order
+from domain.values import Buy, KnownBuy, Order
 from wsgi_apps import wire
 from wsgi_apps.errors import STATUS, decode_error
 from wsgi_apps.tier_client import TierClient, decode_json
@@ -116,6 +116,18 @@ class HttpOrders:
         headers = None if key is None else {"Idempotency-Key": key}
         answer = self._client.call("GET", f"/orders/{number}", headers=headers, retry=False)
         return _decode(answer, lambda body: wire.decode_order(body["data"]))
+
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, see Orders.find. Raises Unavailable unless each has an answer."""
+        if not keys:
+            return []
+        answer = self._client.call("POST", wire.RECEIPTS, body=wire.encode_keys(keys), timeout_s=timeout_s)
+        try:
+            return _decode(
+                answer, lambda body: [wire.decode_known(*row) for row in zip(keys, body["data"], strict=True)]
+            )
+        except StoreError as error:
+            raise Unavailable from error
 
     def _place_all(self, buys: Sequence[Buy], timeout_s: float | None) -> list[Placed]:
         answer = self._client.call("POST", wire.BUYS, body=wire.encode_buys(buys), timeout_s=timeout_s)

@@ -1,20 +1,22 @@
 """The front end: the tier that shoppers see. It keeps no state, and sends queries and buys on in batches."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from domain.errors import OrderNotFound
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.protocols import Catalog, Found, Orders, Placed
-from domain.values import Buy, parse_name
+from domain.values import Buy, KnownBuy, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
 from wsgi_apps.pages.api_docs import ApiDocs, swagger_files
+from wsgi_apps.pages.shop.rules import Shop
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
-from wsgi_apps.wire import encode_order_number, encode_product
+from wsgi_apps.wire import encode_order_number, encode_product, product_etag
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -30,7 +32,10 @@ READY_TIMEOUT_S = 2.0
 
 
 class FrontEndApp(App):
-    """Serves queries, buys and orders to shoppers. `threads` threads ask the order tier for single orders."""
+    """Serves the shop, queries, buys and orders. `threads` threads ask the order tier for single orders.
+
+    `pictures` is the folder of the products' pictures. `currency` is shown beside prices.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,8 @@ class FrontEndApp(App):
         threads: int = 8,
         readiness: Readiness | None = None,
         *,
+        pictures: Path | None = None,
+        currency: str | None = None,
         batcher: BatcherFactory = Batcher,
     ) -> None:
         self._lookups: Asker[str, Found] = batcher(
@@ -47,25 +54,52 @@ class FrontEndApp(App):
         self._buys: Asker[Buy, Placed] = batcher(
             orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, linger_s=LINGER_S
         )
+        known: Asker[str, KnownBuy | None] = batcher(orders.find, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S)
         self._catalog = catalog
         self._orders = orders
         pages, pool = BoundedPool(PAGE_THREADS, MAX_QUEUED_PAGES), BoundedPool(threads, MAX_QUEUED_ORDERS)
         self._find_order = run_in_pool(queries.order, pool)
         static = StaticFiles(extra=swagger_files())
+        self._shop = Shop(
+            catalog,
+            self._lookups,
+            known,
+            self._buys,
+            static,
+            pages,
+            buy_by_path=self.buy,
+            pictures=pictures,
+            currency=currency,
+        )
         rules = [
+            *self._shop.rules,
             Rule("/products", methods=["GET"], endpoint=run_in_pool(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
             Rule("/static/<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pages)),
-            *ApiDocs("shop", Templates(), static).rules,
+            *ApiDocs("shop", "The shop", Templates(static=static.url)).rules,
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 
-    def product(self, _request: Request, name: str) -> Deferred[Sequence[Found]]:
-        """Shows a product with its price and stock."""
+    def product(self, request: Request, name: str) -> Deferred[Sequence[Found]]:
+        """Shows a product with its price and stock. A page that asks again and again sends the ETag that it has."""
         found = self._lookups.ask([parse_name(name)])
-        return Deferred(found, lambda answers: Reply({"data": encode_product(single_result(answers))}))
+        known_etag = request.environ.get("HTTP_IF_NONE_MATCH")
+
+        def show(answers: Sequence[Found]) -> Reply:
+            product = single_result(answers)
+            etag = product_etag(product)
+            headers = {"ETag": etag}
+            if known_etag == etag:
+                return Reply(b"", 304, headers)
+            return Reply({"data": encode_product(product)}, 200, headers)
+
+        return Deferred(found, show)
+
+    def show_error(self, request: Request, error: Reply) -> Reply:
+        """Shows a page where a browser asks for one, see Shop.show_error."""
+        return self._shop.show_error(request, error)
 
     def products(self, request: Request) -> Reply:
         """Shows a page of products."""

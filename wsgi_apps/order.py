@@ -1,6 +1,6 @@
 """The order tier: takes each buy exactly once, and keeps the order log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -14,7 +14,17 @@ from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
-from wsgi_apps.wire import BUYS, decode_buys, decode_return, encode_order_number, encode_placed, encode_returned
+from wsgi_apps.wire import (
+    BUYS,
+    RECEIPTS,
+    decode_buys,
+    decode_keys,
+    decode_return,
+    encode_known,
+    encode_order_number,
+    encode_placed,
+    encode_returned,
+)
 
 # Shorter than the front end's 6 s, so that the front end has time for a retry when the catalog is away.
 DEADLINE_S = 2.0
@@ -28,7 +38,10 @@ MAX_QUEUED_RETURNS = 16
 
 
 class OrderApp(App):
-    """Takes buys, shows orders, and gives orders back for the owner if it has `returns`."""
+    """Takes buys, shows orders, and gives orders back for the owner if it has `returns`.
+
+    `owner_rules` are those of the owner's further calls (wsgi_apps/owner_orders.py).
+    """
 
     def __init__(
         self,
@@ -36,6 +49,7 @@ class OrderApp(App):
         readiness: Readiness | None = None,
         *,
         returns: OwnerReturns | None = None,
+        owner_rules: Iterable[Rule] = (),
         batcher: BatcherFactory = Batcher,
     ) -> None:
         self._orders = orders
@@ -49,7 +63,9 @@ class OrderApp(App):
         rules = [
             buy,
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
+            Rule(RECEIPTS, methods=["POST"], endpoint=self.find),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
+            *owner_rules,
         ]
         if returns is not None:
             give_back = run_in_pool(partial(self.give_back, returns), BoundedPool(RETURN_THREADS, MAX_QUEUED_RETURNS))
@@ -71,6 +87,11 @@ class OrderApp(App):
         """Takes a batch of buys from the front end. Each has its own key and its own result."""
         placed = self._buys.ask(decode_buys(request.whole_body))
         return Deferred(placed, lambda answers: Reply({"data": [encode_placed(answer) for answer in answers]}))
+
+    def find(self, request: Request) -> Reply:
+        """Tells the front end what the log knows of each key. It knows all keys, so it alone may ask."""
+        found = self._orders.find(decode_keys(request.whole_body))
+        return Reply({"data": [encode_known(known) for known in found]})
 
     def order(self, request: Request, number: str) -> Reply:
         """Shows an order. With an Idempotency-Key, which the front end always sends, only the order of that key."""

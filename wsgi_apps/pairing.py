@@ -18,7 +18,7 @@ from domain.errors import AnotherStore, Unavailable
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Catalog, Found, Orders, Placed, Sale
 from domain.returns import OwnerReturns, Return, Returned, SaleReturn, TakeBack
-from domain.values import Buy, Order
+from domain.values import Buy, KnownBuy, Order
 
 A = TypeVar("A")
 
@@ -134,6 +134,10 @@ class PairedCheckout:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number, see Orders.order."""
         return self._orders.order(number, key)
+
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Sequence[KnownBuy | None]:
+        """Returns the buy of each key, see Orders.find."""
+        return self._orders.find(keys, timeout_s)
 
 
 class PairedReturns:

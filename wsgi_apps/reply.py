@@ -19,12 +19,25 @@ MAX_QUEUE_TIME_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply, whose body becomes JSON. A body of bytes is sent as it is: as JSON, or as what `content_type` says."""
+    """A reply, whose body becomes JSON. A body of bytes is sent as it is: as JSON, or as what `content_type` says.
+
+    The bytes of a Stream are sent while they are made.
+    """
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] | None = None
     content_type: str = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body of unknown length. An error while it is made ends the connection early, so that the client notices.
+
+    When the client goes away, the server closes `chunks`. It needs a server with a thread for each request.
+    """
+
+    chunks: Iterator[bytes]
 
 
 class Deferred(Generic[A]):

@@ -12,7 +12,7 @@ from typing import Any
 from db import outages
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_UNAVAILABLE_REPLIES, RetryBudget, backoff_s, parse_retry_after
-from wsgi_apps.tier_connection import TierConnection
+from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_OWNERS_BODY_BYTES, TierConnection
 
 # Decodes a reply from its status, Content-Type and body. Raises ValueError for one that is no answer to the question.
 Decode = Callable[[int, str | None, bytes], Any]
@@ -82,7 +82,7 @@ class TierClient:
         logs_outages: bool = True,
         for_owner: bool = False,
     ) -> None:
-        """Makes no connection yet. With `for_owner` the authorization is the owner's, who is told of a rejection."""
+        """Makes no connection yet. With `for_owner` the authorization is the owner's, who is told why a call fails."""
         self._name = name
         self._no_answer = f"the {name} does not answer, try again"
         self._host, self._port = host, port
@@ -98,6 +98,7 @@ class TierClient:
         self._lost: str | None = None  # the log line of the outage, while it lasts
         self._logs_outages = logs_outages
         self._for_owner = for_owner
+        self._max_body_bytes = MAX_OWNERS_BODY_BYTES if for_owner else MAX_BODY_BYTES
 
     def call(
         self,
@@ -175,7 +176,8 @@ class TierClient:
         if isinstance(answer, NoAnswer):
             return Unavailable(self._no_answer, retry_after_s=1)
         retry_after_s = (answer.retry_after_s or 1) if answer.is_unavailable else None
-        return Unavailable(self._no_answer, retry_after_s)
+        says_why = self._for_owner and answer.status == 503 and answer.body is not None
+        return Unavailable(_message(answer) if says_why else self._no_answer, retry_after_s)
 
     def _log_lost(self, why: str) -> None:
         """Logs that the tier is lost, once until it answers again."""
@@ -250,7 +252,7 @@ class TierClient:
         try:
             return self._idle.pop(), True
         except IndexError:
-            return TierConnection(self._host, self._port), False
+            return TierConnection(self._host, self._port, self._max_body_bytes), False
 
 
 def _authority(host: str, port: int) -> str:

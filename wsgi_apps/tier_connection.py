@@ -16,6 +16,8 @@ from dataclasses import dataclass
 MAX_HEAD_BYTES = 16 * 1024
 # More than the largest page, and more than the largest answer to a batch.
 MAX_BODY_BYTES = 1024 * 1024
+# More than the largest answer to the owner: takings of MAX_TAKINGS days and products with the longest names.
+MAX_OWNERS_BODY_BYTES = 32 * 1024 * 1024
 _RECEIVE_BYTES = 64 * 1024
 
 # The status line and the header lines by RFC 9112, without folded lines. HTTP/1.0, which wsgiref speaks, has the same
@@ -24,7 +26,7 @@ _HEAD = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2}) [\t\x20-\x7e\x80-\xff]*\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
-_LENGTH = re.compile(r"[0-9]{1,7}")
+_LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 class ReplyRefused(ConnectionError):
@@ -44,8 +46,10 @@ class TierReply:
 class TierConnection:
     """A connection that opens at its first request. Close it after an error."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        """A reply with a body above `max_body_bytes` is refused."""
         self._host, self._port = host, port
+        self._max_body_bytes = max_body_bytes
         self._poll = select.poll()
         self.sock: socket.socket | None = None
 
@@ -100,7 +104,7 @@ class TierConnection:
             data += _receive(sock, deadline)
         end += len(b"\r\n\r\n")
         minor_version, status, headers = _parse_head(bytes(data[:end]))
-        length = _length(status, headers)
+        length = _length(status, headers, self._max_body_bytes)
         while len(data) < end + length:
             data += _receive(sock, deadline)
         if len(data) > end + length:
@@ -124,7 +128,7 @@ def _parse_head(head: bytes) -> tuple[bytes, int, dict[str, str]]:
     return minor_version, int(status), headers
 
 
-def _length(status: int, headers: Mapping[str, str]) -> int:
+def _length(status: int, headers: Mapping[str, str], max_body_bytes: int) -> int:
     """Returns the length of the body in bytes. Raises ReplyRefused unless a single Content-Length says it."""
     # These replies have no body, whatever their Content-Length says. No request of ours should get one.
     if status < 200 or status in (204, 304):
@@ -134,7 +138,7 @@ def _length(status: int, headers: Mapping[str, str]) -> int:
     length = headers.get("content-length", "")
     if not _LENGTH.fullmatch(length):
         raise ReplyRefused("its reply does not say its length")
-    if int(length) > MAX_BODY_BYTES:
+    if int(length) > max_body_bytes:
         raise ReplyRefused("its reply is too long")
     return int(length)
 

@@ -17,6 +17,7 @@ from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_PRICE_CENTS,
     Buy,
+    KnownBuy,
     Order,
     Product,
     Sold,
@@ -34,8 +35,10 @@ T = TypeVar("T")
 # more release. An upgrade therefore begins with the innermost tier: catalog, order tier, front end. A tier answers 404
 # "not found" to an unknown version, which says nothing about a buy.
 VERSION = 1
-CALLS = ("buys", "sales", "lookups", "store", "returns")
-BUYS, SALES, LOOKUPS, STORE, RETURNS = (f"/v{VERSION}/{call}" for call in CALLS)
+CALLS = ("buys", "sales", "lookups", "store", "returns", "receipts")
+BUYS, SALES, LOOKUPS, STORE, RETURNS, RECEIPTS = (f"/v{VERSION}/{call}" for call in CALLS)
+# The owner's calls are below this path.
+OWNER = f"/v{VERSION}/owner"
 
 # More than the largest page: the most products of a page, each with the longest name and the highest price.
 MAX_PAGE_BYTES = 512 * 1024
@@ -58,6 +61,11 @@ _JSON_NAMES = {dict: "an object", list: "an array", str: "a string", int: "a who
 
 def encode_product(product: Product) -> dict[str, Any]:
     return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
+
+
+def product_etag(product: Product) -> str:
+    """Returns the ETag of what shoppers see of a product: price and stock, beside the name in the path."""
+    return f'"{product.price_cents}-{product.quantity}"'
 
 
 def decode_page(body: bytes) -> bytes:
@@ -296,6 +304,51 @@ def decode_placed(value: Any) -> Placed:
         return value
     error = _decode_error(value)
     return error if isinstance(error, Unavailable) else _require_definite(error)
+
+
+def encode_keys(keys: Sequence[str]) -> bytes:
+    return _to_json(list(keys)).encode()
+
+
+def decode_keys(body: bytes) -> list[str]:
+    """Returns the idempotency keys in a request's body. Raises Invalid."""
+    return [parse_key(_require(key, str, "a key")) for key in _parse_rows(body, MAX_BATCH, "keys")]
+
+
+def encode_known(known: KnownBuy | None) -> list[Any] | None:
+    """Returns None for an unknown key, else product and quantity, and how the buy ended.
+
+    That is None for a buy in doubt, an error in the form of `encode_sale`, or number, price in cents and time.
+    """
+    if known is None:
+        return None
+    buy = known.buy
+    match known.outcome:
+        case None:
+            return [buy.product, buy.quantity, None, None]
+        case Order() as order:
+            return [buy.product, buy.quantity, [order.number, order.price_cents, order.time], None]
+        case refusal:
+            return [buy.product, buy.quantity, None, _encode_error(refusal)]
+
+
+def decode_known(key: str, value: Any) -> KnownBuy | None:
+    """Returns the buy of this key; None if it is unknown. Raises ValueError, TypeError or Invalid for another value."""
+    if value is None:
+        return None
+    product, quantity, order, error = _require(value, list, "a buy")
+    buy = _decode_buy([key, product, quantity])
+    if order is not None:
+        number, price_cents, time = _require(order, list, "an order")
+        price_cents = _require_number(price_cents, MAX_PRICE_CENTS)
+        _require(time, str, "a time")
+        return KnownBuy(buy, Order(_require_number(number, MAX_INTEGER), buy.product, buy.quantity, price_cents, time))
+    if error is None:
+        return KnownBuy(buy, None)
+    refusal = _require_definite(_decode_error(error))
+    if not isinstance(refusal, Refused):
+        raise ValueError(f"not a refusal: {refusal!r}")
+    return KnownBuy(buy, refusal)
 
 
 def encode_introduction(catalog: Introduction) -> dict[str, Any]:

@@ -19,9 +19,9 @@ def check(snapshots: Snapshots) -> Iterator[Discrepancy]:
     for key, times in twice:
         yield Discrepancy("I3", f"key {key}", f"gives back {times} times")
     for number, returned, bought in beyond_orders:
-        yield Discrepancy("I3", f"order {number}", f"{returned} pieces given back, but {bought or 0} bought")
+        yield Discrepancy("I3", f"order {number}", f"{returned} given back, but {bought or 0} bought")
     for sale, returned, sold in beyond_sales:
-        yield Discrepancy("I3", f"key {sale}", f"{returned} pieces taken back, but {sold or 0} sold")
+        yield Discrepancy("I3", f"key {sale}", f"{returned} taken back, but {sold or 0} sold")
     yield from _check_log(snapshots)
     yield from _check_catalog(snapshots)
 
@@ -72,8 +72,8 @@ def _not_as_taken(where: str, number: int, pieces: list[Any]) -> Iterator[Discre
     """Compares what was given back (sale, product, quantity) with what the catalog has under the key."""
     *given, reason, sale, product, delta = pieces
     if reason != "returned":
-        known = "" if reason is None else f": its key is a {reason} of the ledger"
-        yield Discrepancy("I3", where, f"{given[2]} pieces of order {number} given back, but never taken back{known}")
+        known = "" if reason is None else f": the ledger has its key as {reason}"
+        yield Discrepancy("I3", where, f"{given[2]} of order {number} given back, but never taken back{known}")
     elif given != [sale, product, delta]:
         log, ledger = (
             f"{quantity} {name} of the sale {key}" for key, name, quantity in (given, (sale, product, delta))

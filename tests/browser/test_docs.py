@@ -1,9 +1,10 @@
-"""The page of the API in a real browser: it shows the document, buys once, and its policy refuses nothing it needs."""
+"""The page of the API in a real browser: it buys once, axe finds nothing, and its policy refuses nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import browsing
@@ -23,6 +24,13 @@ def page(tmp_path: Path) -> Iterator[Page]:
         yield page
 
 
+def violations(page: Page) -> list[str]:
+    """Returns what axe finds on the page."""
+    return [
+        f"{found['id']}: {node['html']}" for found in Axe().run(page).response["violations"] for node in found["nodes"]
+    ]
+
+
 def test_the_page_of_the_api_buys_once_under_a_key(tiers: Tiers, page: Page) -> None:
     messages: list[str] = []
     requests: list[str] = []
@@ -30,7 +38,8 @@ def test_the_page_of_the_api_buys_once_under_a_key(tiers: Tiers, page: Page) -> 
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(tiers.url("front_end") + "/docs")
-    expect(page.get_by_role("heading", name="The toy store")).to_be_visible()
+    expect(page.get_by_role("heading", name="The API of the toy store")).to_be_visible()
+    assert violations(page) == []
 
     buy = page.locator("#operations-buys-buy")
     buy.locator(".opblock-summary-control").click()
@@ -41,6 +50,8 @@ def test_the_page_of_the_api_buys_once_under_a_key(tiers: Tiers, page: Page) -> 
             buy.get_by_role("button", name="Execute").click()
         assert answer.value.json() == {"data": {"order_number": "0"}}
         expect(buy.locator(".live-responses-table tbody .response-col_status")).to_have_text("200")
+
+    assert violations(page) == []
 
     assert [(product, quantity, key) for _, key, product, quantity in Books.read(tiers.data_dir).orders] == [
         ("Tux", 1, "from-the-docs")

@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound, Refused, Unavailable
 from domain.protocols import OrderLog, Placed, Sale
-from domain.values import Buy, Sold
+from domain.values import Buy, KnownBuy, Sold
 from tests.support.at_once import THREADS, at_once
 
 R = TypeVar("R")
@@ -99,6 +99,19 @@ class OrderLogContract:
         assert log.begin([BUY, BUY, Buy("k", "Bird", 1)]) == [None, None, KeyReused()]
         assert log.intents(10) == [BUY]
         assert log.finish([(BUY, Sold(1)), (BUY, Sold(1))]) == log.begin([BUY, BUY]) == [0, 0]
+
+    def test_a_buy_is_found_by_its_key_whether_it_ended_or_not(self, log: OrderLog) -> None:
+        buys = [Buy("sold", "Tux", 2), Buy("refused", "Tux", 99), Buy("begun", "Bird", 1)]
+        log.begin(buys)
+        log.finish([(buys[0], Sold(2599)), (buys[1], OutOfStock())])
+        assert log.find(["begun", "none", "refused", "sold", "begun"]) == [
+            KnownBuy(buys[2], None),
+            None,
+            KnownBuy(buys[1], OutOfStock()),
+            KnownBuy(buys[0], log.order(0)),
+            KnownBuy(buys[2], None),
+        ]
+        assert log.find([]) == []
 
     def test_known_keys_are_in_the_log_or_in_doubt(self, log: OrderLog) -> None:
         log_orders(log, "ordered")

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import KeyReused, OrderNotFound, OutOfStock, ProductNotFound, Unavailable
 from domain.protocols import Orders, Placed
-from domain.values import Buy
+from domain.values import Buy, KnownBuy
 from tests.support.at_once import THREADS, at_once
 
 
@@ -64,6 +64,21 @@ class OrdersContract:
             subject.order(1, "a")
         with pytest.raises(OrderNotFound):
             subject.order(2)
+
+    def test_a_buy_is_found_by_its_key(self, subject: Orders) -> None:
+        buys = [Buy("a", "Tux", 1), Buy("b", "Bird", 2), Buy("c", "Tux", 81), Buy('"d/%', "Nix", 1)]
+        subject.place_all(buys)
+        found = subject.find(["b", "unknown", '"d/%', "c", "a", "b"])
+        orders = [subject.order(0), subject.order(1)]
+        assert found == [
+            KnownBuy(buys[1], orders[1]),
+            None,
+            KnownBuy(buys[3], ProductNotFound()),
+            KnownBuy(buys[2], OutOfStock()),
+            KnownBuy(buys[0], orders[0]),
+            KnownBuy(buys[1], orders[1]),
+        ]
+        assert subject.find([]) == []
 
     def test_one_key_from_many_threads_is_one_order(self, subject: Orders) -> None:
         assert at_once(lambda _: place(subject, Buy("k", "Tux", 80))) == [0] * THREADS

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from db.catalog import CatalogStore
 from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Refused
 from domain.owner import REFUSED_NUMBER, LoggedBuy, OrderBooks, Selection, Takings
+from domain.returns import Return, Returned, Returns
 from domain.values import Buy
 from tests.support.forgery import forge
 from tests.support.owner_log import all_pages, keys_on
@@ -142,6 +144,48 @@ class OrderBooksContract:
     ) -> None:
         assert [(line.day, line.sold) for line in subject.takings(selection)] == sold
 
+    def test_a_return_counts_on_its_own_day_at_the_price_of_its_order(
+        self, subject: OrderBooks, orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+    ) -> None:
+        returns = Returns(orders, catalog)
+        for key, number, quantity in (("r1", 0, 1), ("r2", 0, 1), ("r3", 1, 1)):
+            assert isinstance(returns.give_back(Return(key, number, quantity)), Returned)
+        forge(
+            tmp_path / "order.db",
+            "UPDATE returns SET time = CASE key WHEN 'r3' THEN '2026-11-29T08:00:00.000Z'"
+            " ELSE '2026-11-28T08:00:00.000Z' END",
+        )
+        assert list(subject.takings(Selection())) == [
+            Takings("2026-11-29", "Bird", 0, 0, 1, 3999),
+            Takings("2026-11-28", "Bird", 2, 7998, 0, 0),
+            Takings("2026-11-28", "Tux", 3, 7797, 2, 5198),
+            Takings("2026-11-27", "Bird", 1, 3999, 0, 0),
+            Takings("2026-11-27", "Tux", 2, 5198, 0, 0),
+        ]
+        assert list(subject.takings(Selection(product="Bird", since="2026-11-29"))) == [
+            Takings("2026-11-29", "Bird", 0, 0, 1, 3999)
+        ]
+        assert [(buy.key, buy.returned) for buy in subject.logged_buys(Selection(), limit=10).buys] == [
+            ("d", 0),
+            ("no2", 0),
+            ("c", 0),
+            ("no1", 0),
+            ("b", 1),
+            ("a", 2),
+        ]
+        assert subject.books().returns == 3
+
+    def test_the_returns_of_an_order_come_newest_first(
+        self, subject: OrderBooks, orders: OrderStore, catalog: CatalogStore
+    ) -> None:
+        returns = Returns(orders, catalog)
+        for asked in (Return("r1", 0, 1, "wrong colour"), Return("r2", 1, 1), Return("r3", 0, 1)):
+            assert isinstance(returns.give_back(asked), Returned)
+        found = subject.returns_of(0)
+        assert [(one.key, one.quantity, one.note) for one in found] == [("r3", 1, None), ("r1", 1, "wrong colour")]
+        assert all(one.time.endswith("Z") for one in found)
+        assert list(subject.returns_of(99)) == []
+
     def test_the_books_count_the_log_and_name_the_oldest_buy_in_doubt(
         self, subject: OrderBooks, orders: OrderStore
     ) -> None:
@@ -152,5 +196,7 @@ class OrderBooksContract:
         assert books.in_doubt == 2
         assert books.oldest_in_doubt is not None
         assert books.oldest_in_doubt.endswith("Z")
+        orders.begin_returns([Return("back", 3, 1)])
+        assert subject.books().in_doubt == 3
         names = [name for name, size in books.bytes_by_file if size]
         assert names == ["catalog.db", "catalog.db-wal", "order.db", "order.db-wal"]

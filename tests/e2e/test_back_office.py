@@ -127,9 +127,10 @@ def test_an_option_of_gunicorn_opens_no_desk(tmp_path: Path, options: str) -> No
 
 
 def test_the_back_office_starts_alone_and_waits_for_the_tiers_behind(tmp_path: Path) -> None:
-    tiers = Tiers(tmp_path / "data", OWNER_SECRET=SECRET)
+    tiers = Tiers(tmp_path / "data", OWNER_SECRET=SECRET, GUNICORN_CMD_ARGS="-w 3")
     try:
         tiers.start("back_office")
+        assert len(tiers.workers("back_office")) == 1, "a second one would not know which sessions have ended"
         url = tiers.url("back_office") + "/ready"
         assert requests.get(url, timeout=10).status_code == 503
         tiers.start("catalog", "order")

@@ -11,7 +11,7 @@ import requests
 from conf.settings import TIERS
 from tests.support.books import Books, query
 from tests.support.failed_starts import GUNICORN, shell_start
-from tests.support.tiers import Tiers, free_port, running
+from tests.support.tiers import NAMES, Tiers, free_port, running
 
 SECRET = "secret--" * 4
 
@@ -143,7 +143,7 @@ def test_gunicorns_options_do_not_override_our_settings(tmp_path: Path) -> None:
         assert Books.read(tiers.data_dir).products == {"Tux": 78, "Whale": 94, "Elephant": 87, "Bird": 98}
         tiers.stop()
         log = tiers.log.read_text()
-    for name in TIERS:
+    for name in NAMES:
         assert f"{name}: gunicorn's workers=3 is not taken; it stays 1" in log
         assert f"{name}: gunicorn's forwarded_allow_ips=" in log
     assert "Traceback" not in log

@@ -1,5 +1,6 @@
 """The API's documents against running tiers: schemathesis sends what they allow, and more; no answer is missing."""
 
+import re
 import socket
 from collections.abc import Iterator
 from http.client import HTTPResponse
@@ -9,7 +10,7 @@ import pytest
 import requests
 import schemathesis
 from schemathesis.config import SchemathesisConfig
-from schemathesis.specs.openapi.checks import allow_header_conformance, unsupported_method
+from schemathesis.specs.openapi.checks import allow_header_conformance, ignored_auth, unsupported_method
 
 from tests.support.hostile_requests import CHUNKED, HOST, LONG, head
 from tests.support.openapi import Document
@@ -20,18 +21,43 @@ from wsgi_apps.pages.api_docs import load_document
 # The same requests in each run, so that a failure can be repeated.
 CONFIG = SchemathesisConfig.from_dict(
     {
-        "generation": {"deterministic": True, "max-examples": 30, "database": "none"},
+        "generation": {
+            "deterministic": True,
+            "max-examples": 30,
+            "database": "none",
+            "with-security-parameters": False,
+        },
         # The requests fit the document, but a product is unknown, a key was used before, or too many buys were refused.
         "checks": {"positive_data_acceptance": {"expected-statuses": [200, 303, 404, 422, 429]}},
+        "operations": [
+            {
+                "include-path": "/login",  # with a secret that is wrong
+                "checks": {"positive_data_acceptance": {"expected-statuses": [200, 303, 403, 429]}},
+            }
+        ],
     }
 )
 SHOP = schemathesis.openapi.from_dict(load_document("shop"), config=CONFIG)
+OWNER = schemathesis.openapi.from_dict(load_document("owner"), config=CONFIG)
+SECRET = "the-secret-of-the-owner-of-this-test"
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tiers]:
-    with running(tmp_path_factory.mktemp("openapi") / "data") as tiers:
+    with running(tmp_path_factory.mktemp("openapi") / "data", OWNER_SECRET=SECRET) as tiers:
+        tiers.start("back_office")
         yield tiers
+
+
+@pytest.fixture(scope="module")
+def session(shop: Tiers) -> dict[str, str]:
+    """The headers of a request in a session of the owner."""
+    desk = shop.url("back_office")
+    login = requests.post(f"{desk}/login", {"secret": SECRET}, allow_redirects=False, timeout=10)
+    cookie = login.headers["Set-Cookie"].partition(";")[0]
+    page = requests.get(f"{desk}/docs", headers={"Cookie": cookie}, timeout=10)
+    [token] = re.findall(r'data-token="(.+?)"', page.text)
+    return {"Cookie": cookie, "X-Form-Token": token}
 
 
 @SHOP.parametrize()
@@ -40,6 +66,30 @@ def test_the_shop_answers_as_its_document_says(case: schemathesis.Case[Any], sho
     shares_path = case.operation.method == "get" and case.operation.path.count("/") == 2
     excluded = [unsupported_method, allow_header_conformance] if shares_path else None
     case.call_and_validate(base_url=shop.url("front_end"), excluded_checks=excluded)
+
+
+@OWNER.parametrize()
+def test_the_desk_answers_as_its_document_says(
+    case: schemathesis.Case[Any], shop: Tiers, session: dict[str, str]
+) -> None:
+    headers = {"Authorization": f"Bearer {SECRET}"} if case.operation.path == "/logout" else session
+    # A check of the library sends wrong secrets as well. They belong to another test, and slow the asker down.
+    case.call_and_validate(
+        base_url=shop.url("back_office"), headers=headers, excluded_checks=[ignored_auth], allow_redirects=False
+    )
+
+
+@pytest.mark.parametrize(("accept", "status"), [("application/json", 401), ("text/html", 303)])
+def test_the_desk_answers_to_the_owner_alone(shop: Tiers, accept: str, status: int) -> None:
+    document = Document("owner")
+    guarded = {place: each for place, each in document.operations.items() if each.get("security") != []}
+    assert ("/openapi.json", "GET") in guarded
+    for (path, method), operation in guarded.items():
+        url = shop.url("back_office") + document.example_path(path, operation)
+        response = requests.request(method, url, headers={"Accept": accept}, allow_redirects=False, timeout=10)
+        assert response.status_code == status, path
+        content_type = response.headers["Content-Type"]
+        document.check_reply(path, method, status, content_type, response.text, response.headers)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,12 @@ class Document:
             value = target
         return value
 
+    def example_path(self, path: str, operation: Mapping[str, Any]) -> str:
+        """Returns the path of an operation with the examples of its parameters in the place of their names."""
+        for parameter in map(self.resolve, operation.get("parameters", ())):
+            path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+        return path
+
     def check(self, schema: Mapping[str, Any], value: Any) -> None:
         """Asserts that a value fits a schema of this document."""
         validator = Draft202012Validator({**schema, "components": self.content["components"]})

@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from wsgi_apps.base import App
 from wsgi_apps.tier_client import TierClient
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -68,6 +70,6 @@ def answer_with(status: int, body: object) -> Callable[[Request], Response]:
     return lambda _request: Response(json.dumps(body), status, content_type="application/json")
 
 
-def answer_from(app: App) -> Callable[[Request], Response]:
+def answer_from(app: "WSGIApplication") -> Callable[[Request], Response]:
     """Returns an `answer` that passes each request to the app of a tier."""
     return lambda request: Response.from_app(app, request.environ, buffered=True)

@@ -1,4 +1,4 @@
-"""The whole store as `make run` starts it: conf.run, supervisord and three tiers."""
+"""The whole store as `make run` starts it: conf.run, supervisord and four tiers."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from typing import Self
 from conf.addresses import Address
 from conf.health import is_healthy
 from tests.support.patched_constants import gunicorn_files
-from tests.support.tiers import ROOT, Tiers, children, descendants
+from tests.support.tiers import ROOT, Tiers, children, descendants, free_port
 from tests.support.waiting import wait_until
 
 READY_TIMEOUT_S = 60.0
@@ -36,9 +36,13 @@ class SupervisedStore:
             folder.mkdir()
             gunicorn_files(folder, **constants)
             settings["GUNICORN_FILES"] = str(folder)
-        tiers = Tiers(data_dir, **settings)
-        self.data_dir, self.ports, self.url, self.environment = data_dir, tiers.ports, tiers.url, tiers.environment
-        self.log = tiers.log
+        desk_port = free_port()
+        tiers = Tiers(data_dir, **{"BACK_OFFICE_BIND": f"127.0.0.1:{desk_port}"} | settings)
+        self.data_dir, self.environment, self.log = data_dir, tiers.environment, tiers.log
+        self.ports = tiers.ports | {"back_office": desk_port}
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:

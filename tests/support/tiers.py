@@ -1,4 +1,4 @@
-"""Runs the three tiers as processes: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
+"""Runs the tiers as processes: gunicorn from the repository root, on free ports, with a fresh DATA_DIR."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def free_port() -> int:
 def clean_environment() -> dict[str, str]:
     """Returns the environment without the variables of the store, of gunicorn and of pytest."""
     tiers = tuple(tier.prefix for tier in TIERS.values())
-    settings = ("DATA_DIR", "PRODUCTS", "PICTURES", "CURRENCY", "BACKUP_DIR", "WORKER")
+    settings = ("DATA_DIR", "PRODUCTS", "PICTURES", "CURRENCY", "BACKUP_DIR", "BOOKS_DIR", "WORKER")
     prefixes = (*tiers, *settings, "TIER_", "OWNER_", "TRUST_", "REFUSED_", "GUNICORN", "PYTEST")
     # `p` is the client's probability of a buy.
     return {name: value for name, value in os.environ.items() if name != "p" and not name.startswith(prefixes)}
@@ -55,7 +55,7 @@ def products_file(folder: Path, *lines: str) -> str:
 
 
 class Tiers:
-    """The processes of one store. All of them print to the file `log`.
+    """The processes of one store. All of them print to the file `log`. With OWNER_SECRET it has a back office, too.
 
     `gunicorn_files` has gunicorn's settings file of each tier that does not use conf/<tier>.py. `root` is the folder of
     the code, and `program` the command that starts gunicorn there.
@@ -66,7 +66,7 @@ class Tiers:
 
     def __init__(self, data_dir: Path, gunicorn_files: Mapping[str, str] | None = None, /, **settings: str) -> None:
         self.data_dir = data_dir
-        self.ports = {name: free_port() for name in TIERS}
+        self.ports = {name: free_port() for name in (TIERS if "OWNER_SECRET" in settings else NAMES)}
         binds = {f"{TIERS[name].prefix}_BIND": f"127.0.0.1:{port}" for name, port in self.ports.items()}
         self.environment = clean_environment() | {"DATA_DIR": str(data_dir)} | binds | settings
         self._gunicorn_files = {name: f"conf/{name}.py" for name in TIERS} | dict(gunicorn_files or {})
@@ -77,7 +77,7 @@ class Tiers:
         return f"http://127.0.0.1:{self.ports[name]}"
 
     def start(self, *names: str) -> None:
-        """Starts tiers (all three when none is named) and waits until they answer."""
+        """Starts tiers (NAMES when none is named) and waits until they answer."""
         names = names or NAMES
         with self.log.open("ab") as log:
             for name in names:

@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import PAGE_HEADERS, Templates
 from wsgi_apps.reply import Reply
+from wsgi_apps.sessions import form_token
 
 FOLDER = Path(__file__).parents[1] / "openapi"
 DOCUMENT_PATH = "/openapi.json"
@@ -43,14 +43,17 @@ def load_document(name: str) -> dict[str, Any]:
 
 
 class ApiDocs:
-    """The endpoints of a tier's description. `static` has the files of `swagger_files`."""
+    """The endpoints of a tier's description: shop or owner. `home` is the text of the link to the tier's page at /.
 
-    def __init__(self, name: str, templates: Templates, static: StaticFiles) -> None:
+    The templates have a function `static`, which returns the path of a file, also of those of `swagger_files`.
+    """
+
+    def __init__(self, name: str, home: str, templates: Templates) -> None:
         document = load_document(name)
+        self._home = home
         self._title = document["info"]["title"]
         self._json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         self._templates = templates
-        self._static = static
         self.rules = [
             Rule(DOCUMENT_PATH, methods=["GET"], endpoint=self.document),
             Rule("/docs", methods=["GET"], endpoint=self.page),
@@ -60,9 +63,11 @@ class ApiDocs:
         """Answers with the OpenAPI document."""
         return Reply(self._json)
 
-    def page(self, _request: Request) -> Reply:
-        """Shows the document in Swagger UI, from which one can send requests to this tier."""
+    def page(self, request: Request) -> Reply:
+        """Shows the document in Swagger UI, from which one can send requests to this tier.
+
+        Those of a session carry its token. A front end has no sessions.
+        """
         headers: Mapping[str, str] = {"Content-Security-Policy": CSP}
-        return self._templates.page(
-            "docs.html", headers=headers, title=self._title, document=DOCUMENT_PATH, static=self._static.url
-        )
+        values = {"title": self._title, "home": self._home, "document": DOCUMENT_PATH, "token": form_token(request)}
+        return self._templates.page("docs.html", headers=headers, **values)

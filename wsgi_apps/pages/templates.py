@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from wsgi_apps.reply import Reply
 
@@ -40,8 +41,16 @@ class Templates:
 
     def page(self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any) -> Reply:
         """Returns a page as a reply."""
-        text = self._environment.get_template(template).render(values)
-        return Reply(text.encode(), status, {**PAGE_HEADERS, **(headers or {})}, HTML)
+        return html(self.render(template, **values).encode(), status, headers)
+
+    def render(self, template: str, **values: Any) -> Markup:
+        """Returns a page, or a part of one, as HTML."""
+        return Markup(self._environment.get_template(template).render(values))
+
+
+def html(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    """Returns the reply with a page."""
+    return Reply(body, status, {**PAGE_HEADERS, **(headers or {})}, HTML)
 
 
 def redirect(path: str) -> Reply:

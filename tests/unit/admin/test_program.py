@@ -45,13 +45,13 @@ def test_status_counts_retired_products_and_buys_in_doubt(run: Run, tmp_path: Pa
     state = json.loads(run("status", "--json")[1])
     assert (state["products"], state["retired"], state["stock"]) == (4, 1, 356 - 94)
     assert state["intents"] == 1 and 0 <= state["oldest_intent_s"] < 60
-    assert "1, the oldest for " in run("status")[1]
+    assert "1 buy, 0 returns, the oldest for " in run("status")[1]
 
 
 def test_a_clean_audit_prints_the_counts(run: Run) -> None:
     code, out, err = run("audit")
     assert (code, err) == (0, "")
-    assert out.startswith("Clean: 2 orders, 1 refused buy, 6 ledger entries of 4 products; buys in doubt: none; ")
+    assert out.startswith("Clean: 2 orders, 1 refused buy, 6 ledger entries of 4 products, 0 returns; in doubt: none; ")
     code, out, _ = run("audit", "--json")
     assert code == 0
     assert json.loads(out)["clean"] is True
@@ -88,7 +88,7 @@ def test_reconcile_repairs_only_with_apply(run: Run, tmp_path: Path) -> None:
     assert len(Books.read(tmp_path).orders) == 1
     code, out, _ = run("reconcile", "--apply")
     assert code == 0
-    assert "│ b            │ 2 Tux │ order 1 │" in out and "Nothing is left to repair." in out
+    assert "│ b            │ 2 Tux         │ order 1 │" in out and "Nothing is left to repair." in out
     Books.read(tmp_path).check()
 
 

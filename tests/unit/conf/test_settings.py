@@ -67,6 +67,7 @@ def test_the_default_address_is_where_the_tier_listens(bind: str, address: str) 
         ("CURRENCY", "\u00c5AA"),
         ("PICTURES", "~nobody-known/x"),
         ("BACKUP_DIR", "b\udce4r"),
+        ("BOOKS_DIR", "b\udce4r"),
         ("FRONT_THREADS", "\u0661"),
     ],
 )
@@ -105,10 +106,12 @@ def test_the_back_office_has_neither_workers_nor_threads_to_set(ending: str) -> 
 def test_the_settings_of_pages_and_backups_are_read() -> None:
     settings = load({"CURRENCY": "EUR", "PICTURES": "toys", "BACKUP_DIR": "safe/place"})
     assert (settings.currency, settings.pictures, settings.backup_dir) == ("EUR", Path("toys"), Path("safe/place"))
-    assert load({"CURRENCY": "", "PICTURES": "", "BACKUP_DIR": ""}) == load({})
+    assert load({"CURRENCY": "", "PICTURES": "", "BACKUP_DIR": "", "BOOKS_DIR": ""}) == load({})
 
 
-@pytest.mark.parametrize("variable", ["BACK_OFFICE_BINDS", "BACK_OFFICE_HOST", "OWNER_SECRETS", "BACKUP_DIRS"])
+@pytest.mark.parametrize(
+    "variable", ["BACK_OFFICE_BINDS", "BACK_OFFICE_HOST", "OWNER_SECRETS", "BACKUP_DIRS", "BOOKS_DIRS"]
+)
 def test_a_misspelt_setting_of_the_owner_is_named(variable: str) -> None:
     with pytest.raises(SettingsError, match=f"^{variable} is not a setting; did you mean {variable.rstrip('S')[:9]}"):
         load({variable: "x"})
@@ -140,6 +143,7 @@ def test_every_setting_is_described() -> None:
         "CURRENCY",
         "PICTURES",
         "BACKUP_DIR",
+        "BOOKS_DIR",
     ):
         assert f"  {variable}" in text
 
@@ -230,3 +234,9 @@ def test_a_misspelt_list_of_host_names_is_named() -> None:
     with pytest.raises(SettingsError, match="FRONT_HOST is not a setting; did you mean FRONT_HOSTS"):
         load({"FRONT_HOST": "shop.example"})
     assert load({"FRONT_HOSTS": ""}).front_end.hosts == frozenset()
+
+
+def test_the_books_are_where_the_data_is_unless_a_folder_has_links_to_both() -> None:
+    assert load({}).books_dir == Path("data")
+    assert load({"DATA_DIR": "shop"}).books_dir == Path("shop")
+    assert load({"DATA_DIR": "shop", "BOOKS_DIR": "both"}).books_dir == Path("both")

@@ -187,8 +187,8 @@ def test_the_back_office_sends_the_owners_first_secret_and_not_that_of_the_tiers
     monkeypatch.setenv("TIER_SECRET", TIER)
     RecordingClient.options = []
     create_back_office_app(tier_client=RecordingClient)
-    made = [(made["name"], made["authorization"], made["for_owner"]) for made in RecordingClient.options]
-    assert made == [("catalog", f"Bearer {NEW}", True), ("order tier", f"Bearer {NEW}", True)]
+    made = {(made["name"], made["authorization"], made["for_owner"]) for made in RecordingClient.options}
+    assert made == {("catalog", f"Bearer {NEW}", True), ("order tier", f"Bearer {NEW}", True)}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from db.backup import restore
+from db.catalog import CatalogStore
+from db.order import OrderStore
 from db.product_admin import ProductAdmin
 from db.staging import InTheWay
 from domain.checkout import Checkout
 from domain.errors import ProductNotFound
+from domain.returns import Return, Returns
 from domain.values import Buy
 from tests.support.backups import make_backup, no_progress
 from tests.support.forgery import forge
@@ -22,6 +25,7 @@ from tests.support.forgery import forge
         ("a restock", "the backup ends before its ledger entry 5: what is newer would be lost"),
         ("a new price", "the backup ends before its product history entry 2: what is newer would be lost"),
         ("a refused buy", "the backup lacks 1 of its refused buys: what is newer would be lost"),
+        ("a return", "the backup ends before its return 1: what is newer would be lost"),
         ("another history", "and its order 1 differs from the backup's"),
         ("another stock", "and its ledger entry 2 differs from the backup's"),
         ("no store", "/catalog.db is there already"),
@@ -41,6 +45,8 @@ def test_a_restore_over_a_store_is_refused_and_compares_it_with_the_backup(
     elif change == "a refused buy":
         with pytest.raises(ProductNotFound):
             shop.place(Buy("refused now", "Unicorn", 1))
+    elif change == "a return":
+        Returns(OrderStore(data / "order.db"), CatalogStore(data / "catalog.db")).give_back(Return("r", 0))
     elif change == "another history":
         forge(data / "order.db", "UPDATE orders SET quantity = 7 WHERE number = 1")
     elif change == "another stock":

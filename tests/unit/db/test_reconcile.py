@@ -1,4 +1,4 @@
-"""Reconcile settles sales without an order and overdue buys in doubt, and changes nothing else."""
+"""Reconcile settles sales without an order, returns that the log lacks, and what is overdue, and nothing else."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from db.order import OrderStore
 from db.reconcile import reconcile
 from db.snapshots import Snapshots
 from domain.checkout import Checkout
-from domain.errors import KeyReused, OutOfStock, Unavailable
+from domain.errors import Invalid, KeyReused, OutOfStock, Unavailable
 from domain.limits import MAX_BATCH
 from domain.protocols import Placed
-from domain.returns import Return, ReturnOutcome
+from domain.returns import Return, Returned, ReturnOutcome, Returns
 from domain.values import Buy
 from tests.support.backups import no_progress
 from tests.support.books import Books, query
@@ -159,3 +159,45 @@ def test_a_discrepancy_that_needs_more_than_appending_stays(checkout: Checkout, 
         "UPDATE orders SET quantity = 2 WHERE key = 'a'",
     )
     assert reconcile_all(tmp_path) == []
+
+
+def test_a_return_missing_from_the_log_is_logged_with_its_note(
+    returns: Returns, checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k", "Tux", 5))
+    lost = Return("r", 0, 2, "torn")
+    returns.give_back(lost)
+    forge(tmp_path / "order.db", "DELETE FROM returns")
+    [(repaired, outcome)] = reconcile_all(tmp_path)
+    assert repaired == lost
+    assert isinstance(outcome, Returned) and (outcome.quantity, outcome.returned) == (2, 2)
+    assert query(tmp_path / "order.db", "SELECT key, number, quantity, note FROM returns") == [("r", 0, 2, "torn")]
+    assert reconcile_all(tmp_path) == []
+    Books.read(tmp_path).check()
+
+
+def test_overdue_returns_in_doubt_are_settled(
+    checkout: Checkout, orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k", "Tux", 5))
+    asked = [Return("taken", 0, 2), Return("new", 0, 1)]
+    orders.begin_returns(asked)
+    catalog.take_back(orders.return_intents(1))
+    assert repairable(tmp_path) == [], "their requests may still be running"
+    forge(tmp_path / "order.db", AN_HOUR_AGO.replace("intents", "return_intents"))
+    assert [one for one, _ in reconcile_all(tmp_path)] == asked
+    books = Books.read(tmp_path)
+    books.check()
+    assert books.products["Tux"] == 78
+
+
+def test_a_catalog_gives_no_piece_back_twice_although_the_log_has_lost_the_return(
+    returns: Returns, checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.place(Buy("k", "Tux", 2))
+    returns.give_back(Return("lost", 0))
+    forge(tmp_path / "order.db", "DELETE FROM returns")
+    with pytest.raises(Invalid):
+        returns.give_back(Return("other", 0))
+    reconcile_all(tmp_path)
+    Books.read(tmp_path).check()

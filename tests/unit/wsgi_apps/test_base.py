@@ -238,6 +238,9 @@ class Broken:
     def order(self, number: int, key: str | None = None) -> Any:
         raise ZeroDivisionError("a bug")
 
+    def find(self, keys: Sequence[str], timeout_s: float | None = None) -> Any:
+        raise Unavailable
+
 
 def test_unavailable_is_503_with_retry_after_and_the_key(catalog: CatalogStore) -> None:
     response = Client(FrontEndApp(catalog, Broken())).post("/Tux/1")

@@ -19,10 +19,15 @@ from tests.support.app_clients import AppClients
 from tests.support.buying import BURST, PER_S, unknown
 from tests.support.clock import Clock
 from tests.support.openapi import Document, operations_of
+from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.base import App
 from wsgi_apps.front_end import FrontEndApp
+from wsgi_apps.pages.api_docs import swagger_files
+from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.static import StaticFiles
+from wsgi_apps.pages.templates import Templates
 
-NAMES = ["shop"]
+NAMES = ["shop", "owner"]
 
 
 @pytest.fixture(params=NAMES)
@@ -32,7 +37,10 @@ def document(request: pytest.FixtureRequest) -> Document:
 
 @pytest.fixture
 def apps(catalog: CatalogStore, checkout: Checkout) -> dict[str, App]:
-    return {"shop": FrontEndApp(catalog, checkout)}
+    static = StaticFiles(extra=swagger_files())
+    templates = Templates(static=static.url)
+    login = Login(["s" * 32], Cookie("desk-6061", secure=False), templates)
+    return {"shop": FrontEndApp(catalog, checkout), "owner": BackOfficeApp(login, [], templates, static)}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -91,7 +99,16 @@ def test_each_component_is_used(document: Document) -> None:
     used = set(_references(document.content))
     for kind, components in document.content["components"].items():
         for name in components:
-            assert f"#/components/{kind}/{name}" in used
+            # A security scheme is used by its name.
+            assert kind == "securitySchemes" or f"#/components/{kind}/{name}" in used
+
+
+def test_components_of_one_name_are_the_same_in_both_documents() -> None:
+    shop, owner = (Document(name).content["components"] for name in NAMES)
+    assert "Error" in shop["schemas"].keys() & owner["schemas"].keys()
+    for kind in shop.keys() & owner.keys():
+        for name in shop[kind].keys() & owner[kind].keys():
+            assert shop[kind][name] == owner[kind][name], f"{kind}/{name}"
 
 
 def _references(value: Any) -> set[str]:

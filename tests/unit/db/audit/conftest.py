@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from db.audit import names, orders, refusals, stock
+from db.audit import names, orders, refusals, returns, stock
 
 FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES ('mine', 'Tux', 1, 1)"
 
@@ -12,7 +12,7 @@ FORGED_ORDER = "INSERT INTO orders (key, product, quantity, price_cents) VALUES 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the checks read three rows at a time, so that few rows take several snapshots."""
-    for module in (names, stock, orders, refusals):
+    for module in (names, stock, orders, refusals, returns):
         monkeypatch.setattr(module, "CHUNK", 3)
 
 

@@ -146,4 +146,4 @@ def test_each_check_reports_its_progress(books: Path) -> None:
     reported: list[str] = []
     with Snapshots(books) as snapshots:
         audit(snapshots, on_progress=reported.append)
-    assert reported == ["files", "names", "stock", "orders", "refusals", "intents"]
+    assert reported == ["files", "names", "stock", "orders", "refusals", "returns", "intents"]

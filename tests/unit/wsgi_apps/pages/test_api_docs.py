@@ -30,7 +30,7 @@ def test_the_page_names_the_document_and_files_of_its_own_tier(front_end: Client
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     assert 'data-document="/openapi.json"' in response.text
     addresses = re.findall(r'(?:src|href)="(.*?)"', response.text)
-    files = [address for address in addresses if address != "/openapi.json"]
+    files = [address for address in addresses if address not in ("/", "/openapi.json")]
     assert len(files) == len(swagger_files()) + 2  # and docs.css, docs.js
     for file in files:
         assert file.startswith("/static/")

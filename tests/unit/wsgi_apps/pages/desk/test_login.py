@@ -10,9 +10,9 @@ from werkzeug.test import Client, TestResponse
 from tests.support.clock import Clock
 from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.login import Cookie, Login, local_path
 from wsgi_apps.login_limit import GUESSES
 from wsgi_apps.login_links import new_login_token
+from wsgi_apps.pages.desk.login import Cookie, Login, local_path
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.reply import Reply
@@ -290,6 +290,8 @@ def test_a_link_logs_in_once_and_leaves_its_token_nowhere(desk: Desk, clock: Clo
     response = other.get(f"/login?token={token}", headers=BROWSER)
     assert response.status_code == 403 and not is_in(other)
     assert "This link does not log in" in text_of(response) and token not in text_of(response)
+    assert response.headers["Referrer-Policy"] == "no-referrer", "the address of this page has the token"
+    assert "<form" not in text_of(response) and 'href="/login"' in text_of(response)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ once. A program sends the secret as a bearer token with each request instead.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -28,8 +28,8 @@ _SAFE_METHODS = ("GET", "HEAD")
 
 WRONG_SECRET = "This is not the owner's secret."
 WRONG_LINK = (
-    "This link does not log in: it was used already, is older than an hour, or was printed before the desk was started "
-    "again. Print another one with python -m admin login, or log in with the secret."
+    "It was used already, is older than an hour, or was printed before the desk was started again. Print another one "
+    "with python -m admin login, or log in with the secret."
 )
 WRONG_TOKEN = "this form is not of your session: load its page again, and send it from there"
 
@@ -104,12 +104,12 @@ class Login:
             return self._page(target)
         if request.method == "HEAD" or "HTTP_SEC_PURPOSE" in request.environ:
             # A link is used once, and a browser that fetches in advance would use it up.
-            return self._page(target, WRONG_LINK, status=403)
+            return self._link_problem(WRONG_LINK, 403)
         try:
             is_right = self._limit.attempt(_address(request), lambda: self._links.redeem(token))
         except TooManyLogins as error:
-            return self._throttled(target, error)
-        return self._begin(target) if is_right else self._page(target, WRONG_LINK, status=403)
+            return self._link_problem(_wait(error), 429, _retry_after(error))
+        return self._begin(target) if is_right else self._link_problem(WRONG_LINK, 403)
 
     def log_in(self, request: Request) -> Reply:
         """Logs in by the secret in the form."""
@@ -120,8 +120,8 @@ class Login:
         try:
             is_right = self._is_right(request, authorization)
         except TooManyLogins as error:
-            return self._throttled(target, error)
-        return self._begin(target) if is_right else self._page(target, WRONG_SECRET, status=403)
+            return self._page(target, _wait(error), 429, _retry_after(error))
+        return self._begin(target) if is_right else self._page(target, WRONG_SECRET, 403)
 
     def log_out(self, request: Request) -> Reply:
         """Ends the session."""
@@ -148,14 +148,19 @@ class Login:
                 return self._templates.page("desk/continue.html", target=target)
         return redirect(f"{LOGIN}?{urlencode({'next': target})}" if target != HOME else LOGIN)
 
-    def _throttled(self, target: str, error: TooManyLogins) -> Reply:
-        seconds = error.retry_after_s or 1
-        message = (
-            f"Too many wrong secrets were sent. Wait {seconds} s; until then the right one does not log in either."
-        )
-        return self._page(target, message, status=429, headers={"Retry-After": str(seconds)})
+    def _link_problem(self, message: str, status: int, headers: Mapping[str, str] | None = None) -> Reply:
+        """Returns a page that says why a link does not log in.
 
-    def _page(self, target: str, problem: str = "", status: int = 200, headers: dict[str, str] | None = None) -> Reply:
+        Its own address has the token, which must not be the Referer of what the browser asks for next. Without a
+        Referer the origin of a form is not known (wsgi_apps/origin.py), so the page has a link to the form instead.
+        """
+        no_referrer = {**(headers or {}), "Referrer-Policy": "no-referrer"}
+        values = {"reason": "This link does not log in", "request_id": None, "has_session": False}
+        return self._templates.page("desk/error.html", status, no_referrer, message=message, **values)
+
+    def _page(
+        self, target: str, problem: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         return self._templates.page("desk/login.html", status, headers, target=target, problem=problem)
 
 
@@ -175,6 +180,15 @@ def _target(request: Request) -> str:
     path = quote(request.environ.get("PATH_INFO", "").encode("latin-1"), safe="/:@!$&'()*+,;=~-._")
     query = request.environ.get("QUERY_STRING", "")
     return local_path(f"{path}?{query}" if query else path)
+
+
+def _wait(error: TooManyLogins) -> str:
+    until = f"Wait {error.retry_after_s} s; until then the right one does not log in either."
+    return f"Too many wrong secrets were sent. {until}"
+
+
+def _retry_after(error: TooManyLogins) -> dict[str, str]:
+    return {"Retry-After": str(error.retry_after_s)}
 
 
 def _address(request: Request) -> str:

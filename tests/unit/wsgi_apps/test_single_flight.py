@@ -1,0 +1,50 @@
+"""One call at a time, whose result goes to all who ask meanwhile."""
+
+from itertools import count
+from threading import Event
+
+import pytest
+
+from wsgi_apps.single_flight import SingleFlight
+
+
+def test_whoever_asks_meanwhile_gets_the_running_calls_result() -> None:
+    numbers, go = count(), Event()
+
+    def call() -> int:
+        number = next(numbers)
+        go.wait(60)
+        return number
+
+    flight = SingleFlight(call)
+    first, second = flight.ask(), flight.ask()
+    assert not first.done()
+    go.set()
+    assert [first.result(60), second.result(60)] == [0, 0]
+    assert flight.ask().result(60) == 1
+
+
+def test_an_error_is_everybodys_and_ends_the_call() -> None:
+    go = Event()
+
+    def call() -> int:
+        go.wait(60)
+        raise ValueError("no disk")
+
+    flight = SingleFlight(call)
+    asked = [flight.ask(), flight.ask()]
+    go.set()
+    for future in asked:
+        with pytest.raises(ValueError, match="no disk"):
+            future.result(60)
+    with pytest.raises(ValueError, match="no disk"):
+        flight.ask().result(60)
+
+
+def test_nobody_can_cancel_the_call_for_the_others() -> None:
+    go = Event()
+    flight = SingleFlight(lambda: go.wait(60))
+    asked = flight.ask()
+    assert not asked.cancel()
+    go.set()
+    assert asked.result(60) is True

@@ -1,0 +1,157 @@
+"""The owner's calls to the catalog tier: stock, ledger and history, and changes of the products."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from domain.errors import Invalid
+from domain.names import parse_new_name
+from domain.owner import OwnerCatalog
+from domain.owner_json import HISTORY_ENTRY, LEDGER_ENTRY, STOCKED_PRODUCT
+from domain.values import MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name, parse_note, parse_whole_number
+from wsgi_apps.base import Request, Rule
+from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
+from wsgi_apps.wire import OWNER
+
+PRODUCTS, STOCK = f"{OWNER}/products", f"{OWNER}/stock"
+MAX_LIMIT = 1_000
+# One thread is enough for people, and leaves the other cores to buys.
+THREADS = 1
+MAX_QUEUED = 16
+
+# The changes of a product, and the fields of their bodies.
+CHANGES = {
+    "add": ("price_cents", "quantity"),
+    "restock": ("quantity",),
+    "writeoff": ("quantity", "note"),
+    "correct": ("counted", "note"),
+    "price": ("price_cents",),
+    "retire": (),
+}
+
+
+class OwnerCatalogCalls:
+    """The endpoints of the owner's calls. wsgi_apps/owner_clients.py has their client."""
+
+    def __init__(self, catalog: OwnerCatalog) -> None:
+        self._catalog = catalog
+
+    def rules(self) -> list[Rule]:
+        """Returns the rules of the calls, which only the owner may make."""
+        reads, changes = BoundedPool(THREADS, MAX_QUEUED), BoundedPool(THREADS, MAX_QUEUED)
+
+        def rule(path: str, endpoint: Callable[..., Reply], *, takes_query: bool = False) -> Rule:
+            in_pool = run_in_pool(endpoint, reads)
+            return Rule(path, methods=["GET"], endpoint=in_pool, takes_query=takes_query, owner=True)
+
+        return [
+            rule(STOCK, self.stock, takes_query=True),
+            rule(f"{PRODUCTS}/<name>", self.product),
+            rule(f"{PRODUCTS}/<name>/ledger", self.ledger, takes_query=True),
+            rule(f"{PRODUCTS}/<name>/history", self.history),
+            Rule(
+                f"{PRODUCTS}/<name>/<change>",
+                methods=["POST"],
+                endpoint=run_in_pool(self.change, changes),
+                owner=True,
+            ),
+        ]
+
+    def stock(self, request: Request) -> Reply:
+        """Shows a page of the stock, what runs out first."""
+        given = request.parameters("q", "retired", "after_quantity", "after_name", "limit")
+        after = None
+        if "after_quantity" in given:
+            after = parse_integer(given, "after_quantity", -(2**63)), given.get("after_name", "")
+        stock = self._catalog.stock(
+            q=given.get("q", ""), retired=given.get("retired") == "1", after=after, limit=parse_limit(given)
+        )
+        return Reply({"data": [STOCKED_PRODUCT.encode(product) for product in stock]})
+
+    def product(self, _request: Request, name: str) -> Reply:
+        """Shows a product, also a retired one."""
+        return Reply({"data": STOCKED_PRODUCT.encode(self._catalog.stocked_product(parse_name(name)))})
+
+    def ledger(self, request: Request, name: str) -> Reply:
+        """Shows a page of a product's ledger."""
+        given = request.parameters("before", "limit")
+        before = parse_integer(given, "before") if "before" in given else None
+        entries = self._catalog.ledger(parse_name(name), before=before, limit=parse_limit(given))
+        return Reply({"data": [LEDGER_ENTRY.encode(entry) for entry in entries]})
+
+    def history(self, _request: Request, name: str) -> Reply:
+        """Shows a product's history."""
+        return Reply({"data": [HISTORY_ENTRY.encode(entry) for entry in self._catalog.history(parse_name(name))]})
+
+    def change(self, request: Request, name: str, change: str) -> Reply:
+        """Changes a product, once for its key. Says whether it was changed now, or before under this key."""
+        if change not in CHANGES:
+            raise NotFound
+        key = request.given_key
+        if key is None:
+            raise Invalid("a change needs an Idempotency-Key")
+        body = _parse_object(request.whole_body, CHANGES[change])
+        return Reply({"data": self._change(parse_name(name), change, body, key)})
+
+    def _change(self, name: str, change: str, body: dict[str, Any], key: str) -> bool:
+        match change:
+            case "add":
+                price_cents = _integer(body, "price_cents", 0, MAX_PRICE_CENTS)
+                product = Product(parse_new_name(name), price_cents, _integer(body, "quantity", 0, MAX_STOCK))
+                return self._catalog.add(product, key)
+            case "restock":
+                return self._catalog.restock(name, _integer(body, "quantity", 1, MAX_STOCK), key)
+            case "writeoff":
+                return self._catalog.writeoff(name, _integer(body, "quantity", 1, MAX_STOCK), _note(body), key)
+            case "correct":
+                return self._catalog.correct(name, _integer(body, "counted", 0, MAX_STOCK), _note(body), key)
+            case "price":
+                return self._catalog.price(name, _integer(body, "price_cents", 0, MAX_PRICE_CENTS), key)
+        return self._catalog.retire(name, key)
+
+
+def parse_limit(given: dict[str, str]) -> int:
+    """Returns the number of rows of a page. Raises Invalid."""
+    limit = parse_whole_number(given.get("limit", ""))
+    if limit is None or not 1 <= limit <= MAX_LIMIT:
+        raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT}")
+    return limit
+
+
+def parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:
+    """Returns a parameter that is an integer of SQLite. Raises Invalid."""
+    try:
+        number = int(given[name])
+    except ValueError:  # also for more digits than int() takes
+        number = least - 1
+    if not least <= number < 2**63:
+        raise Invalid(f"{name} is not a whole number")
+    return number
+
+
+def _parse_object(body: bytes, names: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the JSON object in a body, which has exactly these names. Raises Invalid."""
+    try:
+        value = json.loads(str(body, "utf-8") or "{}")
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"the body is not JSON: {error}") from None
+    if type(value) is not dict or sorted(value) != sorted(names):
+        raise Invalid(f"the body is not an object with {' and '.join(names) or 'nothing in it'}")
+    return value
+
+
+def _integer(body: dict[str, Any], name: str, least: int, most: int) -> int:
+    """Returns a number of a body. Raises Invalid."""
+    number = body[name]
+    if type(number) is not int or not least <= number <= most:
+        raise Invalid(f"{name} is not a whole number from {least} to {most:,}")
+    return number
+
+
+def _note(body: dict[str, Any]) -> str:
+    """Returns the note of a body. Raises Invalid."""
+    if type(body["note"]) is not str:
+        raise Invalid("the note is not a text")
+    return parse_note(body["note"])

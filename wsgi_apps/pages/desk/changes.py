@@ -1,0 +1,135 @@
+"""The owner's changes of a product: parses what is asked, makes it once for its key, and finds what the books say."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.errors import Invalid
+from domain.names import parse_new_name
+from domain.owner import HistoryEntry, LedgerEntry, OwnerCatalog
+from domain.values import Product, parse_note, parse_price, parse_stock
+from wsgi_apps.pages.desk.encoding import encode_entry
+from wsgi_apps.pages.desk.fields import Fields
+from wsgi_apps.pages.desk.formats import describe_entry, describe_history
+from wsgi_apps.pages.desk.view import CATALOG, asking
+
+# The entry of a change is looked for in this many pages of the ledger, from the newest. It is on the first one, unless
+# a form is sent again much later.
+_PAGES, _PAGE = 100, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What the books say of a change: an entry of the ledger, or of the history, of a product."""
+
+    product: str
+    entry: LedgerEntry | HistoryEntry
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The parameters of the page that shows it."""
+        name = "entry" if isinstance(self.entry, LedgerEntry) else "history"
+        return {"changed": self.product, name: str(self.entry.entry)}
+
+    @property
+    def text(self) -> str:
+        """The sentence of the page that shows it."""
+        if isinstance(self.entry, LedgerEntry):
+            return describe_entry(self.product, self.entry)
+        return describe_history(self.product, self.entry)
+
+
+Make = Callable[[OwnerCatalog, str, Fields], bool]
+
+
+def _restock(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
+    return catalog.restock(name, parse_stock(fields["quantity"], least=1), fields.key)
+
+
+def _write_off(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
+    return catalog.writeoff(name, parse_stock(fields["quantity"], least=1), parse_note(fields["note"]), fields.key)
+
+
+def _correct(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
+    return catalog.correct(name, parse_stock(fields["quantity"]), parse_note(fields["note"]), fields.key)
+
+
+def _price(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
+    return catalog.price(name, parse_price(fields["price"].strip()), fields.key)
+
+
+def _retire(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
+    return catalog.retire(name, fields.key)
+
+
+# The changes by the `action` of their form.
+ACTIONS: Mapping[str, Make] = {
+    "restock": _restock,
+    "writeoff": _write_off,
+    "correct": _correct,
+    "price": _price,
+    "retire": _retire,
+}
+# Those that the history records, and not the ledger.
+_IN_HISTORY = ("price", "retire")
+
+
+def add(catalog: OwnerCatalog, fields: Fields) -> "Change":
+    """Adds a product. Raises Invalid, KeyReused, Unavailable."""
+    product = Product(
+        parse_new_name(fields["name"].strip()), parse_price(fields["price"].strip()), parse_stock(fields["quantity"])
+    )
+    with asking(CATALOG):
+        made = catalog.add(product, fields.key)
+        return Change(made, _ledger_entry(catalog, product.name, fields.key))
+
+
+def change(catalog: OwnerCatalog, name: str, fields: Fields) -> "Change":
+    """Makes the change that the field `action` names. Raises ProductNotFound, Invalid, KeyReused, Unavailable."""
+    action = fields["action"]
+    if action not in ACTIONS:
+        raise Invalid(f"the action {action!r} is none of {', '.join(ACTIONS)}")
+    with asking(CATALOG):
+        made = ACTIONS[action](catalog, name, fields)
+        find = _history_entry if action in _IN_HISTORY else _ledger_entry
+        return Change(made, find(catalog, name, fields.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change that was made, now or before under its key. Without a confirmation its entry is too far back."""
+
+    made: bool
+    confirmation: Confirmation | None
+
+    def encode(self) -> dict[str, Any]:
+        """Returns the JSON for a program."""
+        found = self.confirmation
+        return {"data": {"made": self.made, "entry": None if found is None else encode_entry(found.entry)}}
+
+
+def find_confirmation(catalog: OwnerCatalog, name: str, entry: int | None, history: int | None) -> Confirmation | None:
+    """Returns what the books say of the entry with this number, in the product's ledger or history, if there is one."""
+    found: LedgerEntry | HistoryEntry | None = None
+    if entry is not None:
+        found = next((one for one in catalog.ledger(name, before=entry + 1, limit=1) if one.entry == entry), None)
+    elif history is not None:
+        found = next((one for one in catalog.history(name) if one.entry == history), None)
+    return None if found is None else Confirmation(name, found)
+
+
+def _ledger_entry(catalog: OwnerCatalog, name: str, key: str) -> Confirmation | None:
+    before = None
+    for _ in range(_PAGES):
+        entries = catalog.ledger(name, before=before, limit=_PAGE)
+        for entry in entries:
+            if entry.key == key:
+                return Confirmation(name, entry)
+        if len(entries) < _PAGE:
+            return None
+        before = entries[-1].entry
+    return None
+
+
+def _history_entry(catalog: OwnerCatalog, name: str, key: str) -> Confirmation | None:
+    return next((Confirmation(name, entry) for entry in catalog.history(name) if entry.key == key), None)

@@ -1,0 +1,118 @@
+"""Reads what a page's form, a program's JSON or a query string asks for, each as text that is parsed once."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from domain.errors import Invalid
+from domain.values import parse_key, parse_whole_number
+from wsgi_apps.base import Request
+from wsgi_apps.sessions import TOKEN_FIELD
+
+KEY_FIELD = "key"
+MAX_LIMIT = 1_000
+# Rows of a page for people. A program may ask for up to MAX_LIMIT.
+PAGE_ROWS = 50
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields that were sent, each as text; a field that was not sent is empty. `key` is the idempotency key."""
+
+    key: str
+    values: dict[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+
+def read_fields(request: Request, *names: str) -> Fields:
+    """Returns the fields of a form, or the members of a JSON object. Raises Invalid.
+
+    A form has its key as a field, made with its page. A program sends it as the Idempotency-Key.
+    """
+    if request.has_form:
+        values = request.form_fields(KEY_FIELD, TOKEN_FIELD, *names)
+    else:
+        values = _json_members(request.whole_body, (KEY_FIELD, *names))
+    key = values.get(KEY_FIELD)
+    return Fields(request.idempotency_key if key is None else parse_key(key, "the key of the form"), values)
+
+
+def _json_members(body: bytes, names: Sequence[str]) -> dict[str, str]:
+    """Returns the members of a JSON object. Numbers stay as they were written, so that no price is rounded."""
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body, object_pairs_hook=_members, parse_int=str, parse_float=str, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise Invalid("the body is not JSON, or names a member twice") from None
+    if not isinstance(value, dict):
+        raise Invalid("the body is not a JSON object")
+    for name, member in value.items():
+        if name not in names:
+            raise Invalid(f"unknown member {name!r}; known: {', '.join(names)}")
+        if not isinstance(member, str):
+            raise Invalid(f"{name} is neither a text nor a number")
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError
+    return members
+
+
+def _refuse(_constant: str) -> None:
+    raise ValueError
+
+
+def read_query(request: Request, *names: str) -> dict[str, str]:
+    """Returns the parameters that are not empty, without blanks around them. Raises Invalid.
+
+    A browser sends the empty fields of a search too.
+    """
+    return {name: text for name, value in request.parameters(*names).items() if (text := value.strip())}
+
+
+def parse_limit(text: str | None) -> int:
+    """Returns the number of rows of a page. Raises Invalid."""
+    if text is None:
+        return PAGE_ROWS
+    limit = parse_whole_number(text)
+    if limit is None or not 1 <= limit <= MAX_LIMIT:
+        raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT:,}")
+    return limit
+
+
+def parse_day(text: str, called: str) -> date:
+    """Returns a day such as 2026-11-28. Raises Invalid, which names it as `called`."""
+    try:
+        if not _DAY.fullmatch(text):
+            raise ValueError
+        day = date.fromisoformat(text)
+        day + timedelta(days=1)  # the calendar ends with the year 9999
+    except (ValueError, OverflowError):
+        raise Invalid(f"{called} is not a day such as 2026-11-28") from None
+    return day
+
+
+def day_after(day: date) -> str:
+    """Returns the first moment behind a day, as Selection.until takes it."""
+    return (day + timedelta(days=1)).isoformat()
+
+
+def parse_entry(query: dict[str, str], name: str) -> int | None:
+    """Returns the number of an entry in a query string; None without it. Raises Invalid."""
+    if name not in query:
+        return None
+    number = parse_whole_number(query[name])
+    if number is None:
+        raise Invalid(f"{name} is not the number of an entry")
+    return number

@@ -1,0 +1,29 @@
+"""The forms of the desk: each is shown with a key of its own, or again with its problem and what was typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.errors import KeyReused, StoreError
+from wsgi_apps.base import new_key
+from wsgi_apps.pages.desk.fields import Fields
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form as its page shows it. However often it is sent, its key makes it one change."""
+
+    key: str = field(default_factory=new_key)
+    values: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def form_again(fields: Fields, error: StoreError) -> Form:
+    """Returns the form with what was typed and the problem. It keeps its key, unless that stands for something else."""
+    if isinstance(error, KeyReused):
+        problem = (
+            "This form was sent before with other values, and that was done: look below. Send it again if you want "
+            "this as well."
+        )
+        return Form(values=fields.values, problem=problem)
+    message = error.message
+    return Form(fields.key, fields.values, f"{message[:1].upper()}{message[1:]}.")

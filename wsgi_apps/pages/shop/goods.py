@@ -1,0 +1,119 @@
+"""The pages with products: the grid, and the page of one product with its form.
+
+What is shown of a product is rendered once for each price and stock, and kept: a page then costs little more than its
+JSON. A form has its idempotency key in it, so however often it is sent, it buys once.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from domain.errors import Invalid
+from domain.protocols import Catalog, Found
+from domain.values import MAX_QUANTITY, Product, parse_key, parse_name
+from wsgi_apps.base import Request, new_key
+from wsgi_apps.batcher import Asker, single_result
+from wsgi_apps.pages.shop.emblem import draw_emblem
+from wsgi_apps.pages.shop.pictures import Pictures
+from wsgi_apps.pages.shop.words import product_path
+from wsgi_apps.pages.templates import Templates, html, redirect
+from wsgi_apps.reply import Deferred, Reply
+from wsgi_apps.wire import product_etag
+
+# Divides into rows of 2, 3 and 4.
+GRID_LIMIT = 24
+# Rendered cards and pages that are kept. With the longest names they take at most 5 MB and 6 MB in a worker.
+MAX_CARDS = 2_048
+MAX_PAGES = 512
+# Stands in a rendered page where the key of each copy goes. No name has a control character.
+_KEY = "\0"
+
+
+class Goods:
+    """Shows the products of the catalog."""
+
+    def __init__(self, catalog: Catalog, lookups: Asker[str, Found], pictures: Pictures, templates: Templates) -> None:
+        self._catalog = catalog
+        self._lookups = lookups
+        self._pictures = pictures
+        self._templates = templates
+        self._card = lru_cache(MAX_CARDS)(self._render_card)
+        self._page = lru_cache(MAX_PAGES)(self._render_page)
+
+    def grid(self, request: Request) -> Reply:
+        """Shows two dozen products, those with `q` in their names if it is given. It asks the catalog and waits."""
+        q, after = request.query_field("q").strip(), request.query_field("after")
+        problem = None
+        products: list[Product] = []
+        following = None
+        try:
+            q, after = (parse_name(text) if text else "" for text in (q, after))
+            products, following = _decode_grid(self._catalog.products(q=q, after=after, limit=GRID_LIMIT))
+        except Invalid as error:  # such a name no product can have
+            problem = error.message
+        cards = [self._card(product, self._pictures.url(product.name)) for product in products]
+        return self._templates.page(
+            "shop/grid.html", q=q, after=after, cards=Markup("").join(cards), following=following, problem=problem
+        )
+
+    def product(self, request: Request, name: str) -> Reply | Deferred[Sequence[Found]]:
+        """Shows a product and the form that buys it. The address of the page has the key of its form.
+
+        A browser asks for this page again when its user comes Back from the receipt, because no page of the shop is
+        kept. With the key in the address the form still has the same key, and buys nothing more.
+        """
+        key = _parse_key(request.query_field("key"))
+        if key is None:
+            key = new_key()
+            if request.wants_page:
+                return redirect(f"{product_path(parse_name(name))}?key={key}")
+
+        def show(found: Sequence[Found]) -> Reply:
+            product = single_result(found)
+            assert isinstance(product, Product)
+            return html(escape(key).encode().join(self._page(product, self._pictures.url(product.name))))
+
+        return Deferred(self._lookups.ask([parse_name(name)]), show)
+
+    def picture(self, product: str) -> Markup:
+        """Returns the picture of a product as HTML, or its emblem. The name always stands beside it."""
+        return _picture(product, self._pictures.url(product))
+
+    def _render_card(self, product: Product, picture: str | None) -> Markup:
+        return self._templates.render("shop/card.html", product=product, picture=_picture(product.name, picture))
+
+    def _render_page(self, product: Product, picture: str | None) -> list[bytes]:
+        """Returns the page of a product, cut where its key goes."""
+        page = self._templates.render(
+            "shop/product.html",
+            product=product,
+            picture=_picture(product.name, picture),
+            max_quantity=min(product.quantity, MAX_QUANTITY),
+            etag=product_etag(product),
+            key=_KEY,
+        )
+        return page.encode().split(_KEY.encode())
+
+
+def _picture(product: str, url: str | None) -> Markup:
+    if url is None:
+        return draw_emblem(product)
+    return Markup('<img src="{}" alt="" width="400" height="300" loading="lazy">').format(url)
+
+
+def _decode_grid(page: bytes) -> tuple[list[Product], str | None]:
+    """Returns the products of a page of the catalog, and the name after which the next page starts."""
+    value: dict[str, Any] = json.loads(page)
+    products = [Product(item["name"], round(item["price"] * 100), item["quantity"]) for item in value["data"]]
+    return products, value["next"]
+
+
+def _parse_key(text: str) -> str | None:
+    """Returns the key of an address; None for one that is no key, such as an empty text."""
+    try:
+        return parse_key(text)
+    except Invalid:
+        return None

@@ -1,0 +1,34 @@
+"""Makes one call at a time: whoever asks while it runs gets its result."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+
+class SingleFlight(Generic[R]):
+    """Runs `call`, which may take minutes, in a thread of its own that does not delay the end of the process."""
+
+    def __init__(self, call: Callable[[], R]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._running: Future[R] | None = None
+
+    def ask(self) -> "Future[R]":
+        """Returns the future of the running call, or of a new one when none runs."""
+        with self._lock:
+            if self._running is None or self._running.done():
+                self._running = Future()
+                self._running.set_running_or_notify_cancel()  # from now on nobody can cancel it for the others
+                threading.Thread(target=self._run, args=(self._running,), name="single flight", daemon=True).start()
+            return self._running
+
+    def _run(self, future: "Future[R]") -> None:
+        try:
+            result = self._call()
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
