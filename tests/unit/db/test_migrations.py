@@ -13,6 +13,7 @@ from db.order import OrderStore
 from db.product_admin import ProductAdmin
 from db.snapshots import CATALOG, LOG, File, Snapshots
 from domain.checkout import Checkout
+from domain.returns import Return, Returns
 from domain.values import Buy, Product
 from tests.support.audit import findings
 from tests.support.books import Books, assert_audit_is_clean, query
@@ -260,3 +261,45 @@ def test_the_triggers_name_the_program_that_there_is(tmp_path: Path) -> None:
     schema = "\n".join(sql for (sql,) in query(tmp_path / "catalog.db", "SELECT sql FROM sqlite_schema WHERE sql > ''"))
     assert "python -m admin add" in schema
     assert "python -m db" not in schema
+
+
+# A catalog of schema 6, before returns: 5 Tux were sold, one broke, and an owner has dropped a trigger by hand.
+BEFORE_RETURNS = """
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, time)
+        VALUES ('Tux', 80, 80, 'initial', NULL, 2599, 'day 1'), ('Tux', -5, 75, 'sold', 'a', 2599, 'day 2');
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, time, note)
+        VALUES ('Tux', -1, 74, 'writeoff', 'w', 2599, 'day 3', 'torn'),
+            ('Tux', 1, 75, 'correction', 'c', 2599, 'day 4', 'found');
+    DROP TRIGGER stock_ledger_delete;"""
+ORDERED = """
+    INSERT INTO intents (key, product, quantity) VALUES ('a', 'Tux', 5);
+    INSERT INTO orders (number, key, product, quantity, price_cents) VALUES (0, 'a', 'Tux', 5, 2599);
+    DELETE FROM intents;"""
+
+
+def test_the_migration_to_returns_keeps_every_entry_and_note(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    older(folder, CATALOG, 6, BEFORE_RETURNS)
+    older(folder, LOG, 3, ORDERED)
+    ledger = "SELECT entry, product, delta, balance, reason, key, price_cents, time, note FROM stock_ledger"
+    before = query(folder / "catalog.db", ledger)
+    assert len(before) == 4
+    catalog, orders = migrated(folder)
+    assert query(folder / "catalog.db", ledger) == before
+    assert query(folder / "catalog.db", "SELECT DISTINCT sale FROM stock_ledger") == [(None,)]
+    assert_audit_is_clean(folder)
+    returns = Returns(orders, catalog)
+    assert returns.give_back(Return("r", 0, 2)).returned == 2
+    assert catalog.product("Tux") == Product("Tux", 2599, 77)
+    Books.read(folder).check()
+    assert_audit_is_clean(folder)
+
+
+def test_the_migration_to_returns_keeps_an_entry_that_fails_its_check(tmp_path: Path) -> None:
+    wrong = "PRAGMA ignore_check_constraints = ON; INSERT INTO stock_ledger (product, delta, balance, reason, key,"
+    wrong += " price_cents) VALUES ('Tux', -75, 0, 'sold', NULL, 2599);"
+    older(tmp_path, CATALOG, 6, BEFORE_RETURNS + wrong)
+    catalog, _ = migrated(tmp_path)
+    assert query(tmp_path / "catalog.db", "SELECT delta, key FROM stock_ledger WHERE entry = 5") == [(-75, None)]
+    assert "file catalog.db: CHECK constraint failed in stock_ledger" in findings(tmp_path)
+    assert catalog.product("Tux").quantity == 0

@@ -1,4 +1,4 @@
-"""The recovery, which settles buys in doubt: sweeps, errors, and buys that always fail."""
+"""The recovery, which settles buys and returns in doubt: sweeps, errors, and what always fails."""
 
 import logging
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.pairing import LogMark
 from domain.protocols import Catalog, Sale
+from domain.returns import Return, Returns, SaleReturn, TakeBack
 from domain.values import Buy
 from tests.support.buying import never_limited
 from tests.support.catalog_proxy import CatalogProxy
@@ -157,3 +158,78 @@ def test_a_sweep_that_settles_only_some_buys_raises(
     with pytest.raises(Unavailable), caplog.at_level(logging.INFO):
         sweeper.sweep(OVERDUE_S)
     assert orders.intents(10) == [Buy("poison", "Poison", 1)]
+
+
+@pytest.fixture
+def ordered(checkout: Checkout) -> None:
+    """Order 0: 60 Tux."""
+    assert checkout.place(Buy("ordered", "Tux", 60)) == 0
+
+
+def test_a_return_in_doubt_is_settled_once_it_is_overdue(
+    ordered: None, orders: OrderStore, catalog: CatalogStore, returns: Returns, caplog: pytest.LogCaptureFixture
+) -> None:
+    orders.begin_returns([Return("r", 0, 2)])
+    sweeper = Recovery(never_limited(orders, catalog), returns)
+    sweeper.sweep(now=100.0)
+    sweeper.sweep(now=100.0 + OVERDUE_S - 0.1)
+    assert len(orders.return_intents(10)) == 1, "its own request may still be under way"
+    with caplog.at_level(logging.INFO):
+        sweeper.sweep(now=100.0 + OVERDUE_S)
+    assert orders.return_intents(10) == []
+    assert catalog.product("Tux").quantity == 22
+    assert "settled 1 returns in doubt" in caplog.text
+
+
+def test_buys_that_fail_keep_no_return_in_doubt(
+    ordered: None, orders: OrderStore, catalog: CatalogStore, returns: Returns
+) -> None:
+    orders.begin([Buy("poison", "Poison", 1)])
+    orders.begin_returns([Return("r", 0, 2)])
+    sweeper = Recovery(never_limited(orders, PoisonedCatalog(catalog, "Poison", 1)), returns)
+    sweep_each_second(sweeper, range(5))
+    assert orders.return_intents(10) == []
+    with pytest.raises(Unavailable):
+        sweeper.sweep(9.0)
+
+
+class PoisonedReturns(CatalogProxy):
+    """A catalog that fails every call with the return `poison` in it."""
+
+    def __init__(self, catalog: Catalog, error: Exception) -> None:
+        super().__init__(catalog)
+        self._error = error
+
+    def take_back(
+        self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
+    ) -> Sequence[TakeBack | Unavailable]:
+        if any(one.key == "poison" for one in returns):
+            raise self._error
+        return super().take_back(returns)
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Unavailable(retry_after_s=1), ZeroDivisionError()])
+def test_a_return_that_always_fails_keeps_no_other_and_no_buy_in_doubt(
+    ordered: None, orders: OrderStore, catalog: CatalogStore, error: Exception
+) -> None:
+    keys = [f"r{number}" for number in range(30)]
+    orders.begin_returns([Return(key, 0, 1) for key in ["poison", *keys]])
+    orders.begin([BUY])
+    sweeper = Recovery(never_limited(orders, catalog), Returns(orders, PoisonedReturns(catalog, error)))
+    for now in range(20):
+        with suppress(type(error)):
+            sweeper.sweep(float(now))
+    assert [one.key for one in orders.return_intents(100)] == ["poison"]
+    assert orders.intents(10) == []
+
+
+def test_a_defect_is_raised_although_another_kind_is_only_unavailable(
+    ordered: None, orders: OrderStore, catalog: CatalogStore
+) -> None:
+    orders.begin([Buy("buy", "Poison", 1)])
+    orders.begin_returns([Return("poison", 0, 1)])
+    returns = Returns(orders, PoisonedReturns(catalog, ZeroDivisionError()))
+    sweeper = Recovery(never_limited(orders, PoisonedCatalog(catalog, "Poison", None)), returns)
+    sweeper.sweep(0.0)
+    with pytest.raises(ZeroDivisionError):
+        sweeper.sweep(OVERDUE_S)

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound, StoreError, TooManyRefusals, Unavailable
-from domain.limits import MAX_BATCH, MAX_BODY_BYTES, MAX_NAMES
+from domain.limits import MAX_BATCH, MAX_BODY_BYTES, MAX_NAMES, MAX_RETURNS
+from domain.returns import Return, Returned, SaleReturn, TakenBack
 from domain.values import (
     MAX_KEY_CHARACTERS,
     MAX_NAME_CHARACTERS,
+    MAX_NOTE_CHARACTERS,
     MAX_PRICE_CENTS,
     MAX_QUANTITY,
     Buy,
@@ -19,6 +21,7 @@ from domain.values import (
 from wsgi_apps.wire import (
     BUYS,
     LOOKUPS,
+    RETURNS,
     SALES,
     STORE,
     decode_buys,
@@ -26,13 +29,21 @@ from wsgi_apps.wire import (
     decode_names,
     decode_order,
     decode_placed,
+    decode_return,
+    decode_returned,
     decode_sale,
+    decode_sale_returns,
+    decode_take_back,
     encode_buys,
     encode_found,
     encode_names,
     encode_order,
     encode_placed,
+    encode_return,
+    encode_returned,
     encode_sale,
+    encode_sale_returns,
+    encode_take_back,
 )
 
 GOOD = b'[["k", "Tux", 1]]'
@@ -40,6 +51,7 @@ GOOD = b'[["k", "Tux", 1]]'
 
 def test_the_calls_between_the_tiers_have_version_1() -> None:
     assert (BUYS, SALES, LOOKUPS, STORE) == ("/v1/buys", "/v1/sales", "/v1/lookups", "/v1/store")
+    assert RETURNS == "/v1/returns"
 
 
 def test_valid_rows_are_decoded() -> None:
@@ -243,3 +255,90 @@ def test_a_value_outside_the_contract_is_not_the_result_of_a_buy(value: object) 
 def test_a_value_that_is_not_a_product_is_rejected(value: object) -> None:
     with pytest.raises((ValueError, TypeError, StoreError)):
         decode_found(value)
+
+
+def test_a_batch_of_the_longest_returns_fits_the_body_that_a_tier_accepts() -> None:
+    note = "\U0001f427" * MAX_NOTE_CHARACTERS
+    longest = SaleReturn(LONGEST_KEY, LONGEST_KEY, LONGEST_NAME, MAX_QUANTITY, note)
+    body = encode_sale_returns([longest] * MAX_RETURNS)
+    assert 0.9 * MAX_BODY_BYTES < len(body) <= MAX_BODY_BYTES
+    assert decode_sale_returns(body) == [longest] * MAX_RETURNS
+
+
+def test_a_sale_may_have_any_key_that_was_made_by_hand() -> None:
+    odd = [SaleReturn("r", sale, "Tux", 1) for sale in ("by hand, 2", "B\xe4r", "a\nb", "\U0001f427" * 128)]
+    assert decode_sale_returns(encode_sale_returns(odd)) == odd
+
+
+GOOD_RETURN = b'[["r", "k", "Tux", 1, "torn"]]'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"[[]]",
+        b'[["r", "k", "Tux", 1]]',
+        b'[["r", "k", "Tux", 1, null, null]]',
+        b'[["r", "", "Tux", 1, null]]',
+        b'[["r", "\\ud800", "Tux", 1, null]]',
+        b'[["r", "' + b"x" * 129 + b'", "Tux", 1, null]]',
+        GOOD_RETURN.replace(b'"r"', b'"a b"'),
+        GOOD_RETURN.replace(b'"r"', b"null"),
+        GOOD_RETURN.replace(b'"k"', b"null"),
+        GOOD_RETURN.replace(b"Tux", b"a/b"),
+        GOOD_RETURN.replace(b"1", b"true"),
+        GOOD_RETURN.replace(b"1", b"0"),
+        GOOD_RETURN.replace(b"1", b"1.0"),
+        GOOD_RETURN.replace(b"torn", b""),
+        GOOD_RETURN.replace(b'"torn"', b"7"),
+        b"[" + b",".join([GOOD_RETURN[1:-1]] * (MAX_RETURNS + 1)) + b"]",
+    ],
+)
+def test_a_body_that_is_not_rows_of_returns_is_invalid(body: bytes) -> None:
+    assert decode_sale_returns(GOOD_RETURN) == [SaleReturn("r", "k", "Tux", 1, "torn")]
+    with pytest.raises(Invalid):
+        decode_sale_returns(body)
+
+
+@pytest.mark.parametrize("taken", [TakenBack(), KeyReused(), Invalid("no such sale")])
+def test_the_result_of_a_return_survives_encoding(taken: TakenBack | KeyReused | Invalid) -> None:
+    assert decode_take_back(json.loads(json.dumps(encode_take_back(taken)))) == taken
+
+
+@pytest.mark.parametrize(
+    "value", [None, False, 1, "true", [], {}, [400], [404, "order not found", None], [503, Unavailable.message, None]]
+)
+def test_a_value_outside_the_contract_is_not_the_result_of_a_return(value: object) -> None:
+    with pytest.raises((ValueError, TypeError, StoreError)):
+        decode_take_back(value)
+
+
+@pytest.mark.parametrize(
+    "asked", [Return("r", 7), Return("r", 7, 2), Return("r", 7, 2, "zu gro\xdf"), Return("r", 7, None, "x")]
+)
+def test_a_request_to_give_back_survives_encoding(asked: Return) -> None:
+    assert decode_return("r", 7, encode_return(asked)) == asked
+
+
+def test_a_return_survives_encoding() -> None:
+    returned = Returned(7, 2, 3, "now")
+    assert decode_returned(json.loads(json.dumps(encode_returned(returned)))) == returned
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        {},
+        {"order_number": 7, "quantity": 2, "returned": 3, "time": "now"},
+        {"order_number": "7", "quantity": True, "returned": 3, "time": "now"},
+        {"order_number": "x", "quantity": 2, "returned": 3, "time": "now"},
+        {"order_number": "7", "quantity": 2, "returned": 3},
+    ],
+)
+def test_a_value_that_is_not_a_return_is_rejected(value: object) -> None:
+    with pytest.raises((ValueError, TypeError, LookupError, StoreError)):
+        decode_returned(value)
