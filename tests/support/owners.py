@@ -69,15 +69,17 @@ class Owner:
         return answer is not None
 
 
-def random_return(history: History, key: str, rng: random.Random) -> Return | None:
-    """Returns a return of some or all pieces of a recent order, or of more than are left; None before the first order.
-
-    Where rng says so, the return is one that was sent before, as a second click would send it.
-    """
-    sent = history.return_attempts[-RECENT_ORDERS:]
-    if sent and rng.random() < 0.2:
-        again = rng.choice(sent)
+def new_or_sent_return(history: History, key: str, rng: random.Random) -> Return | None:
+    """Returns a new return, or one that was answered before, as a second click would send it."""
+    answered = [one for one in history.return_attempts[-RECENT_ORDERS:] if one.answer is not None]
+    if answered and rng.random() < 0.2:
+        again = rng.choice(answered)
         return Return(again.key, again.number, again.quantity)
+    return new_return(history, key, rng)
+
+
+def new_return(history: History, key: str, rng: random.Random) -> Return | None:
+    """Returns a return of some pieces of a recent order, or of more than are left; None before the first order."""
     recent = [one.answer for one in history.attempts[-4 * RECENT_ORDERS :] if one.answer and one.answer.isdigit()]
     if not recent:
         return None

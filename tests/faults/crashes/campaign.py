@@ -26,7 +26,7 @@ from tests.faults.crashes.points import (
 )
 from tests.support.books import Books, assert_audit_is_clean
 from tests.support.history import Attempt
-from tests.support.owners import SECRET, Owner, random_return
+from tests.support.owners import SECRET, Owner, new_or_sent_return, new_return
 from tests.support.return_history import ReturnAttempt
 from tests.support.shoppers import Shoppers, session
 from tests.support.supervised_store import SupervisedStore
@@ -121,7 +121,7 @@ class Campaign:
             for turn in itertools.count():
                 if self._finished.wait(rng.uniform(0, MAX_PAUSE_S)):
                     return
-                asked = random_return(self.shoppers.history, f"return-{number}-{turn}", rng)
+                asked = new_or_sent_return(self.shoppers.history, f"return-{number}-{turn}", rng)
                 if asked is not None:
                     self.owner.give_back(desk, asked)
 
@@ -166,8 +166,9 @@ class Campaign:
         history = self.shoppers.history
         rng = random.Random(len(history.return_attempts))
         while not self._finished.is_set():
-            asked = random_return(history, f"left-in-doubt-{len(history.return_attempts)}", rng)
-            if asked is None:
+            asked = new_return(history, f"left-in-doubt-{len(history.return_attempts)}", rng)
+            if asked is None:  # no order is answered yet
+                self._finished.wait(0.1)
                 continue
             now = time.monotonic()
             history.return_attempts.append(ReturnAttempt(asked.key, asked.number, asked.quantity, now, now, None))

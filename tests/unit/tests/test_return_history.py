@@ -53,11 +53,17 @@ def test_a_return_of_all_that_is_left_agrees_with_any_number_of_pieces() -> None
     history(R, replace(S, quantity=None)).check(BOOKS)
 
 
+def test_a_repeated_refusal_may_have_other_words() -> None:
+    later = replace(T, begun_s=6.0, ended_s=6.5, answer="no piece of order 0 is left to give back")
+    history(R, S, T, later).check(BOOKS)
+
+
 @pytest.mark.parametrize(
     ("returns", "violation"),
     [
         ([R, S, replace(S, key="u")], r"u was told Returned\(.*\), the log says None"),
         ([R, S, replace(R, answer=replace(FIRST, time="another"))], "r was told"),
+        ([R, S, replace(R, answer=NONE_LEFT)], "r was told order 0 has .* the log says"),
         ([R, replace(S, answer=replace(SECOND, returned=3))], "s was told .* the log says"),
         ([R, replace(S, answer=NONE_LEFT)], "s was told .* the log says"),
         ([R, replace(S, quantity=2)], "s asked for 2 of order 0"),
