@@ -1,8 +1,8 @@
 """The seeded bugs: small, plausible mistakes, each a change of a few words in one file."""
 
-from tests.mutants.catalogue import conf, db, domain, server, wsgi_apps
+from tests.mutants.catalogue import conf, db, domain, returns, server, wsgi_apps
 from tests.mutants.catalogue.mutant import Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS = domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + server.MUTANTS + conf.MUTANTS
+MUTANTS = domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + server.MUTANTS + conf.MUTANTS + returns.MUTANTS
