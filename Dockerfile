@@ -17,7 +17,9 @@ FROM ${BASE_IMAGE}
 # step each health check would compile it again. Modules that do not compile are not ours, hence `|| true`.
 RUN python3 -m compileall -q -x site-packages "$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')" || true
 # A new named volume inherits the owner and the mode of the folder that it covers.
-RUN install -d -o 10001 -g 10001 -m 0700 /data /owner
+RUN install -d -o 10001 -g 10001 -m 0700 /data /owner /catalog /backups
+# Where the order tier finds both databases for audits and backups: its own, and the catalog's in the volume /catalog.
+RUN mkdir /books && ln -s /catalog/catalog.db /data/order.db /books/
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app
 WORKDIR /app

@@ -2,8 +2,11 @@
 
 import argparse
 import functools
+import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import apsw
@@ -13,6 +16,7 @@ from conf.version import __version__
 from db.snapshots import FILES
 from domain.errors import Invalid
 from domain.names import parse_new_name
+from domain.owner import REFUSED_NUMBER
 from domain.values import (
     parse_key,
     parse_name,
@@ -51,6 +55,12 @@ Copies the databases of the backup in DIR into DATA_DIR, or into the folder of -
 audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
 beside the other one or in a volume of its own. It renames files that a lost database has left, such as
 order.db-wal."""
+_ORDERS = """\
+Prints what was bought and refused, the newest first, with prices and pieces that were given back. Days and times are
+UTC. It may run beside the store: a buy that ends meanwhile is not printed, and none is printed twice."""
+_TAKINGS = """\
+Prints pieces and revenue of each day and product, and what was given back. A return counts on its own day. Days are
+UTC."""
 _WRITEOFF = "Takes pieces out of stock that broke, were lost, or never came although a restock recorded them."
 _CORRECT = """\
 Sets the stock to the number of pieces that was counted, even when stock and ledger disagree. The ledger gets an entry
@@ -74,7 +84,10 @@ def options(arguments: list[str]) -> argparse.Namespace:
     """Returns `command`, `json` and the command's own arguments, parsed. Exits with code 2 on wrong usage."""
     parser = _parser()
     with parser.reporting_wrong_usage(arguments):
-        return parser.parse_args(arguments)
+        given = parser.parse_args(arguments)
+        if "csv" in given and given.csv and given.json:
+            parser.error("argument --csv: not allowed with argument --json")
+        return given
 
 
 def _parser() -> Parser:
@@ -112,9 +125,34 @@ def _parser() -> Parser:
     restore.add_argument("folder", type=folder, metavar="DIR", help="the backup")
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
     restore.add_argument("--into", type=folder, metavar="FOLDER", help="restore into this folder instead of DATA_DIR")
+    _add_log_reports(command)
     _add_changes(command)
     command("login", "print a link that opens the owner's desk once", _LOGIN)
     return parser
+
+
+def _add_log_reports(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the commands that print the order log and its takings."""
+    orders = command("orders", "print the orders, the newest first, and refused buys with the number -1", _ORDERS)
+    report = command("report", "print the takings: pieces and revenue, net of returns", _TAKINGS)
+    for reading in (orders, report):
+        begin = reading.add_mutually_exclusive_group()
+        begin.add_argument("--today", action="store_true", help="of this day alone")
+        begin.add_argument("--since", type=argument(_parse_day), metavar="DAY", help="from this day on")
+        reading.add_argument("--until", type=argument(_parse_day), metavar="DAY", help="until this day, with it")
+        reading.add_argument("--product", type=argument(parse_name), metavar="NAME", help="of this product")
+        reading.add_argument("--csv", action="store_true", help="print CSV, for spreadsheets")
+    orders.add_argument("--key", dest="buy_key", type=argument(_parse_key), metavar="K", help="of this idempotency key")
+    orders.add_argument(
+        "--number", type=argument(_parse_logged_number), metavar="N", help="of this number; -1 for all refused buys"
+    )
+    orders.add_argument(
+        "--limit",
+        type=argument(_parse_limit),
+        metavar="N",
+        help="print so many at most (default: 100 in a table, all with --csv or --json)",
+    )
+    report.add_argument("--by", choices=["day", "product"], help="a line for each day, or for each product")
 
 
 def _add_changes(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -165,6 +203,27 @@ def _parse_number(text: str) -> int:
     if number is None:
         raise Invalid(f"the number {text!r} is not a whole number in ASCII digits")
     return number
+
+
+def _parse_logged_number(text: str) -> int:
+    """Returns the text as a number of the order log. Raises Invalid."""
+    return REFUSED_NUMBER if text == str(REFUSED_NUMBER) else _parse_number(text)
+
+
+def _parse_limit(text: str) -> int:
+    """Returns the text as a number of rows. Raises Invalid."""
+    limit = parse_whole_number(text)
+    if not limit:
+        raise Invalid(f"the number of rows {text!r} is not a whole number above 0")
+    return limit
+
+
+def _parse_day(text: str) -> date:
+    """Returns the text as a day. Raises Invalid."""
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        with suppress(ValueError):  # there is no such day
+            return date.fromisoformat(text)
+    raise Invalid(f"{text!r} is not a day such as 2026-11-28")
 
 
 _parse_key = functools.partial(parse_key, called="the key")

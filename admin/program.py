@@ -12,6 +12,7 @@ from pathlib import Path
 
 import apsw
 
+from admin import log_reports
 from admin.options import options
 from admin.report import (
     print_accepted,
@@ -262,7 +263,7 @@ SETTINGS_OF = {
 }
 
 # The commands whose only result is the report. `reconcile --apply` repairs as well.
-REPORTS = ("status", "audit", "reconcile", "login")
+REPORTS = ("status", "audit", "reconcile", "login", "orders", "report")
 
 COMMANDS: dict[str, Command] = {
     "status": _status,
@@ -279,4 +280,6 @@ COMMANDS: dict[str, Command] = {
     "return": _return,
     "accept": _accept,
     "login": _login,
+    "orders": log_reports.orders,
+    "report": log_reports.report,
 }

@@ -1,6 +1,6 @@
 """Prints the results of `python -m admin`: tables and sentences for people, or JSON for scripts."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Column, Table
 from rich.text import Text
 
-from conf.output import UNLIMITED_WIDTH, print_json, visible
+from admin.tables import print_table
+from conf.output import print_json, visible
 from db.audit import Audit, Discrepancy
 from db.database import LARGE_WAL_BYTES
 from db.status import FileStatus, Status
@@ -47,7 +47,7 @@ def print_status(state: Status, as_json: bool) -> None:
         ("last order", f"{last.number}: {last.quantity} {last.product}, {last.time}" if last else "none"),
     ]
     rows += [(file.name, _sizes(file)) for file in state.files]
-    _print_table((), rows)
+    print_table((), rows)
 
 
 def _sizes(file: FileStatus) -> str:
@@ -86,7 +86,7 @@ def print_reconciled(
         return
     if repaired:
         rows = [(one.key, _describe(one), _outcome(answer)) for one, answer in repaired]
-        _print_table(("repaired key", "buy or return", "is now"), rows)
+        print_table(("repaired key", "buy or return", "is now"), rows)
     repairable = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is not None]
     others = [discrepancy for discrepancy in remaining.discrepancies if discrepancy.repair is None]
     if repairable:
@@ -197,21 +197,10 @@ def _print_result(result: Audit) -> None:
             (one.discrepancy.promise, one.discrepancy.where, one.discrepancy.what, f"{one.note}, {one.by}, {one.time}")
             for one in result.accepted
         ]
-        _print_table(("promise", "where", "what", "accepted: reason, by, time"), rows)
+        print_table(("promise", "where", "what", "accepted: reason, by, time"), rows)
 
 
 def _print_discrepancies(discrepancies: Sequence[Discrepancy]) -> None:
     if discrepancies:
         rows = [(one.promise, one.where, one.what, one.fingerprint) for one in discrepancies]
-        _print_table(("promise", "where", "what", "fingerprint"), rows)
-
-
-def _print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table; without a header, no line for it."""
-    # Cells are Text, so that rich does not read a [bracket] in a name or a key as markup.
-    table = Table(*(Column(name, overflow="fold") for name in header), show_header=bool(header))
-    for row in rows:
-        table.add_row(*(Text(visible(cell), overflow="fold") for cell in row))
-    # The width is set on the console: a width passed to print is limited to the console's, 80 without a terminal.
-    console = Console()
-    (console if console.is_terminal else Console(width=UNLIMITED_WIDTH)).print(table)
+        print_table(("promise", "where", "what", "fingerprint"), rows)

@@ -148,8 +148,13 @@ def print_failure(speaker: str, why: str, *, as_json: bool) -> None:
 
 def print_json(value: Any) -> None:
     """Prints the value as JSON that is valid in the stream's encoding, without characters that control a terminal."""
-    text = json.dumps(value, ensure_ascii=not _is_utf_8(sys.stdout), indent=2)
-    print(_NOT_PLAIN.sub(lambda match: match[0] if visible(match[0]) == match[0] else _json_escape(match[0]), text))
+    print(encode_json(value, indent=2))
+
+
+def encode_json(value: Any, indent: int | None = None) -> str:
+    """Returns the JSON of `print_json`, by default in one line."""
+    text = json.dumps(value, ensure_ascii=not _is_utf_8(sys.stdout), indent=indent)
+    return _NOT_PLAIN.sub(lambda match: match[0] if visible(match[0]) == match[0] else _json_escape(match[0]), text)
 
 
 def _json_escape(character: str) -> str:

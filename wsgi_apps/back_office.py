@@ -10,7 +10,7 @@ from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
-from wsgi_apps.sessions import session_of
+from wsgi_apps.sessions import form_token, session_of
 
 # In seconds, for a call to a tier behind. The owner's questions read more than a shopper's.
 DEADLINE_S = 10.0
@@ -66,4 +66,6 @@ class BackOfficeApp(App):
             message=error.body["error"]["message"],
             request_id=(error.headers or {}).get("X-Request-Id"),
             has_session=session_of(request) is not None,
+            token=form_token(request),
+            here="",
         )

@@ -36,7 +36,10 @@ def store() -> Iterator[tuple[str, int]]:
         yield name, port
     finally:
         subprocess.run(["bash", "-euc", "docker rm " + end], cwd=ROOT, check=True)
-        subprocess.run(["docker", "volume", "rm", f"{name}-catalog", f"{name}-order", f"{name}-owner"], check=True)
+        subprocess.run(
+            ["docker", "volume", "rm", f"{name}-catalog", f"{name}-order", f"{name}-backups", f"{name}-owner"],
+            check=True,
+        )
         subprocess.run(["docker", "image", "rm", name], check=True)
 
 

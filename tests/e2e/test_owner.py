@@ -1,8 +1,11 @@
 """The owner's commands on a running store: shoppers see each change at their next request."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import pytest
 import requests
 
 from admin.program import main
+from db.order import OrderStore
+from domain.returns import Return
 from tests.support.books import Books
 from tests.support.shoppers import Shoppers, session
 from tests.support.tiers import ROOT, products_file, running
@@ -100,3 +105,48 @@ def work_as_owner(shoppers: Shoppers) -> None:
             owner("reconcile", "--apply")
     shoppers.history.retired_s["Ticket"] = time.monotonic()
     owner("retire", "Ticket", "--key", "gone")
+
+
+OWNER_SECRET = "owner---" * 4
+
+
+def test_an_order_is_given_back_by_the_tier_and_by_the_program_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both take the last pieces of each order at once, with a catalog that is killed meanwhile."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    with running(tmp_path / "data", OWNER_SECRET=OWNER_SECRET) as tiers, session() as shop:
+        url = tiers.url("order")
+        for number in range(10):
+            assert ask(shop, "POST", f"{tiers.url('front_end')}/Tux/2", f"buy-{number}")[0] == 200
+        assert ask(shop, "POST", f"{url}/orders/0/returns", "stranger")[0] == 401
+        assert ask(shop, "POST", f"{tiers.url('front_end')}/orders/0/returns", "shopper")[0] in (404, 405)
+        with session() as desk, ThreadPoolExecutor(1) as program:
+            desk.headers["Authorization"] = f"Bearer {OWNER_SECRET}"
+            for number in range(10):
+                beside = program.submit(main, ["return", str(number), "--key", f"program-{number}"])
+                status = 503
+                while status == 503:
+                    status, answer = ask(desk, "POST", f"{url}/orders/{number}/returns", f"tier-{number}")
+                if status == 200:
+                    assert ask(desk, "POST", f"{url}/orders/{number}/returns", f"tier-{number}") == (200, answer)
+                if number == 5:
+                    os.kill(tiers.workers("catalog")[0], signal.SIGKILL)
+                beside.result()
+        books = Books.at_rest(tmp_path / "data")
+        owner("audit")
+    books.check()
+    assert {number: pieces for _, number, pieces in books.returns} == dict.fromkeys(range(10), 2)
+    assert books.products["Tux"] == 80
+
+
+def test_a_return_that_a_stop_left_in_doubt_is_settled_by_the_next_start(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as tiers, session() as shop:
+        assert ask(shop, "POST", f"{tiers.url('front_end')}/Tux/2", "buy")[0] == 200
+    log = OrderStore(tmp_path / "data" / "order.db")
+    log.begin_returns([Return("r", 0, 1)])
+    log.close()
+    with running(tmp_path / "data"):
+        books = Books.at_rest(tmp_path / "data")
+    books.check()
+    assert books.returns == [("r", 0, 1)]

@@ -16,6 +16,7 @@ from db.snapshots import CATALOG, LOG
 from tests.support.backups import no_progress
 from tests.support.books import Books
 from tests.support.forgery import forge
+from tests.support.write_lock import write_lock
 from tests.unit.admin.conftest import Run
 
 
@@ -391,10 +392,8 @@ def test_return_needs_both_databases_of_one_store(run: Run, tmp_path: Path) -> N
 
 
 def test_a_return_while_the_log_is_busy_names_the_key_to_repeat_it_with(run: Run, tmp_path: Path) -> None:
-    with apsw.Connection(str(tmp_path / "order.db")) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with write_lock(tmp_path / "order.db"):
         code, _, err = run("return", "1", "--key", "r")
-        other.execute("ROLLBACK")
     assert code == 2
     assert "--key r" in err
     assert run("return", "1", "--key", "r")[0] == 0

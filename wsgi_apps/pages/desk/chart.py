@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 # In units of the drawing, which the browser scales.
-WIDTH, HEIGHT = 720, 260
+WIDTH, HEIGHT = 900, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 92, 12, 14, 30
-_MAX_LABELS = 6
+_MAX_LABELS = 8
 _WIDEST_BAR = 48.0
 
 _SVG = Markup(

@@ -34,13 +34,19 @@ def stream_orders(orders: OrderBooks, selection: Selection, pause: Pause = time.
 
 
 def _orders(orders: OrderBooks, selection: Selection, first: BuysPage, pause: Pause) -> Iterator[bytes]:
-    yield BYTE_ORDER_MARK + encode_rows([ORDER_COLUMNS])
-    page = first
+    page, with_header = first, True
     while True:
-        yield encode_rows(map(_order_row, page.buys))
+        yield encode_order_rows(page.buys, with_header=with_header)
+        with_header = False
         if page.next is None:
             return
         page = _next_page(orders, selection, page.next, pause)
+
+
+def encode_order_rows(buys: Sequence[LoggedBuy], *, with_header: bool) -> bytes:
+    """Returns the rows of these buys. Those at the top of a file have the header."""
+    rows = encode_rows(map(_order_row, buys))
+    return BYTE_ORDER_MARK + encode_rows([ORDER_COLUMNS]) + rows if with_header else rows
 
 
 def _next_page(orders: OrderBooks, selection: Selection, before: LogCursor, pause: Pause) -> BuysPage:
@@ -57,7 +63,7 @@ def _next_page(orders: OrderBooks, selection: Selection, before: LogCursor, paus
 
 def encode_takings(takings: Sequence[Takings]) -> bytes:
     """Returns the file with the takings of each day and product."""
-    return BYTE_ORDER_MARK + encode_rows([TAKINGS_COLUMNS, *map(_takings_row, takings)])
+    return BYTE_ORDER_MARK + encode_rows([TAKINGS_COLUMNS, *map(takings_row, takings)])
 
 
 def _order_row(buy: LoggedBuy) -> Sequence[Cell]:
@@ -75,7 +81,8 @@ def _order_row(buy: LoggedBuy) -> Sequence[Cell]:
     )
 
 
-def _takings_row(line: Takings) -> Sequence[Cell]:
+def takings_row(line: Takings) -> Sequence[Cell]:
+    """Returns the cells of TAKINGS_COLUMNS."""
     return (
         line.day,
         line.product,

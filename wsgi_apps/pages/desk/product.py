@@ -124,11 +124,13 @@ def product_path(name: str) -> str:
 def draw_stock(name: str, newest: Sequence[LedgerEntry]) -> str:
     """Returns the chart of a product's stock, from the newest entries of its ledger, the newest first."""
     entries = list(reversed(newest))
+    # On one day, the hours tell the ends of the chart apart.
+    label = slice(11, 16) if entries and entries[0].time[:10] == entries[-1].time[:10] else slice(10)
     points = [
         Point(
             datetime.fromisoformat(entry.time).timestamp(),
             entry.balance,
-            entry.time[:10],
+            entry.time[label],
             f"{entry.time[:16].replace('T', ' ')}: {pieces(entry.balance)}",
         )
         for entry in entries
@@ -139,10 +141,11 @@ def draw_stock(name: str, newest: Sequence[LedgerEntry]) -> str:
             points[index] = Point(points[index - 1].at, points[index].value, points[index].label, points[index].title)
     if not points:
         return ""
+    first, last = points[0].value, points[-1].value
     low, high = min(point.value for point in points), max(point.value for point in points)
     desc = (
-        f"From {points[0].label} to {points[-1].label} (UTC) the stock went from {pieces(points[0].value)} to "
-        f"{pieces(points[-1].value)}; the least was {number(low)}, the most {number(high)}. The ledger has each change."
+        f"From {entries[0].time[:10]} to {entries[-1].time[:10]} (UTC) the stock went from {pieces(first)} to "
+        f"{pieces(last)}; the least was {number(low)}, the most {number(high)}. The ledger has each change."
     )
     return draw_steps(Chart("stock-chart", f"Stock of {name}", desc, number), points)
 

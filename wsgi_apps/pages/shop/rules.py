@@ -5,6 +5,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from domain.errors import ProductNotFound
 from domain.protocols import Catalog, Found, Placed
 from domain.values import Buy, KnownBuy
 from wsgi_apps.base import EMPTY_BODIES, Request, Rule
@@ -23,14 +24,15 @@ PICTURE_THREADS = 2
 MAX_QUEUED_PICTURES = 256
 # Paths of the API. Its errors are JSON, also in a browser.
 _API = ("/products", "/orders", "/health", "/ready", "/openapi.json")
-# What a page says about an error, if that is not the error's own message.
-_SENTENCES = {
-    404: "There is no page at this address.",
-    405: "There is no page at this address.",
-    500: "Something went wrong here. It was not your fault, and it was noted.",
-    503: "The shop is busy, or just starting. Please try again in a moment.",
+# The heading and the sentence of the page for an error; the sentence of any other is the error's own message.
+_NOT_FOUND = ("Page not found", "There is no page at this address.")
+_PAGES = {
+    404: _NOT_FOUND,
+    405: _NOT_FOUND,
+    500: ("Something went wrong", "It was not your fault, and it was noted."),
+    503: ("The shop is busy", "It may also be just starting. Please try again in a moment."),
 }
-_UNKNOWN_PRODUCT = "product not found"
+_UNKNOWN_PRODUCT = ("Product not found", "There is no product of this name.")
 
 
 class Shop:
@@ -95,12 +97,14 @@ class Shop:
         if not (request.wants_page and is_of_page) or path.startswith(_API):
             return error
         message = error.body["error"]["message"]
-        sentence = "There is no product of this name." if message == _UNKNOWN_PRODUCT else _SENTENCES.get(error.status)
+        heading, sentence = _PAGES.get(error.status, (HTTPStatus(error.status).phrase, message))
+        if message == ProductNotFound.message:
+            heading, sentence = _UNKNOWN_PRODUCT
         return self._templates.page(
             "shop/error.html",
             error.status,
             error.headers,
-            reason=HTTPStatus(error.status).phrase,
-            message=sentence or message,
+            heading=heading,
+            sentence=sentence,
             request_id=(error.headers or {}).get("X-Request-Id"),
         )

@@ -1,0 +1,179 @@
+"""The commands `orders` and `report`: the order log and its takings, as a table, as CSV or as JSON.
+
+The orders are printed page by page while they are read, so that a log of any length takes the same memory.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+
+from admin.tables import print_table
+from conf.output import encode_json, lost_output, print_json, visible
+from conf.settings import Settings
+from db.owner_orders import OwnerOrderStore
+from db.snapshots import LOG, require_readable
+from domain.csv_rows import BYTE_ORDER_MARK, Cell, amount, encode_rows
+from domain.owner import BuysPage, LoggedBuy, OrderBooks, Selection, Takings
+from wsgi_apps.pages.desk.csv_export import TAKINGS_COLUMNS, encode_order_rows, takings_row
+
+# Rows that are read and printed at a time.
+PAGE_ROWS = 1_000
+# Rows of a table, unless --limit says how many: more are for programs.
+TABLE_ROWS = 100
+
+_ORDER_HEADER = ("time (UTC)", "number", "product", "pieces", "price", "total", "returned", "refused because", "key")
+
+
+def orders(given: argparse.Namespace, settings: Settings) -> int:
+    """Prints the orders of a selection, the newest first. Refused buys are among them, with the number -1."""
+    limit = given.limit
+    if limit is None and not (given.csv or given.json):
+        limit = TABLE_ROWS
+    with closing(_open(settings)) as books:
+        pages = _pages(books, _selection(given), limit)
+        if given.csv:
+            _print_csv(encode_order_rows(page.buys, with_header=number == 0) for number, page in enumerate(pages))
+        elif given.json:
+            _print_as_json(pages)
+        else:
+            _print_tables(pages)
+    return 0
+
+
+def report(given: argparse.Namespace, settings: Settings) -> int:
+    """Prints the takings of a selection: of each day and product, of each day, or of each product."""
+    with closing(_open(settings)) as books:
+        takings = books.takings(_selection(given))
+    names = ("day", "product") if given.by is None else (given.by,)
+    lines = takings if given.by is None else list(_grouped(takings, given.by))
+    total = _sum(takings, "", "")
+    if given.csv:
+        rows = [_cells(line, names) for line in lines]
+        _print_csv([BYTE_ORDER_MARK + encode_rows([(*names, *TAKINGS_COLUMNS[2:]), *rows])])
+    elif given.json:
+        print_json({"takings": [_encode(line, names) for line in lines], "total": _encode(total, ())})
+    else:
+        header = ["day (UTC)" if name == "day" else name for name in names] + list(TAKINGS_COLUMNS[2:])
+        last_row = ["total", *(_text(cell) for cell in _cells(total, names[1:]))]
+        rows_of_text = [[_text(cell) for cell in _cells(line, names)] for line in lines]
+        print_table(header, [*rows_of_text, last_row], numbers=range(len(names), len(header)))
+    return 0
+
+
+def _open(settings: Settings) -> OwnerOrderStore:
+    """Returns the order log. Raises Unreadable when there is none."""
+    require_readable(settings.data_dir, LOG)
+    return OwnerOrderStore(settings.data_dir / LOG.name)
+
+
+def _selection(given: argparse.Namespace) -> Selection:
+    """Returns the selection of the command line, whose days are both included."""
+    since: date | None = datetime.now(UTC).date() if given.today else given.since
+    until: date | None = since if given.today else given.until
+    return Selection(
+        number=getattr(given, "number", None),
+        product=given.product,
+        key=getattr(given, "buy_key", None),
+        since=None if since is None else since.isoformat(),
+        until=None if until is None else _day_after(until),
+    )
+
+
+def _day_after(day: date) -> str:
+    """Returns the next day; for the last one of the calendar a text that is above all times."""
+    return "9999-12-31T24" if day == date.max else (day + timedelta(days=1)).isoformat()
+
+
+def _pages(books: OrderBooks, selection: Selection, limit: int | None) -> Iterator[BuysPage]:
+    """Yields the pages of a selection until `limit` rows, or until nobody reads any more. At least one page comes."""
+    left, before = limit, None
+    while True:
+        page = books.logged_buys(selection, before=before, limit=PAGE_ROWS if left is None else min(left, PAGE_ROWS))
+        yield page
+        before = page.next
+        if left is not None:
+            left -= len(page.buys)
+        if before is None or left == 0 or lost_output() is not None:
+            return
+
+
+def _print_tables(pages: Iterable[BuysPage]) -> None:
+    """Prints a table for each page, and says whether there are more rows."""
+    page = BuysPage((), None)
+    for page in pages:
+        print_table(_ORDER_HEADER, [_order_cells(buy) for buy in page.buys], numbers=range(3, 7))
+    if page.next is not None:
+        print("There are more: --limit prints so many, --csv and --json all.")
+
+
+def _order_cells(buy: LoggedBuy) -> Sequence[str]:
+    price, total = ("", "") if buy.price_cents is None else _prices(buy.price_cents, buy.quantity)
+    returned = f"{buy.returned:,}" if buy.returned else ""
+    numbers = (f"{buy.quantity:,}", price, total, returned)
+    return (buy.time, str(buy.number), buy.product, *numbers, buy.refused_because or "", buy.key)
+
+
+def _prices(price_cents: int, quantity: int) -> tuple[str, str]:
+    return f"{amount(price_cents):,}", f"{amount(price_cents * quantity):,}"
+
+
+def _print_as_json(pages: Iterable[BuysPage]) -> None:
+    """Prints one JSON object, a line for each order."""
+    print('{"orders": [', end="")
+    separator = ""
+    for page in pages:
+        for buy in page.buys:
+            print(f"{separator}\n{encode_json(asdict(buy))}", end="")
+            separator = ","
+    print("\n]}")
+
+
+def _print_csv(chunks: Iterable[bytes]) -> None:
+    """Prints the chunks as they are to a file or a pipe. A terminal gets no character that would control it."""
+    for chunk in chunks:
+        if sys.stdout.isatty():
+            for line in chunk.removeprefix(BYTE_ORDER_MARK).decode().removesuffix("\r\n").split("\r\n"):
+                print(visible(line))
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(chunk)
+
+
+def _grouped(takings: Sequence[Takings], by: str) -> Iterator[Takings]:
+    """Yields the takings of each day, the newest first, or of each product, those that earned the most first."""
+    groups: dict[str, list[Takings]] = {}
+    for line in takings:
+        groups.setdefault(line.day if by == "day" else line.product, []).append(line)
+    sums = [_sum(lines, name, "") if by == "day" else _sum(lines, "", name) for name, lines in groups.items()]
+    yield from sums if by == "day" else sorted(sums, key=lambda one: (one.returned_cents - one.sold_cents, one.product))
+
+
+def _sum(lines: Sequence[Takings], day: str, product: str) -> Takings:
+    def total(value: Callable[[Takings], int]) -> int:
+        return sum(map(value, lines))
+
+    return Takings(
+        day,
+        product,
+        total(lambda line: line.sold),
+        total(lambda line: line.sold_cents),
+        total(lambda line: line.returned),
+        total(lambda line: line.returned_cents),
+    )
+
+
+def _cells(line: Takings, names: Sequence[str]) -> Sequence[Cell]:
+    """Returns the values with these `names`, and behind them pieces and revenue."""
+    return (*(getattr(line, name) for name in names), *takings_row(line)[2:])
+
+
+def _encode(line: Takings, names: Sequence[str]) -> dict[str, object]:
+    """Returns the values with these `names`, pieces and whole cents."""
+    return {key: value for key, value in asdict(line).items() if key in names or key not in ("day", "product")}
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else f"{cell:,}"
