@@ -6,5 +6,5 @@ from tests.mutants.catalogue.mutant import Mutant
 __all__ = ["MUTANTS", "Mutant"]
 
 MUTANTS = (
-    domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + server.MUTANTS + conf.MUTANTS + login.MUTANTS + returns.MUTANTS
+    domain.MUTANTS + db.MUTANTS + wsgi_apps.MUTANTS + login.MUTANTS + server.MUTANTS + conf.MUTANTS + returns.MUTANTS
 )

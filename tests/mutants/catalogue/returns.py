@@ -206,6 +206,13 @@ MUTANTS = (
         "Recovery(LimitedCheckout(store, tried_once, limit))",
     ),
     Mutant(
+        "a start leaves returns in doubt",
+        "I6: after a crash the pieces of a return stay in doubt for seconds while the store sells",
+        "conf/wiring.py",
+        "        returns.settle(returns.intents(MAX_INTENTS))\n",
+        "",
+    ),
+    Mutant(
         "any error of the catalog ends a return",
         "I1: a return that the catalog may have taken back is not in the log",
         "wsgi_apps/wire.py",
