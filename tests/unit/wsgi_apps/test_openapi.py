@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from typing import Any, NoReturn
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import schemathesis
@@ -24,6 +24,7 @@ from wsgi_apps.base import App
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.pages.api_docs import swagger_files
 from wsgi_apps.pages.desk.login import Cookie, Login
+from wsgi_apps.pages.desk.rules import Services, desk_rules
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 
@@ -40,7 +41,10 @@ def apps(catalog: CatalogStore, checkout: Checkout) -> dict[str, App]:
     static = StaticFiles(extra=swagger_files())
     templates = Templates(static=static.url)
     login = Login(["s" * 32], Cookie("desk-6061", secure=False), templates)
-    return {"shop": FrontEndApp(catalog, checkout), "owner": BackOfficeApp(login, [], templates, static)}
+    return {
+        "shop": FrontEndApp(catalog, checkout),
+        "owner": BackOfficeApp(login, desk_rules(Mock(spec=Services), templates, None), templates, static),
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,8 +81,8 @@ def test_each_reply_has_an_example(document: Document) -> None:
     for (path, method), operation in document.operations.items():
         for status, response in operation["responses"].items():
             for content_type, media_type in document.resolve(response).get("content", {}).items():
-                is_text = not content_type.startswith("image/") or content_type.endswith("+xml")
-                assert not is_text or "example" in media_type or "examples" in media_type, (path, method, status)
+                is_binary = content_type in ("image/jpeg", "image/png", "image/webp")
+                assert is_binary or "example" in media_type or "examples" in media_type, (path, method, status)
 
 
 def test_each_parameter_of_a_path_is_described(document: Document) -> None:
@@ -108,7 +112,14 @@ def test_components_of_one_name_are_the_same_in_both_documents() -> None:
     assert "Error" in shop["schemas"].keys() & owner["schemas"].keys()
     for kind in shop.keys() & owner.keys():
         for name in shop[kind].keys() & owner[kind].keys():
-            assert shop[kind][name] == owner[kind][name], f"{kind}/{name}"
+            assert _without_pages(shop[kind][name]) == _without_pages(owner[kind][name]), f"{kind}/{name}"
+
+
+def _without_pages(component: Any) -> Any:
+    """Returns a component without its HTML: the desk shows a browser each error as a page."""
+    if "content" not in component:
+        return component
+    return component | {"content": {kind: each for kind, each in component["content"].items() if kind != "text/html"}}
 
 
 def _references(value: Any) -> set[str]:
