@@ -106,8 +106,7 @@ class Login:
         token = given.get("token")
         if token is None:
             return self._page(target)
-        if request.method == "HEAD" or "HTTP_SEC_PURPOSE" in request.environ:
-            # A link is used once, and a browser that fetches in advance would use it up.
+        if not _is_opened(request):
             return self._link_problem(WRONG_LINK, 403)
         try:
             is_right = self._attempt(request, lambda: self._links.redeem(token))
@@ -174,6 +173,20 @@ class Login:
         self, target: str, problem: str = "", status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Reply:
         return self._templates.page("desk/login.html", status, headers, target=target, problem=problem)
+
+
+def _is_opened(request: Request) -> bool:
+    """Whether a link is opened in a window, as far as the browser says.
+
+    A link is used once, and a browser that fetches in advance would use it up. An image or a frame of any other site
+    could send wrong tokens in the owner's name, until the desk looks at no secret of the owner either.
+    """
+    header = request.environ.get
+    return (
+        request.method == "GET"
+        and "HTTP_SEC_PURPOSE" not in request.environ
+        and header("HTTP_SEC_FETCH_DEST", "document") == "document"
+    )
 
 
 def local_path(text: str) -> str:
