@@ -1,10 +1,12 @@
-"""Starts tiers in any order, with buys in doubt, after a stop, and with impossible settings."""
+"""Starts tiers in any order, with buys and returns in doubt, after a stop, and with impossible settings."""
 
 import itertools
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from admin.program import main
 from conf.settings import TIERS
 from tests.support.books import Books, query
 from tests.support.failed_starts import failed_start
+from tests.support.owners import SECRET
 from tests.support.patched_constants import LONG_DEADLINES, gunicorn_files
 from tests.support.tiers import NAMES, ROOT, Tiers, clean_environment, products_file, running
 
@@ -70,6 +73,33 @@ def test_buys_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
         tiers.stop("order")
         tiers.start("catalog", "order")
         assert Books.read(tiers.data_dir).intents == [], "settled before the tier answers"
+
+
+@contextmanager
+def return_in_doubt(data_dir: Path) -> Iterator[Tiers]:
+    """Runs a store with a return in doubt, whose catalog is stopped."""
+    with running(data_dir, OWNER_SECRET=SECRET) as tiers:
+        requests.post(tiers.url("front_end") + "/Tux/2", timeout=10).raise_for_status()
+        tiers.stop("catalog")
+        headers = {"Idempotency-Key": "doubt", "Authorization": f"Bearer {SECRET}"}
+        response = requests.post(tiers.url("order") + "/orders/0/returns", headers=headers, timeout=10)
+        assert response.status_code == 503
+        yield tiers
+
+
+def test_returns_in_doubt_settle_by_themselves(tmp_path: Path) -> None:
+    with return_in_doubt(tmp_path / "data") as tiers:
+        tiers.start("catalog")
+        books = Books.at_rest(tiers.data_dir)
+        books.check()
+        assert books.returns == [("doubt", 0, 2)]
+
+
+def test_returns_in_doubt_settle_at_the_start(tmp_path: Path) -> None:
+    with return_in_doubt(tmp_path / "data") as tiers:
+        tiers.stop("order")
+        tiers.start("catalog", "order")
+        assert Books.read(tiers.data_dir).return_intents == [], "settled before the tier answers"
 
 
 def test_a_restart_of_a_tier_behind_delays_the_answer(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Records each request of the shoppers with its reply, and checks that a correct store could have given these replies.
+"""Records each request of shoppers and owner with its reply, and checks that a correct store could have replied so.
 
 The books alone are not enough: a store that loses a buy together with its key has books in which I1 to I6 hold. The
 checks are those of Jepsen's set-full and of a linearizable counter.
@@ -13,9 +13,11 @@ from itertools import accumulate
 from math import inf
 
 from domain.checkout import Checkout
-from domain.errors import OutOfStock, ProductNotFound, Refused, Unavailable
+from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, Refused, Unavailable
+from domain.returns import OwnerReturns, Return, Returned
 from domain.values import Buy
 from tests.support.books import Books
+from tests.support.return_history import MergedReturn, ReturnAttempt, merged_returns, return_violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,13 @@ class MergedBuy:
 
 @dataclass
 class History:
-    """The attempts of all threads, and the times of the owner's changes.
+    """The attempts of all threads, to buy and to give back, and the times of the owner's changes.
 
     `restocked_s` has the end of each restock by its key, `retired_s` the begin of each retirement by its product.
     """
 
     attempts: list[Attempt] = field(default_factory=list)  # threads share it, since list.append is atomic
+    return_attempts: list[ReturnAttempt] = field(default_factory=list)
     restocked_s: dict[str, float] = field(default_factory=dict)
     retired_s: dict[str, float] = field(default_factory=dict)
 
@@ -64,6 +67,22 @@ class History:
             except Unavailable:
                 pass
             self.attempts.append(Attempt(buy.key, buy.product, buy.quantity, begun_s, time.monotonic(), answer))
+            if answer is not None:
+                return answer
+
+    def give_back(self, returns: OwnerReturns, asked: Return) -> Returned | str:
+        """Gives back, repeats it until it has an answer, and records each attempt. Returns the answer."""
+        while True:
+            begun_s = time.monotonic()
+            answer: Returned | str | None = None
+            try:
+                answer = returns.give_back(asked)
+            except (Invalid, KeyReused, OrderNotFound) as refused:
+                answer = refused.message
+            except Unavailable:
+                pass
+            attempt = ReturnAttempt(asked.key, asked.number, asked.quantity, begun_s, time.monotonic(), answer)
+            self.return_attempts.append(attempt)
             if answer is not None:
                 return answer
 
@@ -91,11 +110,12 @@ def assert_answers_match_log(books: Books, replies: Mapping[str, Iterable[str]])
 
 def violations(history: History, books: Books) -> Iterator[str]:
     """Yields a line for each answer or log entry that a correct store could not have made."""
-    buys = history.merged()
+    buys, returns = history.merged(), merged_returns(history.return_attempts)
     yield from _answers_match_log(buys, books)
     yield from _numbers_in_time_order(buys, books)
     yield from _answers_not_found(buys, history.retired_s, books)
-    yield from _answers_out_of_stock(buys, history.restocked_s, books)
+    yield from _answers_out_of_stock(buys, _delivered(history.restocked_s, returns, books), books)
+    yield from return_violations(returns, _ordered_s(buys, books), books)
 
 
 def _merge(attempts: list[Attempt]) -> MergedBuy:
@@ -150,14 +170,14 @@ def _answers_not_found(buys: Mapping[str, MergedBuy], retired_s: Mapping[str, fl
 
 
 def _answers_out_of_stock(
-    buys: Mapping[str, MergedBuy], restocked_s: Mapping[str, float], books: Books
+    buys: Mapping[str, MergedBuy], delivered: Mapping[str, list[tuple[float, int]]], books: Books
 ) -> Iterator[str]:
     """Checks I5: when the answer "out of stock" came, the stock could have been too small.
 
-    The smallest possible stock has the restocks that had ended when the refused buy began, less all buys in the log
-    that had begun when its answer came.
+    The smallest possible stock has the restocks and returns that had ended when the refused buy began, less all buys in
+    the log that had begun when its answer came.
     """
-    taken, delivered = _taken(buys, books), _delivered(restocked_s, books)
+    taken = _taken(buys, books)
     for buy in buys.values():
         if OutOfStock.message in buy.answers:
             assert buy.answered_s is not None
@@ -166,18 +186,30 @@ def _answers_out_of_stock(
                 yield f"{buy.key} was told 'out of stock' while at least {left} pieces of {buy.product} were there"
 
 
-def _delivered(restocked_s: Mapping[str, float], books: Books) -> dict[str, list[tuple[float, int]]]:
-    """Returns for each product the time at which each delivery had ended, and the pieces delivered until then."""
+def _ordered_s(buys: Mapping[str, MergedBuy], books: Books) -> dict[int, float]:
+    """Returns the time at which each order was answered first, by its number."""
+    times = ((number, buys[key].answered_s) for number, key, *_ in books.orders if key in buys)
+    return {number: answered_s for number, answered_s in times if answered_s is not None}
+
+
+def _delivered(
+    restocked_s: Mapping[str, float], returns: Mapping[str, MergedReturn], books: Books
+) -> defaultdict[str, list[tuple[float, int]]]:
+    """Returns for each product the time at which each delivery or return had ended, and the pieces until then."""
     delivered: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for product, delta, _, reason, key in books.ledger:
         if reason == "initial":
             delivered[product].append((-inf, delta))
         elif reason == "restock" and key is not None and key in restocked_s:
             delivered[product].append((restocked_s[key], delta))
+        elif reason == "returned" and key is not None and key in returns:
+            answered_s = returns[key].answered_s
+            if answered_s is not None:  # without an answer it may have ended at any time
+                delivered[product].append((answered_s, delta))
     return _cumulated(delivered)
 
 
-def _taken(buys: Mapping[str, MergedBuy], books: Books) -> dict[str, list[tuple[float, int]]]:
+def _taken(buys: Mapping[str, MergedBuy], books: Books) -> defaultdict[str, list[tuple[float, int]]]:
     """Returns for each product the time at which each buy in the log began, and the pieces taken until then."""
     taken: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for _, key, product, quantity in books.orders:
@@ -189,9 +221,9 @@ def _taken(buys: Mapping[str, MergedBuy], books: Books) -> dict[str, list[tuple[
     return _cumulated(taken)
 
 
-def _cumulated(changes: Mapping[str, list[tuple[float, int]]]) -> dict[str, list[tuple[float, int]]]:
+def _cumulated(changes: Mapping[str, list[tuple[float, int]]]) -> defaultdict[str, list[tuple[float, int]]]:
     """Sorts the changes of each product by time, and replaces the pieces of each by the sum up to it."""
-    sums: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    sums: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
     for product, unsorted in changes.items():
         ordered = sorted(unsorted)
         times_s = [at_s for at_s, _ in ordered]

@@ -1,4 +1,4 @@
-"""Kills tiers at every step of a buy: `python -m tests.faults.crashes --each 25 --random 450 --buys 10000`."""
+"""Kills tiers at steps of buys and returns: `python -m tests.faults.crashes --each 25 --random 450 --buys 10000`."""
 
 import argparse
 import json
@@ -35,18 +35,23 @@ def main(arguments: Sequence[str]) -> int:
             print("crashes: interrupted", file=sys.stderr)
             return 130
     shoppers = campaign.shoppers
+    answers = [one.answer for one in shoppers.history.attempts]
+    answers_to_returns = [one.answer for one in shoppers.history.return_attempts]
     figures = {
         "kills": campaign.kills.total(),
         "kills at each point": dict(sorted(campaign.kills.items())),
         "buys": len(shoppers.answered),
         "orders": len(books.orders),
         "refused": len(books.refused),
-        "requests": len(shoppers.history.attempts),
-        "requests without an answer": sum(attempt.answer is None for attempt in shoppers.history.attempts),
+        "returns": len(books.returns),
+        "requests": len(answers) + len(answers_to_returns),
+        "requests without an answer": answers.count(None) + answers_to_returns.count(None),
         "longest wait for an answer, s": round(shoppers.worst_s, 1),
         "statuses": sorted(shoppers.statuses),
+        "statuses of returns": sorted(campaign.owner.statuses),
         "seconds": round(time.monotonic() - begun),
-        "lost, duplicate, oversold, leaked, gaps, in doubt": 0,  # any other number raises AssertionError
+        # Any other number raises AssertionError.
+        "lost, duplicate, returned twice, oversold, leaked, gaps, in doubt": 0,
     }
     print(json.dumps(figures, indent=2))
     return 0

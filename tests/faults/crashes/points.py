@@ -18,21 +18,34 @@ Victim = Literal["worker", "master"]
 # after all is written but not synced, and after it is durable but not yet acknowledged.
 _TRANSACTION = ("before", "half", "commit", "sync", "after")
 
-# By tier, in the order of the protocol. `settle` is the recovery, in a worker's thread or in a starting master.
-POINTS: dict[str, tuple[str, ...]] = {
-    "front_end": ("front-call.before", "front-call.after"),
-    "order": (
-        *(f"intent.{at}" for at in _TRANSACTION),
-        "call.before",
-        "call.after",
-        *(f"finish.{at}" for at in _TRANSACTION),
-    ),
-    "catalog": tuple(f"sale.{at}" for at in _TRANSACTION),
-}
-RECOVERY_POINTS = (
-    "settle-call.before",
-    "settle-call.after",
-    *(f"settle-finish.{at}" for at in _TRANSACTION),
+
+def _steps(prefix: str, begin: str, take: str) -> dict[str, tuple[str, ...]]:
+    """Returns the points of a buy or a return, by tier, in the order of the protocol. Their names have the prefix."""
+    return {
+        "order": (
+            *(f"{begin}.{at}" for at in _TRANSACTION),
+            f"{prefix}call.before",
+            f"{prefix}call.after",
+            *(f"{prefix}finish.{at}" for at in _TRANSACTION),
+        ),
+        "catalog": tuple(f"{take}.{at}" for at in _TRANSACTION),
+    }
+
+
+def _recovery_steps(prefix: str) -> tuple[str, ...]:
+    """Returns the points of the recovery, in a worker's thread or in a starting master."""
+    calls = (f"settle-{prefix}call.before", f"settle-{prefix}call.after")
+    return (*calls, *(f"settle-{prefix}finish.{at}" for at in _TRANSACTION))
+
+
+BUY_POINTS = {"front_end": ("front-call.before", "front-call.after"), **_steps("", "intent", "sale")}
+RETURN_POINTS = _steps("return-", "return-intent", "take-back")
+BUY_RECOVERY_POINTS = _recovery_steps("")
+RETURN_RECOVERY_POINTS = _recovery_steps("return-")
+POINTS = frozenset(
+    point
+    for points in (*BUY_POINTS.values(), *RETURN_POINTS.values(), BUY_RECOVERY_POINTS, RETURN_RECOVERY_POINTS)
+    for point in points
 )
 
 

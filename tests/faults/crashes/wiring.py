@@ -11,6 +11,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.protocols import Placed, Sale
+from domain.returns import Return, ReturnOutcome, Returns, SaleReturn, TakeBack
 from domain.values import Buy
 from tests.faults.crashes.points import crash, crash_in_transaction, transaction
 from tests.faults.vfs import PassthroughVFS
@@ -18,7 +19,7 @@ from wsgi_apps.clients import HttpCatalog, HttpOrders
 
 
 class _Thread(threading.local):
-    prefix = ""  # "settle-" while this thread settles buys in doubt
+    prefix = ""  # "settle-" while this thread settles buys or returns in doubt
 
 
 _thread = _Thread()
@@ -38,7 +39,14 @@ def wire_front_end() -> None:
 
 
 def wire_order() -> None:
-    """Adds the points of both transactions, of the call of the catalog, and of the recovery."""
+    """Adds the points of the order tier to buys and returns."""
+    _wire_buys()
+    _wire_returns()
+    wire_sqlite()
+
+
+def _wire_buys() -> None:
+    """Adds the points of both transactions of a buy, of the call of the catalog, and of the recovery."""
     begin, finish, sell, settle = OrderStore.begin, OrderStore.finish, HttpCatalog.sell, Checkout.settle
 
     def crashing_begin(self: OrderStore, buys: Sequence[Buy]) -> list[Placed | None]:
@@ -68,18 +76,58 @@ def wire_order() -> None:
     _replace(OrderStore, "finish", crashing_finish)
     _replace(HttpCatalog, "sell", crashing_sell)
     _replace(Checkout, "settle", crashing_settle)
-    wire_sqlite()
+
+
+def _wire_returns() -> None:
+    """Adds the same points to returns."""
+    begin, finish = OrderStore.begin_returns, OrderStore.finish_returns
+    take_back, settle = HttpCatalog.take_back, Returns.settle
+
+    def crashing_begin(self: OrderStore, returns: Sequence[Return]) -> list[SaleReturn | ReturnOutcome]:
+        with transaction("return-intent"):
+            return begin(self, returns)
+
+    def crashing_finish(self: OrderStore, taken: Sequence[tuple[SaleReturn, TakeBack]]) -> list[ReturnOutcome]:
+        with transaction(f"{_thread.prefix}return-finish"):
+            return finish(self, taken)
+
+    def crashing_take_back(
+        self: HttpCatalog, returns: Sequence[SaleReturn], timeout_s: float | None = None, **options: Any
+    ) -> Sequence[TakeBack | Unavailable]:
+        crash(f"{_thread.prefix}return-call.before")
+        taken = take_back(self, returns, timeout_s, **options)
+        crash(f"{_thread.prefix}return-call.after")
+        return taken
+
+    def crashing_settle(self: Returns, returns: Sequence[SaleReturn]) -> None:
+        _thread.prefix = "settle-"
+        try:
+            settle(self, returns)
+        finally:
+            _thread.prefix = ""
+
+    _replace(OrderStore, "begin_returns", crashing_begin)
+    _replace(OrderStore, "finish_returns", crashing_finish)
+    _replace(HttpCatalog, "take_back", crashing_take_back)
+    _replace(Returns, "settle", crashing_settle)
 
 
 def wire_catalog() -> None:
-    """Adds the points around and within the transaction of a sale."""
-    sell = CatalogStore.sell
+    """Adds the points around and within the transactions of a sale and of a return."""
+    sell, take_back = CatalogStore.sell, CatalogStore.take_back
 
     def crashing(self: CatalogStore, buys: Sequence[Buy], timeout_s: float | None = None, **options: Any) -> list[Sale]:
         with transaction("sale"):
             return sell(self, buys, timeout_s, **options)
 
+    def crashing_take_back(
+        self: CatalogStore, returns: Sequence[SaleReturn], timeout_s: float | None = None, **options: Any
+    ) -> list[TakeBack]:
+        with transaction("take-back"):
+            return take_back(self, returns, timeout_s, **options)
+
     _replace(CatalogStore, "sell", crashing)
+    _replace(CatalogStore, "take_back", crashing_take_back)
     wire_sqlite()
 
 

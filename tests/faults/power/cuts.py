@@ -6,7 +6,7 @@ from random import Random
 
 from tests.faults.local_store import memory_folder
 from tests.faults.power.power_loss import Disk
-from tests.faults.power.trace import Answered, Event, Killed, SyncFailed
+from tests.faults.power.trace import Answered, AnsweredReturn, Event, Killed, SyncFailed
 from tests.faults.power.verdict import broken_promise
 from tests.faults.power.workload import record_trace, write_image
 
@@ -51,13 +51,13 @@ def _cut(trace: Sequence[Event], number: int, images: int, rng: Random) -> Itera
         with memory_folder() as folder:
             write_image(folder / "data", disk.after_power_loss(rng, survival))
             broken = broken_promise(folder / "data", trace[:at])
-        answered = sum(isinstance(event, Answered) for event in trace[:at])
+        answered = sum(isinstance(event, Answered | AnsweredReturn) for event in trace[:at])
         failed = sum(isinstance(event, SyncFailed) for event in trace[:at])
         yield Cut(number, at, answered, at > killed, failed, disk.uncertain, broken)
 
 
 def _cut_points(trace: Sequence[Event], killed: int, images: int, rng: Random) -> list[int]:
     """Chooses where to cut, a third each: anywhere, after an answer, and after a first answer since the kill."""
-    answers = [at + 1 for at, event in enumerate(trace) if isinstance(event, Answered)]
+    answers = [at + 1 for at, event in enumerate(trace) if isinstance(event, Answered | AnsweredReturn)]
     first = [at for at in answers if at > killed][:FIRST_ANSWERS]
     return [rng.choice(rng.choice([range(len(trace) + 1), answers, first])) for _ in range(images)]

@@ -1,5 +1,6 @@
 """Power losses under both databases at once lose no answer. `python -m tests.faults.power` makes many more."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -7,14 +8,25 @@ from typing import Any
 
 import pytest
 
+from domain.returns import Return, Returned
 from domain.values import Buy
 from tests.faults.local_store import LocalStore, memory_folder
 from tests.faults.power.cuts import cut_power
 from tests.faults.power.power_loss import Disk
 from tests.faults.power.recording_disk import recording
-from tests.faults.power.trace import Answered, Asked, Event, Synced, SyncFailed
+from tests.faults.power.trace import Answered, AnsweredReturn, Asked, AskedReturn, Event, Synced, SyncFailed
 from tests.faults.power.verdict import broken_promise
-from tests.faults.power.workload import CHECKPOINT_PAGES, in_doubt, kill, shop, wal_syncs, write_image
+from tests.faults.power.workload import (
+    CHECKPOINT_PAGES,
+    give_back,
+    in_doubt,
+    kill,
+    record_trace,
+    returns_in_doubt,
+    shop,
+    wal_syncs,
+    write_image,
+)
 
 
 def test_no_power_loss_loses_an_answer() -> None:
@@ -62,7 +74,7 @@ def test_an_unsynced_commit_of_a_killed_worker_is_durable_before_it_is_an_answer
     before: list[Event] = []
     with recording(before, CHECKPOINT_PAGES):
         LocalStore(folder / "first").prepare()
-        shop(folder / "first", [Buy(f"key-{number}", "Tux", 1) for number in range(3)], before, shoppers=1)
+        shop(folder / "first", [Buy(f"key-{number}", "Tux", 1) for number in range(2)], before, shoppers=1)
     opened = next(at for at, event in enumerate(before) if isinstance(event, Asked))
     repeated = 0
     for at in wal_syncs(before):
@@ -74,11 +86,37 @@ def test_an_unsynced_commit_of_a_killed_worker_is_durable_before_it_is_an_answer
                 trace[at] = SyncFailed(file, upto)
         kill(trace, at + 1 if fails else at, folder / f"killed-{at}")
         with recording(trace, CHECKPOINT_PAGES):
+            give_back(folder / f"killed-{at}", returns_in_doubt(trace), trace)
             shop(folder / f"killed-{at}", in_doubt(trace), trace, shoppers=1)
         for broken in _after_each_answer(trace, at, folder):
             assert broken is None, f"killed at event {at}"
             repeated += 1
     assert repeated > 6
+
+
+def test_a_trace_has_returns_that_were_logged_and_others_that_were_refused(folder: Path) -> None:
+    answers = [event.answer for event in record_trace(folder, Random(1)) if isinstance(event, AnsweredReturn)]
+    assert sum(isinstance(answer, Returned) for answer in answers) > 40
+    assert any(isinstance(answer, str) for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("answer", "broken"),
+    [
+        (Returned(0, 1, 1, "now"), "lost was told Returned"),
+        ("no piece of order 0 is left to give back", "lost was told .*'no piece .* while at least 2 pieces of order 0"),
+    ],
+)
+def test_a_lost_return_and_a_wrong_refusal_break_a_promise(folder: Path, answer: Returned | str, broken: str) -> None:
+    trace: list[Event] = []
+    LocalStore(folder / "store").prepare()
+    shop(folder / "store", [Buy("a", "Tux", 2)], trace, shoppers=1)  # and gives both pieces back
+    assert broken_promise(folder / "store", trace) is None
+    lost = Return("lost", 0, 1)
+    before = next(at for at, event in enumerate(trace) if isinstance(event, AskedReturn))
+    told = [*trace[:before], AskedReturn(lost), AnsweredReturn(lost.key, answer), *trace[before:]]
+    found = broken_promise(folder / "store", told)
+    assert found is not None and re.match(f"I5: the log of returns disagrees with an answer: {broken}", found), found
 
 
 class WorstCase(Random):
@@ -92,7 +130,7 @@ def _after_each_answer(trace: Sequence[Event], start: int, folder: Path) -> list
     """Returns the broken promise, or None, for a power loss after each answer that loses all unsynced bytes."""
     disk, found = Disk(rng=WorstCase()), []
     for at in range(start, len(trace)):
-        if isinstance(trace[at], Answered):
+        if isinstance(trace[at], Answered | AnsweredReturn):
             disk.replay(trace, at + 1)
             image = folder / f"cut-{start}-{at}"
             write_image(image, disk.after_power_loss(Random(), survival=0.0))

@@ -1,8 +1,9 @@
-"""Events of a trace: the operations of SQLite on the disk, the shoppers' buys and their answers, in one order."""
+"""Events of a trace: operations of SQLite on the disk, buys and returns, and their answers, in one order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain.returns import Return, Returned
 from domain.values import Buy
 
 # A `file` is a number that identifies the content, as an inode does. A name may later belong to another file.
@@ -79,11 +80,27 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedReturn:
+    """The owner sends a return, for the first time or again."""
+
+    asked: Return
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredReturn:
+    """The owner has got the answer: the logged return, or the reason of the refusal."""
+
+    key: str
+    answer: Returned | str
+
+
+@dataclass(frozen=True, slots=True)
 class Killed:
     """All processes were killed by kill -9. The power stayed on, so the page cache is kept."""
 
 
-Event = Created | Deleted | Written | Truncated | Synced | SyncFailed | FolderSynced | Asked | Answered | Killed
+OnDisk = Created | Deleted | Written | Truncated | Synced | SyncFailed | FolderSynced
+Event = OnDisk | Asked | Answered | AskedReturn | AnsweredReturn | Killed
 
 
 def names_after(trace: Sequence[Event]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Records a trace of a store: shoppers buy until a clean end, then until a kill, then after a restart."""
+"""Records a trace of a store: buys and returns until a clean end, then until a kill, then after a restart."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,22 @@ from unittest.mock import patch
 import apsw
 
 from db.connection import BUSY_TIMEOUT_MS, connect
+from domain.returns import Return
 from domain.values import Buy
-from tests.faults.local_store import LocalStore, answers
+from tests.faults.local_store import LocalStore, answers, answers_to_returns
 from tests.faults.power.power_loss import Disk
 from tests.faults.power.recording_disk import recording
-from tests.faults.power.trace import Answered, Asked, Created, Event, Killed, Synced, SyncFailed
+from tests.faults.power.trace import (
+    Answered,
+    AnsweredReturn,
+    Asked,
+    AskedReturn,
+    Created,
+    Event,
+    Killed,
+    Synced,
+    SyncFailed,
+)
 
 SHOPPERS = 3
 BUYS_A_RUN = 100
@@ -50,12 +61,13 @@ def record_trace(folder: Path, rng: Random, synchronous: str | None = None, fail
     kill(trace, rng.choice([at for at in _ends_of_commits(trace) if at > begun]), second)
     with recording(trace, CHECKPOINT_PAGES, fails), weakened(synchronous):
         # Without `prepare`, which gunicorn's master runs: it survives the kill of a worker.
+        give_back(second, returns_in_doubt(trace), trace)
         shop(second, in_doubt(trace) + list(islice(wanted, BUYS_A_RUN)), trace)
     return trace
 
 
 def shop(folder: Path, buys: Sequence[Buy], trace: list[Event], shoppers: int = SHOPPERS) -> None:
-    """Places all buys, some of them in batches, and records each buy and its answer."""
+    """Places all buys, some of them in batches, and gives some orders back. Records each request and its answer."""
     store = LocalStore(folder)
 
     def buy(share: Sequence[Buy]) -> None:
@@ -65,12 +77,39 @@ def shop(folder: Path, buys: Sequence[Buy], trace: list[Event], shoppers: int = 
                 trace.extend([Asked(buy) for buy in batch])
                 replies = answers(store.checkout, batch)
                 trace.extend([Answered(buy.key, reply) for buy, reply in zip(batch, replies, strict=True)])
+                _give_back(store, [one for reply in replies for one in _returns_of(reply)], trace)
         finally:
             store.close()
 
     with ThreadPoolExecutor(shoppers) as pool:
         for done in [pool.submit(buy, buys[number::shoppers]) for number in range(shoppers)]:
             done.result()
+
+
+def give_back(folder: Path, returns: Sequence[Return], trace: list[Event]) -> None:
+    """Gives orders back, and records each return and its answer."""
+    store = LocalStore(folder)
+    try:
+        _give_back(store, returns, trace)
+    finally:
+        store.close()
+
+
+def _give_back(store: LocalStore, returns: Sequence[Return], trace: list[Event]) -> None:
+    trace.extend([AskedReturn(asked) for asked in returns])
+    replies = answers_to_returns(store.returns, returns)
+    trace.extend([AnsweredReturn(asked.key, reply) for asked, reply in zip(returns, replies, strict=True)])
+
+
+def _returns_of(reply: str) -> list[Return]:
+    """Returns what comes back of the order of this number: of every second one a piece, of every sixth one more.
+
+    Half of the orders have one piece, so that the second return of them is refused.
+    """
+    if not reply.isdigit() or int(reply) % 2:
+        return []
+    pieces = [Return(f"return-{reply}", int(reply), 1)]
+    return pieces if int(reply) % 6 else [*pieces, Return(f"return-{reply}-rest", int(reply), None, "the rest of it")]
 
 
 def kill(trace: list[Event], at: int, folder: Path) -> None:
@@ -107,6 +146,13 @@ def in_doubt(trace: Sequence[Event]) -> list[Buy]:
     answered = {event.key for event in trace if isinstance(event, Answered)}
     buys = {event.buy.key: event.buy for event in trace if isinstance(event, Asked)}
     return [buy for key, buy in buys.items() if key not in answered]
+
+
+def returns_in_doubt(trace: Sequence[Event]) -> list[Return]:
+    """Returns the returns without an answer."""
+    answered = {event.key for event in trace if isinstance(event, AnsweredReturn)}
+    asked = {event.asked.key: event.asked for event in trace if isinstance(event, AskedReturn)}
+    return [one for key, one in asked.items() if key not in answered]
 
 
 @contextmanager
