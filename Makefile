@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser-test bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,6 +9,9 @@ BIN := .venv/bin
 PROCESSES ?= auto
 PYTEST = $(BIN)/pytest -n $(PROCESSES) --maxprocesses 4
 PYTEST_OF_TIERS = $(BIN)/pytest -n 4
+
+require_chromium = command -v chromium >/dev/null || \
+    { echo "make $@ needs the browser Chromium; on Debian: apt-get install chromium" >&2; exit 1; }
 
 help: ## Show the commands and the settings
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,8 +84,13 @@ soak: .venv/bench ## Shop for two hours with a kill every minute; ARGS="--minute
 compose-test: .venv/dev ## Test the image and compose.yaml on a Docker engine
 	$(BIN)/pytest tests/compose
 
-browser-test: .venv/dev ## Test the pages of other sites in a browser; needs chromium
-	timeout --kill-after=10 600 $(BIN)/pytest tests/browser
+browser: .venv/dev ## Test shop, desk and the pages of other sites in a browser, in about 4 minutes; needs chromium
+	@$(require_chromium)
+	timeout --kill-after=10 1200 $(BIN)/pytest -n 2 --dist loadfile tests/browser
+
+screenshots: .venv/bench ## Take the pictures of shop and desk in docs/images/; needs chromium
+	@$(require_chromium)
+	$(BIN)/python -m tests.browser.screenshots
 
 bench: .venv/bench ## Measure the latency of a query and of a buy with 1 to 5 clients; results in bench/results/
 	@mkdir -p bench/results
@@ -114,6 +122,9 @@ bench-peers: .venv/bench ## Compare the store with PocketBase and Flask, in abou
 bench-limits: .venv/bench ## Find the settings at which the bare Werkzeug app is fastest; needs wrk
 	$(BIN)/python -m bench.peers --only limit limit-1x16 limit-2x4 limit-2x8 limit-2x32 limit-4x16 --clients 32 128 \
 	    --rounds 3 --name limits $(ARGS)
+
+bench-storefront: .venv/bench ## Measure the CPU time of the shop's pages beside their JSON, in about 2 minutes; needs wrk
+	$(BIN)/python -m bench.storefront $(ARGS)
 
 bench-throughput: .venv/bench ## Compare the store with a bare Werkzeug app; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)

@@ -43,6 +43,9 @@ T = TypeVar("T")
 # In seconds, for an audit or a backup of the largest stores.
 BOOKS_DEADLINE_S = 600.0
 
+# In seconds, for takings: a second for each million orders.
+TAKINGS_TIMEOUT_S = 60.0
+
 # The errors of a question or a change. Their messages are for the owner, and differ.
 _ERRORS: dict[int, type[StoreError]] = {STATUS[kind]: kind for kind in (Invalid, ProductNotFound, KeyReused)}
 
@@ -114,7 +117,7 @@ class HttpOwnerCatalog:
 
 
 class HttpOwnerOrders:
-    """A client of the order tier, for the owner. `patient` is a client with a deadline for audits and backups."""
+    """A client of the order tier, for the owner. `patient` is a client with a deadline for what takes long."""
 
     def __init__(self, client: TierClient, patient: TierClient) -> None:
         self._client = client
@@ -135,7 +138,8 @@ class HttpOwnerOrders:
     def takings(self, selection: Selection) -> Sequence[Takings]:
         """Returns the takings of each day and product, see OrderBooks.takings."""
         path = f"{TAKINGS_CALL}?{urlencode(encode_selection(selection))}"
-        return _decode(self._client.call("GET", path), lambda body: TAKINGS.decode_all(body["data"]))
+        answer = self._patient.call("GET", path, timeout_s=TAKINGS_TIMEOUT_S, retry=False)
+        return _decode(answer, lambda body: TAKINGS.decode_all(body["data"]))
 
     def books(self) -> Books:
         """Returns the state of the books."""

@@ -1,4 +1,4 @@
-"""Runs Chromium, and shows pages of foreign sites in it.
+"""Runs Chromium, shows pages of foreign sites in it, and collects what a page of the store must never do.
 
 Without Chromium the tests fail instead of being skipped.
 """
@@ -6,10 +6,19 @@ Without Chromium the tests fail instead of being skipped.
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Page, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Response,
+    Route,
+    WebError,
+    sync_playwright,
+)
 
 # A foreign name that resolves to this machine, as after DNS rebinding.
 FOREIGN_NAME = "evil.example"
@@ -28,22 +37,70 @@ _OPTIONS = (
     # Newer browsers block some requests themselves. The store must refuse them without that help.
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades,HttpsFirstBalancedMode",
 )
+# Playwright waits so long for an element, a page or a condition: longer than a busy machine delays what works.
+TIMEOUT_MS = int(__import__("os").environ.get("BT", "60000"))
+# The browser writes this itself for a response with an error status, which `Watch` judges by the response.
+_STATUS_LINE = "Failed to load resource"
 
 
 @contextmanager
-def browsing(folder: Path) -> Iterator[Page]:
-    """Yields a page of a browser with an empty profile in `folder`. The browser ends with the block."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
+def chromium() -> Iterator[Browser]:
+    """Runs the browser until the end of the block."""
+    path = shutil.which("chromium")
+    if path is None:
         pytest.fail("these tests need Chromium, on Debian `apt-get install chromium`", pytrace=False)
     with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            folder, executable_path=chromium, headless=True, args=list(_OPTIONS)
-        )
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(_OPTIONS))
         try:
-            yield context.new_page()
+            yield browser
         finally:
-            context.close()
+            browser.close()
+
+
+@dataclass
+class Watch:
+    """Collects what pages must never do: errors, violations of their policy, and requests of missing files.
+
+    A navigation may have any status: a test asserts it where it matters. `tolerated` has the statuses that other
+    requests of the pages, such as those of a script, may have too.
+    """
+
+    tolerated: set[int] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+    def attach(self, context: BrowserContext) -> None:
+        """Watches all pages of a context."""
+        context.on("console", self._hear)
+        context.on("weberror", self._see)
+        context.on("response", self._judge)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # A violation of the Content-Security-Policy is an error in the console.
+        outage = 503 in self.tolerated and "ERR_" in message.text
+        if message.type in ("error", "warning") and not (message.text.startswith(_STATUS_LINE) or outage):
+            self.complaints.append(f"{message.type} at {message.location}: {message.text}")
+
+    def _see(self, error: WebError) -> None:
+        self.complaints.append(f"exception: {error.error}")
+
+    def _judge(self, response: Response) -> None:
+        is_bad = response.status >= 400 and response.status not in self.tolerated
+        if is_bad and not response.request.is_navigation_request():
+            self.complaints.append(f"{response.status} for {response.request.method} {response.url}")
+
+
+@contextmanager
+def visiting(browser: Browser, *, javascript: bool = True, watch: Watch | None = None) -> Iterator[BrowserContext]:
+    """Yields a context: a visitor with cookies and a cache of its own. Fails when a page did what `Watch` collects."""
+    watch = watch or Watch()
+    context = browser.new_context(java_script_enabled=javascript, locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(TIMEOUT_MS)
+    watch.attach(context)
+    try:
+        yield context
+    finally:
+        context.close()
+    assert not watch.complaints, "\n".join(watch.complaints)
 
 
 def show(page: Page, url: str, html: str = "") -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 from werkzeug.wrappers import Request, Response
 
-from tests.browser.chromium import FOREIGN_NAME, browsing, show
+from tests.browser.chromium import FOREIGN_NAME, show
 from tests.support.books import Books
 from tests.support.stub_server import stub_server
 from tests.support.tiers import Tiers, free_port, running
@@ -26,9 +26,11 @@ def tiers(tmp_path: Path) -> Iterator[Tiers]:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    with browsing(tmp_path / "profile") as page:
-        yield page
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a visitor whose pages complain, because the store refuses them."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
 
 
 def answers(tiers: Tiers) -> dict[str, set[str]]:

@@ -8,7 +8,7 @@ from tests.support.books import query
 
 _TABLES = {
     "catalog.db": ("products", "stock_ledger", "product_history", "refused"),
-    "order.db": ("orders", "refused", "intents", "sqlite_sequence"),
+    "order.db": ("orders", "refused", "intents", "returns", "return_intents", "sqlite_sequence"),
 }
 
 

@@ -1,7 +1,9 @@
 """The apps as gunicorn serves them: which middlewares, secrets and limits each tier gets from the settings."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -266,3 +268,19 @@ def test_requests_and_recovery_of_an_order_worker_share_one_limit(monkeypatch: p
     create_order_app()
     (store, _, limit), (recovery_store, _, recovery_limit) = made
     assert recovery_limit is limit and recovery_store is store
+
+
+def test_audits_and_backups_of_the_desk_yield_to_buys_and_end_with_their_tier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BOOKS_DIR", str(tmp_path / "both"))
+    monkeypatch.setenv("BACKUP_DIR", str(tmp_path / "safe"))
+    made: list[tuple[list[str], Path, Path]] = []
+    monkeypatch.setattr("conf.wiring.BookKeeper", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr("conf.wiring.OwnerOrderCalls", lambda _books, _keeper: SimpleNamespace(rules=list))
+    create_order_app()
+    [(command, books_dir, backup_dir)] = made
+    assert (books_dir, backup_dir) == (tmp_path / "both", tmp_path / "safe")
+    assert command[:3] == ["nice", "-n", "5"]
+    assert command[3:5] == ["env", f"DATA_DIR={tmp_path / 'both'}"]
+    assert command[6:] == ["-m", "conf.with_parent", str(os.getpid()), "SIGINT", "admin"]

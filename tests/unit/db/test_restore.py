@@ -7,10 +7,13 @@ import pytest
 from db.backup import restore
 from db.catalog import CatalogStore
 from db.order import OrderStore
+from db.reconcile import reconcile
 from db.snapshots import CATALOG, LOG, Unreadable
 from db.staging import InTheWay
 from domain.checkout import Checkout
+from domain.returns import Return, Returns, SaleReturn
 from domain.values import Buy
+from tests.support.audit import run_audit
 from tests.support.backups import all_rows, make_backup, no_progress
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
@@ -51,6 +54,45 @@ def test_a_restored_store_continues_where_the_backup_ended(shop: Checkout, data:
     assert copy.place(Buy("k2", "Tux", 1)) == 2
     assert copy.place(Buy("new", "Tux", 1)) == 3, "the number of the order that the restore lost is given out again"
     Books.read(restored).check()
+
+
+def returns_of(folder: Path) -> Returns:
+    """Returns over the store in the folder."""
+    return Returns(OrderStore(folder / "order.db"), CatalogStore(folder / "catalog.db"))
+
+
+def test_a_restored_store_has_the_returns_and_settles_those_in_doubt(
+    shop: Checkout, data: Path, tmp_path: Path
+) -> None:
+    shop.place(Buy("k3", "Tux", 5))
+    done = returns_of(data).give_back(Return("done", 3, 2, "torn"))
+    OrderStore(data / "order.db").begin_returns([Return("begun", 3, 1), Return("taken", 3, 1)])
+    CatalogStore(data / "catalog.db").take_back([SaleReturn("taken", "k3", "Tux", 1)])
+    assert make_backup(data, tmp_path / "b").is_clean
+    assert restore(tmp_path / "b", tmp_path / "r", no_progress).audit.is_clean
+    assert all_rows(tmp_path / "r") == all_rows(data)
+    returns = returns_of(tmp_path / "r")
+    assert returns.give_back(Return("done", 3, 2, "torn")) == done
+    returns.settle(returns.intents(10))
+    books = Books.read(tmp_path / "r")
+    books.check()
+    assert (len(books.returns), books.products["Tux"]) == (3, 76)
+
+
+def test_reconcile_brings_the_returns_back_to_an_older_order_log(shop: Checkout, data: Path, tmp_path: Path) -> None:
+    make_backup(data, tmp_path / "b")
+    shop.place(Buy("after", "Tux", 5))
+    returns_of(data).give_back(Return("known", 0, 1))
+    returns_of(data).give_back(Return("lost with its order", 3, 2, "torn"))
+    for file in data.glob("order.db*"):
+        file.unlink()
+    restore(tmp_path / "b", data, no_progress, LOG)
+    for _ in range(2):  # a return is repaired once its order is there
+        repairs = [one.repair for one in run_audit(data).discrepancies if one.repair is not None]
+        list(reconcile(data, repairs))
+    books = Books.read(data)
+    books.check()
+    assert sorted(books.returns) == [("known", 0, 1), ("lost with its order", 3, 2)]
 
 
 def test_a_restore_upgrades_a_backup_of_an_older_schema(tmp_path: Path) -> None:

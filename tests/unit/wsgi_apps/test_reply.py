@@ -1,14 +1,16 @@
-"""Deferred replies, endpoints that run in a pool, and the bounded queue of a pool."""
+"""Deferred replies, endpoints that run in a pool, the bounded queue of a pool, and replies that are streamed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import pytest
+from werkzeug.test import Client
 
 from domain.errors import Unavailable
 from wsgi_apps import reply
-from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+from wsgi_apps.base import App, Rule
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, Stream, run_in_pool
 
 
 def test_iterating_a_deferred_waits_for_its_future() -> None:
@@ -98,3 +100,26 @@ def test_a_thread_that_cannot_be_started_takes_no_place(monkeypatch: pytest.Monk
         with pytest.raises(RuntimeError):
             pool.submit(lambda: 1)
     assert pool.submit(lambda: 2).result(timeout=10) == 2
+
+
+def test_a_stream_is_sent_while_it_is_made_and_has_no_length() -> None:
+    sent: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        for number in range(3):
+            sent.append(f"made {number}")
+            yield b"%d," % number
+
+    app = App(
+        [Rule("/", methods=["GET"], endpoint=lambda _request: Reply(Stream(chunks()), 200, {"X-A": "b"}, "text/csv"))],
+        probe=lambda: None,
+    )
+    response = Client(app).get("/", buffered=False)
+    assert (response.content_type, response.headers["X-A"]) == ("text/csv", "b")
+    assert "Content-Length" not in response.headers
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    body = response.iter_encoded()
+    assert (next(body), sent) == (b"0,", ["made 0"])
+    assert b"".join(body) == b"1,2,"
+    sent.clear()
+    assert (Client(app).head("/").get_data(), sent) == (b"", [])

@@ -13,8 +13,8 @@ from wsgi_apps.pages.desk.fields import Fields
 from wsgi_apps.pages.desk.formats import describe_entry, describe_history
 from wsgi_apps.pages.desk.view import CATALOG, asking
 
-# The entry of a change is looked for in this many pages of the ledger, from the newest. It is on the first one, unless
-# a form is sent again much later.
+# The entry of a change is looked for among this many pages of the ledger, from the newest entry. It is the newest one,
+# unless others buy or a form is sent again much later.
 _PAGES, _PAGE = 100, 200
 
 
@@ -119,15 +119,15 @@ def find_confirmation(catalog: OwnerCatalog, name: str, entry: int | None, histo
 
 
 def _ledger_entry(catalog: OwnerCatalog, name: str, key: str) -> Confirmation | None:
-    before = None
+    before, limit = None, 1
     for _ in range(_PAGES):
-        entries = catalog.ledger(name, before=before, limit=_PAGE)
+        entries = catalog.ledger(name, before=before, limit=limit)
         for entry in entries:
             if entry.key == key:
                 return Confirmation(name, entry)
-        if len(entries) < _PAGE:
+        if len(entries) < limit:
             return None
-        before = entries[-1].entry
+        before, limit = entries[-1].entry, _PAGE
     return None
 
 

@@ -16,6 +16,8 @@ KEY_FIELD = "key"
 MAX_LIMIT = 1_000
 # Rows of a page for people. A program may ask for up to MAX_LIMIT.
 PAGE_ROWS = 50
+# No clock of a store was set to a year outside of these, and the calendar has days before and behind them.
+FIRST_YEAR, LAST_YEAR = 1970, 9998
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -97,8 +99,9 @@ def parse_day(text: str, called: str) -> date:
         if not _DAY.fullmatch(text):
             raise ValueError
         day = date.fromisoformat(text)
-        day + timedelta(days=1)  # the calendar ends with the year 9999
-    except (ValueError, OverflowError):
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise ValueError
+    except ValueError:
         raise Invalid(f"{called} is not a day such as 2026-11-28") from None
     return day
 

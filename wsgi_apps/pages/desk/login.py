@@ -4,6 +4,7 @@ A browser has a session (wsgi_apps/sessions.py), which begins with the secret in
 once. A program sends the secret as a bearer token with each request instead.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ WRONG_LINK = (
     "with python -m admin login, or log in with the secret."
 )
 WRONG_TOKEN = "this form is not of your session: load its page again, and send it from there"
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Login:
             # A link is used once, and a browser that fetches in advance would use it up.
             return self._link_problem(WRONG_LINK, 403)
         try:
-            is_right = self._limit.attempt(_address(request), lambda: self._links.redeem(token))
+            is_right = self._attempt(request, lambda: self._links.redeem(token))
         except TooManyLogins as error:
             return self._link_problem(_wait(error), 429, _retry_after(error))
         return self._begin(target) if is_right else self._link_problem(WRONG_LINK, 403)
@@ -130,7 +134,15 @@ class Login:
         return _with_headers(redirect(LOGIN), self._cookie.header("", 0))
 
     def _is_right(self, request: Request, authorization: str) -> bool:
-        return self._limit.attempt(_address(request), lambda: is_authorized(authorization, self._values))
+        return self._attempt(request, lambda: is_authorized(authorization, self._values))
+
+    def _attempt(self, request: Request, is_right: Callable[[], bool]) -> bool:
+        """Returns whether the secret or the link is right, and logs a wrong one. Raises TooManyLogins."""
+        address: str = request.environ.get("REMOTE_ADDR", "")
+        if self._limit.attempt(address, is_right):
+            return True
+        _log.warning("a wrong secret of the owner, or a link that does not log in, came from %s", address or "a socket")
+        return False
 
     def _begin(self, target: str) -> Reply:
         """Begins a session, and goes on to where the owner wanted to go."""
@@ -189,11 +201,6 @@ def _wait(error: TooManyLogins) -> str:
 
 def _retry_after(error: TooManyLogins) -> dict[str, str]:
     return {"Retry-After": str(error.retry_after_s)}
-
-
-def _address(request: Request) -> str:
-    address: str = request.environ.get("REMOTE_ADDR", "")
-    return address
 
 
 def _unauthorized() -> Reply:

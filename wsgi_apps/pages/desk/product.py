@@ -84,9 +84,11 @@ class ProductPage:
         limit, before = parse_limit(query.get("limit")), parse_entry(query, "before")
         with asking(CATALOG):
             product = self._catalog.stocked_product(name)
-            newest = self._catalog.ledger(name, limit=CHART_ENTRIES)
             # One more entry than the page has says whether there is another page.
-            entries = self._catalog.ledger(name, before=before, limit=limit + 1)
+            newest = self._catalog.ledger(name, limit=max(CHART_ENTRIES, limit + 1))
+            entries = newest
+            if before is not None:
+                entries = self._catalog.ledger(name, before=before, limit=limit + 1)
             history = self._catalog.history(name)
             confirmation = find_confirmation(
                 self._catalog, name, parse_entry(query, "entry"), parse_entry(query, "history")
@@ -110,7 +112,7 @@ class ProductPage:
             entries=entries[:limit],
             history=history,
             confirmation=confirmation and confirmation.text,
-            chart=draw_stock(name, newest),
+            chart=draw_stock(name, newest[:CHART_ENTRIES]),
             next_page=None if older is None else f"{product_path(name)}?{urlencode({'before': older})}#ledger",
             first_page=None if before is None else f"{product_path(name)}#ledger",
         )

@@ -99,7 +99,8 @@ def _cursor(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     quantity, comma, name = text.partition(",")
-    number = parse_whole_number(quantity)
+    number = parse_whole_number(quantity.removeprefix("-"))
     if number is None or not comma:
         raise Invalid("after is not the 'next' of a page")
-    return number, parse_name(name)
+    # A stock below 0 was made by hand.
+    return -number if quantity.startswith("-") else number, parse_name(name)

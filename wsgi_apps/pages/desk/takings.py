@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +22,8 @@ TAKINGS = "/takings"
 DAYS = 30
 # Of more days than these, the takings of a month are one line, and one bar.
 MAX_DAYS = 92
+# More products are in the CSV and the JSON, and in the sums.
+MAX_PRODUCTS = 500
 
 Clock = Callable[[], datetime]
 
@@ -69,14 +71,17 @@ class Period:
     selection: Selection
     unit: str  # day or month: what a line of the table and a bar stand for
 
-    def names(self) -> Sequence[str]:
-        """Returns every day, or every month, from the first to the last."""
-        day, last = datetime.fromisoformat(self.first), datetime.fromisoformat(self.last)
+    def names(self, lines: Iterable[str]) -> Sequence[str]:
+        """Returns the places of a chart with these lines: each day of the range, or each month between lines."""
+        day, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
+        if self.unit == "month":
+            day, last = date.fromisoformat(f"{min(lines)}-01"), date.fromisoformat(f"{max(lines)}-01")
         names = []
         while day <= last:
-            names.append(self.name_of(day.date().isoformat()))
-            day += timedelta(days=1)
-        return list(dict.fromkeys(names))
+            names.append(self.name_of(day.isoformat()))
+            # 32 days after the first of a month is in the next one.
+            day = day + timedelta(days=1) if self.unit == "day" else (day + timedelta(days=32)).replace(day=1)
+        return names
 
     def name_of(self, day: str) -> str:
         """Returns the name of the line that a day belongs to."""
@@ -139,7 +144,8 @@ class TakingsPage:
             total=total,
             unit=period.unit,
             by_time=[line for _, line in sorted(by_time.items(), reverse=True)],
-            by_product=by_product,
+            by_product=by_product[:MAX_PRODUCTS],
+            more_products=len(by_product[MAX_PRODUCTS:]),
             chart=self._draw(period, by_time),
             csv=f"{TAKINGS}.csv?{urlencode(values)}",
             ranges=self._ranges(query.get("product")),
@@ -181,7 +187,7 @@ class TakingsPage:
     def _draw(self, period: Period, lines: Mapping[str, Line]) -> str:
         """Returns the chart of the net revenue. A day without a sale has a place in it, too."""
         points = []
-        names = period.names() if lines else ()
+        names = period.names(lines) if lines else ()
         for place, name in enumerate(names):
             line = lines.get(name, Line(name))
             title = f"{name}: {money(line.net_cents, self._currency)}, {pieces(line.net)}"

@@ -7,7 +7,6 @@ JSON. A form has its idempotency key in it, so however often it is sent, it buys
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -25,11 +24,12 @@ from wsgi_apps.wire import product_etag
 
 # Divides into rows of 2, 3 and 4.
 GRID_LIMIT = 24
-# Rendered cards and pages that are kept. With the longest names they take at most 5 MB and 6 MB in a worker.
+# Rendered parts that are kept. With the longest names they take at most 6 MB, 6 MB and 2 MB in a worker.
 MAX_CARDS = 2_048
 MAX_PAGES = 512
-# Stands in a rendered page where the key of each copy goes. No name has a control character.
-_KEY = "\0"
+MAX_FRAMES = 256
+# Stands in a rendered page where the key of each copy, or the cards, go. No name has a control character.
+_GAP = "\0"
 
 
 class Goods:
@@ -42,22 +42,25 @@ class Goods:
         self._templates = templates
         self._card = lru_cache(MAX_CARDS)(self._render_card)
         self._page = lru_cache(MAX_PAGES)(self._render_page)
+        self._frame = lru_cache(MAX_FRAMES)(self._render_frame)
 
     def grid(self, request: Request) -> Reply:
         """Shows two dozen products, those with `q` in their names if it is given. It asks the catalog and waits."""
         q, after = request.query_field("q").strip(), request.query_field("after")
-        problem = None
-        products: list[Product] = []
-        following = None
         try:
             q, after = (parse_name(text) if text else "" for text in (q, after))
-            products, following = _decode_grid(self._catalog.products(q=q, after=after, limit=GRID_LIMIT))
-        except Invalid as error:  # such a name no product can have
-            problem = error.message
-        cards = [self._card(product, self._pictures.url(product.name)) for product in products]
-        return self._templates.page(
-            "shop/grid.html", q=q, after=after, cards=Markup("").join(cards), following=following, problem=problem
-        )
+        except Invalid as error:  # no product has such a name
+            q = "".join(filter(str.isprintable, q))
+            return self._templates.page(
+                "shop/grid.html", q=q, after="", cards="", following=None, problem=error.message
+            )
+        page = json.loads(self._catalog.products(q=q, after=after, limit=GRID_LIMIT))
+        cards = [
+            self._card(name, round(item["price"] * 100), item["quantity"], self._pictures.url(name))
+            for item in page["data"]
+            for name in (item["name"],)
+        ]
+        return html(b"".join(cards).join(self._frame(q, after, page["next"], bool(cards))))
 
     def product(self, request: Request, name: str) -> Reply | Deferred[Sequence[Found]]:
         """Shows a product and the form that buys it. The address of the page has the key of its form.
@@ -78,12 +81,17 @@ class Goods:
 
         return Deferred(self._lookups.ask([parse_name(name)]), show)
 
-    def picture(self, product: str) -> Markup:
-        """Returns the picture of a product as HTML, or its emblem. The name always stands beside it."""
-        return _picture(product, self._pictures.url(product))
+    def _render_frame(self, q: str, after: str, following: str | None, has_cards: bool) -> list[bytes]:
+        """Returns a page of the grid, cut where its cards go. Without cards it is in one piece, and says so."""
+        cards = Markup(_GAP if has_cards else "")
+        page = self._templates.render(
+            "shop/grid.html", q=q, after=after, cards=cards, following=following, problem=None
+        )
+        return page.encode().split(_GAP.encode())
 
-    def _render_card(self, product: Product, picture: str | None) -> Markup:
-        return self._templates.render("shop/card.html", product=product, picture=_picture(product.name, picture))
+    def _render_card(self, name: str, price_cents: int, quantity: int, picture: str | None) -> bytes:
+        product = Product(name, price_cents, quantity)
+        return self._templates.render("shop/card.html", product=product, picture=_picture(name, picture)).encode()
 
     def _render_page(self, product: Product, picture: str | None) -> list[bytes]:
         """Returns the page of a product, cut where its key goes."""
@@ -93,22 +101,15 @@ class Goods:
             picture=_picture(product.name, picture),
             max_quantity=min(product.quantity, MAX_QUANTITY),
             etag=product_etag(product),
-            key=_KEY,
+            key=_GAP,
         )
-        return page.encode().split(_KEY.encode())
+        return page.encode().split(_GAP.encode())
 
 
 def _picture(product: str, url: str | None) -> Markup:
     if url is None:
         return draw_emblem(product)
     return Markup('<img src="{}" alt="" width="400" height="300" loading="lazy">').format(url)
-
-
-def _decode_grid(page: bytes) -> tuple[list[Product], str | None]:
-    """Returns the products of a page of the catalog, and the name after which the next page starts."""
-    value: dict[str, Any] = json.loads(page)
-    products = [Product(item["name"], round(item["price"] * 100), item["quantity"]) for item in value["data"]]
-    return products, value["next"]
 
 
 def _parse_key(text: str) -> str | None:

@@ -274,6 +274,20 @@ def test_five_wrong_secrets_slow_the_asker_down_and_the_right_one_too(desk: Desk
     assert ask(SECRET, address="192.0.2.9").status_code == admitted
 
 
+def test_the_log_says_where_wrong_secrets_come_from_and_shows_none(
+    desk: Desk, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_in(desk.browser())
+    assert caplog.messages == []
+    options: dict[str, Any] = {"environ_overrides": {"REMOTE_ADDR": "192.0.2.7"}}
+    token = new_login_token(WRONG, clock)
+    log_in(desk.browser(), WRONG, **options)
+    desk.browser().get(f"/login?token={token}", **options)
+    desk.browser().get("/stock", headers={"Authorization": f"Bearer {WRONG}"}, **options)
+    assert len(caplog.messages) == 3 and all(line.endswith("came from 192.0.2.7") for line in caplog.messages)
+    assert WRONG not in caplog.text and token not in caplog.text
+
+
 def test_a_right_secret_forgives_the_wrong_ones(desk: Desk) -> None:
     for _ in range(3):
         for _ in range(GUESSES - 1):

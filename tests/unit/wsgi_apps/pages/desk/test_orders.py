@@ -84,6 +84,7 @@ def test_a_selection_is_the_same_as_page_json_and_csv(desk: DeskClient, log: Non
         ("number=x", "the number is not that of an order, or -1 for the refused buys"),
         ("from=yesterday", "from is not a day such as 2026-11-28"),
         ("to=2026-02-30", "to is not a day such as 2026-11-28"),
+        ("to=0001-01-01", "to is not a day such as 2026-11-28"),
         ("to=9999-12-31", "to is not a day such as 2026-11-28"),
         ("from=2026-11-28&to=2026-11-27", "to, 2026-11-27, is before from, 2026-11-28"),
     ],

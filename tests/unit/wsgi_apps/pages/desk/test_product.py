@@ -104,6 +104,7 @@ def test_an_error_stands_beside_its_form_which_keeps_key_and_text(
     assert again.fields == {**filled.fields, **typed}
     invalid = [values for tag, values in page.tags if values.get("aria-invalid") == "true"]
     assert [values["aria-describedby"] for values in invalid] == [f"{action}-problem"]
+    assert [values["id"] for _, values in page.tags if "autofocus" in values] == [action]  # the browser shows it
 
 
 def test_a_form_that_was_sent_with_other_values_gets_a_new_key(desk: DeskClient, catalog: CatalogStore) -> None:

@@ -167,6 +167,10 @@ def test_a_program_reads_the_stock_as_json(desk: DeskClient, owner_catalog: Owne
     assert ([product["name"] for product in rest["data"]], rest["next"]) == (["Bird"], None)
 
 
+def test_a_page_may_follow_a_stock_below_zero_that_was_made_by_hand(desk: DeskClient) -> None:
+    assert len(desk.json("/stock?after=-5,Tux")["data"]) == 4
+
+
 @pytest.mark.parametrize("query", ["after=Tux", "after=x,Tux", "limit=0", "limit=1001", "limit=x", "colour=red"])
 def test_a_wrong_parameter_is_an_error_in_both_forms(desk: DeskClient, query: str) -> None:
     assert desk.json(f"/stock?{query}", status=400)["error"]["code"] == 400

@@ -11,6 +11,7 @@ from domain.returns import Return
 from domain.values import Buy
 from tests.support.desk import PROGRAM, DeskClient, column
 from tests.support.forgery import forge
+from wsgi_apps.pages.desk import takings
 from wsgi_apps.pages.desk.rules import Services
 
 RANGE = "from=2026-11-01&to=2026-11-30"
@@ -61,8 +62,24 @@ def test_takings_may_be_of_one_product(desk: DeskClient) -> None:
 def test_a_long_range_is_by_month(desk: DeskClient) -> None:
     page = desk.get("/takings?from=2026-01-01&to=2026-12-31")
     assert column(page.tables[1], "Month") == ["2026-11", "Total"]
-    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 12
+    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 1
     assert "by_month" in desk.json("/takings?from=2026-01-01&to=2026-12-31")["data"]
+
+
+def test_a_month_without_a_sale_has_a_place_in_the_chart(desk: DeskClient, tmp_path: Path) -> None:
+    forge(tmp_path / "order.db", "UPDATE orders SET time = '2025-12-31T08:00:00.000Z' WHERE key = 'a';")
+    page = desk.get("/takings?from=1970-01-01&to=9998-12-31")
+    assert column(page.tables[1], "Month") == ["2026-11", "2025-12", "Total"]
+    assert len([tag for tag, _ in page.tags if tag == "rect"]) == 12
+    assert "2026-01: 0.00" in page.text
+
+
+def test_a_long_list_of_products_is_cut_and_its_total_is_not(desk: DeskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(takings, "MAX_PRODUCTS", 1)
+    page = desk.get(f"/takings?{RANGE}")
+    assert column(page.tables[0], "Product") == ["Tux", "Total"]
+    assert column(page.tables[0], "Net pieces")[-1] == "5"
+    assert "1 more products" in page.text
 
 
 def test_without_a_range_the_last_thirty_days_are_shown(desk: DeskClient) -> None:
@@ -104,6 +121,7 @@ def test_the_csv_has_a_row_for_each_day_and_product(desk: DeskClient) -> None:
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
+        ("from=1969-12-31", "from is not a day such as 2026-11-28"),
         ("from=2026-11-31", "from is not a day such as 2026-11-28"),
         ("from=2026-11-28&to=2026-11-27", "to, 2026-11-27, is before from, 2026-11-28"),
     ],
