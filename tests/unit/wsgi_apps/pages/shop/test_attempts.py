@@ -39,7 +39,7 @@ def test_a_buy_follows_where_it_is_chosen() -> None:
     attempts = Attempts(Answers(KNOWN), buys)
     assert attempts.ask("k", lambda _known: None).result() == Attempt(KNOWN, None)
     assert buys.asked == []
-    assert attempts.ask("k", lambda known: known and known.buy).result() == Attempt(KNOWN, 7)
+    assert attempts.ask("k", lambda known: known.buy if known else None).result() == Attempt(KNOWN, 7)
     assert buys.asked == [BUY]
 
 
