@@ -66,7 +66,7 @@ audit: .venv/run ## Check the promises in both databases; the store may run
 backup: .venv/run ## Copy the store to a new folder: make backup DIR=backups/today
 	@$(BIN)/python -m admin backup "$(or $(DIR),$(error which folder? make backup DIR=backups/today))"
 
-faults: .venv/dev ## Test 10,000 buys with 1,000 kill -9, stopped tiers and 4,000 power cuts, in about 20 minutes
+faults: .venv/dev ## Test 10,000 buys, and returns, with 1,200 kill -9, stopped tiers and 4,000 power cuts, in about 20 minutes
 	$(BIN)/python -m tests.faults.crashes $(ARGS)
 	STOPPED_S=15 $(BIN)/pytest tests/faults/test_network.py
 	$(BIN)/python -m tests.faults.power --images 2000

@@ -85,6 +85,11 @@ def memory() -> str:
     return _first_tables("memory.md")
 
 
+def storefront() -> str:
+    """Returns the table of the shop's pages beside their JSON."""
+    return _first_tables("storefront.md")
+
+
 def latency() -> str:
     """Returns the table of one shopper's latency."""
     return _first_tables("latency.md")
@@ -135,6 +140,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "bars": all_bars,
     "growth": growth,
     "memory": memory,
+    "storefront": storefront,
     "latency": latency,
     "transports": transports,
 }

@@ -31,10 +31,12 @@ _KNOWN = """
 _IN_DOUBT = "SELECT key FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"
 _INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
 
-# A row for each key: its buy, number, price and time of its order, and the reason of its refusal; NULL for the rest.
+# A row for each key: its buy, number, price and time of its order, the reason of its refusal, and the pieces that were
+# given back; NULL for what there is not.
 _FIND = """
     SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
-        coalesce(orders.quantity, refused.quantity, intents.quantity), number, price_cents, orders.time, reason
+        coalesce(orders.quantity, refused.quantity, intents.quantity), number, price_cents, orders.time, reason,
+        (SELECT sum(quantity) FROM returns WHERE returns.number = orders.number)
     FROM json_each(:keys) AS asked LEFT JOIN orders ON orders.key = asked.value
     LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
 
@@ -193,13 +195,14 @@ def _known_buy(
     price_cents: int,
     time: str,
     reason: str | None,
+    returned: int | None,
 ) -> KnownBuy | None:
     """Returns the buy of a row of _FIND; None for an unknown key."""
     if product is None:
         return None
     buy = Buy(key, product, quantity)
     if number is not None:
-        return KnownBuy(buy, Order(number, product, quantity, price_cents, time))
+        return KnownBuy(buy, Order(number, product, quantity, price_cents, time), returned or 0)
     return KnownBuy(buy, None if reason is None else REFUSALS[reason]())
 
 

@@ -63,6 +63,7 @@ class KnownBuy:
 
     buy: Buy
     outcome: Order | Refused | None
+    returned: int = 0  # pieces of the order that were given back
 
 
 def parse_name(text: str) -> str:

@@ -318,7 +318,8 @@ def decode_keys(body: bytes) -> list[str]:
 def encode_known(known: KnownBuy | None) -> list[Any] | None:
     """Returns None for an unknown key, else product and quantity, and how the buy ended.
 
-    That is None for a buy in doubt, an error in the form of `encode_sale`, or number, price in cents and time.
+    The order is number, price in cents, time, and the pieces that were given back; the refusal is an error in the form
+    of `encode_sale`. Both are None for a buy in doubt.
     """
     if known is None:
         return None
@@ -327,7 +328,7 @@ def encode_known(known: KnownBuy | None) -> list[Any] | None:
         case None:
             return [buy.product, buy.quantity, None, None]
         case Order() as order:
-            return [buy.product, buy.quantity, [order.number, order.price_cents, order.time], None]
+            return [buy.product, buy.quantity, [order.number, order.price_cents, order.time, known.returned], None]
         case refusal:
             return [buy.product, buy.quantity, None, _encode_error(refusal)]
 
@@ -339,10 +340,15 @@ def decode_known(key: str, value: Any) -> KnownBuy | None:
     product, quantity, order, error = _require(value, list, "a buy")
     buy = _decode_buy([key, product, quantity])
     if order is not None:
-        number, price_cents, time = _require(order, list, "an order")
-        price_cents = _require_number(price_cents, MAX_PRICE_CENTS)
-        _require(time, str, "a time")
-        return KnownBuy(buy, Order(_require_number(number, MAX_INTEGER), buy.product, buy.quantity, price_cents, time))
+        number, price_cents, time, returned = _require(order, list, "an order")
+        found = Order(
+            _require_number(number, MAX_INTEGER),
+            buy.product,
+            buy.quantity,
+            _require_number(price_cents, MAX_PRICE_CENTS),
+            _require(time, str, "a time"),
+        )
+        return KnownBuy(buy, found, _require_number(returned, buy.quantity))
     if error is None:
         return KnownBuy(buy, None)
     refusal = _require_definite(_decode_error(error))

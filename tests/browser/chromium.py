@@ -38,7 +38,7 @@ _OPTIONS = (
     "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,HttpsUpgrades,HttpsFirstBalancedMode",
 )
 # Playwright waits so long for an element, a page or a condition: longer than a busy machine delays what works.
-TIMEOUT_MS = int(__import__("os").environ.get("BT", "60000"))
+TIMEOUT_MS = 60_000
 # The browser writes this itself for a response with an error status, which `Watch` judges by the response.
 _STATUS_LINE = "Failed to load resource"
 

@@ -249,6 +249,17 @@ def test_the_books_are_audited_and_copied_while_the_store_runs(store: ComposeSto
     assert_nothing_is_lost(store)
 
 
+def test_the_container_of_the_order_tier_audits_and_backs_up_both_databases(store: ComposeStore) -> None:
+    """The owner's desk asks it to. It finds both files by the links in /books, and keeps backups in a volume."""
+    store.buy_next()
+    admin = ("docker", "exec", store.container("order"), "env", "DATA_DIR=/books", "python", "-m", "admin")
+    assert json.loads(output_of(*admin, "audit", "--json"))["clean"] is True
+    assert json.loads(output_of(*admin, "backup", "/backups/today", "--json"))["clean"] is True
+    record = output_of("docker", "exec", store.container("order"), "cat", "/data/audit.json")
+    assert json.loads(record)["is_clean"] is True
+    assert_nothing_is_lost(store)
+
+
 BACKUP = """
 set -e
 ln -s /catalog/catalog.db /order/order.db /tmp

@@ -181,6 +181,12 @@ class ReturnLogContract:
         assert log.finish_returns([(first, KeyReused())]) == [KeyReused()]
         assert log.return_intents(10) == [second]
 
+    def test_the_end_of_a_return_leaves_another_of_as_many_pieces_in_doubt(self, log: OrderStore) -> None:
+        first, second = log.begin_returns([Return("r", 0, 1), Return("s", 0, 1)])
+        assert isinstance(first, SaleReturn)
+        log.finish_returns([(first, TakenBack())])
+        assert log.return_intents(10) == [second]
+
     def test_returns_in_doubt_come_oldest_first_and_by_pages(self, log: OrderStore) -> None:
         log.begin_returns([Return(key, 0, 1) for key in "dacx"])
         assert [one.key for one in log.return_intents(3)] == ["d", "a", "c"]

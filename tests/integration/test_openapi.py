@@ -121,7 +121,7 @@ def test_the_examples_of_changes_are_changes_that_the_desk_makes(shop: Tiers, se
     bought = requests.post(shop.url("front_end") + "/Bird/2", timeout=30).json()["data"]["order_number"]
     paths = {
         "/stock": "/stock",
-        "/products/{name}": "/products/Penguin",
+        "/products/{name}": "/products/Puffin",
         "/orders/{number}/returns": f"/orders/{bought}/returns",
         "/books/audits": "/books/audits",
         "/books/backups": "/books/backups",
@@ -131,7 +131,9 @@ def test_the_examples_of_changes_are_changes_that_the_desk_makes(shop: Tiers, se
     for template, path in paths.items():
         media_type = document.operations[template, "POST"]["requestBody"]["content"]["application/json"]
         examples = [example["value"] for example in media_type.get("examples", {}).values()] or [media_type["example"]]
-        for body in examples:
+        for example in examples:
+            # The product of the example itself is already there, when the document was tried before.
+            body = example | {"name": "Puffin"} if template == "/stock" else example
             response = requests.post(shop.url("back_office") + path, json=body, headers=session, timeout=30)
             assert response.status_code == 200, (path, body, response.text)
             content_type = response.headers["Content-Type"]

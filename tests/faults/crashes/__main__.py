@@ -1,4 +1,4 @@
-"""Kills tiers at steps of buys and returns: `python -m tests.faults.crashes --each 25 --random 450 --buys 10000`."""
+"""Kills tiers at steps of buys and returns: `python -m tests.faults.crashes --each 15 --random 450 --buys 10000`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from tests.faults.crashes.campaign import Campaign, CrashingStore
 def main(arguments: Sequence[str]) -> int:
     """Runs a campaign and prints its figures. Returns 0, 1 when a promise was broken, or 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.crashes", description=__doc__)
-    parser.add_argument("--each", type=int, default=25, help="kills at each point (default 25)")
+    parser.add_argument("--each", type=int, default=15, help="kills at each point (default 15)")
     parser.add_argument("--random", type=int, default=450, help="then kills at random (default 450)")
     parser.add_argument("--buys", type=int, default=10_000, help="buys to make at least (default 10000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the shoppers and kills (default 1)")

@@ -1,4 +1,4 @@
-"""One kill at each step of a buy and of a return. `make faults` kills 25 times at each, and 1,800 times in all."""
+"""One kill at each step of a buy and of a return. `make faults` kills 15 times at each, and 1,200 times in all."""
 
 from pathlib import Path
 

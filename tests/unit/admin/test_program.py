@@ -12,6 +12,7 @@ import apsw
 import pytest
 
 from db.backup import backup
+from db.last_audit import read_last_audit
 from db.snapshots import CATALOG, LOG
 from tests.support.backups import no_progress
 from tests.support.books import Books
@@ -424,3 +425,23 @@ def test_reconcile_repairs_an_order_and_then_its_return(run: Run, tmp_path: Path
     outcomes = [(one["key"], one["outcome"]) for one in json.loads(out)["repaired"]]
     assert outcomes == [("b", "order 1"), ("r", "2 pieces of order 1 given back")]
     Books.read(tmp_path).check()
+
+
+def test_each_audit_of_the_store_leaves_its_verdict(run: Run, tmp_path: Path) -> None:
+    for command in ("audit", "reconcile"):
+        assert run(command)[0] == 0
+        record = read_last_audit(tmp_path)
+        assert record is not None and record.is_clean
+        (tmp_path / "audit.json").unlink()
+    (tmp_path / "catalog.db").write_bytes(b"no database at all" * 1_000)
+    assert run("audit")[0] == 1
+    record = read_last_audit(tmp_path)
+    assert record is not None and not record.is_clean
+    assert record.discrepancies[0].startswith("file, catalog.db: ")
+
+
+def test_an_audit_that_cannot_be_recorded_has_the_same_verdict(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "audit.json").mkdir()
+    code, out, err = run("audit")
+    assert (code, err) == (0, "")
+    assert out.startswith("Clean: ")

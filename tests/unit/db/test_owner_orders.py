@@ -1,10 +1,12 @@
 """The store of the owner's order log keeps its contract, and its pages and steps are exact beside buys."""
 
 import json
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from threading import Event
 
+import apsw
 import pytest
 
 from db import owner_orders as owner_orders_module
@@ -96,3 +98,13 @@ def test_the_books_leave_out_a_file_that_is_elsewhere(owner_orders: OwnerOrderSt
     for file in tmp_path.glob("catalog.db*"):
         file.unlink()
     assert [name for name, _ in owner_orders.books().bytes_by_file] == ["order.db", "order.db-wal"]
+
+
+def test_a_page_is_a_range_of_both_tables(tmp_path: Path, owner_orders: OwnerOrderStore) -> None:
+    columns = ("first", "end", "product", "key", "since", "until", "refused_since", "before_time", "before_key")
+    values = dict.fromkeys((*columns, "with_refused", "limit"))
+    with closing(apsw.Connection(str(tmp_path / "order.db"))) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {owner_orders_module._PAGE}", values).fetchall()
+    steps = {str(step) for *_, step in plan}
+    assert "SEARCH orders USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in steps
+    assert "SEARCH refused USING COVERING INDEX refused_by_time (time>? AND (time,key)<(?,?))" in steps

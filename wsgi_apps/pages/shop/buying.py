@@ -98,7 +98,7 @@ class Buying:
             case None:
                 return self._show_unknown(known.buy.key, None, Unavailable())
             case Order() as order:
-                return self._show("receipt", HTTPStatus.OK, order=order, is_again=is_again)
+                return self._show("receipt", HTTPStatus.OK, order=order, returned=known.returned, is_again=is_again)
             case refusal:
                 return self._show_refusal(known.buy, refusal)
 

@@ -14,6 +14,7 @@ from db.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import OrderNotFound, TooManyRefusals, Unavailable
 from domain.protocols import Placed
+from domain.returns import Return, Returns
 from domain.values import Buy, KnownBuy
 from tests.support.app_clients import AppClients
 
@@ -90,6 +91,13 @@ def test_a_form_buys_and_leads_to_the_receipt(shop: Client, checkout: FlakyCheck
     assert f'datetime="{checkout.order(0).time}"' in receipt.text
     assert "already" not in text
     assert "noindex" in receipt.text
+
+
+def test_a_receipt_shows_what_was_given_back(shop: Client, returns: Returns) -> None:
+    send(shop, "k", 3)
+    assert "Given back" not in text_of(shop.get("/receipts/k"))
+    returns.give_back(Return("back", 0, 2))
+    assert "Total 77.97 Given back 2 pieces, 51.98" in text_of(shop.get("/receipts/k"))
 
 
 def test_a_form_that_is_sent_again_buys_once_and_says_so(shop: Client, checkout: FlakyCheckout) -> None:
