@@ -1,6 +1,5 @@
 """The owner's calls to the catalog tier: stock, ledger and history, and changes of the products."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from domain.owner_json import HISTORY_ENTRY, LEDGER_ENTRY, STOCKED_PRODUCT
 from domain.values import MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name, parse_note, parse_whole_number
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
-from wsgi_apps.wire import OWNER
+from wsgi_apps.wire import OWNER, parse_object
 
 PRODUCTS, STOCK = f"{OWNER}/products", f"{OWNER}/stock"
 MAX_LIMIT = 1_000
@@ -92,7 +91,9 @@ class OwnerCatalogCalls:
         key = request.given_key
         if key is None:
             raise Invalid("a change needs an Idempotency-Key")
-        body = _parse_object(request.whole_body, CHANGES[change])
+        body, names = parse_object(request.whole_body), CHANGES[change]
+        if body.keys() != set(names):
+            raise Invalid(f"the body is not an object with {' and '.join(names) or 'nothing in it'}")
         return Reply({"data": self._change(parse_name(name), change, body, key)})
 
     def _change(self, name: str, change: str, body: dict[str, Any], key: str) -> bool:
@@ -129,17 +130,6 @@ def parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:
     if not least <= number < 2**63:
         raise Invalid(f"{name} is not a whole number")
     return number
-
-
-def _parse_object(body: bytes, names: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the JSON object in a body, which has exactly these names. Raises Invalid."""
-    try:
-        value = json.loads(str(body, "utf-8") or "{}")
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
-    if type(value) is not dict or sorted(value) != sorted(names):
-        raise Invalid(f"the body is not an object with {' and '.join(names) or 'nothing in it'}")
-    return value
 
 
 def _integer(body: dict[str, Any], name: str, least: int, most: int) -> int:

@@ -1,16 +1,15 @@
 """Reads what a page's form, a program's JSON or a query string asks for, each as text that is parsed once."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from domain.errors import Invalid
 from domain.values import parse_key, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.sessions import TOKEN_FIELD
+from wsgi_apps.wire import parse_object, require_known
 
 KEY_FIELD = "key"
 MAX_LIMIT = 1_000
@@ -48,31 +47,12 @@ def read_fields(request: Request, *names: str) -> Fields:
 
 def _json_members(body: bytes, names: Sequence[str]) -> dict[str, str]:
     """Returns the members of a JSON object. Numbers stay as they were written, so that no price is rounded."""
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body, object_pairs_hook=_members, parse_int=str, parse_float=str, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON, or names a member twice") from None
-    if not isinstance(value, dict):
-        raise Invalid("the body is not a JSON object")
-    for name, member in value.items():
-        if name not in names:
-            raise Invalid(f"unknown member {name!r}; known: {', '.join(names)}")
+    members = parse_object(body, number=str)
+    require_known(members, names)
+    for name, member in members.items():
         if not isinstance(member, str):
             raise Invalid(f"{name} is neither a text nor a number")
-    return value
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError
     return members
-
-
-def _refuse(_constant: str) -> None:
-    raise ValueError
 
 
 def read_query(request: Request, *names: str) -> dict[str, str]:
