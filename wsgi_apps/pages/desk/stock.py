@@ -8,6 +8,7 @@ from domain.errors import Invalid, KeyReused
 from domain.owner import OwnerCatalog, StockedProduct
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request, Rule
+from wsgi_apps.errors import status_of
 from wsgi_apps.pages.desk.changes import add, find_confirmation
 from wsgi_apps.pages.desk.encoding import encode_product
 from wsgi_apps.pages.desk.fields import parse_entry, parse_limit, read_fields, read_query
@@ -48,7 +49,7 @@ class StockPage:
         except (Invalid, KeyReused) as error:
             if not request.wants_page:
                 raise
-            return self._show(request, {}, form_again(fields, error), status=400 if isinstance(error, Invalid) else 422)
+            return self._show(request, {}, form_again(fields, error), status_of(error))
         if not request.wants_page:
             return Reply(change.encode())
         found = change.confirmation
