@@ -114,8 +114,6 @@ class TakingsPage:
             with asking(ORDER_TIER):
                 takings = self._orders.takings(period.selection)
         except Invalid as error:
-            if not request.wants_page:
-                raise
             return self._view.error(
                 request, "takings.html", error, here=TAKINGS, query=query, problem=error.message, total=None
             )  # fmt: skip
