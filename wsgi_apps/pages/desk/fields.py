@@ -12,8 +12,7 @@ from wsgi_apps.sessions import TOKEN_FIELD
 from wsgi_apps.wire import parse_object, require_known
 
 KEY_FIELD = "key"
-MAX_LIMIT = 1_000
-# Rows of a page for people. A program may ask for up to MAX_LIMIT.
+# Rows of a page, unless the query says how many.
 PAGE_ROWS = 50
 # No clock of a store was set to a year outside of these, and the calendar has days before and behind them.
 FIRST_YEAR, LAST_YEAR = 1970, 9998
@@ -61,16 +60,6 @@ def read_query(request: Request, *names: str) -> dict[str, str]:
     A browser sends the empty fields of a search too.
     """
     return {name: text for name, value in request.parameters(*names).items() if (text := value.strip())}
-
-
-def parse_limit(text: str | None) -> int:
-    """Returns the number of rows of a page. Raises Invalid."""
-    if text is None:
-        return PAGE_ROWS
-    limit = parse_whole_number(text)
-    if limit is None or not 1 <= limit <= MAX_LIMIT:
-        raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT:,}")
-    return limit
 
 
 def parse_day(text: str, called: str) -> date:

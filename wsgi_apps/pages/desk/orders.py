@@ -12,8 +12,9 @@ from domain.selections import parse_selection
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.csv_export import csv_reply, stream_orders
 from wsgi_apps.pages.desk.encoding import encode_buy
-from wsgi_apps.pages.desk.fields import day_after, parse_day, parse_limit, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, day_after, parse_day, read_query
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 ORDERS = "/orders"
@@ -39,7 +40,7 @@ class OrderPages:
     def list(self, request: Request) -> Reply:
         """Shows a page of the orders of a selection, the refused ones among them."""
         query = read_query(request, *SELECTORS, "before", "limit")
-        limit = parse_limit(query.get("limit"))
+        limit = parse_limit(query.get("limit", str(PAGE_ROWS)))
         problem, found = "", BuysPage((), None)
         before = parse_cursor(query["before"]) if "before" in query else None
         try:

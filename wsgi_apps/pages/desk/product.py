@@ -12,13 +12,14 @@ from wsgi_apps.errors import status_of
 from wsgi_apps.pages.desk.changes import ACTIONS, Confirmation, change, find_confirmation
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_steps
 from wsgi_apps.pages.desk.encoding import encode_entry, encode_product
-from wsgi_apps.pages.desk.fields import Fields, parse_entry, parse_limit, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, Fields, parse_entry, read_fields, read_query
 from wsgi_apps.pages.desk.formats import number, pieces
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.login import local_path
 from wsgi_apps.pages.desk.stock import STOCK
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 # Entries of the ledger in the chart: as many as its drawing has places for.
@@ -81,7 +82,7 @@ class ProductPage:
     def _show(
         self, request: Request, name: str, query: dict[str, str], forms: dict[str, Form], status: int = 200
     ) -> Reply:
-        limit, before = parse_limit(query.get("limit")), parse_entry(query, "before")
+        limit, before = parse_limit(query.get("limit", str(PAGE_ROWS))), parse_entry(query, "before")
         with asking(CATALOG):
             product = self._catalog.stocked_product(name)
             # One more entry than the page has says whether there is another page.

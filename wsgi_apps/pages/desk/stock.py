@@ -11,10 +11,11 @@ from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
 from wsgi_apps.pages.desk.changes import add, find_confirmation
 from wsgi_apps.pages.desk.encoding import encode_product
-from wsgi_apps.pages.desk.fields import parse_entry, parse_limit, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, parse_entry, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 STOCK = "/stock"
@@ -57,7 +58,7 @@ class StockPage:
 
     def _show(self, request: Request, query: dict[str, str], form: Form, status: int = 200) -> Reply:
         q, retired = query.get("q", ""), "retired" in query
-        limit = parse_limit(query.get("limit", None if not request.wants_page else str(_ROWS)))
+        limit = parse_limit(query.get("limit", str(_ROWS if request.wants_page else PAGE_ROWS)))
         with asking(CATALOG):
             # One more product than the page has says whether there is another page.
             found = self._catalog.stock(q=q, retired=retired, after=_cursor(query.get("after")), limit=limit + 1)
