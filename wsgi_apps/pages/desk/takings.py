@@ -13,8 +13,9 @@ from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_bars
 from wsgi_apps.pages.desk.csv_export import csv_reply, encode_takings
 from wsgi_apps.pages.desk.fields import day_after, parse_day, read_query
-from wsgi_apps.pages.desk.formats import money, pieces
+from wsgi_apps.pages.desk.formats import pieces
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
+from wsgi_apps.pages.money import money
 from wsgi_apps.reply import Reply
 
 TAKINGS = "/takings"
