@@ -1,11 +1,11 @@
 """Reads what a page's form, a program's JSON or a query string asks for, each as text that is parsed once."""
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from domain.errors import Invalid
+from domain.selections import parse_day
 from domain.values import parse_key, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.sessions import TOKEN_FIELD
@@ -15,9 +15,7 @@ KEY_FIELD = "key"
 # Rows of a page, unless the query says how many.
 PAGE_ROWS = 50
 # No clock of a store was set to a year outside of these, and the calendar has days before and behind them.
-FIRST_YEAR, LAST_YEAR = 1970, 9998
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+YEARS = range(1970, 9999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +60,13 @@ def read_query(request: Request, *names: str) -> dict[str, str]:
     return {name: text for name, value in request.parameters(*names).items() if (text := value.strip())}
 
 
-def parse_day(text: str, called: str) -> date:
-    """Returns a day such as 2026-11-28. Raises Invalid, which names it as `called`."""
-    try:
-        if not _DAY.fullmatch(text):
-            raise ValueError
-        day = date.fromisoformat(text)
-        if not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise ValueError
-    except ValueError:
-        raise Invalid(f"{called} is not a day such as 2026-11-28") from None
-    return day
-
-
-def day_after(day: date) -> str:
-    """Returns the first moment behind a day, as Selection.until takes it."""
-    return (day + timedelta(days=1)).isoformat()
+def parse_day_range(query: Mapping[str, str], last: date | None = None) -> tuple[date | None, date | None]:
+    """Returns the days `from` and `to` of a query string, or `last` where it has no `to`. Raises Invalid."""
+    begin = parse_day(query["from"], "from", YEARS) if "from" in query else None
+    end = parse_day(query["to"], "to", YEARS) if "to" in query else last
+    if begin and end and end < begin:
+        raise Invalid(f"to, {end}, is before from, {begin}")
+    return begin, end
 
 
 def parse_entry(query: dict[str, str], name: str) -> int | None:
