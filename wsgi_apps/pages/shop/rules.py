@@ -69,9 +69,8 @@ class Shop:
         self._pool = pool
         self._picture_pool = BoundedPool(PICTURE_THREADS, MAX_QUEUED_PICTURES)
 
-    @property
     def rules(self) -> list[Rule]:
-        """The rules of the pages."""
+        """Returns the rules of the pages."""
         grid = run_in_pool(self._goods.grid, self._pool)
         picture = run_in_pool(self._pictures.reply, self._picture_pool)
         return [
