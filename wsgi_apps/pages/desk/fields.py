@@ -69,7 +69,7 @@ def parse_day_range(query: Mapping[str, str], last: date | None = None) -> tuple
     return begin, end
 
 
-def parse_entry(query: dict[str, str], name: str) -> int | None:
+def parse_entry(query: Mapping[str, str], name: str) -> int | None:
     """Returns the number of an entry in a query string; None without it. Raises Invalid."""
     if name not in query:
         return None

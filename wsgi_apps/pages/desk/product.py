@@ -9,7 +9,7 @@ from domain.owner import LedgerEntry, OwnerCatalog
 from domain.values import parse_name
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
-from wsgi_apps.pages.desk.changes import ACTIONS, Confirmation, change, find_confirmation
+from wsgi_apps.pages.desk.changes import ACTIONS, PARAMETERS, Confirmation, change, find_confirmation
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_steps
 from wsgi_apps.pages.desk.encoding import encode_entry, encode_product
 from wsgi_apps.pages.desk.fields import PAGE_ROWS, Fields, parse_entry, read_fields, read_query
@@ -44,7 +44,7 @@ class ProductPage:
 
     def show(self, request: Request, name: str) -> Reply:
         """Shows a product, also a retired one."""
-        query = read_query(request, "before", "limit", "changed", "entry", "history")
+        query = read_query(request, "before", "limit", *PARAMETERS)
         return self._show(request, parse_name(name), query, {})
 
     def change(self, request: Request, name: str) -> Reply:
@@ -91,9 +91,7 @@ class ProductPage:
             if before is not None:
                 entries = self._catalog.ledger(name, before=before, limit=limit + 1)
             history = self._catalog.history(name)
-            confirmation = find_confirmation(
-                self._catalog, name, parse_entry(query, "entry"), parse_entry(query, "history")
-            )
+            confirmation = find_confirmation(self._catalog, name, query)
         older = entries[limit - 1].entry if len(entries) > limit else None
         return self._view.show(
             request,
@@ -156,6 +154,6 @@ def draw_stock(name: str, newest: Sequence[LedgerEntry]) -> str:
 def _page_after(back: str, confirmation: Confirmation | None) -> str:
     """Returns the path of the page that confirms a change: the one with its form, at the same place."""
     path, _, query = local_path(back).partition("?")
-    kept = [(name, value) for name, value in parse_qsl(query) if name not in ("changed", "entry", "history")]
+    kept = [(name, value) for name, value in parse_qsl(query) if name not in PARAMETERS]
     values = [*kept, *(confirmation.parameters if confirmation else {}).items()]
     return f"{path}?{urlencode(values)}" if values else path

@@ -9,9 +9,9 @@ from domain.owner import OwnerCatalog, StockedProduct
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
-from wsgi_apps.pages.desk.changes import add, find_confirmation
+from wsgi_apps.pages.desk.changes import PARAMETERS, add, find_confirmation
 from wsgi_apps.pages.desk.encoding import encode_product
-from wsgi_apps.pages.desk.fields import PAGE_ROWS, parse_entry, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
@@ -39,7 +39,7 @@ class StockPage:
 
     def show(self, request: Request) -> Reply:
         """Shows a page of the stock, and what the books say of a change that was just made."""
-        query = read_query(request, "q", "retired", "after", "limit", "changed", "entry", "history")
+        query = read_query(request, "q", "retired", "after", "limit", *PARAMETERS)
         return self._show(request, query, Form())
 
     def add(self, request: Request) -> Reply:
@@ -64,12 +64,7 @@ class StockPage:
             found = self._catalog.stock(q=q, retired=retired, after=_cursor(query.get("after")), limit=limit + 1)
             confirmation = None
             if "changed" in query:
-                confirmation = find_confirmation(
-                    self._catalog,
-                    parse_name(query["changed"]),
-                    parse_entry(query, "entry"),
-                    parse_entry(query, "history"),
-                )
+                confirmation = find_confirmation(self._catalog, parse_name(query["changed"]), query)
         products = found[:limit]
         after = f"{products[-1].quantity},{products[-1].name}" if len(found) > limit else None
         here = {name: text for name, text in query.items() if name in ("q", "retired", "limit", "after")}
