@@ -42,6 +42,11 @@ def moment(time: str) -> Markup:
     return _TIME.format(time, time[:19].replace("T", " "))
 
 
+def sentence(message: str) -> str:
+    """Returns the message of an error as a sentence."""
+    return f"{message[:1].upper()}{message[1:]}."
+
+
 def describe_entry(product: str, entry: LedgerEntry) -> str:
     """Returns what an entry of the ledger says, as one sentence for the owner who made it."""
     changed = pieces(abs(entry.delta))
@@ -76,4 +81,5 @@ def template_names(currency: str | None) -> Mapping[str, Any]:
         "pieces": pieces,
         "size": size,
         "moment": moment,
+        "sentence": sentence,
     }

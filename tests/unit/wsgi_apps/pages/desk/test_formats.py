@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsgi_apps.pages.desk.formats import moment, number, pieces, signed, size
+from wsgi_apps.pages.desk.formats import moment, number, pieces, sentence, signed, size
 
 
 def test_numbers_have_their_thousands_apart_and_a_proper_minus() -> None:
@@ -22,3 +22,8 @@ def test_a_time_is_an_element_that_programs_read() -> None:
     html = moment("2026-11-28T13:45:09.123Z")
     assert html == '<time datetime="2026-11-28T13:45:09.123Z">2026-11-28 13:45:09</time>'
     assert "<b>" not in moment("<b>")
+
+
+def test_the_message_of_an_error_becomes_a_sentence() -> None:
+    assert sentence("from is not a day") == "From is not a day."
+    assert sentence("OWNER_SECRET is wrong") == "OWNER_SECRET is wrong."
