@@ -18,13 +18,13 @@ from wsgi_apps.base import Request, Rule, error_reply
 from wsgi_apps.bearer_auth import OPEN_PATHS, encode_authorization, is_authorized
 from wsgi_apps.login_limit import LoginLimit
 from wsgi_apps.login_links import LoginLinks
+from wsgi_apps.pages.static import STATIC
 from wsgi_apps.pages.templates import Templates, redirect
 from wsgi_apps.reply import Reply
 from wsgi_apps.roles import AUTHENTICATE
 from wsgi_apps.sessions import LIFETIME_S, TOKEN_FIELD, TOKEN_HEADER, Sessions, attach_session, session_of
 
 LOGIN, LOGOUT, HOME = "/login", "/logout", "/"
-STATIC = "/static/"
 _SAFE_METHODS = ("GET", "HEAD")
 
 WRONG_SECRET = "This is not the owner's secret."
