@@ -1,8 +1,9 @@
 """The sessions of the owner's desk: signed cookies, and the tokens in their forms.
 
 A cookie has the id and the time of a login, and nothing else is kept of it. It is signed with a key that is derived
-from OWNER_SECRET, so another secret ends all sessions. Whoever has nothing but the cookie changes nothing: each form
-carries a token as well, which is derived from the id, and which only the desk's own pages show.
+from OWNER_SECRET, so another secret ends all sessions. A request with nothing but the cookie, such as one that a page
+of another site makes, changes nothing: each form carries a token as well, which is derived from the id, and which only
+the desk's own pages show.
 """
 
 import hashlib
