@@ -208,6 +208,15 @@ PAGES = {
 }
 
 
+@pytest.mark.parametrize("path", [f"/{page}?from=2026-11-02&to=2026-11-01" for page in ("orders", "takings")])
+def test_what_is_wrong_with_a_selection_stands_on_a_line_of_its_own(desk: Desk, seeing_owner: Page, path: str) -> None:
+    seeing_owner.set_viewport_size({"width": 1440, "height": 800})
+    seeing_owner.goto(desk.url + path)
+    alert = seeing_owner.get_by_role("alert").bounding_box()
+    form_around = seeing_owner.locator("form").filter(has=seeing_owner.get_by_role("alert")).bounding_box()
+    assert alert and form_around and alert["width"] == form_around["width"]
+
+
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
 def test_everybody_can_use_each_page_of_the_desk(desk: Desk, seeing_owner: Page, path: str) -> None:
     buy(desk, "Tux", 1, "the-first-order-of-all")
