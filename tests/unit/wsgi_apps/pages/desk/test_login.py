@@ -308,6 +308,14 @@ def test_a_link_logs_in_once_and_leaves_its_token_nowhere(desk: Desk, clock: Clo
     assert "<form" not in text_of(response) and 'href="/login"' in text_of(response)
 
 
+def test_a_used_link_opens_the_desk_for_an_owner_who_is_in(desk: Desk, clock: Clock) -> None:
+    browser, link = desk.browser(), f"/login?token={new_login_token(SECRET, clock)}"
+    assert browser.get(link, headers=BROWSER).status_code == 303
+    again = browser.get(link, headers=BROWSER)
+    assert (again.status_code, again.headers["Location"], "Set-Cookie" in again.headers) == (303, "/", False)
+    assert desk.browser().get(link, headers=BROWSER).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [("HEAD", {}), ("GET", {"Sec-Purpose": "prefetch"}), ("GET", {"Sec-Purpose": "prefetch;prerender"})],
