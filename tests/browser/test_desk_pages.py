@@ -208,6 +208,15 @@ PAGES = {
 }
 
 
+def test_a_phone_shows_the_newest_part_of_a_chart(desk: Desk, seeing_owner: Page, product: str) -> None:
+    buy(desk, product, 1, "bought-for-a-phone")
+    seeing_owner.set_viewport_size({"width": 320, "height": 800})
+    for path, mark in (("/takings", ".bar"), (f"/products/{product}", ".dot")):
+        seeing_owner.goto(desk.url + path)
+        newest = seeing_owner.locator(f".chart {mark}").last.bounding_box()
+        assert newest and 0 <= newest["x"] <= newest["x"] + newest["width"] <= 320
+
+
 @pytest.mark.parametrize("path", [f"/{page}?from=2026-11-02&to=2026-11-01" for page in ("orders", "takings")])
 def test_what_is_wrong_with_a_selection_stands_on_a_line_of_its_own(desk: Desk, seeing_owner: Page, path: str) -> None:
     seeing_owner.set_viewport_size({"width": 1440, "height": 800})
