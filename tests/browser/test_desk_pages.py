@@ -217,6 +217,15 @@ def test_a_phone_shows_the_newest_part_of_a_chart(desk: Desk, seeing_owner: Page
         assert newest and 0 <= newest["x"] <= newest["x"] + newest["width"] <= 320
 
 
+def test_an_order_is_one_line_on_a_phone(desk: Desk, seeing_owner: Page) -> None:
+    key = "4849f332-f79f-4a1c-9e92-efbee8906d2f"
+    buy(desk, "Tux", 1, key)
+    seeing_owner.set_viewport_size({"width": 320, "height": 800})
+    seeing_owner.goto(f"{desk.url}/orders?key={key}")
+    head, row = (seeing_owner.locator(f"{part} tr").bounding_box() for part in ("thead", "tbody"))
+    assert head and row and row["height"] < 1.5 * head["height"]
+
+
 @pytest.mark.parametrize("path", [f"/{page}?from=2026-11-02&to=2026-11-01" for page in ("orders", "takings")])
 def test_what_is_wrong_with_a_selection_stands_on_a_line_of_its_own(desk: Desk, seeing_owner: Page, path: str) -> None:
     seeing_owner.set_viewport_size({"width": 1440, "height": 800})
