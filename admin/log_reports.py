@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from admin.tables import print_table
 from conf.output import encode_json, lost_output, print_json, visible
@@ -17,6 +17,7 @@ from db.owner_orders import OwnerOrderStore
 from db.snapshots import LOG, require_readable
 from domain.csv_rows import BYTE_ORDER_MARK, Cell, amount, encode_rows
 from domain.owner import BuysPage, LoggedBuy, OrderBooks, Selection, Takings
+from domain.selections import day_after
 from wsgi_apps.pages.desk.csv_export import TAKINGS_COLUMNS, encode_order_rows, takings_row
 
 # Rows that are read and printed at a time.
@@ -78,13 +79,8 @@ def _selection(given: argparse.Namespace) -> Selection:
         product=given.product,
         key=getattr(given, "buy_key", None),
         since=None if since is None else since.isoformat(),
-        until=None if until is None else _day_after(until),
+        until=None if until is None else day_after(until),
     )
-
-
-def _day_after(day: date) -> str:
-    """Returns the next day; for the last one of the calendar a text that is above all times."""
-    return "9999-12-31T24" if day == date.max else (day + timedelta(days=1)).isoformat()
 
 
 def _pages(books: OrderBooks, selection: Selection, limit: int | None) -> Iterator[BuysPage]:

@@ -2,11 +2,8 @@
 
 import argparse
 import functools
-import re
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import date
 from typing import Any
 
 import apsw
@@ -17,6 +14,7 @@ from db.snapshots import FILES
 from domain.errors import Invalid
 from domain.names import parse_new_name
 from domain.owner import REFUSED_NUMBER
+from domain.selections import parse_day
 from domain.values import (
     parse_key,
     parse_name,
@@ -138,8 +136,8 @@ def _add_log_reports(command: Callable[..., argparse.ArgumentParser]) -> None:
     for reading in (orders, report):
         begin = reading.add_mutually_exclusive_group()
         begin.add_argument("--today", action="store_true", help="of this day alone")
-        begin.add_argument("--since", type=argument(_parse_day), metavar="DAY", help="from this day on")
-        reading.add_argument("--until", type=argument(_parse_day), metavar="DAY", help="until this day, with it")
+        begin.add_argument("--since", type=argument(parse_day), metavar="DAY", help="from this day on")
+        reading.add_argument("--until", type=argument(parse_day), metavar="DAY", help="until this day, with it")
         reading.add_argument("--product", type=argument(parse_name), metavar="NAME", help="of this product")
         reading.add_argument("--csv", action="store_true", help="print CSV, for spreadsheets")
     orders.add_argument("--key", dest="buy_key", type=argument(_parse_key), metavar="K", help="of this idempotency key")
@@ -216,14 +214,6 @@ def _parse_limit(text: str) -> int:
     if not limit:
         raise Invalid(f"the number of rows {text!r} is not a whole number above 0")
     return limit
-
-
-def _parse_day(text: str) -> date:
-    """Returns the text as a day. Raises Invalid."""
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        with suppress(ValueError):  # there is no such day
-            return date.fromisoformat(text)
-    raise Invalid(f"{text!r} is not a day such as 2026-11-28")
 
 
 _parse_key = functools.partial(parse_key, called="the key")

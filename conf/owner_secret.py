@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.settings import Settings, SettingsError, refuse_to_start, with_owner_secret_file
-from db.staging import InTheWay, staged
+from db.staging import PRIVATE_FOLDER, InTheWay, staged
 from wsgi_apps.login_links import new_login_token
 
 FILE_NAME = "owner-secret"  # in DATA_DIR
@@ -28,7 +28,7 @@ def make_secret_file(path: Path) -> str | None:
     OSError.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         try:
             with staged(path.parent, [path.name]) as folder:
                 (folder / path.name).write_text(f"{secrets.token_urlsafe(32)}\n", "ascii")

@@ -87,10 +87,11 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     settings = load_in_worker()
     store = _order_store(settings)
     client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
+    owners_client = _owners_catalog_client(tier_client, settings)
     # Workers do not share memory, so each has an equal share of the limit. Within a worker, the requests and the
     # recovery share one limit, one store and one client.
     limit = RefusalLimit(settings.refused_per_s / settings.order.workers)
-    catalog = PairedCatalog(store, HttpCatalog(client))
+    catalog = PairedCatalog(store, HttpCatalog(client, owners_client=owners_client))
 
     def require_catalog() -> None:
         client.require_ready(order.READY_TIMEOUT_S)
@@ -103,7 +104,7 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
     owner_rules = _owner_order_calls(settings).rules()
     app = OrderApp(checkout, readiness, returns=returns, owner_rules=owner_rules, batcher=batcher)
     # The recovery needs no retries: it repeats its calls in its next sweep.
-    tried_once = PairedCatalog(store, HttpCatalog(client, retry=False))
+    tried_once = PairedCatalog(store, HttpCatalog(client, retry=False, owners_client=owners_client))
     recovery = Recovery(LimitedCheckout(store, tried_once, limit), Returns(store, tried_once))
     return OrderTier(_private(app, settings, settings.order), recovery)
 
@@ -203,9 +204,10 @@ def prepare_order(settings: Settings) -> None:
         _log.warning("%s", warning)
     store = _order_store(settings)
     client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, logs_outages=False)
+    owners_client = _owners_catalog_client(TierClient, settings)
     store.migrate()
     try:
-        catalog = PairedCatalog(store, HttpCatalog(client))
+        catalog = PairedCatalog(store, HttpCatalog(client, owners_client=owners_client))
         with suppress(Unavailable):  # the catalog may start a moment later; a worker pairs with it then
             catalog.pair(PAIRING_TIMEOUT_S)
         checkout, returns = Checkout(store, catalog), Returns(store, catalog)
@@ -214,9 +216,11 @@ def prepare_order(settings: Settings) -> None:
     except Unavailable:
         _log.info("the catalog does not answer yet, or is not ours; buys wait for it")
     finally:
-        # The workers are forked from here: they must inherit neither connection.
+        # The workers are forked from here: they must inherit no connection.
         store.close()
         client.close()
+        if owners_client is not None:
+            owners_client.close()
 
 
 def allowed_hosts(tier: Tier) -> Hosts:
@@ -277,9 +281,31 @@ def _client(
 
 
 def _owners_client(
-    kind: type[TierClient], name: str, tier: Tier, values: Sequence[str], deadline_s: float = back_office.DEADLINE_S
+    kind: type[TierClient],
+    name: str,
+    tier: Tier,
+    values: Sequence[str],
+    deadline_s: float = back_office.DEADLINE_S,
+    *,
+    logs_outages: bool = True,
 ) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
     host, port = tier.address.host, tier.address.port
-    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, for_owner=True)
+    return kind(
+        name,
+        host,
+        port,
+        deadline_s=deadline_s,
+        authorization=authorization,
+        logs_outages=logs_outages,
+        for_owner=True,
+    )
+
+
+def _owners_catalog_client(kind: type[TierClient], settings: Settings) -> TierClient | None:
+    """Returns the order tier's client for returns; None without OWNER_SECRET. The other client logs the outages."""
+    if settings.owner_secrets is None:
+        return None
+    values = settings.owner_secrets.values
+    return _owners_client(kind, "catalog", settings.catalog, values, order.DEADLINE_S, logs_outages=False)

@@ -104,12 +104,13 @@ def _upgrade(
             return
         copy = _copy(path, version) if version and keep_copy else None
         try:
-            views = _drop_foreign_views(connection, scripts)
+            indexes, dropped = _foreign(connection, scripts, "index"), _drop_foreign(connection, scripts)
             for script in scripts[version:]:
                 # All rows are fetched, because only then has SQLite run all statements.
                 connection.execute(script.read_text(encoding="utf-8")).fetchall()
-            for view in views:
-                connection.execute(view).fetchall()
+            lost = [index for name, index in indexes.items() if not fetch_all(connection, _EXISTS, {"name": name})]
+            for sql in [*lost, *dropped]:
+                connection.execute(sql).fetchall()
             connection.pragma("application_id", application_id)
             connection.pragma("user_version", len(scripts))
         except apsw.Error as error:
@@ -122,23 +123,28 @@ def _upgrade(
         _log.info("%s was migrated from schema %d to schema %d%s", path, version, len(scripts), kept)
 
 
-_VIEWS = "SELECT name, sql FROM sqlite_schema WHERE type = 'view' ORDER BY rowid"
-_ON_VIEW = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = :view ORDER BY rowid"
+_NAMED = "SELECT name, sql FROM sqlite_schema WHERE type = :type AND sql IS NOT NULL ORDER BY rowid"
+_EXISTS = "SELECT 1 FROM sqlite_schema WHERE name = :name"
 
 
-def _drop_foreign_views(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
-    """Drops the views that no script creates, and returns the SQL that creates them and their triggers again.
+def _foreign(connection: apsw.Connection, scripts: list[Path], kind: str) -> dict[str, str]:
+    """Returns the SQL of the views, triggers or indexes that no script creates, by name. They are the owner's."""
+    pattern = rf"CREATE {kind.upper()} (\w+)"
+    ours = {name for script in scripts for name in re.findall(pattern, script.read_text("utf-8"))}
+    return {name: sql for name, sql in fetch_all(connection, _NAMED, {"type": kind}) if name not in ours}
 
-    Those views are the owner's. SQLite alters no table while a view refers to a missing column, but creates such a
-    view, so all views can be created again.
+
+def _drop_foreign(connection: apsw.Connection, scripts: list[Path]) -> list[str]:
+    """Drops the owner's views and triggers, and returns the SQL that creates them again.
+
+    SQLite alters no table while a view refers to a missing column, but creates such a view, so all views can be created
+    again. A trigger would go with a table that is made again, or refer to the old table for ever.
     """
-    ours = {name for script in scripts for name in re.findall(r"CREATE VIEW (\w+)", script.read_text("utf-8"))}
-    dropped = []
-    for name, view in fetch_all(connection, _VIEWS, {}):
-        if name not in ours:
-            dropped += [view, *(trigger for (trigger,) in fetch_all(connection, _ON_VIEW, {"view": name}))]
-            connection.execute('DROP VIEW "{}"'.format(name.replace('"', '""'))).fetchall()
-    return dropped
+    triggers, views = (_foreign(connection, scripts, kind) for kind in ("trigger", "view"))
+    for kind, names in (("TRIGGER", triggers), ("VIEW", views)):
+        for name in names:
+            connection.execute('DROP {} "{}"'.format(kind, name.replace('"', '""'))).fetchall()
+    return [*views.values(), *triggers.values()]
 
 
 def _copy(path: Path, version: int) -> Path:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 from domain.errors import Invalid
 from domain.owner import REFUSED_NUMBER, Selection
@@ -11,6 +11,7 @@ from domain.values import parse_key, parse_name, parse_whole_number
 # The names of the parameters.
 PARAMETERS = ("number", "product", "key", "since", "until")
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}(?::[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{3})?)?)?)?)Z?")
 
 
@@ -45,6 +46,22 @@ def parse_moment(text: str) -> str:
     except ValueError:
         pass
     raise Invalid(f"{text!r} is not a day such as 2026-11-28, or a time of one such as 2026-11-28T17:30, in UTC")
+
+
+def parse_day(text: str, called: str = "", years: range = range(date.min.year, date.max.year + 1)) -> date:
+    """Returns a day such as 2026-11-28 of these years. Raises Invalid, which names it as `called`, else by its text."""
+    try:
+        if _DAY.fullmatch(text) and (day := date.fromisoformat(text)).year in years:
+            return day
+    except ValueError:  # there is no such day
+        pass
+    raise Invalid(f"{called or repr(text)} is not a day such as 2026-11-28")
+
+
+def day_after(day: date) -> str:
+    """Returns the first moment behind a day, as Selection.until takes it."""
+    # Behind the last day of the calendar is no other. This text is above all times of it.
+    return "9999-12-31T24" if day == date.max else (day + timedelta(days=1)).isoformat()
 
 
 def _parse_number(text: str) -> int:

@@ -5,11 +5,11 @@ from http import HTTPStatus
 
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.pages.api_docs import ApiDocs
-from wsgi_apps.pages.desk.login import STATIC, Login
+from wsgi_apps.pages.desk.login import Login
 from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
-from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+from wsgi_apps.reply import BoundedPool, Deferred, Reply
 from wsgi_apps.sessions import form_token, session_of
 
 # In seconds, for a call to a tier behind. The owner's questions read more than a shopper's.
@@ -38,11 +38,10 @@ class BackOfficeApp(App):
         self._login = login
         self._templates = templates
         self._static = static
-        pool = BoundedPool(FILE_THREADS, MAX_QUEUED_FILES)
         rules = [
             *login.rules(),
-            Rule(f"{STATIC}<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pool)),
-            *ApiDocs("owner", "The owner's desk", templates).rules,
+            static.rule(BoundedPool(FILE_THREADS, MAX_QUEUED_FILES)),
+            *ApiDocs("owner", "The owner's desk", templates).rules(),
             *pages,
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qs, parse_qsl
+from urllib.parse import parse_qsl
 
 from werkzeug import routing
 from werkzeug.exceptions import HTTPException, LengthRequired, MethodNotAllowed, RequestEntityTooLarge
@@ -115,13 +115,8 @@ class Request(WerkzeugRequest):
         return _decode_pairs(self.environ.get("QUERY_STRING", ""), names, "query string", "parameter")
 
     def query_field(self, name: str) -> str:
-        """Returns one parameter, whatever else the query string has; empty without it, and if it is not UTF-8."""
-        try:
-            pairs = parse_qsl(self.environ.get("QUERY_STRING", ""), errors="strict", max_num_fields=MAX_PAIRS)
-        except ValueError:
-            return ""
-        values = [value for key, value in pairs if key == name]
-        return values[0] if len(values) == 1 else ""
+        """Returns one parameter, whatever else the query string has; empty without it, and if that is not UTF-8."""
+        return _find_value(self.environ.get("QUERY_STRING", ""), name)
 
     @property
     def has_form(self) -> bool:
@@ -132,15 +127,15 @@ class Request(WerkzeugRequest):
         """Returns the fields of the form in the body. Raises Invalid, also for a body of another type."""
         if not self.has_form:
             raise Invalid(f"the body is not a form ({FORM})")
-        return _decode_pairs(self._form_text, names, "form", "field")
+        return _decode_pairs(self.form_text, names, "form", "field")
 
     def form_field(self, name: str) -> str:
-        """Returns one field of the form, whatever else the form has; empty without it. Raises Invalid."""
-        values = parse_qs(self._form_text, keep_blank_values=True) if self.has_form else {}
-        return values[name][0] if len(values.get(name, ())) == 1 else ""
+        """Returns one field of the form, whatever else the form has; empty without it, and if that is not UTF-8."""
+        return _find_value(self.form_text, name) if self.has_form else ""
 
     @property
-    def _form_text(self) -> str:
+    def form_text(self) -> str:
+        """The body of a form, percent-encoded."""
         # Form bodies are ASCII, with percent signs; parse_qsl reports other bytes as not UTF-8.
         return self.whole_body.decode("latin-1")
 
@@ -164,6 +159,16 @@ def _decode_pairs(text: str, names: tuple[str, ...], place: str, kind: str) -> d
     if len(values) < len(pairs):
         raise Invalid(f"a {kind} stands twice")
     return values
+
+
+def _find_value(text: str, name: str) -> str:
+    """Returns the value of this name in percent-encoded pairs; empty without it, and where it stands twice."""
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PAIRS)
+    except ValueError:
+        return ""
+    values = [value for key, value in pairs if key == name]
+    return values[0] if len(values) == 1 else ""
 
 
 class Rule(routing.Rule):

@@ -12,6 +12,7 @@ from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
+from wsgi_apps.roles import for_owner_if_known
 
 # Shorter than the order tier's, whose check waits for this one.
 READY_TIMEOUT_S = 1.25
@@ -52,7 +53,7 @@ class CatalogApp(App):
             Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
             Rule(wire.STORE, methods=["GET"], endpoint=run_in_pool(self.introduce, sales)),
             Rule(wire.SALES, methods=["POST"], endpoint=run_in_pool(self.sell, sales)),
-            Rule(wire.RETURNS, methods=["POST"], endpoint=run_in_pool(self.take_back, sales)),
+            Rule(wire.RETURNS, methods=["POST"], endpoint=for_owner_if_known(run_in_pool(self.take_back, sales))),
             # Without this rule, a call of an unknown version would be a decrement of a product named v2.
             *(Rule(f"/v<int:version>/{call}", methods=["GET", "POST"], endpoint=not_found) for call in wire.CALLS),
             *owner_rules,
@@ -85,7 +86,10 @@ class CatalogApp(App):
         return Reply({"data": [wire.encode_sale(sale) for sale in sales]})
 
     def take_back(self, request: Request) -> Reply:
-        """Takes a batch of returns back for the order tier. Each has its own key and its own result."""
+        """Takes a batch of returns back for the order tier. Each has its own key and its own result.
+
+        The front end, which knows TIER_SECRET and the keys of sales, must not put sold pieces back into the stock.
+        """
         returns = wire.decode_sale_returns(request.whole_body)
         taken = self._catalog.take_back(returns, log=wire.decode_mark(request.headers))
         return Reply({"data": [wire.encode_take_back(one) for one in taken]})

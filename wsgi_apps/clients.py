@@ -24,11 +24,13 @@ _NOT_IN_THE_CONTRACT = (StoreError, LookupError, TypeError, ValueError)
 class HttpCatalog:
     """A client of the catalog tier. Without `retry` it makes one try of each call.
 
-    A page is never retried: pages are large, and retries would overload the tier.
+    A page is never retried: pages are large, and retries would overload the tier. `owners_client` takes back: a catalog
+    that knows its owner does so for the owner alone.
     """
 
-    def __init__(self, client: TierClient, *, retry: bool = True) -> None:
+    def __init__(self, client: TierClient, *, retry: bool = True, owners_client: TierClient | None = None) -> None:
         self._client = client
+        self._owners_client = owners_client or client
         self._retry = retry
 
     def lookup(self, names: Sequence[str], timeout_s: float | None = None) -> Sequence[Found]:
@@ -71,7 +73,14 @@ class HttpCatalog:
         self, returns: Sequence[SaleReturn], timeout_s: float | None = None, *, log: LogMark | None = None
     ) -> Sequence[TakeBack | Unavailable]:
         """Puts the pieces of each return back into the stock, once for its key. Errors are those of `sell`."""
-        answer = self._post(wire.RETURNS, wire.encode_sale_returns(returns), timeout_s, wire.mark_headers(log))
+        answer = self._owners_client.call(
+            "POST",
+            wire.RETURNS,
+            headers=wire.mark_headers(log),
+            body=wire.encode_sale_returns(returns),
+            timeout_s=timeout_s,
+            retry=self._retry,
+        )
         if answer[0] == STATUS[AnotherStore]:
             raise AnotherStore
         return _decode_each(answer, wire.decode_take_back, count=len(returns))

@@ -72,13 +72,13 @@ class FrontEndApp(App):
             currency=currency,
         )
         rules = [
-            *self._shop.rules,
+            *self._shop.rules(),
             Rule("/products", methods=["GET"], endpoint=run_in_pool(self.products, pages), takes_query=True),
             Rule("/products/<name>", methods=["GET"], endpoint=self.product),
             Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=self.buy),
-            Rule("/static/<name>", methods=["GET"], endpoint=run_in_pool(static.reply, pages)),
-            *ApiDocs("shop", "The shop", Templates(static=static.url)).rules,
+            static.rule(pages),
+            *ApiDocs("shop", "The shop", Templates(static=static.url)).rules(),
         ]
         super().__init__(rules, probe=lambda: None, readiness=readiness)
 

@@ -1,6 +1,5 @@
 """The owner's calls to the catalog tier: stock, ledger and history, and changes of the products."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +9,13 @@ from domain.errors import Invalid
 from domain.names import parse_new_name
 from domain.owner import OwnerCatalog
 from domain.owner_json import HISTORY_ENTRY, LEDGER_ENTRY, STOCKED_PRODUCT
-from domain.values import MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name, parse_note, parse_whole_number
+from domain.values import MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name, parse_note
 from wsgi_apps.base import Request, Rule
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
-from wsgi_apps.wire import OWNER
+from wsgi_apps.wire import OWNER, parse_object
 
 PRODUCTS, STOCK = f"{OWNER}/products", f"{OWNER}/stock"
-MAX_LIMIT = 1_000
 # One thread is enough for people, and leaves the other cores to buys.
 THREADS = 1
 MAX_QUEUED = 16
@@ -64,9 +63,12 @@ class OwnerCatalogCalls:
         given = request.parameters("q", "retired", "after_quantity", "after_name", "limit")
         after = None
         if "after_quantity" in given:
-            after = parse_integer(given, "after_quantity", -(2**63)), given.get("after_name", "")
+            after = _parse_integer(given, "after_quantity", -(2**63)), given.get("after_name", "")
         stock = self._catalog.stock(
-            q=given.get("q", ""), retired=given.get("retired") == "1", after=after, limit=parse_limit(given)
+            q=given.get("q", ""),
+            retired=given.get("retired") == "1",
+            after=after,
+            limit=parse_limit(given.get("limit", "")),
         )
         return Reply({"data": [STOCKED_PRODUCT.encode(product) for product in stock]})
 
@@ -77,8 +79,8 @@ class OwnerCatalogCalls:
     def ledger(self, request: Request, name: str) -> Reply:
         """Shows a page of a product's ledger."""
         given = request.parameters("before", "limit")
-        before = parse_integer(given, "before") if "before" in given else None
-        entries = self._catalog.ledger(parse_name(name), before=before, limit=parse_limit(given))
+        before = _parse_integer(given, "before") if "before" in given else None
+        entries = self._catalog.ledger(parse_name(name), before=before, limit=parse_limit(given.get("limit", "")))
         return Reply({"data": [LEDGER_ENTRY.encode(entry) for entry in entries]})
 
     def history(self, _request: Request, name: str) -> Reply:
@@ -92,7 +94,9 @@ class OwnerCatalogCalls:
         key = request.given_key
         if key is None:
             raise Invalid("a change needs an Idempotency-Key")
-        body = _parse_object(request.whole_body, CHANGES[change])
+        body, names = parse_object(request.whole_body), CHANGES[change]
+        if body.keys() != set(names):
+            raise Invalid(f"the body is not an object with {' and '.join(names) or 'nothing in it'}")
         return Reply({"data": self._change(parse_name(name), change, body, key)})
 
     def _change(self, name: str, change: str, body: dict[str, Any], key: str) -> bool:
@@ -112,15 +116,7 @@ class OwnerCatalogCalls:
         return self._catalog.retire(name, key)
 
 
-def parse_limit(given: dict[str, str]) -> int:
-    """Returns the number of rows of a page. Raises Invalid."""
-    limit = parse_whole_number(given.get("limit", ""))
-    if limit is None or not 1 <= limit <= MAX_LIMIT:
-        raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT}")
-    return limit
-
-
-def parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:
+def _parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:
     """Returns a parameter that is an integer of SQLite. Raises Invalid."""
     try:
         number = int(given[name])
@@ -129,17 +125,6 @@ def parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:
     if not least <= number < 2**63:
         raise Invalid(f"{name} is not a whole number")
     return number
-
-
-def _parse_object(body: bytes, names: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the JSON object in a body, which has exactly these names. Raises Invalid."""
-    try:
-        value = json.loads(str(body, "utf-8") or "{}")
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"the body is not JSON: {error}") from None
-    if type(value) is not dict or sorted(value) != sorted(names):
-        raise Invalid(f"the body is not an object with {' and '.join(names) or 'nothing in it'}")
-    return value
 
 
 def _integer(body: dict[str, Any], name: str, least: int, most: int) -> int:

@@ -10,7 +10,7 @@ from domain.owner_json import BACKUP, LOGGED_RETURN, TAKINGS, encode_audit, enco
 from domain.selections import PARAMETERS, parse_selection
 from domain.values import parse_whole_number
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.owner_catalog import parse_limit
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
 from wsgi_apps.single_flight import SingleFlight
 from wsgi_apps.wire import OWNER
@@ -75,7 +75,8 @@ class OwnerOrderCalls:
         """Shows a page of ended buys, the newest first."""
         given = request.parameters(*PARAMETERS, "before", "limit")
         before = parse_cursor(given["before"]) if "before" in given else None
-        return Reply(self._orders.encoded_buys(parse_selection(given), before=before, limit=parse_limit(given)))
+        limit = parse_limit(given.get("limit", ""))
+        return Reply(self._orders.encoded_buys(parse_selection(given), before=before, limit=limit))
 
     def returns_of(self, _request: Request, number: str) -> Reply:
         """Shows the returns of an order, the newest first."""

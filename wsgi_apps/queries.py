@@ -9,6 +9,7 @@ from wsgi_apps.wire import encode_order
 
 # The products of a page.
 DEFAULT_LIMIT = 100
+# The most rows of a page, whatever they are.
 MAX_LIMIT = 1000
 
 
@@ -16,10 +17,16 @@ def products(catalog: Catalog, request: Request) -> Reply:
     """Answers with a page of products. Raises Invalid."""
     given = request.parameters("q", "limit", "after")
     q, after = (parse_name(given[name]) if given.get(name) else "" for name in ("q", "after"))
-    limit = parse_whole_number(given.get("limit", str(DEFAULT_LIMIT)))
+    limit = parse_limit(given.get("limit", str(DEFAULT_LIMIT)))
+    return Reply(catalog.products(q=q, after=after, limit=limit))
+
+
+def parse_limit(text: str) -> int:
+    """Returns the number of rows of a page. Raises Invalid."""
+    limit = parse_whole_number(text)
     if limit is None or not 1 <= limit <= MAX_LIMIT:
         raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT}")
-    return Reply(catalog.products(q=q, after=after, limit=limit))
+    return limit
 
 
 def order(orders: Orders, number: str, key: str | None) -> Reply:

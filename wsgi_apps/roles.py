@@ -38,6 +38,16 @@ def role_of(environ: "WSGIEnvironment") -> Role | None:
     return role
 
 
+def for_owner_if_known(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns an endpoint that refuses all but the owner where the tier knows one, and nobody where it knows none."""
+    guarded = owner_only(endpoint)
+
+    def call(request: Any, **values: Any) -> Any:
+        return (endpoint if role_of(request.environ) is None else guarded)(request, **values)
+
+    return call
+
+
 def owner_only(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     """Returns an endpoint that calls `endpoint` for the owner, and refuses all others.
 

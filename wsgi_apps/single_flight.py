@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from domain.errors import Unavailable
+
 R = TypeVar("R")
 
 
@@ -17,12 +19,19 @@ class SingleFlight(Generic[R]):
         self._running: Future[R] | None = None
 
     def ask(self) -> "Future[R]":
-        """Returns the future of the running call, or of a new one when none runs."""
+        """Returns the future of the running call, or of a new one when none runs.
+
+        Raises Unavailable when the system gives no thread.
+        """
         with self._lock:
             if self._running is None or self._running.done():
-                self._running = Future()
-                self._running.set_running_or_notify_cancel()  # from now on nobody can cancel it for the others
-                threading.Thread(target=self._run, args=(self._running,), name="single flight", daemon=True).start()
+                future: Future[R] = Future()
+                future.set_running_or_notify_cancel()  # from now on nobody can cancel it for the others
+                try:
+                    threading.Thread(target=self._run, args=(future,), name="single flight", daemon=True).start()
+                except RuntimeError as error:
+                    raise Unavailable(retry_after_s=1) from error
+                self._running = future
             return self._running
 
     def _run(self, future: "Future[R]") -> None:

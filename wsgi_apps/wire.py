@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -104,7 +104,8 @@ def decode_return(key: str, number: int, body: bytes) -> Return:
 
     The object may have a quantity and a note. An empty body means all pieces that are left, without a note.
     """
-    fields = _parse_object(body, ("quantity", "note")) if body.strip() else {}
+    fields = parse_object(body)
+    require_known(fields, ("quantity", "note"))
     quantity, note = fields.get("quantity"), fields.get("note")
     return Return(
         key,
@@ -140,23 +141,33 @@ def decode_returned(value: Any) -> Returned:
     )
 
 
-def _parse_object(body: bytes, names: Sequence[str]) -> dict[str, Any]:
-    """Returns the JSON object in a request's body. Raises Invalid, also for an unknown or a repeated name."""
+def parse_object(body: bytes, number: Callable[[str], Any] | None = None) -> dict[str, Any]:
+    """Returns the JSON object in a request's body; an empty body has nothing in it. `number` converts each number.
 
-    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            raise Invalid("a name stands twice in the body")
-        return found
-
+    Raises Invalid, also for a name that stands twice.
+    """
+    if not body.strip():
+        return {}
     try:
-        value = json.loads(str(body, "utf-8"), object_pairs_hook=to_dict)
+        text = str(body, "utf-8")
+        value = json.loads(text, object_pairs_hook=_to_dict, parse_int=number, parse_float=number)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}") from None
-    found = _require(value, dict, "the body")
-    if unknown := found.keys() - set(names):
-        raise Invalid(f"unknown name {min(unknown)!r} in the body; known: {', '.join(names)}")
+    found: dict[str, Any] = _require(value, dict, "the body")
     return found
+
+
+def _to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Invalid("a name stands twice in the body")
+    return found
+
+
+def require_known(names: Collection[str], known: Sequence[str]) -> None:
+    """Raises Invalid for a name in a body that is not known."""
+    if unknown := set(names) - set(known):
+        raise Invalid(f"unknown name {min(unknown)!r} in the body; known: {', '.join(known)}")
 
 
 # The JSON of the calls between tiers. Values are arrays and not objects: an array has no name that could be repeated,

@@ -73,4 +73,4 @@ def test_wrong_arguments_print_the_usage(tmp_path: Path, arguments: list[str]) -
 def test_help_is_exit_code_0(tmp_path: Path) -> None:
     ended = health_check(Tiers(tmp_path / "data"), "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("usage: python -m conf.health [--ready] catalog|order|front_end\n")
+    assert ended.stdout.startswith("usage: python -m conf.health [--ready] catalog|order|front_end|back_office\n")

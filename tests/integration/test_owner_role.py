@@ -43,6 +43,19 @@ def test_the_owner_is_asked_for_the_secret(tiers: Tiers, tier: str, method: str,
     assert ask(tiers, tier, method, path, OWNER).status_code not in (401, 403)
 
 
+def test_a_catalog_that_knows_its_owner_takes_back_for_the_owner_alone(tiers: Tiers) -> None:
+    """The front end knows the key of each sale. It could otherwise put the pieces back, and sell them again."""
+
+    def take_back(secret: str | None) -> int:
+        headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+        rows = [["forged", "key-of-a-sale", "Tux", 1, None]]
+        return requests.post(f"{tiers.url('catalog')}/v1/returns", json=rows, headers=headers, timeout=30).status_code
+
+    assert (take_back(None), take_back(WRONG)) == (401, 401)
+    assert take_back(TIER) == (403 if "TIER_SECRET" in tiers.environment else 401)
+    assert take_back(OWNER) == 200
+
+
 @pytest.mark.parametrize("settings", [{}, {"TIER_SECRET": TIER}], ids=["open", "with TIER_SECRET"])
 def test_tiers_without_an_owner_are_closed_and_say_what_to_set(tmp_path: Path, settings: dict[str, str]) -> None:
     tiers = Tiers(tmp_path / "data", **settings)

@@ -54,7 +54,10 @@ class ApiDocs:
         self._title = document["info"]["title"]
         self._json = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         self._templates = templates
-        self.rules = [
+
+    def rules(self) -> list[Rule]:
+        """Returns the rules of the endpoints."""
+        return [
             Rule(DOCUMENT_PATH, methods=["GET"], endpoint=self.document),
             Rule("/docs", methods=["GET"], endpoint=self.page),
         ]

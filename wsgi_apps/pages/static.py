@@ -13,11 +13,12 @@ from pathlib import Path
 from werkzeug.exceptions import NotFound
 from werkzeug.utils import cached_property
 
-from wsgi_apps.base import Request
-from wsgi_apps.reply import Reply
+from wsgi_apps.base import Request, Rule
+from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 
 FOLDER = Path(__file__).parent / "static"
 DIGEST_CHARACTERS = 12
+STATIC = "/static/"  # all files are below this path
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
@@ -48,13 +49,14 @@ class StaticFiles:
 
     def url(self, name: str) -> str:
         """Returns the path of a file, such as /static/shop.3f2a90c1d4e5.css for shop.css."""
-        return f"/static/{self._names[name]}"
+        return f"{STATIC}{self._names[name]}"
+
+    def rule(self, pool: BoundedPool) -> Rule:
+        """Returns the rule of the files. The first reply with a large one takes long, hence the pool."""
+        return Rule(f"{STATIC}<name>", methods=["GET"], endpoint=run_in_pool(self.reply, pool))
 
     def reply(self, request: Request, name: str) -> Reply:
-        """Answers with the file of this name, which has a digest. Raises NotFound.
-
-        The first reply with a large file takes long, so the endpoint runs in a pool.
-        """
+        """Answers with the file of this name, which has a digest. Raises NotFound."""
         file = self._files.get(name)
         if file is None:
             raise NotFound

@@ -11,6 +11,13 @@ MUTANTS = (
         "        return endpoint(request, **values)\n",
     ),
     Mutant(
+        "a catalog that knows its owner takes back for every tier",
+        "the front end puts sold pieces back into the stock, and sells them again",
+        "wsgi_apps/roles.py",
+        "        return (endpoint if role_of(request.environ) is None else guarded)(request, **values)\n",
+        "        return endpoint(request, **values)\n",
+    ),
+    Mutant(
         "the secret of the tiers makes an owner",
         "the front end may do what only the owner may",
         "wsgi_apps/bearer_auth.py",

@@ -27,6 +27,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_secret_is_made_that_only_its_owner_may_read(settings: Settings, file: Path) -> None:
     assert make_secret_file(secret_file(settings)) is None
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700, "as a tier makes the folder of its database"
     owner = with_owner(settings).owner_secrets
     assert owner is not None and len(owner.values) == 1
     assert file.read_text() == f"{owner.values[0]}\n"

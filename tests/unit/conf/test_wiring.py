@@ -193,6 +193,15 @@ def test_the_back_office_sends_the_owners_first_secret_and_not_that_of_the_tiers
     assert made == {("catalog", f"Bearer {NEW}", True), ("order tier", f"Bearer {NEW}", True)}
 
 
+def test_the_order_tier_gives_back_with_the_secret_of_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWNER_SECRET", f"{NEW},{OLD}")
+    monkeypatch.setenv("TIER_SECRET", TIER)
+    RecordingClient.options = []
+    create_order_app(tier_client=RecordingClient)
+    made = [(made["name"], made["authorization"]) for made in RecordingClient.options]
+    assert made == [("catalog", f"Bearer {TIER}"), ("catalog", f"Bearer {NEW}")]
+
+
 @pytest.mark.parametrize(
     ("address", "name", "is_secure"),
     [("http://127.0.0.1:7", "desk-7=", False), ("https://desk.example", "__Host-desk-443=", True)],

@@ -17,7 +17,7 @@ from domain.returns import Return, Returns
 from domain.values import Buy, Product
 from tests.support.audit import findings
 from tests.support.books import Books, assert_audit_is_clean, query
-from tests.support.earlier_schemas import older
+from tests.support.earlier_schemas import SOLD_ONE, older
 from tests.support.forgery import forge
 
 # 80 Tux, of which 5 were sold; 98 Bird, restocked, sold once by a direct decrement, at a new price; and a retired Cat.
@@ -293,6 +293,29 @@ def test_the_migration_to_returns_keeps_every_entry_and_note(tmp_path: Path) -> 
     assert catalog.product("Tux") == Product("Tux", 2599, 77)
     Books.read(folder).check()
     assert_audit_is_clean(folder)
+
+
+OWN = [
+    "CREATE TABLE sold_out (product TEXT)",
+    "CREATE INDEX my_index ON stock_ledger (product)",
+    "CREATE TRIGGER on_ledger AFTER INSERT ON stock_ledger WHEN NEW.balance = 0 BEGIN SELECT 1; END",
+    'CREATE TRIGGER "on ""products""" AFTER UPDATE ON products WHEN NEW.quantity = 0 BEGIN'
+    " INSERT INTO sold_out SELECT product FROM stock_ledger ORDER BY entry DESC LIMIT 1; END",
+]
+
+
+@pytest.mark.parametrize(("schema", "rows", "stock"), [(3, SOLD_ONE, 8), (6, BEFORE_RETURNS, 75)])
+def test_an_owners_triggers_and_indexes_work_after_a_migration(
+    tmp_path: Path, schema: int, rows: str, stock: int
+) -> None:
+    """The ledger is made again: a trigger of another table that reads it would refuse every buy."""
+    path = older(tmp_path, CATALOG, schema, rows + ";".join(OWN))
+    store = CatalogStore(path)
+    store.migrate()
+    found = query(path, "SELECT sql FROM sqlite_schema WHERE tbl_name IN ('stock_ledger', 'products', 'sold_out')")
+    assert {(sql,) for sql in OWN} <= set(found)
+    store.sell([Buy("all", "Tux", stock)])
+    assert query(path, "SELECT product FROM sold_out") == [("Tux",)]
 
 
 def test_the_migration_to_returns_keeps_an_entry_that_fails_its_check(tmp_path: Path) -> None:

@@ -27,6 +27,19 @@ def test_a_text_is_no_formula(text: str) -> None:
     assert cell == f"'{text}"
 
 
+@pytest.mark.parametrize("text", [";=1+1", "x;=1+1", "x; @SUM(A1)", '";+1', "x;-1", "x;y;＝1"])
+def test_a_text_is_no_formula_where_semicolons_separate_the_cells(text: str) -> None:
+    """As in spreadsheets of countries with a decimal comma. A shopper chooses the key of an order."""
+    line = encode_rows([[1, text]]).decode().rstrip("\r\n")
+    cells = line.split(";")
+    assert len(cells) > 1
+    assert not any(cell.strip(' "').startswith(tuple("=+-@＝")) for cell in cells)
+
+
+def test_a_semicolon_alone_changes_no_text() -> None:
+    assert encode_rows([["a;b; c", "a-b=c"]]) == b"a;b; c,a-b=c\r\n"
+
+
 def test_a_negative_number_stays_a_number() -> None:
     assert encode_rows([[-1, 5]]) == b"-1,5\r\n"
 

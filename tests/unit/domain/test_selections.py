@@ -1,10 +1,12 @@
 """Which buys are meant: parsed as people and programs name them."""
 
+from datetime import date
+
 import pytest
 
 from domain.errors import Invalid
 from domain.owner import REFUSED_NUMBER, Selection
-from domain.selections import encode_selection, parse_moment, parse_selection
+from domain.selections import day_after, encode_selection, parse_day, parse_moment, parse_selection
 
 WHOLE = Selection(7, "Tux", "k", "2026-11-01", "2026-12-01T12:30")
 
@@ -58,3 +60,17 @@ def test_another_text_is_no_moment(text: str) -> None:
 def test_a_wrong_parameter_is_invalid(given: dict[str, str]) -> None:
     with pytest.raises(Invalid):
         parse_selection(given)
+
+
+def test_a_day_is_of_the_calendar_and_of_the_years_that_are_meant() -> None:
+    assert parse_day("2026-11-28") == date(2026, 11, 28)
+    for text in ("2026-02-30", "20261128", "2026-11-28T17", "today", ""):
+        with pytest.raises(Invalid, match=f"'{text}' is not a day such as 2026-11-28"):
+            parse_day(text)
+    with pytest.raises(Invalid, match="from is not a day such as 2026-11-28"):
+        parse_day("1969-12-31", "from", range(1970, 9999))
+
+
+def test_a_day_ends_before_the_next_one_and_the_last_has_an_end_too() -> None:
+    assert day_after(date(2026, 12, 31)) == "2027-01-01"
+    assert day_after(date.max) > "9999-12-31T23:59:59.999Z"

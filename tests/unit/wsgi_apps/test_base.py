@@ -324,3 +324,20 @@ def test_a_form_is_decoded_and_checked() -> None:
             fields(body)
     with pytest.raises(Invalid, match="the body is not a form"):
         fields(b"{}", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("key=a+b%2F&more=1", "a b/"),
+        ("key=&key=1", ""),
+        ("more=1", ""),
+        ("key=1&more=%ff", ""),
+        ("key=1&" + "more=1&" * 30, ""),
+    ],
+)
+def test_one_value_is_found_alike_in_a_query_string_and_in_a_form(text: str, value: str) -> None:
+    form = EnvironBuilder(method="POST", data=text.encode(), content_type=FORM)
+    assert Request(form.get_environ()).form_field("key") == value
+    assert Request(EnvironBuilder(query_string=text).get_environ()).query_field("key") == value
+    assert Request(EnvironBuilder(method="POST", data=b"key=1").get_environ()).form_field("key") == "", "no form"

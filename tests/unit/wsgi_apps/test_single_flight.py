@@ -1,10 +1,11 @@
 """One call at a time, whose result goes to all who ask meanwhile."""
 
 from itertools import count
-from threading import Event
+from threading import Event, Thread
 
 import pytest
 
+from domain.errors import Unavailable
 from wsgi_apps.single_flight import SingleFlight
 
 
@@ -48,3 +49,15 @@ def test_nobody_can_cancel_the_call_for_the_others() -> None:
     assert not asked.cancel()
     go.set()
     assert asked.result(60) is True
+
+
+def test_a_call_without_a_thread_fails_and_the_next_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    flight = SingleFlight(lambda: "made")
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", refuse)
+        with pytest.raises(Unavailable):
+            flight.ask()
+    assert flight.ask().result(60) == "made"

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from domain.errors import Unavailable
 from domain.owner import Backup, OwnerOrders
+from domain.owner_json import encode_audit
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.pages.desk.encoding import encode_audit, encode_backup, encode_books
+from wsgi_apps.pages.desk.encoding import encode_backup, encode_books
 from wsgi_apps.pages.desk.fields import read_fields, read_query
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
 from wsgi_apps.pages.templates import redirect

@@ -9,13 +9,17 @@ from domain.names import parse_new_name
 from domain.owner import HistoryEntry, LedgerEntry, OwnerCatalog
 from domain.values import Product, parse_note, parse_price, parse_stock
 from wsgi_apps.pages.desk.encoding import encode_entry
-from wsgi_apps.pages.desk.fields import Fields
+from wsgi_apps.pages.desk.fields import Fields, parse_entry
 from wsgi_apps.pages.desk.formats import describe_entry, describe_history
 from wsgi_apps.pages.desk.view import CATALOG, asking
 
 # The entry of a change is looked for among this many pages of the ledger, from the newest entry. It is the newest one,
 # unless others buy or a form is sent again much later.
 _PAGES, _PAGE = 100, 200
+
+
+# The parameters of a page that shows a change, see Confirmation.parameters.
+PARAMETERS = ("changed", "entry", "history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,9 @@ class Change:
         return {"data": {"made": self.made, "entry": None if found is None else encode_entry(found.entry)}}
 
 
-def find_confirmation(catalog: OwnerCatalog, name: str, entry: int | None, history: int | None) -> Confirmation | None:
-    """Returns what the books say of the entry with this number, in the product's ledger or history, if there is one."""
+def find_confirmation(catalog: OwnerCatalog, name: str, query: Mapping[str, str]) -> Confirmation | None:
+    """Returns what the books say of the entry that a page shows, by its parameters, if there is one. Raises Invalid."""
+    entry, history = parse_entry(query, "entry"), parse_entry(query, "history")
     found: LedgerEntry | HistoryEntry | None = None
     if entry is not None:
         found = next((one for one in catalog.ledger(name, before=entry + 1, limit=1) if one.entry == entry), None)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from domain.owner import Backup, Books, HistoryEntry, LastAudit, LedgerEntry, LoggedBuy, LoggedReturn, StockedProduct
+from domain.owner import Backup, Books, HistoryEntry, LedgerEntry, LoggedBuy, LoggedReturn, StockedProduct
+from domain.owner_json import encode_audit
 
 
 def encode_product(product: StockedProduct) -> dict[str, Any]:
@@ -61,11 +62,6 @@ def encode_books(books: Books, backups: Sequence[Backup] | None) -> dict[str, An
             "backups": None if backups is None else [encode_backup(backup) for backup in backups],
         }
     }
-
-
-def encode_audit(audit: LastAudit) -> dict[str, Any]:
-    """Returns what an audit found."""
-    return asdict(audit)
 
 
 def encode_backup(backup: Backup) -> dict[str, Any]:

@@ -1,25 +1,21 @@
 """Reads what a page's form, a program's JSON or a query string asks for, each as text that is parsed once."""
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Any
+from datetime import date
 
 from domain.errors import Invalid
+from domain.selections import parse_day
 from domain.values import parse_key, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.sessions import TOKEN_FIELD
+from wsgi_apps.wire import parse_object, require_known
 
 KEY_FIELD = "key"
-MAX_LIMIT = 1_000
-# Rows of a page for people. A program may ask for up to MAX_LIMIT.
+# Rows of a page, unless the query says how many.
 PAGE_ROWS = 50
 # No clock of a store was set to a year outside of these, and the calendar has days before and behind them.
-FIRST_YEAR, LAST_YEAR = 1970, 9998
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+YEARS = range(1970, 9999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +44,12 @@ def read_fields(request: Request, *names: str) -> Fields:
 
 def _json_members(body: bytes, names: Sequence[str]) -> dict[str, str]:
     """Returns the members of a JSON object. Numbers stay as they were written, so that no price is rounded."""
-    if not body.strip():
-        return {}
-    try:
-        value = json.loads(body, object_pairs_hook=_members, parse_int=str, parse_float=str, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise Invalid("the body is not JSON, or names a member twice") from None
-    if not isinstance(value, dict):
-        raise Invalid("the body is not a JSON object")
-    for name, member in value.items():
-        if name not in names:
-            raise Invalid(f"unknown member {name!r}; known: {', '.join(names)}")
+    members = parse_object(body, number=str)
+    require_known(members, names)
+    for name, member in members.items():
         if not isinstance(member, str):
             raise Invalid(f"{name} is neither a text nor a number")
-    return value
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError
     return members
-
-
-def _refuse(_constant: str) -> None:
-    raise ValueError
 
 
 def read_query(request: Request, *names: str) -> dict[str, str]:
@@ -83,35 +60,16 @@ def read_query(request: Request, *names: str) -> dict[str, str]:
     return {name: text for name, value in request.parameters(*names).items() if (text := value.strip())}
 
 
-def parse_limit(text: str | None) -> int:
-    """Returns the number of rows of a page. Raises Invalid."""
-    if text is None:
-        return PAGE_ROWS
-    limit = parse_whole_number(text)
-    if limit is None or not 1 <= limit <= MAX_LIMIT:
-        raise Invalid(f"limit is not a whole number from 1 to {MAX_LIMIT:,}")
-    return limit
+def parse_day_range(query: Mapping[str, str], last: date | None = None) -> tuple[date | None, date | None]:
+    """Returns the days `from` and `to` of a query string, or `last` where it has no `to`. Raises Invalid."""
+    begin = parse_day(query["from"], "from", YEARS) if "from" in query else None
+    end = parse_day(query["to"], "to", YEARS) if "to" in query else last
+    if begin and end and end < begin:
+        raise Invalid(f"to, {end}, is before from, {begin}")
+    return begin, end
 
 
-def parse_day(text: str, called: str) -> date:
-    """Returns a day such as 2026-11-28. Raises Invalid, which names it as `called`."""
-    try:
-        if not _DAY.fullmatch(text):
-            raise ValueError
-        day = date.fromisoformat(text)
-        if not FIRST_YEAR <= day.year <= LAST_YEAR:
-            raise ValueError
-    except ValueError:
-        raise Invalid(f"{called} is not a day such as 2026-11-28") from None
-    return day
-
-
-def day_after(day: date) -> str:
-    """Returns the first moment behind a day, as Selection.until takes it."""
-    return (day + timedelta(days=1)).isoformat()
-
-
-def parse_entry(query: dict[str, str], name: str) -> int | None:
+def parse_entry(query: Mapping[str, str], name: str) -> int | None:
     """Returns the number of an entry in a query string; None without it. Raises Invalid."""
     if name not in query:
         return None

@@ -1,4 +1,4 @@
-"""Writes money, numbers and times for people. Money is made of whole cents, so no digit is rounded."""
+"""Writes numbers, times and entries of the books for the owner."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,12 @@ from typing import Any
 from markupsafe import Markup
 
 from domain.owner import HistoryEntry, LedgerEntry
+from wsgi_apps.pages.money import money
 
 # Files above it are shown in the next greater unit.
 _STEP = 1_000
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _TIME = Markup('<time datetime="{}">{}</time>')
-
-
-def money(cents: int, currency: str | None = None) -> str:
-    """Returns an amount as people read it, such as 1,234.50 EUR."""
-    whole, rest = divmod(abs(cents), 100)
-    return f"{'−' if cents < 0 else ''}{whole:,}.{rest:02}" + (f"\xa0{currency}" if currency else "")
 
 
 def number(value: int) -> str:
@@ -45,6 +40,11 @@ def size(count: int) -> str:
 def moment(time: str) -> Markup:
     """Returns a time of the databases, such as 2026-11-28T13:45:09.123Z, as an HTML element without milliseconds."""
     return _TIME.format(time, time[:19].replace("T", " "))
+
+
+def sentence(message: str) -> str:
+    """Returns the message of an error as a sentence."""
+    return f"{message[:1].upper()}{message[1:]}."
 
 
 def describe_entry(product: str, entry: LedgerEntry) -> str:
@@ -81,4 +81,5 @@ def template_names(currency: str | None) -> Mapping[str, Any]:
         "pieces": pieces,
         "size": size,
         "moment": moment,
+        "sentence": sentence,
     }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from domain.errors import KeyReused, StoreError
 from wsgi_apps.base import new_key
 from wsgi_apps.pages.desk.fields import Fields
+from wsgi_apps.pages.desk.formats import sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +26,4 @@ def form_again(fields: Fields, error: StoreError) -> Form:
             "this as well."
         )
         return Form(values=fields.values, problem=problem)
-    message = error.message
-    return Form(fields.key, fields.values, f"{message[:1].upper()}{message[1:]}.")
+    return Form(fields.key, fields.values, sentence(error.message))

@@ -18,13 +18,13 @@ from wsgi_apps.base import Request, Rule, error_reply
 from wsgi_apps.bearer_auth import OPEN_PATHS, encode_authorization, is_authorized
 from wsgi_apps.login_limit import LoginLimit
 from wsgi_apps.login_links import LoginLinks
+from wsgi_apps.pages.static import STATIC
 from wsgi_apps.pages.templates import Templates, redirect
 from wsgi_apps.reply import Reply
 from wsgi_apps.roles import AUTHENTICATE
 from wsgi_apps.sessions import LIFETIME_S, TOKEN_FIELD, TOKEN_HEADER, Sessions, attach_session, session_of
 
 LOGIN, LOGOUT, HOME = "/login", "/logout", "/"
-STATIC = "/static/"
 _SAFE_METHODS = ("GET", "HEAD")
 
 WRONG_SECRET = "This is not the owner's secret."
@@ -106,8 +106,7 @@ class Login:
         token = given.get("token")
         if token is None:
             return self._page(target)
-        if request.method == "HEAD" or "HTTP_SEC_PURPOSE" in request.environ:
-            # A link is used once, and a browser that fetches in advance would use it up.
+        if not _is_opened(request):
             return self._link_problem(WRONG_LINK, 403)
         try:
             is_right = self._attempt(request, lambda: self._links.redeem(token))
@@ -178,6 +177,20 @@ class Login:
         self, target: str, problem: str = "", status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Reply:
         return self._templates.page("desk/login.html", status, headers, target=target, problem=problem)
+
+
+def _is_opened(request: Request) -> bool:
+    """Whether a link is opened in a window, as far as the browser says.
+
+    A link is used once, and a browser that fetches in advance would use it up. An image or a frame of any other site
+    could send wrong tokens in the owner's name, until the desk looks at no secret of the owner either.
+    """
+    header = request.environ.get
+    return (
+        request.method == "GET"
+        and "HTTP_SEC_PURPOSE" not in request.environ
+        and header("HTTP_SEC_FETCH_DEST", "document") == "document"
+    )
 
 
 def local_path(text: str) -> str:

@@ -1,5 +1,7 @@
 """The page of an order: what was bought, what was given back of it, and the form that gives pieces back."""
 
+from urllib.parse import urlencode
+
 from domain.errors import Invalid, KeyReused, OrderNotFound
 from domain.owner import LoggedBuy, OwnerOrders, Selection
 from domain.returns import OwnerReturns, Return
@@ -51,7 +53,7 @@ class OrderPage:
             return self._show(request, order, form_again(fields, error), status=status_of(error))
         if not request.wants_page:
             return Reply({"data": wire.encode_returned(returned)})
-        return redirect(f"{ORDERS}/{order.number}?returned={fields.key}")
+        return redirect(f"{ORDERS}/{order.number}?{urlencode({'returned': fields.key})}")
 
     def _order(self, number: str) -> LoggedBuy:
         """Returns the order of this number. Raises OrderNotFound, Unavailable."""

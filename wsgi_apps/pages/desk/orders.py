@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 from domain.errors import Invalid
 from domain.owner import BuysPage, OwnerOrders, Selection
 from domain.owner_json import encode_cursor, parse_cursor
-from domain.selections import parse_selection
+from domain.selections import day_after, parse_selection
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.csv_export import csv_reply, stream_orders
 from wsgi_apps.pages.desk.encoding import encode_buy
-from wsgi_apps.pages.desk.fields import day_after, parse_day, parse_limit, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, parse_day_range, read_query
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 ORDERS = "/orders"
@@ -39,7 +40,7 @@ class OrderPages:
     def list(self, request: Request) -> Reply:
         """Shows a page of the orders of a selection, the refused ones among them."""
         query = read_query(request, *SELECTORS, "before", "limit")
-        limit = parse_limit(query.get("limit"))
+        limit = parse_limit(query.get("limit", str(PAGE_ROWS)))
         problem, found = "", BuysPage((), None)
         before = parse_cursor(query["before"]) if "before" in query else None
         try:
@@ -78,10 +79,7 @@ class OrderPages:
 
 def _selection(query: Mapping[str, str]) -> Selection:
     """Returns the selection of a query string, whose days are both included. Raises Invalid."""
-    since = parse_day(query["from"], "from") if "from" in query else None
-    last = parse_day(query["to"], "to") if "to" in query else None
-    if since and last and last < since:
-        raise Invalid(f"to, {last}, is before from, {since}")
+    since, last = parse_day_range(query)
     given = {name: query[name] for name in ("product", "key") if name in query}
     if "number" in query:
         given["number"] = query["number"].replace("−", "-")  # as the page shows the number of a refused buy

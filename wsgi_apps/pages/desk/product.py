@@ -9,16 +9,17 @@ from domain.owner import LedgerEntry, OwnerCatalog
 from domain.values import parse_name
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
-from wsgi_apps.pages.desk.changes import ACTIONS, Confirmation, change, find_confirmation
+from wsgi_apps.pages.desk.changes import ACTIONS, PARAMETERS, Confirmation, change, find_confirmation
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_steps
 from wsgi_apps.pages.desk.encoding import encode_entry, encode_product
-from wsgi_apps.pages.desk.fields import Fields, parse_entry, parse_limit, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, Fields, parse_entry, read_fields, read_query
 from wsgi_apps.pages.desk.formats import number, pieces
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.login import local_path
 from wsgi_apps.pages.desk.stock import STOCK
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 # Entries of the ledger in the chart: as many as its drawing has places for.
@@ -43,7 +44,7 @@ class ProductPage:
 
     def show(self, request: Request, name: str) -> Reply:
         """Shows a product, also a retired one."""
-        query = read_query(request, "before", "limit", "changed", "entry", "history")
+        query = read_query(request, "before", "limit", *PARAMETERS)
         return self._show(request, parse_name(name), query, {})
 
     def change(self, request: Request, name: str) -> Reply:
@@ -81,7 +82,7 @@ class ProductPage:
     def _show(
         self, request: Request, name: str, query: dict[str, str], forms: dict[str, Form], status: int = 200
     ) -> Reply:
-        limit, before = parse_limit(query.get("limit")), parse_entry(query, "before")
+        limit, before = parse_limit(query.get("limit", str(PAGE_ROWS))), parse_entry(query, "before")
         with asking(CATALOG):
             product = self._catalog.stocked_product(name)
             # One more entry than the page has says whether there is another page.
@@ -90,9 +91,7 @@ class ProductPage:
             if before is not None:
                 entries = self._catalog.ledger(name, before=before, limit=limit + 1)
             history = self._catalog.history(name)
-            confirmation = find_confirmation(
-                self._catalog, name, parse_entry(query, "entry"), parse_entry(query, "history")
-            )
+            confirmation = find_confirmation(self._catalog, name, query)
         older = entries[limit - 1].entry if len(entries) > limit else None
         return self._view.show(
             request,
@@ -155,6 +154,6 @@ def draw_stock(name: str, newest: Sequence[LedgerEntry]) -> str:
 def _page_after(back: str, confirmation: Confirmation | None) -> str:
     """Returns the path of the page that confirms a change: the one with its form, at the same place."""
     path, _, query = local_path(back).partition("?")
-    kept = [(name, value) for name, value in parse_qsl(query) if name not in ("changed", "entry", "history")]
+    kept = [(name, value) for name, value in parse_qsl(query) if name not in PARAMETERS]
     values = [*kept, *(confirmation.parameters if confirmation else {}).items()]
     return f"{path}?{urlencode(values)}" if values else path

@@ -8,12 +8,14 @@ from domain.errors import Invalid, KeyReused
 from domain.owner import OwnerCatalog, StockedProduct
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.pages.desk.changes import add, find_confirmation
+from wsgi_apps.errors import status_of
+from wsgi_apps.pages.desk.changes import PARAMETERS, add, find_confirmation
 from wsgi_apps.pages.desk.encoding import encode_product
-from wsgi_apps.pages.desk.fields import parse_entry, parse_limit, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
+from wsgi_apps.queries import parse_limit
 from wsgi_apps.reply import Reply
 
 STOCK = "/stock"
@@ -37,7 +39,7 @@ class StockPage:
 
     def show(self, request: Request) -> Reply:
         """Shows a page of the stock, and what the books say of a change that was just made."""
-        query = read_query(request, "q", "retired", "after", "limit", "changed", "entry", "history")
+        query = read_query(request, "q", "retired", "after", "limit", *PARAMETERS)
         return self._show(request, query, Form())
 
     def add(self, request: Request) -> Reply:
@@ -48,7 +50,7 @@ class StockPage:
         except (Invalid, KeyReused) as error:
             if not request.wants_page:
                 raise
-            return self._show(request, {}, form_again(fields, error), status=400 if isinstance(error, Invalid) else 422)
+            return self._show(request, {}, form_again(fields, error), status_of(error))
         if not request.wants_page:
             return Reply(change.encode())
         found = change.confirmation
@@ -56,18 +58,13 @@ class StockPage:
 
     def _show(self, request: Request, query: dict[str, str], form: Form, status: int = 200) -> Reply:
         q, retired = query.get("q", ""), "retired" in query
-        limit = parse_limit(query.get("limit", None if not request.wants_page else str(_ROWS)))
+        limit = parse_limit(query.get("limit", str(_ROWS if request.wants_page else PAGE_ROWS)))
         with asking(CATALOG):
             # One more product than the page has says whether there is another page.
             found = self._catalog.stock(q=q, retired=retired, after=_cursor(query.get("after")), limit=limit + 1)
             confirmation = None
             if "changed" in query:
-                confirmation = find_confirmation(
-                    self._catalog,
-                    parse_name(query["changed"]),
-                    parse_entry(query, "entry"),
-                    parse_entry(query, "history"),
-                )
+                confirmation = find_confirmation(self._catalog, parse_name(query["changed"]), query)
         products = found[:limit]
         after = f"{products[-1].quantity},{products[-1].name}" if len(found) > limit else None
         here = {name: text for name, text in query.items() if name in ("q", "retired", "limit", "after")}

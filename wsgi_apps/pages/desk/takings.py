@@ -8,13 +8,15 @@ from urllib.parse import urlencode
 
 from domain.errors import Invalid
 from domain.owner import OwnerOrders, Selection, Takings
+from domain.selections import day_after
 from domain.values import parse_name
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_bars
 from wsgi_apps.pages.desk.csv_export import csv_reply, encode_takings
-from wsgi_apps.pages.desk.fields import day_after, parse_day, read_query
-from wsgi_apps.pages.desk.formats import money, pieces
+from wsgi_apps.pages.desk.fields import parse_day_range, read_query
+from wsgi_apps.pages.desk.formats import pieces
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
+from wsgi_apps.pages.money import money
 from wsgi_apps.reply import Reply
 
 TAKINGS = "/takings"
@@ -114,8 +116,6 @@ class TakingsPage:
             with asking(ORDER_TIER):
                 takings = self._orders.takings(period.selection)
         except Invalid as error:
-            if not request.wants_page:
-                raise
             return self._view.error(
                 request, "takings.html", error, here=TAKINGS, query=query, problem=error.message, total=None
             )  # fmt: skip
@@ -160,10 +160,9 @@ class TakingsPage:
 
     def _period(self, query: Mapping[str, str]) -> Period:
         """Returns the days of a query string. Raises Invalid."""
-        last = parse_day(query["to"], "to") if "to" in query else self._clock().date()
-        first = parse_day(query["from"], "from") if "from" in query else last - timedelta(days=DAYS - 1)
-        if last < first:
-            raise Invalid(f"to, {last}, is before from, {first}")
+        first, last = parse_day_range(query, last=self._clock().date())
+        assert last is not None
+        first = first or last - timedelta(days=DAYS - 1)
         product = parse_name(query["product"]) if "product" in query else None
         selection = Selection(product=product, since=first.isoformat(), until=day_after(last))
         unit = "day" if (last - first).days < MAX_DAYS else "month"

@@ -55,7 +55,7 @@ class View:
         return answer
 
     def _unavailable(self, request: Request, error: Unavailable) -> Reply:
-        fields = parse_qsl(request.whole_body.decode("latin-1"), keep_blank_values=True) if request.has_form else []
+        fields = parse_qsl(request.form_text, keep_blank_values=True) if request.has_form else []
         path = request.environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8")
         return self._templates.page(
             "desk/unavailable.html",

@@ -59,13 +59,13 @@ class Buying:
         def show(attempt: Attempt) -> Reply:
             if attempt.known is not None:
                 return self._show_known(attempt.known, is_again=bool(request.query_field("again")))
-            if isinstance(attempt.placed, Unavailable) and (is_own or buy is None):
+            if isinstance(attempt.placed, Unavailable):
+                if buy is not None and not is_own:
+                    return self._offer_to_send_again(buy, attempt.placed)
                 return self._show_unknown(key, buy, attempt.placed)
             if buy is None:
                 return self._show("no_receipt", HTTPStatus.NOT_FOUND)
-            if attempt.placed is None or not is_own:
-                return self._show("send_again", HTTPStatus.NOT_FOUND, buy=buy)
-            return self._show_bought(buy, attempt)
+            return self._show_bought(buy, attempt) if is_own else self._offer_to_send_again(buy)
 
         return Deferred(self._attempts.ask(key, lambda known: buy if known is None and is_own else None), show)
 
@@ -123,6 +123,15 @@ class Buying:
             path=path,
             pause_s=pause_s,
         )
+
+    def _offer_to_send_again(self, buy: Buy, error: Unavailable | None = None) -> Reply:
+        """Returns the page for a visitor who might not have sent the buy, which a button sends under its key.
+
+        Without an error nothing has arrived under the key. With one that is not known.
+        """
+        status = HTTPStatus.NOT_FOUND if error is None else status_of(error)
+        headers = None if error is None else {"Retry-After": str(error.retry_after_s or ASK_AGAIN_S)}
+        return self._show("send_again", status, headers, buy=buy, is_unknown=error is not None)
 
     def _show(self, template: str, status: int, headers: dict[str, str] | None = None, **values: Any) -> Reply:
         return self._templates.page(f"shop/{template}.html", int(status), headers, **values)

@@ -10,6 +10,7 @@ from domain.protocols import Catalog, Found, Placed
 from domain.values import Buy, KnownBuy
 from wsgi_apps.base import EMPTY_BODIES, Request, Rule
 from wsgi_apps.batcher import Asker
+from wsgi_apps.pages.money import money
 from wsgi_apps.pages.shop import words
 from wsgi_apps.pages.shop.attempts import Attempts
 from wsgi_apps.pages.shop.buying import Buying
@@ -53,7 +54,7 @@ class Shop:
     ) -> None:
         self._templates = Templates(
             static=static.url,
-            money=lambda cents: words.money(cents, currency),
+            money=lambda cents: money(cents, currency),
             currency=currency,
             stock=words.stock,
             stock_level=words.stock_level,
@@ -68,9 +69,8 @@ class Shop:
         self._pool = pool
         self._picture_pool = BoundedPool(PICTURE_THREADS, MAX_QUEUED_PICTURES)
 
-    @property
     def rules(self) -> list[Rule]:
-        """The rules of the pages."""
+        """Returns the rules of the pages."""
         grid = run_in_pool(self._goods.grid, self._pool)
         picture = run_in_pool(self._pictures.reply, self._picture_pool)
         return [

@@ -1,16 +1,10 @@
-"""Writes prices, stocks and times as shoppers read them."""
+"""Writes stocks and times as shoppers read them, and the paths of the shop's pages."""
 
 from datetime import datetime
 from urllib.parse import quote
 
 # So few pieces are called the last ones.
 LAST_PIECES = 5
-
-
-def money(cents: int, currency: str | None = None) -> str:
-    """Returns an amount such as 1,234.50 EUR. It is made of whole cents, so no digit is rounded."""
-    whole, rest = divmod(cents, 100)
-    return f"{whole:,}.{rest:02}" + (f" {currency}" if currency else "")
 
 
 def stock(quantity: int) -> str:

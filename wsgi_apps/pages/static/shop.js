@@ -15,10 +15,11 @@ function withThousands(digits) {
   return String(digits).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+// The same as in wsgi_apps/pages/money.py.
 function moneyText(price, currency) {
   const cents = Math.round(price * 100);
   const text = `${withThousands(Math.floor(cents / 100))}.${String(cents % 100).padStart(2, "0")}`;
-  return currency ? `${text} ${currency}` : text;
+  return currency ? `${text}\u00a0${currency}` : text;
 }
 
 function stockText(quantity) {

@@ -55,7 +55,7 @@ def test_the_rest_is_shown_when_backups_cannot_be_listed(desk: DeskClient, bookk
 
     bookkeeping.backups = refuse  # type: ignore[method-assign, assignment]
     page = desk.get("/books")
-    assert page.only("problem") == "the two files are not in one folder here: see docs/deployment.md"
+    assert page.only("problem") == "The two files are not in one folder here: see docs/deployment.md."
     assert "catalog.db" in page.text
     assert desk.json("/books")["data"]["backups"] is None
 

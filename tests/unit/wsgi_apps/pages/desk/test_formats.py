@@ -1,17 +1,8 @@
-"""Money, numbers, sizes and times, as people read them."""
+"""Numbers, sizes and times, as people read them."""
 
 import pytest
 
-from wsgi_apps.pages.desk.formats import moment, money, number, pieces, signed, size
-
-
-@pytest.mark.parametrize(
-    ("cents", "text"),
-    [(0, "0.00"), (5, "0.05"), (2599, "25.99"), (-2598, "−25.98"), (10**17 + 1, "1,000,000,000,000,000.01")],
-)
-def test_money_is_exact(cents: int, text: str) -> None:
-    assert money(cents) == text
-    assert money(cents, "EUR") == f"{text}\xa0EUR"
+from wsgi_apps.pages.desk.formats import moment, number, pieces, sentence, signed, size
 
 
 def test_numbers_have_their_thousands_apart_and_a_proper_minus() -> None:
@@ -31,3 +22,8 @@ def test_a_time_is_an_element_that_programs_read() -> None:
     html = moment("2026-11-28T13:45:09.123Z")
     assert html == '<time datetime="2026-11-28T13:45:09.123Z">2026-11-28 13:45:09</time>'
     assert "<b>" not in moment("<b>")
+
+
+def test_the_message_of_an_error_becomes_a_sentence() -> None:
+    assert sentence("from is not a day") == "From is not a day."
+    assert sentence("OWNER_SECRET is wrong") == "OWNER_SECRET is wrong."

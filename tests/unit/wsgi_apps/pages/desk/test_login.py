@@ -329,6 +329,19 @@ def test_a_link_that_is_fetched_in_advance_is_not_used_up(
     assert browser.get(path, headers=BROWSER).status_code == 303
 
 
+@pytest.mark.parametrize("destination", ["image", "iframe", "empty"])
+def test_a_page_of_another_site_does_not_use_up_the_owners_guesses(desk: Desk, clock: Clock, destination: str) -> None:
+    """Its images would send wrong tokens from the address of the owner's browser."""
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": destination}
+    for _ in range(GUESSES):
+        assert desk.browser().get("/login?token=guessed", headers=headers).status_code == 403
+    assert log_in(desk.browser()).status_code == 303
+    link = f"/login?token={new_login_token(SECRET, clock)}"
+    opened = {**BROWSER, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    assert desk.browser().get(link, headers={**BROWSER, **headers}).status_code == 403
+    assert desk.browser().get(link, headers=opened).status_code == 303, "as from a mail to the owner"
+
+
 def test_the_login_page_loads_nothing_from_elsewhere_and_is_never_kept(desk: Desk) -> None:
     response = desk.browser().get("/login", headers=BROWSER)
     assert response.headers["Cache-Control"] == "no-store"

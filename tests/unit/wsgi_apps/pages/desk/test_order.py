@@ -63,6 +63,12 @@ def test_a_form_with_other_values_gets_a_new_key(desk: DeskClient) -> None:
     assert page.form(PATH).fields["key"] != form.fields["key"]
 
 
+def test_a_return_under_a_key_of_any_characters_is_confirmed(desk: DeskClient) -> None:
+    form = desk.get("/orders/0").form(PATH)
+    form.fields["key"] = "a&b=c#d%20+"
+    assert "done" in desk.done(form, quantity="1").by_class
+
+
 def test_an_address_alone_confirms_nothing(desk: DeskClient) -> None:
     assert "done" not in desk.get("/orders/0?returned=guessed").by_class
 

@@ -20,6 +20,7 @@ from tests.support.desk import PROGRAM, DeskClient, column
 from tests.support.forgery import forge
 from wsgi_apps.pages.desk import csv_export
 from wsgi_apps.pages.desk.csv_export import ORDER_COLUMNS, TRIES, stream_orders
+from wsgi_apps.pages.desk.formats import sentence
 
 BOUGHT = [("a", "Tux", 2), ("b", "Bird", 1), ("no", "Nix", 1), ("c", "Tux", 3)]
 
@@ -91,7 +92,7 @@ def test_a_selection_is_the_same_as_page_json_and_csv(desk: DeskClient, log: Non
 )
 def test_a_wrong_selection_is_named_beside_the_form_that_keeps_it(desk: DeskClient, query: str, problem: str) -> None:
     page = desk.get(f"/orders?{query}", 400)
-    assert page.only("problem") == problem
+    assert page.only("problem") == sentence(problem)
     fields = page.forms[1].fields
     assert all(fields[name] == value for name, value in (pair.split("=") for pair in query.split("&")))
     assert desk.json(f"/orders?{query}", 400)["error"]["message"] == problem

@@ -12,6 +12,7 @@ from domain.values import Buy
 from tests.support.desk import PROGRAM, DeskClient, column
 from tests.support.forgery import forge
 from wsgi_apps.pages.desk import takings
+from wsgi_apps.pages.desk.formats import sentence
 from wsgi_apps.pages.desk.rules import Services
 
 RANGE = "from=2026-11-01&to=2026-11-30"
@@ -128,6 +129,6 @@ def test_the_csv_has_a_row_for_each_day_and_product(desk: DeskClient) -> None:
 )
 def test_a_wrong_range_is_named_beside_the_form_that_keeps_it(desk: DeskClient, query: str, problem: str) -> None:
     page = desk.get(f"/takings?{query}", 400)
-    assert page.only("problem") == problem
+    assert page.only("problem") == sentence(problem)
     assert page.forms[1].fields["from"] == query[5:15]
     assert desk.json(f"/takings?{query}", 400)["error"]["message"] == problem

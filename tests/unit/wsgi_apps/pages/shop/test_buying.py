@@ -236,6 +236,10 @@ def test_a_page_for_strangers_does_not_come_back_as_the_own_page(
     response = shop.get(ADDRESS, headers=headers)
     assert refresh_of(response) is None
     assert "data-retry" not in response.text
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert "do not know yet" in text_of(response), "the order may well be there"
+    assert "Nothing was bought yet" not in text_of(response)
+    assert 'name="key" value="k"' in response.text
     response = shop.get("/receipts/k", headers=headers)
     assert (response.status_code, refresh_of(response)) == (503, "/receipts/k")
     assert "data-retry" not in response.text

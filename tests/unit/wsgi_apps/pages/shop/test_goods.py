@@ -72,7 +72,7 @@ def test_the_grid_shows_each_product_with_price_and_stock(shops: Shops) -> None:
     cards = re.findall(r'<li class="card".*?</li>', response.text, re.DOTALL)
     assert [text_of(f"<main{card}").split("  ")[-1] for card in cards]
     for card, price, stock in zip(
-        cards, ("25.99 EUR", "1.00 EUR", "0.05 EUR"), ("80 in stock", "last 3", "sold out"), strict=True
+        cards, ("25.99\xa0EUR", "1.00\xa0EUR", "0.05\xa0EUR"), ("80 in stock", "last 3", "sold out"), strict=True
     ):
         assert price in card
         assert stock in card

@@ -1,24 +1,8 @@
-"""Prices, stocks and times as shoppers read them."""
+"""Stocks and times as shoppers read them."""
 
 import pytest
 
-from wsgi_apps.pages.shop.words import moment, money, product_path, receipt_path, stock, stock_level
-
-
-@pytest.mark.parametrize(
-    ("cents", "currency", "text"),
-    [
-        (0, None, "0.00"),
-        (5, None, "0.05"),
-        (2599, None, "25.99"),
-        (2599, "EUR", "25.99 EUR"),
-        (123_456, "EUR", "1,234.56 EUR"),
-        # 1,000,000 pieces at the highest price: more digits than a float has.
-        (100_000_000_000 * 1_000_000 - 1, None, "999,999,999,999,999.99"),
-    ],
-)
-def test_an_amount_is_made_of_whole_cents(cents: int, currency: str | None, text: str) -> None:
-    assert money(cents, currency) == text
+from wsgi_apps.pages.shop.words import moment, product_path, receipt_path, stock, stock_level
 
 
 @pytest.mark.parametrize(
