@@ -270,8 +270,23 @@ def _banner(settings: Settings) -> str:
     console = Console(width=max(len(line) for line in text.splitlines()) + 4)
     with console.capture() as capture:
         console.print(Panel(text, title="toy store"), markup=False, highlight=False)
-    about = "This link opens the desk once, within an hour; python -m admin login prints another one:"
+    about = f"This link opens the desk once, within an hour; {_login_command(settings)} prints another one:"
     return f"{capture.get()}{about}\n{login_link(settings)}\n"
+
+
+def _login_command(settings: Settings) -> str:
+    """Returns the command that prints another link to this desk, for a terminal in the folder of `make run`."""
+    here, python, desk = Path.cwd(), Path(sys.executable), settings.back_office
+    variables = {}
+    if str(desk.bind) != f"127.0.0.1:{TIERS['back_office'].port}":
+        variables[desk.bind_variable] = str(desk.bind)
+    if desk.address.url != f"http://{desk.bind}":
+        variables["BACK_OFFICE"] = desk.address.url
+    if settings.data_dir.absolute() != here / "data":
+        variables["DATA_DIR"] = str(settings.data_dir.absolute())
+    assignments = "".join(f"{name}={shlex.quote(value)} " for name, value in variables.items())
+    program = python.relative_to(here) if python.is_relative_to(here) else python
+    return f"{assignments}{shlex.quote(str(program))} -m admin login"
 
 
 if __name__ == "__main__":

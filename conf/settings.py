@@ -98,7 +98,7 @@ Settings (environment variables)
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
   PICTURES                    folder of the products' pictures: NAME.webp, .png, .jpg or .svg
                                                                       default: none
-  CURRENCY                    name of the currency, such as EUR, which the pages show beside prices
+  CURRENCY                    name of the currency, three capital letters such as EUR, which the pages show
                                                                       default: none
   BACKUP_DIR                  folder of the backups that the owner's desk makes
                                                                       default: backups

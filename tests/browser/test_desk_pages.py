@@ -208,6 +208,33 @@ PAGES = {
 }
 
 
+def test_a_phone_shows_the_newest_part_of_a_chart(desk: Desk, seeing_owner: Page, product: str) -> None:
+    buy(desk, product, 1, "bought-for-a-phone")
+    seeing_owner.set_viewport_size({"width": 320, "height": 800})
+    for path, mark in (("/takings", ".bar"), (f"/products/{product}", ".dot")):
+        seeing_owner.goto(desk.url + path)
+        newest = seeing_owner.locator(f".chart {mark}").last.bounding_box()
+        assert newest and 0 <= newest["x"] <= newest["x"] + newest["width"] <= 320
+
+
+def test_an_order_is_one_line_on_a_phone(desk: Desk, seeing_owner: Page) -> None:
+    key = "4849f332-f79f-4a1c-9e92-efbee8906d2f"
+    buy(desk, "Tux", 1, key)
+    seeing_owner.set_viewport_size({"width": 320, "height": 800})
+    seeing_owner.goto(f"{desk.url}/orders?key={key}")
+    head, row = (seeing_owner.locator(f"{part} tr").bounding_box() for part in ("thead", "tbody"))
+    assert head and row and row["height"] < 1.5 * head["height"]
+
+
+@pytest.mark.parametrize("path", [f"/{page}?from=2026-11-02&to=2026-11-01" for page in ("orders", "takings")])
+def test_what_is_wrong_with_a_selection_stands_on_a_line_of_its_own(desk: Desk, seeing_owner: Page, path: str) -> None:
+    seeing_owner.set_viewport_size({"width": 1440, "height": 800})
+    seeing_owner.goto(desk.url + path)
+    alert = seeing_owner.get_by_role("alert").bounding_box()
+    form_around = seeing_owner.locator("form").filter(has=seeing_owner.get_by_role("alert")).bounding_box()
+    assert alert and form_around and alert["width"] == form_around["width"]
+
+
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
 def test_everybody_can_use_each_page_of_the_desk(desk: Desk, seeing_owner: Page, path: str) -> None:
     buy(desk, "Tux", 1, "the-first-order-of-all")

@@ -37,6 +37,11 @@ def test_the_banner_shows_what_to_try_and_the_end_leaves_no_process(tmp_path: Pa
             "catalog.db",
         ):
             assert text in banner
+        command = re.search("within an hour; (.*) prints another one:", banner)
+        assert command is not None
+        bare = {"PATH": os.environ["PATH"]}
+        link = subprocess.run(command[1], shell=True, cwd=ROOT, env=bare, capture_output=True, text=True, timeout=30)
+        assert link.stdout.startswith(f"{store.url('back_office')}/login?token="), link.stderr
         assert requests.post(store.url("front_end") + "/Tux/1", timeout=10).json() == {"data": {"order_number": "0"}}
         pids = store.processes()
         assert len(pids) >= 10, "conf.run, supervisord, four masters and their workers"

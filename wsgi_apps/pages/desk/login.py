@@ -112,7 +112,11 @@ class Login:
             is_right = self._attempt(request, lambda: self._links.redeem(token))
         except TooManyLogins as error:
             return self._link_problem(_wait(error), 429, _retry_after(error))
-        return self._begin(target) if is_right else self._link_problem(WRONG_LINK, 403)
+        if is_right:
+            return self._begin(target)
+        # The owner who opens a used link again, or reloads it, is in already.
+        is_in = self._sessions.find(request.cookies.get(str(self._cookie), "")) is not None
+        return redirect(target) if is_in else self._link_problem(WRONG_LINK, 403)
 
     def log_in(self, request: Request) -> Reply:
         """Logs in by the secret in the form."""

@@ -308,6 +308,14 @@ def test_a_link_logs_in_once_and_leaves_its_token_nowhere(desk: Desk, clock: Clo
     assert "<form" not in text_of(response) and 'href="/login"' in text_of(response)
 
 
+def test_a_used_link_opens_the_desk_for_an_owner_who_is_in(desk: Desk, clock: Clock) -> None:
+    browser, link = desk.browser(), f"/login?token={new_login_token(SECRET, clock)}"
+    assert browser.get(link, headers=BROWSER).status_code == 303
+    again = browser.get(link, headers=BROWSER)
+    assert (again.status_code, again.headers["Location"], "Set-Cookie" in again.headers) == (303, "/", False)
+    assert desk.browser().get(link, headers=BROWSER).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("method", "headers"),
     [("HEAD", {}), ("GET", {"Sec-Purpose": "prefetch"}), ("GET", {"Sec-Purpose": "prefetch;prerender"})],
@@ -366,7 +374,8 @@ def test_an_error_is_a_page_for_a_browser_and_json_for_a_program(
     page = desk.browser().open(path, method=method, headers={**headers, **BROWSER})
     assert program.status_code == page.status_code == status
     assert program.json is not None and program.json["error"]["code"] == status
-    assert page.mimetype == "text/html" and program.json["error"]["message"] in text_of(page)
+    message = "No page of the desk is at this address" if status == 404 else program.json["error"]["message"]
+    assert page.mimetype == "text/html" and message in text_of(page)
     assert page.headers["Content-Security-Policy"].startswith("default-src 'self'")
     assert page.headers.get("Allow") == program.headers.get("Allow")
     assert status != 500 or page.headers["X-Request-Id"] in text_of(page)

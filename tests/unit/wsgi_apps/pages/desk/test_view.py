@@ -136,5 +136,7 @@ def test_a_form_whose_answer_is_lost_is_sent_again_under_its_key(
 
 
 def test_an_unknown_page_is_an_error_in_both_forms(desk: DeskClient) -> None:
-    assert "Not Found" in desk.get("/nothing", 404).text
+    page = desk.get("/nothing", 404)
+    assert "Not Found" in page.text
+    assert page.only("problem") == "No page of the desk is at this address."
     assert desk.json("/nothing", 404) == {"error": {"code": 404, "message": "not found"}}
