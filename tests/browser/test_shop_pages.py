@@ -21,7 +21,7 @@ PRODUCTS = 60
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The shop of a store with more products than fit on a page: some are sold out or nearly, one has a picture."""
     folder = tmp_path_factory.mktemp("shop")
-    names = ["Tux", "Whale", *(f"A toy of the shop, number {number}" for number in range(PRODUCTS))]
+    names = ["Tux", "Whale", *(f"A toy with the number {number}" for number in range(PRODUCTS))]
     lines = [f'"{name}" 25.99 {(0, 3, 80)[number % 3]}' for number, name in enumerate(names)]
     with running(folder / "data", PRODUCTS=products_file(folder, *lines), CURRENCY="EUR") as tiers:
         yield Shop(tiers)
@@ -34,7 +34,7 @@ def addresses(shop: Shop) -> dict[str, str]:
         "grid": shop.url,
         "last page": f"{shop.url}/?q=toy",
         "nothing found": f"{shop.url}/?q=zzz",
-        "product": shop.address("A toy of the shop, number 0"),
+        "product": shop.address("A toy with the number 0"),
         "nearly sold out": shop.address("Whale"),
         "sold out": shop.address("Tux"),
         "unknown product": shop.address("nothing"),
@@ -106,7 +106,7 @@ def test_a_search_and_the_pages_show_each_product_once(shop: Shop, page: Page) -
     seen: list[str] = []
     while True:
         expect(page.get_by_role("searchbox")).to_have_value("NUMBER")
-        links = page.get_by_role("main").get_by_role("link", name=re.compile("^A toy of the shop"))
+        links = page.get_by_role("main").get_by_role("link", name=re.compile("^A toy with the number"))
         seen += [re.sub(r"\D*(\d+).*", r"\1", text, flags=re.DOTALL) for text in links.all_inner_texts()]
         following = page.get_by_role("link", name=re.compile("^next", re.IGNORECASE))
         if not following.count():
@@ -123,7 +123,7 @@ def test_a_search_without_a_result_says_so(shop: Shop, page: Page) -> None:
 
 
 def test_the_stock_is_told_as_people_say_it(shop: Shop, page: Page) -> None:
-    for product, text in (("A toy of the shop, number 0", "80 in stock"), ("Whale", "last 3"), ("Tux", "sold out")):
+    for product, text in (("A toy with the number 0", "80 in stock"), ("Whale", "last 3"), ("Tux", "sold out")):
         page.goto(shop.address(product))
         expect(page.get_by_role("main")).to_contain_text(re.compile(text, re.IGNORECASE))
         expect(page.get_by_role("main")).to_contain_text("25.99 EUR")
