@@ -118,6 +118,10 @@ class Request(WerkzeugRequest):
         """Returns one parameter, whatever else the query string has; empty without it, and if that is not UTF-8."""
         return _find_value(self.environ.get("QUERY_STRING", ""), name)
 
+    def has_etag(self, etag: str) -> bool:
+        """Whether the client has the content with this ETag (If-None-Match). A proxy may have made it a weak one."""
+        return "HTTP_IF_NONE_MATCH" in self.environ and self.if_none_match.contains_weak(etag.strip('"'))
+
     @property
     def has_form(self) -> bool:
         """Whether the body is a form, as a page in a browser sends it."""

@@ -1,12 +1,13 @@
 """The front end: the tier that shoppers see. It keeps no state, and sends queries and buys on in batches."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from domain.errors import OrderNotFound
 from domain.limits import MAX_BATCH, MAX_NAMES
 from domain.protocols import Catalog, Found, Orders, Placed
-from domain.values import Buy, KnownBuy, parse_name
+from domain.values import Buy, KnownBuy, Product, parse_name
 from wsgi_apps import queries
 from wsgi_apps.base import App, Request, Rule
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
@@ -16,7 +17,7 @@ from wsgi_apps.pages.static import StaticFiles
 from wsgi_apps.pages.templates import Templates
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
-from wsgi_apps.wire import encode_order_number, encode_product, product_etag
+from wsgi_apps.wire import encode_order_number, encode_product_body, product_etag
 
 # Shorter than the 10 s for which a client repeats its key, longer than the restart of a tier behind.
 DEADLINE_S = 6.0
@@ -29,6 +30,9 @@ MAX_QUEUED_PAGES = 32  # a request that finds its queue full is refused at once
 MAX_QUEUED_ORDERS = 64
 # Shorter than the 2.5 s for which `python -m conf.health` waits.
 READY_TIMEOUT_S = 2.0
+# A product has the same reply until it is bought, so replies are kept: encoding one costs more than its ETag. With the
+# longest names they take 1 MB in a worker.
+MAX_CACHED_REPLIES = 1_024
 
 
 class FrontEndApp(App):
@@ -57,6 +61,7 @@ class FrontEndApp(App):
         known: Asker[str, KnownBuy | None] = batcher(orders.find, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S)
         self._catalog = catalog
         self._orders = orders
+        self._product_reply = lru_cache(MAX_CACHED_REPLIES)(_product_reply)
         pages, pool = BoundedPool(PAGE_THREADS, MAX_QUEUED_PAGES), BoundedPool(threads, MAX_QUEUED_ORDERS)
         self._find_order = run_in_pool(queries.order, pool)
         static = StaticFiles(extra=swagger_files())
@@ -85,15 +90,12 @@ class FrontEndApp(App):
     def product(self, request: Request, name: str) -> Deferred[Sequence[Found]]:
         """Shows a product with its price and stock. A page that asks again and again sends the ETag that it has."""
         found = self._lookups.ask([parse_name(name)])
-        known_etag = request.environ.get("HTTP_IF_NONE_MATCH")
 
         def show(answers: Sequence[Found]) -> Reply:
             product = single_result(answers)
-            etag = product_etag(product)
-            headers = {"ETag": etag}
-            if known_etag == etag:
-                return Reply(b"", 304, headers)
-            return Reply({"data": encode_product(product)}, 200, headers)
+            if request.has_etag(etag := product_etag(product)):
+                return Reply(b"", 304, {"ETag": etag})
+            return self._product_reply(product)
 
         return Deferred(found, show)
 
@@ -116,3 +118,8 @@ class FrontEndApp(App):
         """Buys through the order tier. The reply has the order number."""
         placed = self._buys.ask([request.buy(name, quantity)])
         return Deferred(placed, lambda answers: Reply(encode_order_number(single_result(answers))))
+
+
+def _product_reply(product: Product) -> Reply:
+    """Returns the reply with a product."""
+    return Reply(encode_product_body(product), 200, {"ETag": product_etag(product)})

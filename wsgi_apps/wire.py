@@ -63,6 +63,11 @@ def encode_product(product: Product) -> dict[str, Any]:
     return {"name": product.name, "price": product.price_cents / 100, "quantity": product.quantity}
 
 
+def encode_product_body(product: Product) -> bytes:
+    """Returns the body of the reply with a product."""
+    return _to_json({"data": encode_product(product)}).encode()
+
+
 def product_etag(product: Product) -> str:
     """Returns the ETag of what shoppers see of a product: price and stock, beside the name in the path."""
     return f'"{product.price_cents}-{product.quantity}"'

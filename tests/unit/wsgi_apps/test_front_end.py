@@ -14,6 +14,24 @@ from tests.support.app_clients import AppClients, decode_error
 from wsgi_apps.front_end import FrontEndApp
 
 
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [('"2599-80"', 304), ('W/"2599-80"', 304), ('"1", "2599-80"', 304), ("*", 304), ('"2599-8"', 200), ("", 200)],
+)
+def test_a_product_that_a_client_has_is_not_sent_again(tiers: AppClients, known: str, status: int) -> None:
+    response = tiers.front_end.get("/products/Tux", headers={"If-None-Match": known})
+    assert (response.status_code, response.headers["ETag"]) == (status, '"2599-80"')
+    assert bool(response.data) == (status == 200)
+
+
+def test_each_reply_has_the_stock_of_its_moment(tiers: AppClients) -> None:
+    stocks = []
+    for _ in range(3):
+        stocks += [tiers.front_end.get("/products/Tux").json["data"]["quantity"] for _ in range(2)]  # type: ignore[index]
+        tiers.front_end.post("/Tux/1")
+    assert stocks == [80, 80, 79, 79, 78, 78]
+
+
 @pytest.mark.parametrize("name", ["Tux & Söhne", "100 %", "a?b#c", "..", "products", "\u4f01\u9d5d", "sales"])
 def test_any_name_can_be_queried_and_bought(tmp_path: Path, orders: OrderStore, name: str) -> None:
     store = CatalogStore(tmp_path / "catalog.db")

@@ -78,7 +78,7 @@ class Pictures:
                 raise NotFound
             etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
             headers = {**PICTURE_HEADERS, "ETag": etag}
-            if request.environ.get("HTTP_IF_NONE_MATCH") == etag:
+            if request.has_etag(etag):
                 return Reply(b"", 304, headers)
             content = opened.read(MAX_PICTURE_BYTES)
         return Reply(content, 200, headers, CONTENT_TYPES[file.rpartition(".")[2].lower()])
