@@ -90,6 +90,11 @@ def storefront() -> str:
     return _first_tables("storefront.md")
 
 
+def csv_export() -> str:
+    """Returns the table of the memory of an export."""
+    return _first_tables("csv_export.md")
+
+
 def latency() -> str:
     """Returns the table of one shopper's latency."""
     return _first_tables("latency.md")
@@ -141,6 +146,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "growth": growth,
     "memory": memory,
     "storefront": storefront,
+    "csv export": csv_export,
     "latency": latency,
     "transports": transports,
 }
