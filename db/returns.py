@@ -13,7 +13,7 @@ from domain.returns import Return, Returned, ReturnOutcome, SaleReturn, TakeBack
 
 
 class _Known(NamedTuple):
-    """What the order log has under the key of a return. `ended` is None while the return is in doubt."""
+    """The return that the order log has under a key. `ended` is None while it is in doubt."""
 
     number: int
     sale_return: SaleReturn

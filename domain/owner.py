@@ -44,7 +44,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """What happened to a product, apart from its stock: it was added, got another price, or was retired."""
+    """An event of a product apart from its stock: it was added, got another price, or was retired."""
 
     entry: int
     what: str  # added, price or retired
@@ -113,7 +113,7 @@ class LoggedReturn:
 
 @dataclass(frozen=True, slots=True)
 class Takings:
-    """What was sold and given back of a product on one day, in UTC. A return counts on the day of the return."""
+    """The pieces of a product sold and given back on one day, in UTC. A return counts on the day of the return."""
 
     day: str  # such as 2026-11-28
     product: str

@@ -21,7 +21,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def watch() -> Watch:
-    """What the pages of `visitor` must never do. The test fails at its end when they did it."""
+    """Watches for what the pages of `visitor` must never do. The test fails at its end when they did it."""
     return Watch()
 
 

@@ -46,7 +46,7 @@ def assert_it_fits(page: Page) -> None:
 
 @dataclass
 class Traffic:
-    """What a page has loaded: bytes on the wire by address, headers included."""
+    """The traffic of a page: bytes on the wire by address, headers included."""
 
     bytes_by_url: dict[str, int] = field(default_factory=dict)
 

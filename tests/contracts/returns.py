@@ -22,7 +22,7 @@ class ReturnCatalogContract:
 
     @pytest.fixture
     def subject(self, catalog: Catalog) -> Catalog:
-        """What is under test, with 80 Tux and 98 Bird, none sold yet."""
+        """The implementation under test, with 80 Tux and 98 Bird, none sold yet."""
         return catalog
 
     def pieces(self, subject: Catalog, name: str) -> int:
@@ -198,7 +198,7 @@ class OwnerReturnsContract:
 
     @pytest.fixture
     def subject(self, returns: Returns) -> OwnerReturns:
-        """What is under test."""
+        """The implementation under test."""
         return returns
 
     @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ OWNER, NEW_OWNER, TIER, WRONG = "owner---" * 4, "owner-2-" * 4, "tier----" * 4, 
 
 @pytest.fixture
 def calls() -> list[str]:
-    """What the endpoint of the owner was called for."""
+    """The calls of the owner's endpoint."""
     return []
 
 

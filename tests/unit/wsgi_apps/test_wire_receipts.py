@@ -1,4 +1,4 @@
-"""What the order tier says of a key, on the wire: every answer comes back as it was, and anything else is refused."""
+"""The order tier's answer to a key, on the wire: every answer comes back as it was, and anything else is refused."""
 
 from typing import Any
 

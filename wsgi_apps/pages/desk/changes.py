@@ -24,7 +24,7 @@ PARAMETERS = ("changed", "entry", "history")
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What the books say of a change: an entry of the ledger, or of the history, of a product."""
+    """The entry of a change in the books: in the ledger of a product, or in its history."""
 
     product: str
     entry: LedgerEntry | HistoryEntry

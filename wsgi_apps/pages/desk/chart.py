@@ -44,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What a chart shows. `id` is unique on its page; `format_value` writes a value at the scale."""
+    """The texts of a chart. `id` is unique on its page; `format_value` writes a value at the scale."""
 
     id: str
     title: str

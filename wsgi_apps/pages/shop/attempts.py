@@ -15,7 +15,7 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is known of a key. `known` is None for an unknown key; `placed` is None when no buy was placed now.
+    """The state of a key. `known` is None for an unknown key; `placed` is None when no buy was placed now.
 
     `placed` is Unavailable, too, when the order tier did not say what it knows.
     """
