@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
+.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -25,6 +25,8 @@ client: .venv/run ## Start the shopper's program, which prompts for its options 
 	@$(BIN)/python -m client
 
 install: .venv/bench ## Create .venv with the packages for running, testing and benchmarks
+
+install-postgres: .venv/postgres ## Create .venv with the packages for running on PostgreSQL
 
 test: .venv/bench ## Run all stages of CI, also after a failure: lint, types, unit, integration, e2e, faults-short
 	@$(BIN)/python -m tests.stages $(STAGES)
@@ -135,6 +137,8 @@ bench-transports: .venv/bench ## Compare calls between tiers by sockets, http.cl
 lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-strip-extras --quiet \
+	    --custom-compile-command "make lock" --output-file requirements/postgres.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
@@ -156,6 +160,9 @@ endef
 .venv/run: requirements/run.txt
 	@test -x $(BIN)/pip || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	$(install)
+
+.venv/postgres: requirements/postgres.txt .venv/run
 	$(install)
 
 .venv/dev: requirements/dev.txt .venv/run
