@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from admin.tables import print_table
 from conf.output import encode_json, lost_output, print_json, visible
 from conf.settings import Settings
-from db.owner_orders import OwnerOrderStore
-from db.snapshots import LOG, require_readable
+from db.sqlite.owner_orders import OwnerOrderStore
+from db.sqlite.snapshots import LOG, require_readable
 from domain.csv_rows import BYTE_ORDER_MARK, Cell, amount, encode_rows
 from domain.owner import BuysPage, LoggedBuy, OrderBooks, Selection, Takings
 from domain.selections import day_after

@@ -10,7 +10,7 @@ import apsw
 
 from conf.arguments import Parser, argument, folder
 from conf.version import __version__
-from db.snapshots import FILES
+from db.sqlite.snapshots import FILES
 from domain.errors import Invalid
 from domain.names import parse_new_name
 from domain.owner import REFUSED_NUMBER

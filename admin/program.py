@@ -29,19 +29,19 @@ from conf.health import is_healthy
 from conf.output import exit_code, print_failure
 from conf.owner_secret import login_link, with_owner
 from conf.settings import Settings, SettingsError, load_only
-from db.audit import Audit, Discrepancy, audit
-from db.audit.acceptance import accept, was_accepted
-from db.backup import CopyFailed, backup, restore
-from db.catalog import CatalogStore
-from db.connection import StartRefused
-from db.errors import DAMAGE
-from db.last_audit import record_audit
-from db.order import OrderStore
-from db.product_admin import ProductAdmin
-from db.reconcile import reconcile, require_one_store
-from db.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
-from db.staging import InTheWay
-from db.status import Status, status
+from db.sqlite.audit import Audit, Discrepancy, audit
+from db.sqlite.audit.acceptance import accept, was_accepted
+from db.sqlite.backup import CopyFailed, backup, restore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.errors import DAMAGE
+from db.sqlite.last_audit import record_audit
+from db.sqlite.order import OrderStore
+from db.sqlite.product_admin import ProductAdmin
+from db.sqlite.reconcile import reconcile, require_one_store
+from db.sqlite.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
+from db.sqlite.staging import InTheWay
+from db.sqlite.status import Status, status
+from db.start import StartRefused
 from domain.errors import Invalid, StoreError, Unavailable
 from domain.protocols import Placed
 from domain.returns import Return, ReturnOutcome, Returns

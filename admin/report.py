@@ -12,9 +12,9 @@ from rich.text import Text
 
 from admin.tables import print_table
 from conf.output import print_json, visible
-from db.audit import Audit, Discrepancy
-from db.database import LARGE_WAL_BYTES
-from db.status import FileStatus, Status
+from db.sqlite.audit import Audit, Discrepancy
+from db.sqlite.database import LARGE_WAL_BYTES
+from db.sqlite.status import FileStatus, Status
 from domain.protocols import Placed
 from domain.returns import Return, Returned, ReturnOutcome
 from domain.values import Buy, Order, Product

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from bench import machine
 from bench.program import run
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.values import Buy, Product
 from wsgi_apps.base import new_key
 

@@ -24,8 +24,8 @@ from urllib.parse import quote
 from bench import machine, seed
 from bench.load import Request, load, require_wrk
 from bench.program import RESULTS, in_round, print_progress, run
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.values import MAX_NAME_CHARACTERS, Product
 from tests.support.tiers import ROOT, Tiers, running
 

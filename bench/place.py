@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from db.connection import connect
-from db.database import Database
-from db.open_file import OpenFile
+from db.sqlite.connection import connect
+from db.sqlite.database import Database
+from db.sqlite.open_file import OpenFile
 
 ROUNDS = 5
 CALLS = 5_000

@@ -27,7 +27,7 @@ from conf.output_thread import write_in_background
 from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load, load_or_exit, refuse_to_start
 from conf.upgrade import is_supervised, require_same_schema
 from conf.worker_settings import keep_for_workers
-from db.connection import StartPostponed, StartRefused
+from db.start import StartPostponed, StartRefused
 from domain.errors import Unavailable
 from server.request import MAX_FIELD_BYTES, MAX_FIELDS, MAX_REQUEST_LINE_BYTES
 from server.scoreboard import scoreboard_of_this_tier

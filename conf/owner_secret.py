@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from conf.settings import Settings, SettingsError, refuse_to_start, with_owner_secret_file
-from db.staging import PRIVATE_FOLDER, InTheWay, staged
+from db.sqlite.staging import PRIVATE_FOLDER, InTheWay, staged
 from wsgi_apps.login_links import new_login_token
 
 FILE_NAME = "owner-secret"  # in DATA_DIR

@@ -3,9 +3,9 @@
 import os
 
 from conf.settings import Settings, Tier
-from db.connection import StartRefused
-from db.migrate import schema_of
-from db.snapshots import CATALOG, LOG
+from db.sqlite.migrate import schema_of
+from db.sqlite.snapshots import CATALOG, LOG
+from db.start import StartRefused
 
 FILES = {"catalog": CATALOG, "order": LOG}
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from conf.secret import Secrets
 from conf.settings import Settings, Tier
 from conf.worker_settings import load_in_worker
-from db.catalog import CatalogStore
-from db.connection import StartRefused
-from db.order import OrderStore
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
-from db.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.products_file import read_products
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
+from db.sqlite.pairing import CATALOG_NAME, LOG_NAME, require_matching
+from db.start import StartRefused
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.limited_checkout import LimitedCheckout

@@ -1,1 +1,1 @@
-"""The stores in SQLite: one class a database file, and all SQL of the product."""
+"""The stores and all SQL of the product: sqlite/ and postgres/ for their engine, and what both share."""

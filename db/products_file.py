@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from db.connection import StartRefused
+from db.start import StartRefused
 from domain.errors import Invalid
 from domain.names import parse_new_name, visible_form
 from domain.values import Product, parse_price, parse_stock, parse_whole_number

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
 from db.products_file import read_products
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from db.last_audit import new_record, read_last_audit, timestamp
-from db.pairing import CATALOG_NAME, LOG_NAME
+from db.sqlite.last_audit import new_record, read_last_audit, timestamp
+from db.sqlite.pairing import CATALOG_NAME, LOG_NAME
 from domain.errors import Unavailable
 from domain.owner import Backup, LastAudit
 

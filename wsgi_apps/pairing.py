@@ -1,9 +1,9 @@
 """Lets an order log buy only from the catalog of its own store, even if their files are on two machines.
 
 A worker pairs the two once: it compares their store ids, and checks that each has the newest entries of the other
-(db/pairing.py). A log without a store id adopts the catalog's. From then on each call for sales names the log's store
-and its newest order, so a catalog that was replaced meanwhile, or put back to an older state, refuses the call. Then no
-buy begins until the right catalog is back.
+(db/sqlite/pairing.py). A log without a store id adopts the catalog's. From then on each call for sales names the log's
+store and its newest order, so a catalog that was replaced meanwhile, or put back to an older state, refuses the call.
+Then no buy begins until the right catalog is back.
 """
 
 import threading
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from db import outages
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.deadlines import Deadline
 from domain.errors import AnotherStore, Unavailable
 from domain.pairing import Introduction, LogMark

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Locator, Page, expect
 
-from db.product_admin import ProductAdmin
+from db.sqlite.product_admin import ProductAdmin
 from domain.values import Product
 from tests.support.books import Books, query
 from tests.support.tiers import Tiers

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.errors import Invalid, KeyReused, ProductNotFound
 from domain.owner import OwnerCatalog, StockedProduct
 from domain.values import Buy, Product

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import AnotherStore, Invalid, KeyReused, OrderNotFound, ProductNotFound, StoreError, Unavailable
 from domain.pairing import LogMark

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from db.pairing import store_id
-from db.snapshots import CATALOG, LOG
+from db.sqlite.pairing import store_id
+from db.sqlite.snapshots import CATALOG, LOG
 from tests.support.books import Books, query
 from tests.support.earlier_schemas import ORDERED_ONE, SOLD_ONE, older
 from tests.support.tiers import ROOT, START_TIMEOUT_S, Tiers, running

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from admin.program import main
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.returns import Return
 from tests.support.books import Books
 from tests.support.shoppers import Shoppers, session

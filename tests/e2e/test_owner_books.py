@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from db.last_audit import read_last_audit
+from db.sqlite.last_audit import read_last_audit
 from domain.owner import Selection
 from tests.support.forgery import forge
 from tests.support.tiers import Tiers, running

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from admin.program import main
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from tests.support.books import Books
 from tests.support.shoppers import Shoppers, session

@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Invalid, KeyReused, OrderNotFound, OutOfStock, ProductNotFound, StoreError, Unavailable
 from domain.values import Buy, Order, Product, Sold

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.errors import Unavailable
 from domain.limited_checkout import LimitedCheckout
 from domain.values import Buy

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from db.catalog import CatalogStore
-from db.owner_catalog import OwnerCatalogStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
 from domain.errors import Invalid, KeyReused, ProductNotFound, Unavailable
 from domain.owner import Selection
 from tests.support.owner_tiers import OWNER_TOKEN

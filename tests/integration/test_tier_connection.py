@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from db import outages
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import OutOfStock, Unavailable
 from domain.limits import MAX_BATCH, MAX_NAMES

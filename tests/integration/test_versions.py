@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy

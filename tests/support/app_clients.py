@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.test import Client, TestResponse
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.front_end import FrontEndApp

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from db.audit import Audit, audit
-from db.snapshots import Snapshots
+from db.sqlite.audit import Audit, audit
+from db.sqlite.snapshots import Snapshots
 
 
 def run_audit(data_dir: Path) -> Audit:

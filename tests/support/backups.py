@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from db.audit import Audit
-from db.backup import backup
+from db.sqlite.audit import Audit
+from db.sqlite.backup import backup
 from tests.support.books import query
 
 _TABLES = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import apsw
 
-from db.migrate import migrate
-from db.snapshots import File
+from db.sqlite.migrate import migrate
+from db.sqlite.snapshots import File
 
 
 def older(folder: Path, file: File, version: int, sql: str = "") -> Path:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.errors import Unavailable
 from domain.returns import Return, ReturnOutcome, SaleReturn
 from domain.values import Buy

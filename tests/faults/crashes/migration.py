@@ -8,8 +8,8 @@ from typing import Any
 
 import apsw
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 
 STORES: dict[str, type[CatalogStore] | type[OrderStore]] = {"catalog": CatalogStore, "order": OrderStore}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import apsw
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.protocols import Placed, Sale

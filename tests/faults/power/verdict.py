@@ -5,7 +5,7 @@ from pathlib import Path
 
 import apsw
 
-from db.connection import StartRefused
+from db.start import StartRefused
 from domain.errors import Unavailable
 from tests.faults.local_store import LocalStore, answers, answers_to_returns
 from tests.faults.power.trace import Answered, AnsweredReturn, AskedReturn, Event

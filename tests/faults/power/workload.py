@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import apsw
 
-from db.connection import BUSY_TIMEOUT_MS, connect
+from db.sqlite.connection import BUSY_TIMEOUT_MS, connect
 from domain.returns import Return
 from domain.values import Buy
 from tests.faults.local_store import LocalStore, answers, answers_to_returns
@@ -164,7 +164,7 @@ def weakened(synchronous: str | None) -> Iterator[None]:
         opened.pragma("synchronous", synchronous)
         return opened
 
-    with patch("db.database.connect", weaker) if synchronous else nullcontext():
+    with patch("db.sqlite.database.connect", weaker) if synchronous else nullcontext():
         yield
 
 

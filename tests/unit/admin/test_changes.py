@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from db.backup import backup
+from db.sqlite.backup import backup
 from tests.support.backups import no_progress
 from tests.support.books import Books
 from tests.support.forgery import forge

@@ -12,9 +12,9 @@ import pytest
 
 from admin import log_reports
 from admin.program import main
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.owner_orders import OwnerOrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.errors import Unavailable
 from domain.owner import BuysPage, LogCursor, Selection
 from domain.returns import Return, Returns

@@ -13,8 +13,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from tests.support.books import Books
 from tests.support.forgery import forge
 from tests.support.tiers import ROOT, clean_environment, open_files
@@ -27,9 +27,9 @@ REPORT_LOST = b"toy store: no report (No space left on device); the exit code te
 # `python -m admin` with a busy timeout of ten minutes, so that only Ctrl-C ends the wait, on a busy machine too.
 PROGRAM_WITH_LONG_TIMEOUT = """
 import runpy
-import db.database
+import db.sqlite.database
 
-db.database.BUSY_TIMEOUT_MS = 600_000
+db.sqlite.database.BUSY_TIMEOUT_MS = 600_000
 runpy.run_module("admin", run_name="__main__")
 """
 

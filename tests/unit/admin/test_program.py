@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.last_audit import read_last_audit
-from db.snapshots import CATALOG, LOG
+from db.sqlite.last_audit import read_last_audit
+from db.sqlite.snapshots import CATALOG, LOG
 from tests.support.books import Books
 from tests.support.forgery import forge
 from tests.unit.admin.conftest import Run

@@ -9,9 +9,9 @@ import pytest
 from conf.loaded import changed_files, loaded_files
 from conf.settings import load
 from conf.upgrade import is_supervised, require_same_schema
-from db.catalog import CatalogStore
-from db.connection import StartRefused
-from db.snapshots import CATALOG, LOG
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.snapshots import CATALOG, LOG
+from db.start import StartRefused
 from tests.support.earlier_schemas import older
 
 

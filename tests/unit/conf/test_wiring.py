@@ -18,7 +18,7 @@ from conf.wiring import (
     prepare_back_office,
     prepare_front_end,
 )
-from db.connection import StartRefused
+from db.start import StartRefused
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit
 from tests.support.tiers import free_port

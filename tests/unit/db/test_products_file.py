@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from db.connection import StartRefused
 from db.products_file import read_products
+from db.start import StartRefused
 from domain.values import Product
 from tests.conftest import PRODUCTS
 

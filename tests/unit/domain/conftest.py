@@ -2,8 +2,8 @@
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.errors import ProductNotFound
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit

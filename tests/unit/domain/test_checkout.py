@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Unavailable
 from domain.limits import MAX_BATCH

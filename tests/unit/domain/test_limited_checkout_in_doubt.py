@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.errors import KeyReused, ProductNotFound, Unavailable
 from domain.limited_checkout import LimitedCheckout
 from domain.protocols import Placed, Sale

@@ -1,7 +1,7 @@
 """Deadlines shrink from the client inward, so each caller gets the error from the tier nearest to it."""
 
 from client import shop
-from db.connection import BUSY_TIMEOUT_MS
+from db.sqlite.connection import BUSY_TIMEOUT_MS
 from wsgi_apps import front_end, order
 
 

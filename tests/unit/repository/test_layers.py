@@ -42,7 +42,7 @@ def lint_imports(root: Path) -> tuple[int, str]:
     ("file", "line", "finding"),
     [
         ("domain/errors.py", "import conf.settings", "domain is not allowed to import conf"),
-        ("db/errors.py", "from wsgi_apps import wire", "db is not allowed to import wsgi_apps"),
+        ("db/sqlite/errors.py", "from wsgi_apps import wire", "db is not allowed to import wsgi_apps"),
         ("wsgi_apps/wire.py", "from conf.settings import load", "wsgi_apps is not allowed to import conf"),
         ("server/reader.py", "import conf.addresses", "server is not allowed to import conf"),
         ("admin/report.py", "import client.format", "admin is not allowed to import client"),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from domain.errors import Invalid, Unavailable
 from domain.limits import MAX_BODY_BYTES

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from tests.support.batching import PATIENCE_S, Echo, batcher_of, is_empty

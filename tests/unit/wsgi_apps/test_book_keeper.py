@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.last_audit import read_last_audit
+from db.sqlite.last_audit import read_last_audit
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.owner import Backup, LastAudit

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.limits import MAX_NAMES
 from domain.values import Buy, Product

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from werkzeug.test import run_wsgi_app
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.limits import MAX_BODY_BYTES
 from domain.values import Product

@@ -9,8 +9,8 @@ import pytest
 import schemathesis
 from werkzeug.test import Client, TestResponse
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit

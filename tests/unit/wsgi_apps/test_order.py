@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from tests.support.app_clients import AppClients, decode_error, send
 
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from conf.settings import load
 from conf.wiring import allowed_hosts
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from tests.support.books import Books
 from wsgi_apps.catalog import CatalogApp

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, EnvironBuilder
 
-from db.catalog import CatalogStore
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.errors import Unavailable
 from domain.owner import Backup, LastAudit
 from tests.support.owner_tiers import OWNER_TOKEN, app_of_owner_orders, owners_client

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.pairing import store_id
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.pairing import store_id
 from domain.errors import AnotherStore, ProductNotFound, Unavailable
 from domain.limited_checkout import LimitedCheckout
 from domain.pairing import Introduction, LogMark

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse, create_environ
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from tests.support.app_clients import AppClients, decode_error
 from wsgi_apps import catalog as catalog_tier

@@ -10,8 +10,8 @@ import apsw
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from tests.support.waiting import wait_until

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.pairing import store_id
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.pairing import store_id
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.limits import MAX_RETURNS

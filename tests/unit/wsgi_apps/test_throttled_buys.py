@@ -5,8 +5,8 @@ import json
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.errors import StoreError, TooManyRefusals
 from domain.limited_checkout import LimitedCheckout
 from domain.refusal_limit import RefusalLimit

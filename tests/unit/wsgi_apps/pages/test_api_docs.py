@@ -6,7 +6,7 @@ import re
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.pages.api_docs import CSP, load_document, swagger_files

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.owner import Backup, Books, BuysPage, LastAudit, LogCursor, LoggedReturn, Selection, Takings
 from domain.returns import Returns
 from tests.support.desk import DeskClient

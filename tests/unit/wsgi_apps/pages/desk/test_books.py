@@ -1,6 +1,6 @@
 """The page of the books: the verdict of the audit, buys in doubt, sizes and backups, and the two buttons."""
 
-from db.order import OrderStore
+from db.sqlite.order import OrderStore
 from domain.errors import Unavailable
 from domain.owner import LastAudit
 from domain.values import Buy

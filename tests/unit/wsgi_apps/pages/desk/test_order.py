@@ -2,7 +2,7 @@
 
 import pytest
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from domain.values import Buy, Product
 from tests.support.desk import DeskClient, column, read_page

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from db.owner_catalog import OwnerCatalogStore
-from db.owner_orders import OwnerOrderStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
+from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.errors import Refused, Unavailable
 from domain.owner import BuysPage, LogCursor, Selection

@@ -2,8 +2,8 @@
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.owner_catalog import OwnerCatalogStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
 from domain.checkout import Checkout
 from domain.values import Buy, Product
 from tests.support.desk import DeskClient, Form, Page, column, read_page

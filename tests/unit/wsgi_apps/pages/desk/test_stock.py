@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 import pytest
 
-from db.catalog import CatalogStore
-from db.owner_catalog import OwnerCatalogStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.owner_catalog import OwnerCatalogStore
 from domain.values import Product
 from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, read_page
 from wsgi_apps.pages.desk.rules import Services

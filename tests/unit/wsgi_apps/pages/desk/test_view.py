@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from db.catalog import CatalogStore
+from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from domain.errors import Unavailable
 from domain.values import Buy, Product

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import OrderNotFound, TooManyRefusals, Unavailable
 from domain.protocols import Placed

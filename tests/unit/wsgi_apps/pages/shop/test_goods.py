@@ -10,8 +10,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 from werkzeug.test import Client
 
-from db.catalog import CatalogStore
-from db.order import OrderStore
+from db.sqlite.catalog import CatalogStore
+from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.values import Product
 from tests.support.app_clients import AppClients

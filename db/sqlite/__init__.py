@@ -1,0 +1,1 @@
+"""The stores in SQLite: one class a database file."""

@@ -1,0 +1,280 @@
+"""The order log: orders, refused buys, returns, and the intents of buys and returns still in doubt."""
+
+import hmac
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from db.sqlite import returns as db_returns
+from db.sqlite.connection import fetch_all, fetch_each, json_list
+from db.sqlite.database import Database
+from db.sqlite.migrate import migrate
+from db.sqlite.pairing import id_in, last_order, mismatch
+from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
+from domain.pairing import Introduction, LogMark
+from domain.protocols import Placed, Sale
+from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
+from domain.values import Buy, KnownBuy, Order, Sold
+
+T = TypeVar("T")
+
+APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
+MIGRATIONS = Path(__file__).parents[2] / "migrations" / "order"
+
+_ORDER = "SELECT key, number, product, quantity, price_cents, time FROM orders WHERE number = :number"
+_KNOWN = """
+    SELECT key FROM orders WHERE key IN (SELECT value FROM json_each(:keys))
+    UNION ALL SELECT key FROM refused WHERE key IN (SELECT value FROM json_each(:keys))
+    UNION ALL SELECT key FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"""
+_IN_DOUBT = "SELECT key FROM intents WHERE key IN (SELECT value FROM json_each(:keys))"
+_INTENTS = "SELECT key, product, quantity FROM intents ORDER BY begun LIMIT :limit OFFSET :skip"
+
+# A row for each key: its buy, number, price and time of its order, the reason of its refusal, and the pieces that were
+# given back; NULL for what there is not.
+_FIND = """
+    SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
+        coalesce(orders.quantity, refused.quantity, intents.quantity), number, price_cents, orders.time, reason,
+        (SELECT sum(quantity) FROM returns WHERE returns.number = orders.number)
+    FROM json_each(:keys) AS asked LEFT JOIN orders ON orders.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
+
+
+class OrderStore:
+    """The order log in one SQLite file. Each public method is one transaction; any thread may call it."""
+
+    def __init__(self, path: Path, require: Callable[[], object] = lambda: None) -> None:
+        """Calls `require` before the first use, see Database."""
+        self._database = Database(path, require)
+        self._mark: LogMark | None = None
+
+    def migrate(self, *, keep_copy: bool = True) -> None:
+        """Creates the file, or brings it to the newest schema, see db/sqlite/migrate.py. Raises StartRefused."""
+        migrate(self._database.path, MIGRATIONS, APPLICATION_ID, keep_copy=keep_copy)
+
+    def begin(self, buys: Sequence[Buy]) -> list[Placed | None]:
+        """Writes the intent of each buy. Returns for each None, or its outcome if the log knows its key already."""
+        with self._database.write() as transaction:
+            outcomes = [
+                outcome
+                for distinct in _with_distinct_keys((buy.key, buy) for buy in buys)
+                for outcome in _begin(transaction, distinct)
+            ]
+            self._note_newest(transaction)
+        return outcomes
+
+    def finish(self, sales: Sequence[tuple[Buy, Sale]]) -> list[Placed]:
+        """Logs how each buy ended, once for its key, and deletes its intent. Returns what the log says of each."""
+        with self._database.write() as transaction:
+            placed = [
+                answer
+                for distinct in _with_distinct_keys((sale[0].key, sale) for sale in sales)
+                for answer in _finish(transaction, distinct)
+            ]
+            self._note_newest(transaction)
+        return placed
+
+    def _note_newest(self, transaction: apsw.Connection) -> None:
+        """Updates the mark with the newest order: the catalog must be at least as new as the order in the mark.
+
+        If the commit fails, the mark stays right, because the catalog has sold that order before.
+        """
+        if self._mark is not None and (newest := fetch_all(transaction, _NEWEST, {})):
+            self._mark = LogMark(self._mark.store, newest[0][0])
+
+    def mark(self) -> LogMark | None:
+        """Returns what the log sends with each call to its catalog; None while it belongs to no store yet."""
+        if self._mark is None:
+            with self._database.read() as connection:
+                store = id_in(connection)
+                self._mark = None if store is None else LogMark(store, last_order(connection))
+        return self._mark
+
+    def last_order(self) -> str | None:
+        """Returns the key of the newest order, by which the catalog recognizes the log."""
+        with self._database.read() as connection:
+            return last_order(connection)
+
+    def pair(self, catalog: Introduction) -> str | None:
+        """Returns why the catalog that introduced itself is not of this log's store; None when it is.
+
+        The introduction must be for this log's newest order. A log without a store adopts the catalog's store id.
+        """
+        with self._database.read() as connection:
+            why = mismatch(connection, catalog)
+        if why is None and catalog.id is not None and self.mark() is None:
+            with self._database.write() as transaction:
+                # Another worker may have adopted an id meanwhile, perhaps that of another catalog.
+                if (why := mismatch(transaction, catalog)) is None and id_in(transaction) is None:
+                    fetch_all(transaction, _ADOPT, {"id": catalog.id})
+        return why
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Returns those of the keys that are in the log or in doubt."""
+        with self._database.read() as connection:
+            return {key for (key,) in fetch_all(connection, _KNOWN, {"keys": json_list(keys)})}
+
+    def in_doubt(self, keys: Sequence[str]) -> set[str]:
+        """Returns those of the keys that are in doubt."""
+        with self._database.read() as connection:
+            return {key for (key,) in fetch_all(connection, _IN_DOUBT, {"keys": json_list(keys)})}
+
+    def intents(self, limit: int, skip: int = 0) -> list[Buy]:
+        """Returns the oldest `limit` buys in doubt behind the first `skip`."""
+        with self._database.read() as connection:
+            return [Buy(*row) for row in fetch_all(connection, _INTENTS, {"limit": limit, "skip": skip})]
+
+    def order(self, number: int, key: str | None = None) -> Order:
+        """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
+        with self._database.read() as connection:
+            rows = fetch_all(connection, _ORDER, {"number": number})
+        if not rows:
+            raise OrderNotFound
+        order_key, *order = rows[0]
+        # The time of this comparison does not tell how much of a guessed key was right.
+        if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
+            raise OrderNotFound
+        return Order(*order)
+
+    def find(self, keys: Sequence[str]) -> list[KnownBuy | None]:
+        """Returns the buy of each key, in their order; None for a key that the log does not know."""
+        with self._database.read() as connection:
+            rows = fetch_all(connection, _FIND, {"keys": json_list(list(dict.fromkeys(keys)))})
+        known = {row[0]: _known_buy(*row) for row in rows}
+        return [known[key] for key in keys]
+
+    def begin_returns(self, returns: Sequence[Return]) -> list[SaleReturn | ReturnOutcome]:
+        """Writes the intent of each return. Returns what the catalog must take back, or how the return has ended."""
+        with self._database.write() as transaction:
+            return [db_returns.begin(transaction, asked) for asked in returns]
+
+    def finish_returns(self, taken: Sequence[tuple[SaleReturn, TakeBack]]) -> list[ReturnOutcome]:
+        """Logs how each return ended, once for its key, and deletes its intent. Returns what the log says of each."""
+        with self._database.write() as transaction:
+            return [db_returns.finish(transaction, *one) for one in taken]
+
+    def return_intents(self, limit: int, skip: int = 0) -> list[SaleReturn]:
+        """Returns the oldest `limit` returns in doubt behind the first `skip`."""
+        with self._database.read() as connection:
+            return db_returns.intents(connection, limit, skip)
+
+    def require_writable(self) -> None:
+        """Raises Unavailable when the disk takes no writes."""
+        self._database.require_writable()
+
+    def close(self) -> None:
+        """Closes this thread's connection."""
+        self._database.close()
+
+
+_NEWEST = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
+_ADOPT = "INSERT INTO store (id) VALUES (:id)"
+
+
+def _with_distinct_keys(rows: Iterable[tuple[str, T]]) -> Iterator[dict[str, T]]:
+    """Yields the rows in their order, in groups of distinct keys. A key that comes again begins a new group.
+
+    A group reads what the group before has written, so each buy finds the log as if the buys had come one by one.
+    """
+    group: dict[str, T] = {}
+    for key, row in rows:
+        if key in group:
+            yield group
+            group = {}
+        group[key] = row
+    if group:
+        yield group
+
+
+def _known_buy(
+    key: str,
+    product: str | None,
+    quantity: int,
+    number: int | None,
+    price_cents: int,
+    time: str,
+    reason: str | None,
+    returned: int | None,
+) -> KnownBuy | None:
+    """Returns the buy of a row of _FIND; None for an unknown key."""
+    if product is None:
+        return None
+    buy = Buy(key, product, quantity)
+    if number is not None:
+        return KnownBuy(buy, Order(number, product, quantity, price_cents, time), returned or 0)
+    return KnownBuy(buy, None if reason is None else REFUSALS[reason]())
+
+
+# One row for each key: the buy that it stands for and how that ended, both NULL where the log does not know it.
+_LOGGED = """
+    SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
+        coalesce(orders.quantity, refused.quantity, intents.quantity), number, reason
+    FROM json_each(:keys) AS asked LEFT JOIN orders ON orders.key = asked.value
+    LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
+
+
+def _logged(transaction: apsw.Connection, keys: Iterable[str]) -> dict[str, tuple[Buy | None, int | Refused | None]]:
+    """Returns the buy of each key, None for a new key, and how that buy ended, None while it is in doubt."""
+    return {
+        key: (
+            None if product is None else Buy(key, product, quantity),
+            number if reason is None else REFUSALS[reason](),
+        )
+        for key, product, quantity, number, reason in fetch_all(transaction, _LOGGED, {"keys": json_list(keys)})
+    }
+
+
+# _begin and _finish read the log for all keys, decide, and write for all: one buy after the other would cost far more.
+# The keys of a call are distinct, so no buy depends on another.
+
+_INSERT_INTENT = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
+
+
+def _begin(transaction: apsw.Connection, buys: Mapping[str, Buy]) -> list[Placed | None]:
+    outcomes: list[Placed | None] = []
+    begun = []
+    logged = _logged(transaction, buys)
+    for key, buy in buys.items():
+        known, outcome = logged[key]
+        outcomes.append(outcome if known in (buy, None) else KeyReused())
+        if known is None:
+            begun.append(_row(buy))
+    fetch_each(transaction, _INSERT_INTENT, begun)
+    return outcomes
+
+
+# The first number is 0; after it AUTOINCREMENT counts. A rolled-back insert burns no number.
+_INSERT_ORDER = """
+    INSERT INTO orders (number, key, product, quantity, price_cents)
+    VALUES ((SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM orders)), :key, :product, :quantity, :price_cents)
+    RETURNING key, number"""
+_INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
+# Compares the whole buy, because another one may have begun under the same key after this one ended.
+_DELETE_INTENT = "DELETE FROM intents WHERE key = :key AND product = :product AND quantity = :quantity"
+
+
+def _finish(transaction: apsw.Connection, sales: Mapping[str, tuple[Buy, Sale]]) -> list[Placed]:
+    """Numbers the orders in the order of the sales."""
+    # Another thread, or the recovery, may have logged the same buy meanwhile: then the outcome in the log stands.
+    logged = _logged(transaction, sales)
+    placed: dict[str, Placed] = {}
+    sold, refused = [], []
+    for key, (buy, sale) in sales.items():
+        known, outcome = logged[key]
+        if outcome is not None:
+            placed[key] = outcome if known == buy else KeyReused()
+        elif isinstance(sale, Sold):
+            sold.append(_row(buy) | {"price_cents": sale.price_cents})
+        else:
+            placed[key] = sale
+            if isinstance(sale, Refused):
+                refused.append(_row(buy) | {"reason": sale.message})
+    placed |= {key: number for key, number in fetch_each(transaction, _INSERT_ORDER, sold)}
+    fetch_each(transaction, _INSERT_REFUSAL, refused)
+    fetch_each(transaction, _DELETE_INTENT, [_row(buy) for buy, _ in sales.values()])
+    return [placed[key] for key in sales]
+
+
+def _row(buy: Buy) -> dict[str, Any]:
+    return {"key": buy.key, "product": buy.product, "quantity": buy.quantity}
