@@ -238,8 +238,8 @@ class BookKeeping(Protocol):
     def backups(self) -> Sequence[Backup]:
         """Returns the backups in BACKUP_DIR, the newest first."""
 
-    def back_up(self) -> Backup:
-        """Makes a backup in BACKUP_DIR. Raises Unavailable when it cannot."""
+    def back_up(self, key: str) -> Backup:
+        """Makes a backup in BACKUP_DIR, once for its key while that backup is there. Raises Unavailable."""
 
 
 class OwnerOrders(OrderBooks, BookKeeping, Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from domain.errors import OrderNotFound
-from domain.owner import BookKeeping, Books, LogCursor, LoggedReturn, Selection, Takings
+from domain.owner import Backup, BookKeeping, Books, LastAudit, LogCursor, LoggedReturn, Selection, Takings
 from domain.owner_json import BACKUP, LOGGED_RETURN, TAKINGS, encode_audit, encode_books, parse_cursor
 from domain.selections import PARAMETERS, parse_selection
 from domain.values import parse_whole_number
@@ -50,8 +50,8 @@ class OwnerOrderCalls:
     def __init__(self, orders: EncodedBooks, keeper: BookKeeping) -> None:
         self._orders = orders
         self._keeper = keeper
-        self._audits = SingleFlight(keeper.audit)
-        self._backups = SingleFlight(keeper.back_up)
+        self._audits: SingleFlight[LastAudit] = SingleFlight()
+        self._backups: SingleFlight[Backup] = SingleFlight()
 
     def rules(self) -> list[Rule]:
         """Returns the rules of the calls, which only the owner may make."""
@@ -98,8 +98,11 @@ class OwnerOrderCalls:
 
     def audit(self, _request: Request) -> Deferred[Any]:
         """Audits both files."""
-        return Deferred(self._audits.ask(), lambda audit: Reply({"data": encode_audit(audit)}))
+        return Deferred(self._audits.ask(self._keeper.audit), lambda audit: Reply({"data": encode_audit(audit)}))
 
-    def back_up(self, _request: Request) -> Deferred[Any]:
-        """Makes a backup."""
-        return Deferred(self._backups.ask(), lambda backup: Reply({"data": BACKUP.encode(backup)}))
+    def back_up(self, request: Request) -> Deferred[Any]:
+        """Makes a backup, once for its key."""
+        key = request.idempotency_key
+        return Deferred(
+            self._backups.ask(lambda: self._keeper.back_up(key)), lambda backup: Reply({"data": BACKUP.encode(backup)})
+        )
