@@ -129,8 +129,13 @@ class LastAudit:
 
     time: str
     is_clean: bool
-    discrepancies: Sequence[str]  # a line each, at most a hundred
+    discrepancies: Sequence[str]  # a discrepancy_line each, at most a hundred
     last_clean: str | None  # the time of the newest audit that found nothing
+
+
+def discrepancy_line(promise: str, where: str, what: str) -> str:
+    """Returns the line of a discrepancy: the promise that is broken, or what else was checked, the place, and why."""
+    return f"{promise}, {where}: {what}"
 
 
 @dataclass(frozen=True, slots=True)

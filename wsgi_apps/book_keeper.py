@@ -14,7 +14,7 @@ from typing import Any
 from db.sqlite.last_audit import new_record, read_last_audit, timestamp
 from db.sqlite.pairing import CATALOG_NAME, LOG_NAME
 from domain.errors import Unavailable
-from domain.owner import Backup, LastAudit
+from domain.owner import Backup, LastAudit, discrepancy_line
 
 # The exit codes of the program: all is well, or the audit has found something. Any other is a failure.
 _DONE = (0, 1)
@@ -42,7 +42,7 @@ class BookKeeper:
         if record is not None and record != before:
             return record
         # The audit could not write its record: a full disk makes no verdict void.
-        lines = [f"{found['promise']}, {found['where']}: {found['what']}" for found in report["discrepancies"]]
+        lines = [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
         return new_record(lines, before)
 
     def backups(self) -> Sequence[Backup]:

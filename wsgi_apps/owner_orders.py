@@ -1,7 +1,7 @@
 """The owner's calls to the order tier: the order log, takings, the state of the books, audits and backups."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from domain.errors import OrderNotFound
@@ -10,8 +10,8 @@ from domain.owner_json import BACKUP, LOGGED_RETURN, TAKINGS, encode_audit, enco
 from domain.selections import PARAMETERS, parse_selection
 from domain.values import parse_whole_number
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.queries import parse_limit
-from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+from wsgi_apps.queries import owner_read, parse_limit
+from wsgi_apps.reply import BoundedPool, Deferred, Reply
 from wsgi_apps.single_flight import SingleFlight
 from wsgi_apps.wire import OWNER
 
@@ -57,16 +57,12 @@ class OwnerOrderCalls:
         """Returns the rules of the calls, which only the owner may make."""
         reads = BoundedPool(THREADS, MAX_QUEUED)
 
-        def rule(path: str, endpoint: Callable[..., Reply], *, takes_query: bool = False) -> Rule:
-            in_pool = run_in_pool(endpoint, reads)
-            return Rule(path, methods=["GET"], endpoint=in_pool, takes_query=takes_query, owner=True)
-
         return [
-            rule(BUYS, self.buys, takes_query=True),
-            rule(f"{RETURNS_OF}/<number>", self.returns_of),
-            rule(TAKINGS_CALL, self.takings, takes_query=True),
-            rule(BOOKS, self.books),
-            rule(BACKUPS, self.backups),
+            owner_read(BUYS, self.buys, reads, takes_query=True),
+            owner_read(f"{RETURNS_OF}/<number>", self.returns_of, reads),
+            owner_read(TAKINGS_CALL, self.takings, reads, takes_query=True),
+            owner_read(BOOKS, self.books, reads),
+            owner_read(BACKUPS, self.backups, reads),
             Rule(AUDITS, methods=["POST"], endpoint=self.audit, owner=True),
             Rule(BACKUPS, methods=["POST"], endpoint=self.back_up, owner=True),
         ]
