@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 from db.postgres.connection import Connection, connect, describe
 from db.postgres.durability import NotDurable, require_durable
 from db.postgres.errors import Kind, explain, kind_of
+from db.postgres.standbys import SELECT_STANDBYS, explain_standbys
 from db.start import StartPostponed, StartRefused
 
 # Long enough for the migration of a large schema, and for another process that migrates the same one.
@@ -63,6 +64,7 @@ def migrate(address: str, schema: str, migrations: Path, setting: str = "the add
         with contextlib.closing(connect(address, schema, _WAIT_TIMEOUT_S)) as connection:
             require_durable(connection.server, connection.info.server_version)
             _migrate(connection, name, schema, scripts)
+            _log.info("%s: %s", name, explain_standbys(_fetch(connection, SELECT_STANDBYS)))
     except NotDurable as error:
         raise StartRefused(f"{name}: {error}") from error
     except InsufficientPrivilege as error:
