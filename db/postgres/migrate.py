@@ -1,8 +1,8 @@
 """Migrates a schema to its newest version, and refuses a schema that this code must not change.
 
 A migration is a file NNNN_what.sql. Each runs once, in order. All missing ones run in one transaction, which also lists
-them in the table `migrations` of the schema: a crash leaves the old version, and of several processes that start at once
-one migrates while the others wait. A migration that has run must not be edited: the table has its checksum.
+them in the table `migrations` of the schema: a crash leaves the old version, and of several processes that start at
+once one migrates while the others wait. A migration that has run must not be edited: the table has its checksum.
 
 Whoever migrates must own the schema, or may create it in the database. Once it is new enough, a role that may only read
 and change rows can run the tiers.
@@ -124,7 +124,8 @@ def _apply(connection: Connection, name: str, schema: str, script: _Script) -> N
 
 _TABLES = """
     SELECT count(*), count(*) FILTER (WHERE relname = 'migrations')
-    FROM pg_catalog.pg_class WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s)"""
+    FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = %(schema)s"""
 _APPLIED = "SELECT version, name, checksum FROM {schema}.migrations ORDER BY version"
 
 
