@@ -43,7 +43,9 @@ def _overdue(snapshots: Snapshots, now_s: float | None) -> Iterator[Discrepancy]
 
 _OVERDUE = """
     SELECT key, intents.product, quantity, age_s, sold.reason, refused.reason
-    FROM (SELECT *, coalesce(:now_s, unixepoch('subsec')) - unixepoch(time, 'subsec') AS age_s FROM log.intents) AS intents
+    FROM (
+        SELECT *, coalesce(:now_s, unixepoch('subsec')) - unixepoch(time, 'subsec') AS age_s FROM log.intents
+    ) AS intents
     LEFT JOIN catalog.stock_ledger AS sold USING (key)
     LEFT JOIN (SELECT key, reason FROM catalog.refused) AS refused USING (key)
     WHERE age_s > :overdue_s ORDER BY begun"""
