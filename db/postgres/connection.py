@@ -60,6 +60,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     wait_timeout_s = WAIT_TIMEOUT_S
     server: Mapping[str, str]  # the server's settings on which durability depends, as they are for this connection
     warnings: list[str]  # the warnings of the server since this list was emptied
+    has_failed = False  # whether the server is to blame for the end of this connection
 
     def wait(self, gen: PQGen[T], interval: float = _SIGNAL_INTERVAL_S, timeout: float | None = None) -> T:
         """Waits for an answer, at most `wait_timeout_s`, and then closes the connection and raises NoAnswer.
@@ -76,6 +77,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except BaseException:  # a signal has interrupted the wait: an answer may come that belongs to this statement
             self.pgconn.finish()
             raise
+
+    def fail(self) -> None:
+        """Closes the connection, because the server gave no answer or none that can be trusted."""
+        self.has_failed = True
+        self.close()
 
     def note(self, notice: Diagnostic) -> None:
         """Notes a warning of the server."""

@@ -41,6 +41,7 @@ _KINDS = {
     "53": Kind.FULL,  # the disk is full, or the memory
     "57014": Kind.FULL,  # the statement was cancelled
     "58": Kind.FULL,  # the server's disk fails
+    "42501": Kind.REFUSED,  # the role lacks a privilege
     "28": Kind.REFUSED,  # wrong password, or pg_hba.conf lets nobody in
     "3D": Kind.REFUSED,  # no such database
     "57P04": Kind.REFUSED,  # the database was dropped
@@ -62,18 +63,26 @@ def kind_of(error: psycopg.Error) -> Kind:
 
 def explain(error: psycopg.Error) -> str:
     """Explains the error in one line for the log: how it fails, and what to do."""
-    first_line = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
+    said = _one_line(error)
     match kind_of(error):
         case Kind.BUDGET:
             return (
-                f"the server takes no more connections ({first_line}); raise its max_connections, "
+                f"the server takes no more connections ({said}); raise its max_connections, "
                 "or run fewer processes of the tiers"
             )
         case Kind.REFUSED:
-            return f"the server does not let this program in ({first_line}); set the address, the role or pg_hba.conf"
+            advice = "check the address, the role and its privileges, and pg_hba.conf"
+            return f"the server does not let this program in ({said}); {advice}"
         case Kind.DAMAGE:
-            return f"the server's data is damaged ({first_line}); restore a backup"
-    return first_line
+            return f"the server's data is damaged ({said}); restore a backup"
+    return said
+
+
+def _one_line(error: psycopg.Error) -> str:
+    """Returns the error's message; of several hosts that failed, what each of them said."""
+    lines = [" ".join(line.split()) for line in str(error).split("\n")]
+    hosts = [line.removeprefix("- ") for line in lines if line.startswith("- host: ")]
+    return "; ".join(hosts) or lines[0] or type(error).__name__
 
 
 def explain_to_shopper(error: psycopg.Error) -> str:

@@ -1,8 +1,8 @@
 """Migrates a schema to its newest version, and refuses a schema that this code must not change.
 
 A migration is a file NNNN_what.sql. Each runs once, in order. All missing ones run in one transaction, which also lists
-them in the table `migrations` of the schema: a crash leaves the old version, and of several processes that start at once
-one migrates while the others wait. A migration that has run must not be edited: the table has its checksum.
+them in the table `migrations` of the schema: a crash leaves the old version, and of several processes that start at
+once one migrates while the others wait. A migration that has run must not be edited: the table has its checksum.
 
 Whoever migrates must own the schema, or may create it in the database. Once it is new enough, a role that may only read
 and change rows can run the tiers.
@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 from db.postgres.connection import Connection, connect, describe
 from db.postgres.durability import NotDurable, require_durable
 from db.postgres.errors import Kind, explain, kind_of
+from db.postgres.standbys import SELECT_STANDBYS, explain_standbys
 from db.start import StartPostponed, StartRefused
 
 # Long enough for the migration of a large schema, and for another process that migrates the same one.
@@ -63,6 +64,7 @@ def migrate(address: str, schema: str, migrations: Path, setting: str = "the add
         with contextlib.closing(connect(address, schema, _WAIT_TIMEOUT_S)) as connection:
             require_durable(connection.server, connection.info.server_version)
             _migrate(connection, name, schema, scripts)
+            _log.info("%s: %s", name, explain_standbys(_fetch(connection, SELECT_STANDBYS)))
     except NotDurable as error:
         raise StartRefused(f"{name}: {error}") from error
     except InsufficientPrivilege as error:
@@ -122,7 +124,8 @@ def _apply(connection: Connection, name: str, schema: str, script: _Script) -> N
 
 _TABLES = """
     SELECT count(*), count(*) FILTER (WHERE relname = 'migrations')
-    FROM pg_catalog.pg_class WHERE relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s)"""
+    FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = %(schema)s"""
 _APPLIED = "SELECT version, name, checksum FROM {schema}.migrations ORDER BY version"
 
 

@@ -32,8 +32,8 @@ class Away(Exception):
 class Pool:
     """Connections for threads, one at a time for each. Opens nothing until the first use, which may be after a fork.
 
-    After a failure one thread at a time is let through, and after a success all are: a dead server gets no storm of new
-    connections, and a frozen one keeps one thread waiting and not all.
+    After two failures in a row one thread at a time is let through, and after a success all are: a dead server gets no
+    storm of new connections, and a frozen one keeps one thread waiting and not all.
     """
 
     def __init__(self, connect: Callable[[], Connection], max_connections: int, timeout_s: float) -> None:
@@ -48,16 +48,15 @@ class Pool:
         self._free = threading.BoundedSemaphore(self._max_connections)
         self._mutex = threading.Lock()
         self._idle: list[Connection] = []  # the one that was used last is used first: it is the least likely to be dead
-        self._is_failing = False
+        self._failures = 0  # since the last success
         self._is_probing = False
-        self._pause_s = 0.0
         self._retry_at = 0.0  # monotonic clock
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """Yields a connection, and keeps it for the next thread unless it was closed meanwhile.
 
-        Raises Exhausted, Away, or what `connect` raises.
+        One that has failed counts as a failure. Raises Exhausted, Away, or what `connect` raises.
         """
         if self._pid != os.getpid():
             self._reset()  # the parent process goes on with its connections
@@ -71,7 +70,7 @@ class Pool:
                 try:
                     yield connection
                 finally:
-                    has_failed = connection.closed
+                    has_failed = connection.has_failed
                     self._keep(connection)
             finally:
                 self._note(has_failed)
@@ -87,18 +86,18 @@ class Pool:
 
     def _admit(self) -> None:
         with self._mutex:
-            if self._is_failing:
+            if self._failures > 1:
                 if self._is_probing or time.monotonic() < self._retry_at:
                     raise Away
                 self._is_probing = True
 
     def _note(self, has_failed: bool) -> None:
-        """Notes whether the server has answered. After a failure, the other idle connections are hardly better."""
+        """Notes whether the server has failed. If so, the idle connections are hardly better."""
         with self._mutex:
             self._is_probing = False
-            self._is_failing = has_failed
-            self._pause_s = min(MAX_PAUSE_S, self._pause_s * 2 or _FIRST_PAUSE_S) if has_failed else 0.0
-            self._retry_at = time.monotonic() + random.uniform(0.5, 1.0) * self._pause_s
+            self._failures = self._failures + 1 if has_failed else 0
+            pause_s = min(MAX_PAUSE_S, _FIRST_PAUSE_S * self._failures)
+            self._retry_at = time.monotonic() + random.uniform(0.5, 1.0) * pause_s
         if has_failed:
             self.close()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from conf.embedded_postgres import EmbeddedPostgres
+from tests.support.waiting import wait_until
 
 # A folder in memory, where a commit takes a tenth of the time. The server syncs there as everywhere.
 _MEMORY = Path("/dev/shm")
@@ -51,6 +52,29 @@ class TestServer:
             yield self.embedded.address(name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def settings(self, **settings: str) -> Iterator[None]:
+        """Changes settings of the running server for the block."""
+        for name, value in settings.items():
+            self.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+        try:
+            self._reload()
+            for name, value in settings.items():
+                wait_until(name, lambda name=name, value=value: self._setting(name) == value)  # type: ignore[misc]
+            yield
+        finally:
+            for name in settings:
+                self.execute(f"ALTER SYSTEM RESET {name}")
+            self._reload()
+            for name, value in settings.items():
+                wait_until(name, lambda name=name, value=value: self._setting(name) != value)  # type: ignore[misc]
+
+    def _reload(self) -> None:
+        self.execute("SELECT pg_reload_conf()")
+
+    def _setting(self, name: str) -> object:
+        return self.execute(f"SELECT current_setting('{name}')")[0][0]
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
