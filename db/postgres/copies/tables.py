@@ -34,8 +34,8 @@ class Table:
 
     @property
     def _order(self) -> str:
-        # The order of bytes, as SQLite has it, and not that of the locale.
-        return _BY_TEXT.format(column=self.columns[0]) if self.ordered_by_text else self.columns[0]
+        template = _BY_TEXT if self.ordered_by_text else _BY_NUMBER
+        return template.format(table=self.full_name, column=self.columns[0])
 
     @property
     def unload(self) -> str:
@@ -65,8 +65,11 @@ class Table:
         return _INSERT.format(columns=self._columns, table=self.name, values=", ".join("?" * len(self.columns)))
 
 
-_BY_TEXT = '{column} COLLATE "C"'
 _NUMBERED = "row_number() OVER (ORDER BY {column}) AS {column}"
+# With its table: the name alone would be the new number, by which the rows would be sorted once more.
+_BY_NUMBER = "{table}.{column}"
+# The order of bytes, as SQLite has it, and not that of the locale.
+_BY_TEXT = '{table}.{column} COLLATE "C"'
 _UNLOAD = "COPY (SELECT {columns} FROM {table} ORDER BY {order}) TO STDOUT"
 _LOAD = "COPY {table} ({columns}) FROM STDIN"
 _SELECT = "SELECT {columns} FROM {table} ORDER BY {order}"
