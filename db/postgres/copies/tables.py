@@ -13,7 +13,8 @@ class Table:
     """A table of the books. Its rows come in the order of its first column, which PostgreSQL numbers by an `identity`.
 
     The entries of a `dense` table are numbered anew on their way out of PostgreSQL: 1, 2, 3, … A transaction that is
-    rolled back leaves a gap there, and the triggers of SQLite allow none. No row refers to these numbers.
+    rolled back leaves a gap there, and the triggers of SQLite allow none. No row refers to these numbers. The columns
+    `booleans` are 0 or 1 in SQLite.
     """
 
     file: File
@@ -22,6 +23,7 @@ class Table:
     identity: bool = False
     dense: bool = False
     ordered_by_text: bool = False
+    booleans: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -33,6 +35,10 @@ class Table:
         return ", ".join(self.columns)
 
     @property
+    def _sent_columns(self) -> list[str]:
+        return [_NUMBER.format(column=column) if column in self.booleans else column for column in self.columns]
+
+    @property
     def _order(self) -> str:
         template = _BY_TEXT if self.ordered_by_text else _BY_NUMBER
         return template.format(table=self.full_name, column=self.columns[0])
@@ -40,14 +46,14 @@ class Table:
     @property
     def unload(self) -> str:
         """The statement by which PostgreSQL sends all rows, with their new numbers."""
-        first, *others = self.columns
+        first, *others = self._sent_columns
         number = _NUMBERED.format(column=first) if self.dense else first
         return _UNLOAD.format(columns=", ".join([number, *others]), table=self.full_name, order=self._order)
 
     @property
     def unload_as_is(self) -> str:
         """The statement by which PostgreSQL sends all rows as they are."""
-        return _UNLOAD.format(columns=self._columns, table=self.full_name, order=self._order)
+        return _UNLOAD.format(columns=", ".join(self._sent_columns), table=self.full_name, order=self._order)
 
     @property
     def load(self) -> str:
@@ -65,6 +71,7 @@ class Table:
         return _INSERT.format(columns=self._columns, table=self.name, values=", ".join("?" * len(self.columns)))
 
 
+_NUMBER = "{column}::integer"
 _NUMBERED = "row_number() OVER (ORDER BY {column}) AS {column}"
 # With its table: the name alone would be the new number, by which the rows would be sorted once more.
 _BY_NUMBER = "{table}.{column}"
@@ -78,7 +85,13 @@ _INSERT = "INSERT INTO {table} ({columns}) VALUES ({values})"
 # Referenced tables come before those that refer to them.
 TABLES = (
     Table(CATALOG, "store", ('"only"', "id")),
-    Table(CATALOG, "products", ("name", "price_cents", "quantity", "retired", "folded"), ordered_by_text=True),
+    Table(
+        CATALOG,
+        "products",
+        ("name", "price_cents", "quantity", "retired", "folded"),
+        ordered_by_text=True,
+        booleans=("retired",),
+    ),
     Table(
         CATALOG,
         "stock_ledger",
