@@ -9,14 +9,15 @@ again.
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import apsw
 
+from db.product_changes import Change, is_done
 from db.sqlite.audit.discrepancy import Discrepancy
 from db.sqlite.connection import fetch_all
 from db.sqlite.database import Database
-from db.sqlite.product_admin import Change, is_done
 from db.sqlite.snapshots import CATALOG, Snapshots
 from domain.errors import Invalid
 
@@ -50,7 +51,7 @@ def accept(catalog: Path, found: Discrepancy, note: str, by: str, key: str) -> b
     Raises Invalid when it must not be accepted, or was accepted under another key; KeyReused; and Unavailable.
     """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        if is_done(transaction, key, Change("accepted", found.fingerprint, note=note)):
+        if is_done(partial(fetch_all, transaction), key, Change("accepted", found.fingerprint, note=note)):
             return False
         if found.repair is not None:
             raise Invalid("reconcile --apply repairs this discrepancy, so that it need not be accepted")
@@ -73,7 +74,7 @@ def was_accepted(catalog: Path, fingerprint: str, note: str, key: str) -> bool:
     The audit may no longer find the discrepancy.
     """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        return is_done(transaction, key, Change("accepted", fingerprint, note=note))
+        return is_done(partial(fetch_all, transaction), key, Change("accepted", fingerprint, note=note))
 
 
 _IS_ACCEPTED = "SELECT 1 FROM accepted_discrepancies WHERE fingerprint = :fingerprint"
