@@ -15,6 +15,7 @@ from conf.output import print_json, visible
 from db.sqlite.audit import Audit, Discrepancy
 from db.sqlite.database import LARGE_WAL_BYTES
 from db.sqlite.status import FileStatus, Status
+from domain.owner import discrepancy_line
 from domain.protocols import Placed
 from domain.returns import Return, Returned, ReturnOutcome
 from domain.values import Buy, Order, Product
@@ -125,7 +126,9 @@ def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_
         discrepancy = accepted and _encode_discrepancy(accepted)
         print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
         return
-    what = visible(f"{accepted.promise}, {accepted.where}: {accepted.what}") if accepted else "not found any more"
+    what = "not found any more"
+    if accepted is not None:
+        what = visible(discrepancy_line(accepted.promise, accepted.where, accepted.what))
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 

@@ -54,7 +54,7 @@ def audit(
 ) -> Audit:
     """Runs the `checks`, and calls `on_progress` with the name of each before it begins.
 
-    Raises apsw.BusyError and the errors in db.errors.DISK_ERRORS when a check cannot be completed.
+    Raises apsw.BusyError and the errors in db.sqlite.errors.DISK_ERRORS when a check cannot be completed.
     """
     found: list[Discrepancy] = []
     for check in checks:

@@ -98,6 +98,32 @@ def test_a_change_returns_to_the_place_in_the_stock(desk: DeskClient) -> None:
     assert response.headers["Location"] == "/stock?q=t&retired=1&changed=Tux&entry=5"
 
 
+@pytest.mark.parametrize("action", ["restock", "writeoff", "correct", "price"])
+def test_an_error_stands_in_the_stock_beside_its_form(desk: DeskClient, action: str) -> None:
+    page = desk.get("/stock?q=t&retired=1")
+    filled = page.form("/products/Tux", action=action)
+    again = read_page(desk.send(filled, **{"price" if action == "price" else "quantity": "x"}), 400)
+    assert names(again) == names(page) == ["Tux", "Elephant"]
+    assert "'x' is not a" in again.only("problem")
+    form = again.form("/products/Tux", action=action)
+    assert (form.fields["key"], form.fields["back"]) == (filled.fields["key"], "/stock?q=t&retired=1")
+    [field] = [values for tag, values in again.tags if values.get("aria-invalid") == "true"]
+    assert field["value"] == "x"
+    opened = [tag for tag, values in again.tags if tag == "details" and "open" in values]
+    assert len(opened) == (action != "restock"), "the form can be seen"
+    assert "<title>Error: Stock" in again.html
+
+
+def test_an_error_of_a_product_that_left_the_page_stands_on_its_own_page(
+    desk: DeskClient, owner_catalog: OwnerCatalogStore
+) -> None:
+    filled = restock_of(desk.get("/stock?limit=1"), "Tux")
+    owner_catalog.restock("Tux", 1000, "k")
+    page = read_page(desk.send(filled, quantity="x"), 400)
+    assert "'x' is not a" in page.only("problem")
+    assert page.by_class.get("stock") is None
+
+
 def test_a_form_that_is_sent_twice_changes_once(desk: DeskClient, catalog: CatalogStore) -> None:
     form = restock_of(desk.get("/stock"), "Tux")
     first, second = desk.send(form, quantity="20"), desk.send(form, quantity="20")
