@@ -14,12 +14,14 @@ import psycopg
 
 from db.postgres.connection import Connection, describe
 from db.postgres.copies.moment import Addresses, errors_as_copy_failed, opened
+from db.postgres.copies.schemas import MIGRATIONS
 from db.postgres.copies.tables import TABLES, Table
 from db.postgres.copies.text import encode_row
 from db.postgres.errors import explain
+from db.postgres.migrate import migrate
 from db.sqlite.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.sqlite.backup import CopyFailed, OnProgress
-from db.sqlite.snapshots import CATALOG, LOG, File, Snapshots
+from db.sqlite.snapshots import CATALOG, FILES, LOG, File, Snapshots
 from db.sqlite.staging import InTheWay
 
 # Rows between two steps of the progress.
@@ -34,6 +36,8 @@ def copy_in(source: Path, addresses: Addresses, on_progress: OnProgress) -> Audi
     """
     with Snapshots(source) as files, ExitStack() as stack:
         audited = audit(files, CHECKS_OF_A_COPY, on_progress)
+        for file in FILES:
+            migrate(addresses.of(file), file.schema, MIGRATIONS[file])
         connections = _connections(addresses, stack)
         for file, connection in connections.items():
             with errors_as_copy_failed(addresses.of(file)):

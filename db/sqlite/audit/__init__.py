@@ -15,7 +15,7 @@ from db.sqlite.audit.acceptance import Accepted, acceptances
 from db.sqlite.audit.discrepancy import Discrepancy
 from db.sqlite.snapshots import Snapshots
 
-__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy", "audit", "checks_as_of"]
+__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Check", "Discrepancy", "audit", "checks_as_of"]
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
