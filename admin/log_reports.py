@@ -6,14 +6,12 @@ The orders are printed page by page while they are read, so that a log of any le
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, date, datetime
 
+from admin.stores.choice import open_store
 from admin.tables import print_table
 from conf.output import encode_json, lost_output, print_json, visible
 from conf.settings import Settings
-from db.sqlite.owner_orders import OwnerOrderStore
-from db.sqlite.snapshots import LOG, require_readable
 from domain.csv_rows import BYTE_ORDER_MARK, amount
 from domain.owner import BuysPage, LoggedBuy, OrderBooks, Selection, Takings
 from domain.owner_csv import SUM_COLUMNS, encode_orders, encode_sums, sum_cells
@@ -34,7 +32,7 @@ def orders(given: argparse.Namespace, settings: Settings) -> int:
     limit = given.limit
     if limit is None and not (given.csv or given.json):
         limit = TABLE_ROWS
-    with closing(_open(settings)) as books:
+    with open_store(settings).order_books() as books:
         pages = _pages(books, _selection(given), limit)
         if given.csv:
             _print_csv(encode_orders(page.buys, with_header=number == 0) for number, page in enumerate(pages))
@@ -47,7 +45,7 @@ def orders(given: argparse.Namespace, settings: Settings) -> int:
 
 def report(given: argparse.Namespace, settings: Settings) -> int:
     """Prints the takings of a selection: of each day and product, of each day, or of each product."""
-    with closing(_open(settings)) as books:
+    with open_store(settings).order_books() as books:
         takings = books.takings(_selection(given))
     names = ("day", "product") if given.by is None else (given.by,)
     sums, total = _sums(takings, given.by), sum_takings(takings)
@@ -62,12 +60,6 @@ def report(given: argparse.Namespace, settings: Settings) -> int:
         texts = [[*values, *(f"{cell:,}" for cell in sum_cells(one))] for values, one in rows]
         print_table(header, texts, numbers=range(len(names), len(header)))
     return 0
-
-
-def _open(settings: Settings) -> OwnerOrderStore:
-    """Returns the order log. Raises Unreadable when there is none."""
-    require_readable(settings.data_dir, LOG)
-    return OwnerOrderStore(settings.data_dir / LOG.name)
 
 
 def _selection(given: argparse.Namespace) -> Selection:

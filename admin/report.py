@@ -52,6 +52,8 @@ def print_status(state: Status, as_json: bool) -> None:
 
 
 def _sizes(file: FileStatus) -> str:
+    if file.wal_bytes is None:
+        return f"{decimal(file.bytes)}, version {file.schema}"
     large = " (large: a reader keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
     return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
@@ -75,6 +77,15 @@ def print_copy(result: Audit, state: Status | None, folder: Path, only: str | No
     repairable = sum(discrepancy.repair is not None for discrepancy in result.discrepancies)
     if repairable:
         print(f"`reconcile --apply` repairs {_count(repairable, 'discrepancy', 'discrepancies')}.")
+
+
+def print_copied_in(result: Audit, state: Status, folder: Path, as_json: bool) -> None:
+    """Prints the audit of the files that were copied to PostgreSQL, and the status of the store there."""
+    if as_json:
+        print_json({"folder": str(folder), **_encode_audit(result), "status": asdict(state)})
+        return
+    _print_result(result)
+    print(f"{visible(str(folder))} is on PostgreSQL. {_summary(result, state)}.")
 
 
 def print_reconciled(
