@@ -118,7 +118,7 @@ def describe(address: str) -> str:
     """Returns hosts, ports and database of the address for the log: without the role and its password."""
     asked = conninfo_to_dict(address)
     hosts = str(asked.get("host") or asked.get("hostaddr") or "localhost").split(",")
-    ports = str(asked.get("port") or "5432").split(",")
+    ports = str(asked.get("port") or "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    places = ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
+    places = ",".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
     return f"postgresql://{places}/{asked.get('dbname') or ''}"
