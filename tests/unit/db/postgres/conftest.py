@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from db.postgres.catalog import SCHEMA, CatalogStore
 from db.postgres.database import Database
+from db.postgres.owner_catalog import OwnerCatalogStore
+from db.products_file import read_products
+from tests.conftest import PRODUCTS
 from tests.support.postgres import TestServer
 
 # Long enough for a busy machine, short enough for a test that waits for it.
@@ -41,3 +45,39 @@ def without_standby(postgres_server: TestServer, database: Database) -> Iterator
     """The server waits at COMMIT for a standby that there is not."""
     with postgres_server.settings(synchronous_standby_names="missing"):
         yield
+
+
+def fill_catalog(address: str) -> None:
+    """Creates the schema of the catalog with the documented products."""
+    database = Database(address, SCHEMA)
+    store = CatalogStore(database)
+    store.migrate()
+    assert store.load(read_products(PRODUCTS))
+    store.close()
+
+
+@pytest.fixture
+def catalog_address(postgres_server: TestServer) -> Iterator[str]:
+    """The address of a database whose catalog has Tux 25.99 80, Whale 34.99 94, Elephant 29.99 87, Bird 39.99 98."""
+    with postgres_server.database(fill_catalog) as address:
+        yield address
+
+
+@pytest.fixture
+def catalog_database(catalog_address: str) -> Iterator[Database]:
+    """The schema of that catalog."""
+    database = Database(catalog_address, SCHEMA)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def catalog(catalog_database: Database) -> CatalogStore:
+    """That catalog."""
+    return CatalogStore(catalog_database)
+
+
+@pytest.fixture
+def owner_catalog(catalog_database: Database) -> OwnerCatalogStore:
+    """The owner's store of that catalog."""
+    return OwnerCatalogStore(catalog_database)

@@ -6,8 +6,6 @@ import psycopg
 import pytest
 
 from db.postgres.migrate import migrate
-from db.start import StartPostponed, StartRefused
-from tests.support.at_once import at_once
 
 
 @pytest.fixture
