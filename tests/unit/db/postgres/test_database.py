@@ -86,13 +86,9 @@ def test_a_deadlock_is_tried_again(database: Database) -> None:
     assert sorted(attempts) == [1, 2]
 
 
-def test_who_waits_for_a_lock_too_long_is_told_to_come_again(
-    database: Database, other: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_waits_for_a_lock_too_long_is_told_to_come_again(database: Database, other: psycopg.Connection) -> None:
     with database.write() as session:
         session.fetch_all(INSERT, {"x": 1})
-    name = database.address.rpartition("/")[2]
-    del name
     attempts = []
 
     def work(session: Session) -> None:

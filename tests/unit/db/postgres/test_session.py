@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.errors import UniqueViolation
 
-from db.postgres.database import Database
+from db.postgres.database import Database, Session
 from domain.errors import Unavailable
 from tests.support.postgres import TestServer
 from tests.support.tcp_proxy import TcpProxy
@@ -65,12 +65,15 @@ def test_a_transaction_without_statements_sends_none(remote: Database, proxy: Tc
 
 
 def test_a_lost_answer_to_commit_tells_no_outcome(remote: Database, proxy: TcpProxy, other: psycopg.Connection) -> None:
-    proxy.loses_answer_to = b"COMMIT"
-    attempts = 0
-    with pytest.raises(Unavailable), remote.write() as session:
-        attempts += 1
-        session.fetch_all(INSERT, {"x": 1})
-    assert attempts == 1
+    attempts = []
+
+    def work(session: Session) -> None:
+        attempts.append(session.fetch_all(INSERT, {"x": 1}))
+        proxy.loses_answers = True
+
+    with pytest.raises(Unavailable):
+        remote.run(work)
+    assert len(attempts) == 1
     assert other.execute("SELECT x FROM shop.t WHERE x < 100").fetchall() == [(1,)]
 
 
