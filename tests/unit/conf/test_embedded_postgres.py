@@ -1,7 +1,6 @@
 """Tests of the PostgreSQL server that comes with the tests: how it starts, and that it leaves nothing behind."""
 
 import os
-import pwd
 import signal
 import socket
 import subprocess
@@ -76,9 +75,7 @@ def test_only_who_knows_the_password_gets_in(folder: Path) -> None:
         assert (folder / "password").stat().st_mode & 0o077 == 0
         assert folder.stat().st_mode & 0o077 == 0
         with pytest.raises(psycopg.OperationalError, match="password"):
-            psycopg.connect(
-                server.address().replace("postgres:", "postgres:x", 1).replace("postgresql:x", "postgresql:")
-            )
+            psycopg.connect(server.address(), password="guessed")
     finally:
         server.stop()
 
@@ -118,14 +115,10 @@ def test_a_missing_package_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch
         EmbeddedPostgres(folder).start()
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the server as another user")
-
-
 def test_never_runs_as_root(folder: Path) -> None:
     server = EmbeddedPostgres(folder, is_temporary=True)
     server.start()
     try:
-        owner = Path(f"/proc/{server.postmaster_pid()}").stat().st_uid
-        assert owner == (os.geteuid() or pwd.getpwnam(str(server._user)).pw_uid) != 0
+        assert Path(f"/proc/{server.postmaster_pid()}").stat().st_uid != 0
     finally:
         server.stop()

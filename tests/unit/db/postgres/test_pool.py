@@ -4,7 +4,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 
@@ -136,7 +135,7 @@ def test_all_connections_can_be_had_again_after_failures(server: Server, pool: P
     for _ in range(20):
         with pytest.raises((Away, ConnectionError)), pool.connection():
             pass
-    assert cast(int, pool._free._value) == 4
+    assert pool._free._value == 4
 
 
 FORK = """
