@@ -57,19 +57,22 @@ class NoAnswer(psycopg.OperationalError):
 
 
 class _Pipeline(psycopg.Pipeline):
-    """psycopg's pipeline, but nothing is sent after its end.
+    """psycopg's pipeline, but all its statements are sent at its end, and nothing is sent after them.
 
-    psycopg sends a Flush message then. The server takes it for the next statement of the client, which never ends, and
-    no longer counts the transaction as idle: idle_in_transaction_session_timeout would not end it.
+    psycopg waits for the socket with each statement, which takes longer than the statement. After the end it sends a
+    Flush message: the server takes it for the beginning of the client's next statement, no longer counts the
+    transaction as idle, and idle_in_transaction_session_timeout would not end it.
     """
 
+    def _communicate_gen(self) -> PQGen[None]:
+        yield from ()
+
     def _exit_gen(self) -> PQGen[None]:
-        try:
-            self._enqueue_sync()
-            yield from self._communicate_gen()
-        finally:
-            yield from send(self.pgconn)  # the rest of a large statement
-            yield from self._fetch_gen(flush=False)
+        self._enqueue_sync()
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):

@@ -1,5 +1,7 @@
 """Tests of transactions on PostgreSQL, and of what becomes of them when the server fails or others are in the way."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -190,6 +192,17 @@ def test_a_frozen_server_hangs_nobody(hasty: Database, other: psycopg.Connection
     with pytest.raises(Unavailable), hasty.write() as session:
         session.fetch_all("SELECT pg_sleep(600)", {})
     hasty.require_writable()
+
+
+def test_a_frozen_server_hangs_nobody_who_connects(database: Database, postgres_server: TestServer) -> None:
+    """The kernel of its machine still takes the connection."""
+    os.kill(postgres_server.embedded.postmaster_pid(), signal.SIGSTOP)
+    try:
+        with pytest.raises(Unavailable):
+            database.require_writable()
+    finally:
+        os.kill(postgres_server.embedded.postmaster_pid(), signal.SIGCONT)
+    database.require_writable()
 
 
 def test_a_client_that_stands_still_in_the_middle_of_a_batch_frees_its_rows(

@@ -50,6 +50,14 @@ def test_a_batch_is_two_round_trips(remote: Database, proxy: TcpProxy) -> None:
     assert proxy.round_trips == before + 2
 
 
+def test_statements_that_are_larger_than_all_buffers_travel_together(database: Database) -> None:
+    """Both sides must read while they write, or each would wait for the other for ever."""
+    text = "x" * 10_000_000
+    with database.write() as session:
+        rows = session.fetch_together(*[("SELECT :text::text", {"text": text})] * 4)
+    assert rows == [[(text,)]] * 4
+
+
 def test_a_read_is_one_round_trip(remote: Database, proxy: TcpProxy) -> None:
     before = proxy.round_trips
     with remote.read() as session:
