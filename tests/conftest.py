@@ -14,6 +14,7 @@ from db.sqlite.owner_catalog import OwnerCatalogStore
 from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
+from domain.values import Buy
 from tests.support.postgres import TestServer
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
@@ -42,6 +43,12 @@ def orders(tmp_path: Path) -> Iterator[OrderStore]:
 def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
     """A checkout over both databases, in one process."""
     return Checkout(orders, catalog)
+
+
+@pytest.fixture
+def bought(checkout: Checkout) -> None:
+    """Order 0: 5 Tux under the key k."""
+    assert checkout.place(Buy("k", "Tux", 5)) == 0
 
 
 @pytest.fixture
