@@ -202,7 +202,7 @@ _FOLD = """
 
 
 def _sell(session: Session, buys: Sequence[Buy], reason: Reason, log: LogMark | None) -> list[Sale]:
-    """Returns the outcome of each buy. Two round trips: it locks and reads for all buys, decides, and writes for all."""
+    """Returns the outcome of each buy, in two round trips: it locks and reads for all, decides, and writes for all."""
     keys = [buy.key for buy in buys]
     # The outcomes are read after the keys are locked, and as they are then: each statement has a snapshot of its own.
     [(is_ours,)], _, outcomes, rows = session.fetch_together(
