@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import wait
 
+from db.postgres.arrays import ArrayDumper
 from db.postgres.parameters import to_psycopg
 
 T = TypeVar("T")
@@ -100,6 +101,7 @@ def connect(address: str, schema: str, wait_timeout_s: float = WAIT_TIMEOUT_S) -
         connection.add_notice_handler(connection.note)
         # All integers are sent with the same width: else each width of a value would prepare its own statement.
         connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_dumper(list, ArrayDumper)
         with connection.cursor(row_factory=dict_row) as cursor:
             connection.server = cursor.execute(to_psycopg(_SET_UP), {"schema": schema}, prepare=False).fetchall()[0]
     except BaseException:
