@@ -17,13 +17,14 @@ from db.sqlite.compare import compare
 from db.sqlite.snapshots import FILES, Snapshots
 from tests.support.audit import findings
 from tests.support.backups import no_progress
+from tests.support.books import query
 
 
 def dump(path: Path) -> str:
     """Returns what `.dump` of the SQLite shell prints: schema and rows as SQL."""
     output = io.StringIO()
     shell = apsw.shell.Shell(args=[str(path)], stdout=output)
-    shell.command_dump([])
+    shell.command_dump([])  # type: ignore[no-untyped-call]
     shell.db.close()
     return "\n".join(line for line in output.getvalue().splitlines() if not line.startswith("--"))
 
@@ -70,25 +71,21 @@ def test_an_empty_store_can_be_copied_too(one_database: Addresses, tmp_path: Pat
 
 def test_gaps_of_postgres_are_closed_on_the_way_out(copied: Addresses, tmp_path: Path) -> None:
     with psycopg.connect(copied.catalog) as catalog:
-        catalog.execute(
-            "SELECT nextval(pg_get_serial_sequence('catalog.stock_ledger', 'entry')) FROM generate_series(1, 9)"
-        )
+        catalog.execute("SELECT nextval(pg_get_serial_sequence('catalog.stock_ledger', 'entry'))")
         catalog.execute(
             "INSERT INTO catalog.stock_ledger (product, delta, balance, reason, key, price_cents) "
-            "SELECT name, 1, quantity + 1, 'restock', 'after-the-gap', price_cents FROM catalog.products WHERE name = 'Tux'"
+            "SELECT name, 1, quantity + 1, 'restock', 'after-the-gap', price_cents "
+            "FROM catalog.products WHERE name = 'Tux'"
         )
         [(entry, count)] = catalog.execute("SELECT max(entry), count(*) FROM catalog.stock_ledger").fetchall()
     assert entry > count
     assert copy_out(copied, tmp_path / "out", no_progress).is_clean
-    copy = apsw.Connection(str(tmp_path / "out" / "catalog.db"))
-    assert copy.execute("SELECT max(entry), key FROM stock_ledger").fetchall() == [(count, "after-the-gap")]
-    copy.close()
+    newest = query(tmp_path / "out" / "catalog.db", "SELECT max(entry), key FROM stock_ledger")
+    assert newest == [(count, "after-the-gap")]
 
 
 def test_numbers_go_on_behind_the_last_ones(source: Path, copied: Addresses) -> None:
-    file = apsw.Connection(str(source / "order.db"))
-    [(number, begun)] = file.execute("SELECT max(number), (SELECT max(begun) FROM intents) FROM orders").fetchall()
-    file.close()
+    [(number, begun)] = query(source / "order.db", "SELECT max(number), (SELECT max(begun) FROM intents) FROM orders")
     with psycopg.connect(copied.log) as log:
         assert log.execute("SELECT number FROM log.last_number").fetchall() == [(number,)]
         log.execute("INSERT INTO log.intents (key, product, quantity) VALUES ('next', 'Tux', 1)")
