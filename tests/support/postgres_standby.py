@@ -18,6 +18,15 @@ class Standby(EmbeddedPostgres):
     def _initialize(self, programs: Path) -> None:
         shutil.copy2(self._primary.folder / "password", self.folder)
         unfinished = self.folder / "data.unfinished"
-        command = [programs / "pg_basebackup", "-d", self._primary.address(), "-D", unfinished, "-R", "-c", "fast"]
+        command = [
+            str(programs / "pg_basebackup"),
+            "-d",
+            self._primary.address(),
+            "-D",
+            str(unfinished),
+            "-R",
+            "-c",
+            "fast",
+        ]
         subprocess.run(command, cwd="/", check=True, capture_output=True, **self._identity())
         unfinished.rename(self.folder / "data")
