@@ -88,6 +88,6 @@ class OrderPage:
 
 def _parse_return(number: int, fields: Fields) -> Return:
     """Returns the return that the fields ask for. Raises Invalid."""
-    quantity = parse_quantity(fields["quantity"]) if fields["quantity"] else None
-    note = parse_note(fields["note"]) if fields["note"].strip() else None
+    quantity = fields.parse("quantity", parse_quantity) if fields["quantity"] else None
+    note = fields.parse("note", parse_note) if fields["note"].strip() else None
     return Return(fields.key, number, quantity, note)

@@ -1,6 +1,7 @@
 """Fixtures of the tests of db/postgres: a database with one table, and another connection to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -81,3 +82,10 @@ def catalog(catalog_database: Database) -> CatalogStore:
 def owner_catalog(catalog_database: Database) -> OwnerCatalogStore:
     """The owner's store of that catalog."""
     return OwnerCatalogStore(catalog_database)
+
+
+@pytest.fixture
+def query_catalog(catalog_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of that catalog."""
+    with psycopg.connect(catalog_address, autocommit=True, options="-c search_path=catalog") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()

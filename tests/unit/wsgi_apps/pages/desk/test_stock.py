@@ -7,7 +7,7 @@ import pytest
 from db.sqlite.catalog import CatalogStore
 from db.sqlite.owner_catalog import OwnerCatalogStore
 from domain.values import Product
-from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, read_page
+from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, assert_marked, read_page
 from wsgi_apps.pages.desk.rules import Services
 
 HOSTILE = [
@@ -152,21 +152,22 @@ def test_a_product_is_added_once(desk: DeskClient, catalog: CatalogStore) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "problem"),
+    ("values", "wrong", "problem"),
     [
-        ({"name": "Tux"}, "There is or was a 'Tux' already."),
-        ({"price": "1.999"}, "The price '1.999' has more than 2 digits after the point."),
-        ({"quantity": "-1"}, "The quantity '-1' is not a whole number from 0 to 1,000,000,000."),
-        ({"name": "a/b"}, "The product name has a '/'."),
+        ({"name": "Tux"}, "add", "There is or was a 'Tux' already."),
+        ({"price": "1.999"}, "add-price", "The price '1.999' has more than 2 digits after the point."),
+        ({"quantity": "-1"}, "add-quantity", "The quantity '-1' is not a whole number from 0 to 1,000,000,000."),
+        ({"name": "a/b"}, "add", "The product name has a '/'."),
     ],
 )
 def test_an_error_stands_beside_the_form_that_keeps_what_was_typed(
-    desk: DeskClient, values: dict[str, str], problem: str
+    desk: DeskClient, values: dict[str, str], wrong: str, problem: str
 ) -> None:
     form = desk.get("/stock").form("/stock")
     typed = {"name": "Yo-yo", "price": "4.50", "quantity": "7", **values}
     page = read_page(desk.send(form, **typed), 400)
     assert page.only("problem") == problem
+    assert_marked(page, wrong, "add-problem")
     again = page.form("/stock")
     assert {name: again.fields[name] for name in typed} == typed
     assert again.fields["key"] == form.fields["key"]  # nothing was done under it
@@ -178,6 +179,7 @@ def test_a_form_that_was_sent_with_other_values_gets_a_new_key(desk: DeskClient,
     desk.send(form, name="Yo-yo", price="4.50", quantity="7")
     page = read_page(desk.send(form, name="Kite", price="4.50", quantity="7"), 422)
     assert "was sent before with other values" in page.only("problem")
+    assert_marked(page, None, "add-problem")
     again = page.form("/stock")
     assert again.fields["key"] != form.fields["key"]
     desk.done(again)
