@@ -1,13 +1,15 @@
 """Opens connections to PostgreSQL, set up for the store, that wait no longer than they must for an answer."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import Diagnostic
+from psycopg.generators import send
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import wait
@@ -54,6 +56,22 @@ class NoAnswer(psycopg.OperationalError):
     """The server did not answer in time. Whether it has done what it was asked is unknown."""
 
 
+class _Pipeline(psycopg.Pipeline):
+    """psycopg's pipeline, but nothing is sent after its end.
+
+    psycopg sends a Flush message then. The server takes it for the next statement of the client, which never ends, and
+    no longer counts the transaction as idle: idle_in_transaction_session_timeout would not end it.
+    """
+
+    def _exit_gen(self) -> PQGen[None]:
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from send(self.pgconn)  # the rest of a large statement
+            yield from self._fetch_gen(flush=False)
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when the server does not answer in time. Any thread may use it, one at a time."""
 
@@ -77,6 +95,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except BaseException:  # a signal has interrupted the wait: an answer may come that belongs to this statement
             self.pgconn.finish()
             raise
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Sends the statements of the block in one round trip. Their results can be read after it.
+
+        Raises the error of the first statement that failed; the server runs none after it.
+        """
+        pipeline = self._pipeline = _Pipeline(self)
+        try:
+            with pipeline:
+                yield
+        finally:
+            self._pipeline = None
 
     def fail(self) -> None:
         """Closes the connection, because the server gave no answer or none that can be trusted."""
@@ -118,7 +149,7 @@ def describe(address: str) -> str:
     """Returns hosts, ports and database of the address for the log: without the role and its password."""
     asked = conninfo_to_dict(address)
     hosts = str(asked.get("host") or asked.get("hostaddr") or "localhost").split(",")
-    ports = str(asked.get("port") or "5432").split(",")
+    ports = str(asked.get("port") or "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    places = ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
+    places = ",".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
     return f"postgresql://{places}/{asked.get('dbname') or ''}"
