@@ -158,6 +158,8 @@ def test_a_backup_on_postgres_is_a_copy(tmp_path: Path) -> None:
 def test_an_order_tier_that_knows_one_database_says_so(tmp_path: Path) -> None:
     keeper = PostgresBookKeeper(["false"], tmp_path / "backups", lacks="CATALOG_DATABASE")
     for work in (keeper.audit, lambda: keeper.back_up("k")):
-        with pytest.raises(Unavailable, match="^the order tier has no CATALOG_DATABASE, and this needs both databases"):
+        with pytest.raises(
+            Unavailable, match=r"^the order tier has no CATALOG_DATABASE, and this needs both databases"
+        ):
             work()
     assert keeper.backups() == []
