@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
+.PHONY: help run cluster cluster-faults cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,9 @@ help: ## Show the commands and the settings
 
 run: .venv/run ## Start the four tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
+
+cluster: .venv/dev ## Start three database nodes and two of each tier on this machine; ARGS="--help" tells more
+	@exec $(BIN)/python -m cluster.run $(ARGS)
 
 client: .venv/run ## Start the shopper's program, which prompts for its options (flags: see README)
 	@$(BIN)/python -m client

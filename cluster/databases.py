@@ -74,11 +74,21 @@ class Databases:
         self._by_name = {node.name: node for node in self.nodes}
 
     def start(self) -> float:
-        """Starts all nodes, and returns after how many seconds they were complete. Raises TimeoutError."""
+        """Starts all nodes, and returns after how many seconds they were complete.
+
+        Raises TimeoutError, and OSError when a process ends by itself.
+        """
         begun = time.monotonic()
         for node in self.nodes:
             node.start()
-        self.wait_until_complete(START_TIMEOUT_S)
+
+        def is_complete() -> bool:
+            for process in (process for node in self.nodes for process in node.processes):
+                if process.has_ended():
+                    raise OSError(f"{process.name} has ended; the reason is in {process.log}")
+            return self.is_complete()
+
+        wait_for("a leader with two standbys", is_complete, START_TIMEOUT_S, lambda: str(self.members()))
         return time.monotonic() - begun
 
     def members(self) -> list[Member]:

@@ -102,6 +102,7 @@ def configuration(layout: Layout, node: Node, files: Files, passwords: Passwords
                 "host all postgres,rewinder samenet scram-sha-256",
                 f"host {DATABASE} {ROLE} samenet scram-sha-256",
             ],
+            "basebackup": [{"checkpoint": "fast"}],  # a new standby comes up in seconds rather than minutes
             "parameters": {"unix_socket_directories": ""},  # a path of a socket may have 107 bytes only
         },
         "tags": {},

@@ -54,6 +54,11 @@ class Process:
         if self._running is not None and self._running.poll() is None:
             self._running.terminate()
 
+    def kill(self) -> None:
+        """Kills the program and all of its descendants."""
+        if self._running is not None and self._running.poll() is None:
+            signal_all(descendants(self._running.pid), signal.SIGKILL)
+
     def wait(self, timeout_s: float) -> bool:
         """Waits until the program has ended. Returns whether it has."""
         if self._running is None:
@@ -75,7 +80,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
 
     def keep(self, processes: Iterable[Process]) -> None:
-        """Starts the processes, and again whenever they end."""
+        """Starts those processes that do not run, and all of them again whenever they end."""
         with self._lock:
             self._to_start += processes
         if not self._thread.is_alive():
@@ -94,7 +99,8 @@ class Keeper:
         while True:
             with self._lock:
                 for process in self._to_start:
-                    process.start()
+                    if not process.runs():
+                        process.start()
                 self._kept += self._to_start
                 self._to_start = []
                 now = time.monotonic()

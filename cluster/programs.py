@@ -13,6 +13,8 @@ from pathlib import Path
 # A program in these folders is not always in PATH.
 _FOLDERS = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"])
 _DEBIAN = "on Debian: apt-get install"
+# A Python that cannot read its own folder takes another Python's library, and fails in odd ways later.
+_USABLE = "import patroni, psycopg, sys; sys.exit(sys.base_prefix != {base!r})"
 _POSTGRES = ("postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_rewind", "pg_controldata", "psql")
 
 
@@ -53,6 +55,8 @@ def find(folder: Path, requirements: Path) -> Programs:
         raise Missing("\n".join(missing))
     if user is None:
         return Programs(etcd, haproxy, setpriv, postgres, (sys.executable, "-m", "patroni"), "", user)
+    if not _works(user, setpriv, "test", "-x", str(folder)):
+        raise Missing(f"the user {user}, as which the servers run, may not enter {folder}; choose another folder")
     python, path = _patroni_for(user, folder / "packages", requirements, setpriv)
     if not _works(user, setpriv, str(postgres / "postgres"), "--version"):
         copied = folder / "postgres"
@@ -97,7 +101,7 @@ def _postgres() -> Path | None:
 
 def _patroni_for(user: str, packages: Path, requirements: Path, setpriv: str) -> tuple[str, str]:
     """Returns a Python with Patroni that the user can run, and its PYTHONPATH. Raises Missing."""
-    if _works(user, setpriv, sys.executable, "-c", "import patroni"):
+    if _works(user, setpriv, sys.executable, "-c", _USABLE.format(base=sys.base_prefix)):
         return sys.executable, ""
     python = shutil.which("python3", path=_FOLDERS)
     if python is None:
