@@ -23,6 +23,7 @@ from tests.cluster.campaign import HEADING, Campaign, Result
 from tests.cluster.faults import FAULTS, LAGGING_STANDBYS, SHORT, Fault
 from tests.cluster.networks import Networks
 from tests.cluster.store import NODES, FaultyStore
+from tests.cluster.verdict import KINDS
 
 SHOPPERS = 32
 
@@ -44,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
                 return _wait(subprocess.Popen([*inside, "--folder", name, *arguments], cwd=ROOT))
             options.folder = folder
             return _run_all(options, programs, has_networks)
+    except TimeoutError as error:  # the store did not come back
+        print(f"cluster-faults: {error}", file=sys.stderr)
+        return 1
     except (Missing, OSError) as error:
         print(f"cluster-faults: {error}", file=sys.stderr)
         return 2
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--short", action="store_true", help="three faults, of less than a minute")
     parser.add_argument("--without-losses", action="store_true", help="leave out the cluster that must lose buys")
     parser.add_argument("--seed", type=int, default=1, help="seed of the shoppers (default 1)")
-    parser.add_argument("--keep-logs", type=Path, metavar="FOLDER", help="copy the logs of a run with findings here")
+    parser.add_argument("--keep-logs", type=Path, metavar="FOLDER", help="copy all logs to this folder")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--in-network", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -70,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run_all(options: argparse.Namespace, programs: Programs, has_networks: bool) -> int:
     """Runs the faults, and then the cluster that must lose buys. Returns the exit code."""
+    try:
+        return _run_both(options, programs, has_networks)
+    finally:
+        if options.keep_logs is not None:
+            _keep_logs(options.folder, options.keep_logs)
+
+
+def _run_both(options: argparse.Namespace, programs: Programs, has_networks: bool) -> int:
     show = _progress()
     faults = [fault for fault in (SHORT if options.short else FAULTS) if (options.only or "") in fault.name]
     possible = [fault for fault in faults if has_networks or not fault.needs_networks]
@@ -84,6 +96,14 @@ def _run_all(options: argparse.Namespace, programs: Programs, has_networks: bool
     _print_report(results, [fault for fault in faults if fault not in possible], lost)
     is_clean = all(result.verdict.is_clean for result in results)
     return 0 if is_clean and (lost is None or lost.verdict.count("lost")) else 1
+
+
+def _keep_logs(folder: Path, target: Path) -> None:
+    """Copies all logs of a run, each under the name of its folder."""
+    for log in folder.rglob("*.log"):
+        copy = target / log.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, copy)
 
 
 def _store(
@@ -120,7 +140,7 @@ def _print_report(results: Sequence[Result], impossible: Sequence[Fault], lost: 
         for line in result.verdict.details():
             print(f"FOUND after {result.fault.name}: {line}")
     answered = sum(result.answered for result in results)
-    totals = {kind: max((result.verdict.count(kind) for result in results), default=0) for kind in _kinds(results)}
+    totals = {kind: sum(result.verdict.count(kind) for result in results) for kind in KINDS}
     print(
         f"{answered:,} answered buys in {len(results)} faults: "
         + ", ".join(f"{n} {kind}" for kind, n in totals.items())
@@ -129,10 +149,6 @@ def _print_report(results: Sequence[Result], impossible: Sequence[Fault], lost: 
         found = lost.verdict.count("lost")
         judged = f"the checks find {found:,} lost buys" if found else "FOUND nothing, so the checks prove nothing"
         print(f"without synchronous replication: {judged}")
-
-
-def _kinds(results: Sequence[Result]) -> list[str]:
-    return list(results[0].verdict.found) if results else []
 
 
 def _progress() -> Callable[[str], None]:

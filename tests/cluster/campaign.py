@@ -52,6 +52,7 @@ class Campaign:
         self._on_progress = on_progress
         self._history = History()
         self._unanswered: list[str] = []
+        self._found: set[str] = set()
         self._shown_s = 0.0
         self._phase = 0
 
@@ -108,7 +109,7 @@ class Campaign:
             watcher.join()
 
     def _judge(self, shopping: Shopping) -> Verdict:
-        """Judges all that was bought until now."""
+        """Judges all that was bought until now. Returns what was not found before."""
         self._history.attempts += shopping.history.attempts
         self._unanswered += shopping.unanswered()
         self.statuses += shopping.statuses
@@ -116,7 +117,10 @@ class Campaign:
         books, failed_checks = read_at_rest(self._store.address)
         if shopping.statuses[INTERNAL_ERROR]:
             failed_checks["responses of status 500"] = shopping.statuses[INTERNAL_ERROR]
-        return judge(self._history, books, unanswered=self._unanswered, failed_checks=failed_checks)
+        whole = judge(self._history, books, unanswered=self._unanswered, failed_checks=failed_checks)
+        verdict = whole.without(self._found)
+        self._found.update(line for lines in verdict.found.values() for line in lines)
+        return verdict
 
     def _wait_for(self, shopping: Shopping, buys: int) -> None:
         """Waits until so many buys are answered. Raises TimeoutError when there is no answer for a long time."""

@@ -4,7 +4,7 @@ tests/support/history.py judges each answer by its time as well; what it alone f
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.books import Books
@@ -26,6 +26,10 @@ class Verdict:
 
     def count(self, kind: str) -> int:
         return len(self.found[kind])
+
+    def without(self, earlier: Collection[str]) -> "Verdict":
+        """Returns the verdict without what was found earlier."""
+        return Verdict({kind: [line for line in lines if line not in earlier] for kind, lines in self.found.items()})
 
     def __str__(self) -> str:
         return ", ".join(f"{len(lines)} {kind}" for kind, lines in self.found.items())
