@@ -1,5 +1,9 @@
-"""HAProxy's configuration: one address before all front ends."""
+"""HAProxy's configuration: one address before all front ends.
 
+`python -m cluster.haproxy LISTEN FRONT_END...` prints it for front ends whose names change their addresses.
+"""
+
+import sys
 from collections.abc import Sequence
 
 _TEXT = """\
@@ -40,9 +44,27 @@ backend living_front_ends
 """
 
 
-def configuration(listen: str, front_ends: Sequence[str], resolver: str = "") -> str:
-    """Returns the configuration. `resolver` is appended to each server, for names that change their address."""
+# Containers get a new address at each start. A name that is not known yet is looked up again later.
+_RESOLVERS = """
+resolvers system
+    parse-resolv-conf
+    hold valid 2s
+    hold nx 2s
+    hold other 2s
+    hold refused 2s
+    hold timeout 2s
+"""
+_LOOKED_UP = " resolvers system init-addr libc,none resolve-prefer ipv4"
+
+
+def configuration(listen: str, front_ends: Sequence[str], *, are_looked_up: bool = False) -> str:
+    """Returns the configuration. `are_looked_up`: the front ends are names, which are looked up again and again."""
+    options = _LOOKED_UP if are_looked_up else ""
     servers = "\n".join(
-        f"    server front_end{number} {address} check{resolver}" for number, address in enumerate(front_ends, start=1)
+        f"    server front_end{number} {address} check{options}" for number, address in enumerate(front_ends, start=1)
     )
-    return _TEXT.format(listen=listen, servers=servers)
+    return _TEXT.format(listen=listen, servers=servers) + (_RESOLVERS if are_looked_up else "")
+
+
+if __name__ == "__main__":
+    print(configuration(sys.argv[1], sys.argv[2:], are_looked_up=True), end="")

@@ -34,12 +34,8 @@ class Passwords:
     @classmethod
     def made_once(cls, folder: Path) -> Self:
         """Makes the missing files of a folder, and returns the passwords. Raises OSError."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in cls.names():
-            file = folder / name
-            if not file.exists():
-                file.touch(mode=0o600)
-                file.write_text(f"{secrets.token_urlsafe(24)}\n", "utf-8")
+            write_once(folder / name, secrets.token_urlsafe(24))
         return cls.read(folder)
 
     def roles(self) -> Mapping[str, Mapping[str, str]]:
@@ -49,3 +45,13 @@ class Passwords:
             "replication": {"username": "replicator", "password": self.replication},
             "rewind": {"username": "rewinder", "password": self.rewind},
         }
+
+
+def write_once(file: Path, secret: str) -> None:
+    """Writes a secret to a file that only its owner reads, unless the file is there. Raises OSError."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not file.exists():
+        staged = file.with_name(f".{file.name}")  # a start that is killed leaves no empty file under the name
+        staged.touch(mode=0o600)
+        staged.write_text(f"{secret}\n", "utf-8")
+        staged.replace(file)

@@ -58,15 +58,17 @@ class Files:
         return self.data / "patroni.yml"
 
 
-def configuration(layout: Layout, node: Node, files: Files, passwords: Passwords) -> dict[str, Any]:
-    """Returns Patroni's configuration of a node."""
+def configuration(
+    layout: Layout, node: Node, files: Files, passwords: Passwords, listen: str | None = None
+) -> dict[str, Any]:
+    """Returns Patroni's configuration of a node. `listen` is the address of its API where its host is a name."""
     ports = layout.ports
     here = f"{node.host}:{ports.postgres}"
     return {
         "scope": "toystore",
         "name": node.name,
         "restapi": {
-            "listen": f"{node.host}:{ports.patroni}",
+            "listen": f"{listen or node.host}:{ports.patroni}",
             "connect_address": f"{node.host}:{ports.patroni}",
             "authentication": {"username": "patroni", "password": passwords.patroni},
         },
