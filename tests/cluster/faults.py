@@ -1,12 +1,12 @@
 """The faults: each disturbs a store on a cluster and undoes it, while shoppers buy."""
 
-import os
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from cluster.processes import signal_all
 from tests.cluster.networks import Networks
 from tests.cluster.store import FaultyStore
 
@@ -35,8 +35,7 @@ def _kill_leader(store: FaultyStore) -> None:
 
 def _kill_postmaster(store: FaultyStore) -> None:
     """Kills all of the leader's PostgreSQL. Its Patroni goes on."""
-    for pid in store.databases.leader().postgres_pids():
-        _kill(pid)
+    signal_all(store.databases.leader().postgres_pids(), signal.SIGKILL)
     time.sleep(5)
 
 
@@ -78,9 +77,7 @@ def _cut_off_leader(store: FaultyStore, *, from_tiers: bool) -> None:
 def _lose_majority_of_etcd(store: FaultyStore) -> None:
     """Kills two of the three members of etcd for 20 s. The leader cannot keep its lock."""
     victims = store.databases.standbys()
-    for node in victims:
-        if node.etcd.pid is not None:
-            _kill(node.etcd.pid)
+    signal_all([node.etcd.pid for node in victims if node.etcd.pid is not None], signal.SIGKILL)
     time.sleep(20)
     store.revive(*victims)
 
@@ -92,8 +89,26 @@ def _kill_tier(store: FaultyStore, kind: str, kills: int = KILLS_OF_A_TIER) -> N
         time.sleep(1.5)
 
 
+def _kill_leader_while_standbys_lag(store: FaultyStore) -> None:
+    """Stops the standbys' PostgreSQL for 2 s, and kills it and the leader at the end of that time.
+
+    In an asynchronous cluster the buys of that time are lost: what the leader has sent is in the sockets of the killed
+    standbys, which Patroni starts again. In a synchronous one no buy is acknowledged meanwhile.
+    """
+    leader, standbys = store.databases.leader(), store.databases.standbys()
+    lagging = [pid for node in standbys for pid in node.postgres_pids()]
+    signal_all(lagging, signal.SIGSTOP)
+    time.sleep(2.0)
+    leader.kill()
+    signal_all(lagging, signal.SIGKILL)
+    time.sleep(30)
+    store.revive(leader)
+
+
+LAGGING_STANDBYS = Fault("leader killed while the standbys lag", _kill_leader_while_standbys_lag, 30.0)
 FAULTS = (
     Fault("leader killed", _kill_leader, 25.0),
+    LAGGING_STANDBYS,
     Fault("leader's postmaster killed", _kill_postmaster, 10.0),
     Fault("standby killed", partial(_kill_standbys, standbys=1), 1.0),
     Fault("both standbys killed for 10 s", partial(_kill_standbys, standbys=2), 25.0),
@@ -114,34 +129,6 @@ SHORT = (
 )
 
 
-def kill_leader_while_standbys_lag(store: FaultyStore) -> None:
-    """Stops the standbys for a moment, in which the leader acknowledges alone, and kills it at the end of the moment.
-
-    In an asynchronous cluster the buys of that moment are lost. In a synchronous one nothing is acknowledged in it.
-    """
-    leader, standbys = store.databases.leader(), store.databases.standbys()
-    for node in standbys:
-        for pid in node.postgres_pids():
-            os.kill(pid, signal.SIGSTOP)
-    time.sleep(1.0)
-    leader.kill()
-    for node in standbys:
-        for pid in node.postgres_pids():
-            os.kill(pid, signal.SIGCONT)
-    time.sleep(30)
-    store.revive(leader)
-
-
-LAGGING_STANDBYS = Fault("leader killed while the standbys lag", kill_leader_while_standbys_lag, 30.0)
-
-
 def _networks(store: FaultyStore) -> Networks:
     assert store.networks is not None, "this fault needs a network for each node"
     return store.networks
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return

@@ -44,9 +44,10 @@ class Networks:
                 _ip("-n", name, *command)
 
     def remove(self) -> None:
-        """Removes the networks of the nodes. The bridge goes with the network of this process."""
+        """Removes the networks of the nodes and the bridge, as far as they were made."""
         for name in self._names.values():
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+        subprocess.run(["ip", "link", "delete", _BRIDGE], capture_output=True, check=False)
 
     def cut(self, host: str, others: Sequence[str]) -> None:
         """Drops all that this node and the others send to each other. No end is told."""
