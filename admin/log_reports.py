@@ -5,20 +5,19 @@ The orders are printed page by page while they are read, so that a log of any le
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 
+from admin.stores.choice import open_store
 from admin.tables import print_table
 from conf.output import encode_json, lost_output, print_json, visible
 from conf.settings import Settings
-from db.sqlite.owner_orders import OwnerOrderStore
-from db.sqlite.snapshots import LOG, require_readable
-from domain.csv_rows import BYTE_ORDER_MARK, Cell, amount, encode_rows
+from domain.csv_rows import BYTE_ORDER_MARK, amount
 from domain.owner import BuysPage, LoggedBuy, OrderBooks, Selection, Takings
+from domain.owner_csv import SUM_COLUMNS, encode_orders, encode_sums, sum_cells
+from domain.owner_json import encode_order, encode_takings_sum
 from domain.selections import day_after
-from wsgi_apps.pages.desk.csv_export import TAKINGS_COLUMNS, encode_order_rows, takings_row
+from domain.takings import TakingsSum, sorted_by_revenue, sum_takings, sums_by
 
 # Rows that are read and printed at a time.
 PAGE_ROWS = 1_000
@@ -33,10 +32,10 @@ def orders(given: argparse.Namespace, settings: Settings) -> int:
     limit = given.limit
     if limit is None and not (given.csv or given.json):
         limit = TABLE_ROWS
-    with closing(_open(settings)) as books:
+    with open_store(settings).order_books() as books:
         pages = _pages(books, _selection(given), limit)
         if given.csv:
-            _print_csv(encode_order_rows(page.buys, with_header=number == 0) for number, page in enumerate(pages))
+            _print_csv(encode_orders(page.buys, with_header=number == 0) for number, page in enumerate(pages))
         elif given.json:
             _print_as_json(pages)
         else:
@@ -46,28 +45,21 @@ def orders(given: argparse.Namespace, settings: Settings) -> int:
 
 def report(given: argparse.Namespace, settings: Settings) -> int:
     """Prints the takings of a selection: of each day and product, of each day, or of each product."""
-    with closing(_open(settings)) as books:
+    with open_store(settings).order_books() as books:
         takings = books.takings(_selection(given))
     names = ("day", "product") if given.by is None else (given.by,)
-    lines = takings if given.by is None else list(_grouped(takings, given.by))
-    total = _sum(takings, "", "")
+    sums, total = _sums(takings, given.by), sum_takings(takings)
     if given.csv:
-        rows = [_cells(line, names) for line in lines]
-        _print_csv([BYTE_ORDER_MARK + encode_rows([(*names, *TAKINGS_COLUMNS[2:]), *rows])])
+        _print_csv([encode_sums(names, sums)])
     elif given.json:
-        print_json({"takings": [_encode(line, names) for line in lines], "total": _encode(total, ())})
+        encoded = [dict(zip(names, values, strict=True)) | encode_takings_sum(one) for values, one in sums]
+        print_json({"takings": encoded, "total": encode_takings_sum(total)})
     else:
-        header = ["day (UTC)" if name == "day" else name for name in names] + list(TAKINGS_COLUMNS[2:])
-        last_row = ["total", *(_text(cell) for cell in _cells(total, names[1:]))]
-        rows_of_text = [[_text(cell) for cell in _cells(line, names)] for line in lines]
-        print_table(header, [*rows_of_text, last_row], numbers=range(len(names), len(header)))
+        header = ["day (UTC)" if name == "day" else name for name in names] + list(SUM_COLUMNS)
+        rows = [*sums, (("total", *[""] * (len(names) - 1)), total)]
+        texts = [[*values, *(f"{cell:,}" for cell in sum_cells(one))] for values, one in rows]
+        print_table(header, texts, numbers=range(len(names), len(header)))
     return 0
-
-
-def _open(settings: Settings) -> OwnerOrderStore:
-    """Returns the order log. Raises Unreadable when there is none."""
-    require_readable(settings.data_dir, LOG)
-    return OwnerOrderStore(settings.data_dir / LOG.name)
 
 
 def _selection(given: argparse.Namespace) -> Selection:
@@ -122,7 +114,7 @@ def _print_as_json(pages: Iterable[BuysPage]) -> None:
     separator = ""
     for page in pages:
         for buy in page.buys:
-            print(f"{separator}\n{encode_json(asdict(buy))}", end="")
+            print(f"{separator}\n{encode_json(encode_order(buy))}", end="")
             separator = ","
     print("\n]}")
 
@@ -138,38 +130,13 @@ def _print_csv(chunks: Iterable[bytes]) -> None:
             sys.stdout.buffer.write(chunk)
 
 
-def _grouped(takings: Sequence[Takings], by: str) -> Iterator[Takings]:
-    """Yields the takings of each day, the newest first, or of each product, those that earned the most first."""
-    groups: dict[str, list[Takings]] = {}
-    for line in takings:
-        groups.setdefault(line.day if by == "day" else line.product, []).append(line)
-    sums = [_sum(lines, name, "") if by == "day" else _sum(lines, "", name) for name, lines in groups.items()]
-    yield from sums if by == "day" else sorted(sums, key=lambda one: (one.returned_cents - one.sold_cents, one.product))
+def _sums(takings: Sequence[Takings], by: str | None) -> Sequence[tuple[Sequence[str], TakingsSum]]:
+    """Returns the sums of each day, the newest first, or of each product, those that earned the most first.
 
-
-def _sum(lines: Sequence[Takings], day: str, product: str) -> Takings:
-    def total(value: Callable[[Takings], int]) -> int:
-        return sum(map(value, lines))
-
-    return Takings(
-        day,
-        product,
-        total(lambda line: line.sold),
-        total(lambda line: line.sold_cents),
-        total(lambda line: line.returned),
-        total(lambda line: line.returned_cents),
-    )
-
-
-def _cells(line: Takings, names: Sequence[str]) -> Sequence[Cell]:
-    """Returns the values with these `names`, and behind them pieces and revenue."""
-    return (*(getattr(line, name) for name in names), *takings_row(line)[2:])
-
-
-def _encode(line: Takings, names: Sequence[str]) -> dict[str, object]:
-    """Returns the values with these `names`, pieces and whole cents."""
-    return {key: value for key, value in asdict(line).items() if key in names or key not in ("day", "product")}
-
-
-def _text(cell: object) -> str:
-    return cell if isinstance(cell, str) else f"{cell:,}"
+    Without `by` each of the takings is one. Its day and its product, or one of them, stand before each sum.
+    """
+    if by is None:
+        return [((one.day, one.product), sum_takings([one])) for one in takings]
+    if by == "day":
+        return [((day,), total) for day, total in sums_by(takings, lambda one: one.day).items()]
+    return [((name,), total) for name, total in sorted_by_revenue(sums_by(takings, lambda one: one.product))]

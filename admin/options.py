@@ -28,7 +28,9 @@ from domain.values import (
 _DESCRIPTION = """\
 Checks, repairs and copies the state of the toy store, and changes its products.
 Every command may run beside the store, except a restore into its own folder.
-The variable DATA_DIR is the folder of catalog.db and order.db (default: data)."""
+The variable DATA_DIR is the folder of catalog.db and order.db (default: data). Where CATALOG_DATABASE and
+ORDER_DATABASE have the addresses of PostgreSQL, the commands work there: audit and reconcile read a copy of the books
+in a temporary folder (of TMPDIR)."""
 
 _EXIT_CODES = """\
 exit code: 0 done, nothing is wrong; 1 something is wrong, or the change is refused, and the output says why;
@@ -53,6 +55,15 @@ Copies the databases of the backup in DIR into DATA_DIR, or into the folder of -
 audits them. Stop the tiers first, and move existing databases out of the folder. With --only it restores one file,
 beside the other one or in a volume of its own. It renames files that a lost database has left, such as
 order.db-wal."""
+_COPY_OUT = """\
+Copies the books of both databases on PostgreSQL, as of one moment and beside the running store, to catalog.db and
+order.db in the folder DIR, and audits them. The files appear there when they are complete and synced. DIR is created
+when it does not exist; no file is ever overwritten. Only the owner may read the copy. A copy is a backup that copy-in
+brings back, and DATA_DIR=DIR lets every other command read it."""
+_COPY_IN = """\
+Copies catalog.db and order.db in the folder DIR to the databases on PostgreSQL: all of it, or nothing. It creates the
+schemas catalog and log, and refuses those that have rows. Buys in doubt stay in doubt: the order tier settles them.
+Stop the tiers first. It audits the files before, and compares each table with its file after."""
 _ORDERS = """\
 Prints what was bought and refused, the newest first, with prices and pieces that were given back. Days and times are
 UTC. It may run beside the store: a buy that ends meanwhile is not printed, and none is printed twice."""
@@ -123,6 +134,13 @@ def _parser() -> Parser:
     restore.add_argument("folder", type=folder, metavar="DIR", help="the backup")
     restore.add_argument("--only", choices=[file.name for file in FILES], help="restore this file alone")
     restore.add_argument("--into", type=folder, metavar="FOLDER", help="restore into this folder instead of DATA_DIR")
+    copy_out = command("copy-out", "copy the books from PostgreSQL to a new folder, and audit the copy", _COPY_OUT)
+    copy_out.add_argument("folder", type=folder, metavar="DIR", help="the folder to make")
+    copy_out.add_argument("--standby", action="store_true", help="read from a standby, of the hosts in the addresses")
+    copy_in = command("copy-in", "copy a folder's books to empty schemas on PostgreSQL, and audit them", _COPY_IN)
+    copy_in.add_argument(
+        "folder", type=folder, metavar="DIR", help="a copy, a backup, or the DATA_DIR of a stopped store"
+    )
     _add_log_reports(command)
     _add_changes(command)
     command("login", "print a link that opens the owner's desk once", _LOGIN)

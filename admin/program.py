@@ -4,51 +4,40 @@ import argparse
 import logging
 import os
 import pwd
-import sys
 import time
 from collections.abc import Callable, Container
-from contextlib import closing
-from pathlib import Path
 
 import apsw
 
-from admin import log_reports
+from admin import copies, log_reports
+from admin.exit_codes import CLEAN, FAILED, WRONG, exit_code_of
 from admin.options import options
 from admin.report import (
     print_accepted,
     print_audit,
     print_change,
-    print_copy,
     print_login_link,
     print_reconciled,
     print_returned,
     print_status,
     showing_progress,
 )
+from admin.stores import AuditedBooks
+from admin.stores.choice import open_store
 from conf.health import is_healthy
 from conf.output import exit_code, print_failure
 from conf.owner_secret import login_link, with_owner
 from conf.settings import Settings, SettingsError, load_only
-from db.sqlite.audit import Audit, Discrepancy, audit
-from db.sqlite.audit.acceptance import accept, was_accepted
-from db.sqlite.backup import CopyFailed, backup, restore
-from db.sqlite.catalog import CatalogStore
+from db.sqlite.audit import Audit, Discrepancy
+from db.sqlite.backup import CopyFailed
 from db.sqlite.errors import DAMAGE
-from db.sqlite.last_audit import record_audit
-from db.sqlite.order import OrderStore
-from db.sqlite.product_admin import ProductAdmin
-from db.sqlite.reconcile import reconcile, require_one_store
-from db.sqlite.snapshots import CATALOG, FILES, LOG, Damaged, File, Snapshots, Unreadable, require_readable
+from db.sqlite.snapshots import Damaged, Unreadable
 from db.sqlite.staging import InTheWay
-from db.sqlite.status import Status, status
 from db.start import StartRefused
 from domain.errors import Invalid, StoreError, Unavailable
-from domain.protocols import Placed
-from domain.returns import Return, ReturnOutcome, Returns
+from domain.returns import Return, Returns
+from domain.settlement import Settled
 from domain.values import Buy, Product
-
-# The exit codes, as `--help` explains them.
-CLEAN, WRONG, FAILED = 0, 1, 2
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -65,11 +54,10 @@ def main(arguments: list[str]) -> int:
 def _run(given: argparse.Namespace) -> int:
     """Runs the command. Prints an error of the store, its files or its settings as one line."""
     try:
-        settings = load_only(*SETTINGS_OF.get(given.command, ["DATA_DIR"]))
+        settings = load_only(*SETTINGS_OF.get(given.command, STATE))
+        return COMMANDS[given.command](given, settings)
     except SettingsError as error:
         return _fail(given, FAILED, str(error))
-    try:
-        return COMMANDS[given.command](given, settings)
     except Unavailable as error:
         notes = getattr(error, "__notes__", [])  # the first note, if any, says what the owner must do before a retry
         with_key = f" with --key {given.key}" if "key" in given else ""
@@ -89,34 +77,35 @@ def _fail(given: argparse.Namespace, code: int, why: str, speaker: str = "toy st
 
 
 def _status(given: argparse.Namespace, settings: Settings) -> int:
-    with Snapshots(settings.data_dir) as snapshots:
-        print_status(status(snapshots), given.json)
+    print_status(open_store(settings).status(), given.json)
     return CLEAN
 
 
 def _audit(given: argparse.Namespace, settings: Settings) -> int:
     begun = time.monotonic()
+    store = open_store(settings)
     try:
-        with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
-            result, state = audit(snapshots, on_progress=on_progress), _status_if_any(snapshots)
+        with showing_progress("audit") as on_progress:
+            audited = store.audit(on_progress)
     except Damaged as damaged:
-        result, state = Audit((Discrepancy("file", damaged.name, str(damaged)),)), None
-    record_audit(settings.data_dir, result)
-    print_audit(result, state, time.monotonic() - begun, given.json)
-    return _code(result)
+        audited = AuditedBooks(Audit((Discrepancy("file", damaged.name, str(damaged)),)), None)
+    store.record(audited.audit)
+    print_audit(audited.audit, audited.status, time.monotonic() - begun, given.json)
+    return exit_code_of(audited.audit)
 
 
 def _reconcile(given: argparse.Namespace, settings: Settings) -> int:
-    with Snapshots(settings.data_dir) as snapshots, showing_progress("reconcile") as on_progress:
-        remaining = audit(snapshots, on_progress=on_progress)
-        repaired: list[tuple[Buy | Return, Placed | ReturnOutcome]] = []
+    store = open_store(settings)
+    with showing_progress("reconcile") as on_progress:
+        remaining = store.audit(on_progress).audit
+        repaired: list[Settled] = []
         # A repair may make another one possible: a return needs the number of its order.
         while given.apply and (repairs := _repairs(remaining, {one.key for one, _ in repaired})):
-            repaired += reconcile(settings.data_dir, repairs)
-            remaining = audit(snapshots, on_progress=on_progress)
-    record_audit(settings.data_dir, remaining)
+            repaired += store.settle(repairs)
+            remaining = store.audit(on_progress).audit
+    store.record(remaining)
     print_reconciled(repaired, remaining, given.json)
-    return _code(remaining)
+    return exit_code_of(remaining)
 
 
 def _repairs(result: Audit, tried: Container[str]) -> list[Buy | Return]:
@@ -125,68 +114,9 @@ def _repairs(result: Audit, tried: Container[str]) -> list[Buy | Return]:
     return [repair for repair in repairs if repair.key not in tried]
 
 
-def _backup(given: argparse.Namespace, settings: Settings) -> int:
-    with showing_progress("backup") as on_progress:
-        result = backup(settings.data_dir, given.folder, on_progress)
-    return _report_copy(result, given, given.folder)
-
-
-def _restore(given: argparse.Namespace, settings: Settings) -> int:
-    folder = given.into or settings.data_dir
-    only = next((file for file in FILES if file.name == given.only), None)
-    if given.folder.resolve() == settings.data_dir.resolve():
-        # The store may be running: a copy of its two files would not be of one moment.
-        raise InTheWay(
-            f"{given.folder} is the store's own folder (DATA_DIR) and no backup; name one that backup has made"
-        )
-    if folder.resolve() == settings.data_dir.resolve():
-        _require_stopped(settings, only)
-    with showing_progress("restore") as on_progress:
-        restored = restore(given.folder, folder, on_progress, only)
-    for path in restored.set_aside:
-        print(f"toy store: {path} was left by a lost database; the new one does not use it", file=sys.stderr)
-    return _report_copy(restored.audit, given, folder, only)
-
-
-def _require_stopped(settings: Settings, only: File | None) -> None:
-    """Raises InTheWay while the tier of a file to be restored runs.
-
-    It asks the tiers instead of testing locks: a tier before its first request has no database open, and an empty
-    folder has none to lock.
-    """
-    for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
-        for address in {tier.local_address, tier.address} if only in (None, file) else ():
-            if is_healthy(address):
-                raise InTheWay(f"the {tier.name} tier runs at {address}: stop the store, or restore --into a folder")
-
-
-def _report_copy(result: Audit, given: argparse.Namespace, folder: Path, only: File | None = None) -> int:
-    """Prints the audit of the copy, and the status of the store in the folder if both of its files are there."""
-    state = None
-    if all((folder / file.name).is_file() for file in FILES):
-        with Snapshots(folder) as snapshots:
-            state = _status_if_any(snapshots)
-    print_copy(result, state, folder, only.name if only else None, given.json)
-    return _code(result)
-
-
-def _status_if_any(snapshots: Snapshots) -> Status | None:
-    """Returns the status of the store; None when a discrepancy, such as a missing table, makes it unreadable."""
-    try:
-        return status(snapshots)
-    except (apsw.SQLError, apsw.CorruptError):
-        return None
-
-
-def _code(result: Audit) -> int:
-    return CLEAN if result.is_clean else WRONG
-
-
 def _change(given: argparse.Namespace, settings: Settings) -> int:
     """Changes a product. A change that was made before under its key exits with 0 too."""
-    require_readable(settings.data_dir, CATALOG)  # raises Unreadable where there is no catalog
-    path = settings.data_dir / CATALOG.name
-    with closing(ProductAdmin(path)) as products, closing(CatalogStore(path)) as catalog:
+    with open_store(settings).changes() as (products, catalog):
         match given.command:
             case "add":
                 is_new = products.add(Product(given.name, given.price_cents, given.quantity), given.key)
@@ -219,11 +149,7 @@ def _login(given: argparse.Namespace, settings: Settings) -> int:
 
 def _return(given: argparse.Namespace, settings: Settings) -> int:
     """Gives pieces of an order back. A return that was made before under its key exits with 0 too."""
-    folder = settings.data_dir
-    for file in FILES:
-        require_readable(folder, file)  # raises Unreadable where it is missing
-    require_one_store(folder)
-    with closing(CatalogStore(folder / CATALOG.name)) as catalog, closing(OrderStore(folder / LOG.name)) as log:
+    with open_store(settings).tiers() as (log, catalog):
         asked = Return(given.key, given.number, given.quantity, given.note)
         returned = Returns(log, catalog).give_back(asked)
         order = log.order(given.number)
@@ -233,14 +159,14 @@ def _return(given: argparse.Namespace, settings: Settings) -> int:
 
 def _accept(given: argparse.Namespace, settings: Settings) -> int:
     """Accepts one discrepancy, which the audit must find now, or which was accepted before under the key."""
-    with Snapshots(settings.data_dir) as snapshots, showing_progress("audit") as on_progress:
-        result = audit(snapshots, on_progress=on_progress)
-    path = settings.data_dir / CATALOG.name
+    store = open_store(settings)
+    with showing_progress("audit") as on_progress:
+        result = store.audit(on_progress).audit
     all_found = (*result.discrepancies, *(one.discrepancy for one in result.accepted))
     found_now = next((one for one in all_found if one.fingerprint == given.fingerprint), None)
     if found_now is not None:
-        is_new = accept(path, found_now, given.note, _user(), given.key)
-    elif was_accepted(path, given.fingerprint, given.note, given.key):
+        is_new = store.accept(found_now, given.note, _user(), given.key)
+    elif store.was_accepted(given.fingerprint, given.note, given.key):
         is_new = False
     else:
         raise Invalid(f"the audit finds no discrepancy {given.fingerprint}")
@@ -256,9 +182,17 @@ def _user() -> str:
         return f"user {os.getuid()}"
 
 
-# The settings of the commands that need more than DATA_DIR. A wrong address of a tier thus breaks no other command.
+# The settings that say where the state of the store is.
+STATE = [
+    "DATA_DIR",
+    *("CATALOG_DATABASE", "CATALOG_DATABASE_FILE"),
+    *("ORDER_DATABASE", "ORDER_DATABASE_FILE"),
+]
+
+# The settings of the commands that need more than the state. A wrong address of a tier thus breaks no other command.
 SETTINGS_OF = {
-    "restore": ["DATA_DIR", "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"],
+    "restore": [*STATE, "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"],
+    "copy-in": [*STATE, "CATALOG", "CATALOG_BIND", "ORDER", "ORDER_BIND"],
     "login": ["DATA_DIR", "OWNER_SECRET", "OWNER_SECRET_FILE", "BACK_OFFICE", "BACK_OFFICE_BIND"],
 }
 
@@ -269,8 +203,10 @@ COMMANDS: dict[str, Command] = {
     "status": _status,
     "audit": _audit,
     "reconcile": _reconcile,
-    "backup": _backup,
-    "restore": _restore,
+    "backup": copies.backup_files,
+    "copy-in": copies.copy_books_in,
+    "copy-out": copies.copy_books_out,
+    "restore": copies.restore_files,
     "add": _change,
     "restock": _change,
     "price": _change,

@@ -15,6 +15,7 @@ from conf.output import print_json, visible
 from db.sqlite.audit import Audit, Discrepancy
 from db.sqlite.database import LARGE_WAL_BYTES
 from db.sqlite.status import FileStatus, Status
+from domain.owner import discrepancy_line
 from domain.protocols import Placed
 from domain.returns import Return, Returned, ReturnOutcome
 from domain.values import Buy, Order, Product
@@ -51,6 +52,8 @@ def print_status(state: Status, as_json: bool) -> None:
 
 
 def _sizes(file: FileStatus) -> str:
+    if file.wal_bytes is None:
+        return f"{decimal(file.bytes)}, version {file.schema}"
     large = " (large: a reader keeps an old snapshot of it open)" if file.wal_bytes > LARGE_WAL_BYTES else ""
     return f"{decimal(file.bytes)}, write-ahead log {decimal(file.wal_bytes)}{large}, schema {file.schema}"
 
@@ -74,6 +77,15 @@ def print_copy(result: Audit, state: Status | None, folder: Path, only: str | No
     repairable = sum(discrepancy.repair is not None for discrepancy in result.discrepancies)
     if repairable:
         print(f"`reconcile --apply` repairs {_count(repairable, 'discrepancy', 'discrepancies')}.")
+
+
+def print_copied_in(result: Audit, state: Status, folder: Path, as_json: bool) -> None:
+    """Prints the audit of the files that were copied to PostgreSQL, and the status of the store there."""
+    if as_json:
+        print_json({"folder": str(folder), **_encode_audit(result), "status": asdict(state)})
+        return
+    _print_result(result)
+    print(f"{visible(str(folder))} is on PostgreSQL. {_summary(result, state)}.")
 
 
 def print_reconciled(
@@ -125,7 +137,9 @@ def print_accepted(fingerprint: str, accepted: Discrepancy | None, key: str, is_
         discrepancy = accepted and _encode_discrepancy(accepted)
         print_json({"done": "now" if is_new else "before", "key": key, "discrepancy": discrepancy})
         return
-    what = visible(f"{accepted.promise}, {accepted.where}: {accepted.what}") if accepted else "not found any more"
+    what = "not found any more"
+    if accepted is not None:
+        what = visible(discrepancy_line(accepted.promise, accepted.where, accepted.what))
     print(f"{'Done' if is_new else 'Already done'}. Accepted {fingerprint}: {what}. Key: {key}")
 
 

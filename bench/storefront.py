@@ -41,7 +41,7 @@ SUBJECTS = (
     Subject("grid", [Request("GET", "/")], [Request("GET", f"/products?limit={PRODUCTS_A_PAGE}")]),
     Subject(
         "product",
-        [Request("GET", f"/shop/{name}?key=bench-{number}") for number, name in enumerate(NAMES)],
+        [Request("GET", f"/shop/{name}?form={number:032x}") for number, name in enumerate(NAMES)],
         [Request("GET", f"/products/{name}") for name in NAMES],
     ),
 )

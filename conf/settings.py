@@ -25,6 +25,7 @@ class Defaults:
     port: int
     workers: int
     threads: int
+    endings: Sequence[str] = ()  # of the variables that this tier has beside _BIND, _HOSTS, _WORKERS and _THREADS
     fixed: Mapping[str, str] = field(default_factory=dict)  # why the tier has no setting of this ending
 
 
@@ -34,9 +35,14 @@ class Defaults:
 # of their own. The order tier batches all calls that wait. The back office has one worker, whose memory knows which
 # logins have ended and who has guessed; a thread of it streams a file or waits for the tiers behind.
 TIERS = {
-    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4),
+    "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4, endings=["DATABASE", "DATABASE_FILE"]),
     "order": Defaults(
-        "ORDER", port=10010, workers=1, threads=0, fixed={"THREADS": "the order tier has no threads that wait"}
+        "ORDER",
+        port=10010,
+        workers=1,
+        threads=0,
+        endings=["DATABASE", "DATABASE_FILE"],
+        fixed={"THREADS": "the order tier has no threads that wait"},
     ),
     "front_end": Defaults("FRONT", port=6060, workers=2, threads=4),
     "back_office": Defaults(
@@ -93,6 +99,12 @@ Settings (environment variables)
   ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
   FRONT_WORKERS               gunicorn's workers                      default: {front_end.workers}
   FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
+  CATALOG_DATABASE            address of a database on PostgreSQL, which has the catalog then, such as
+                              postgresql://user@host1,host2/store     default: none; catalog.db in DATA_DIR
+  CATALOG_DATABASE_FILE       file of the address, which may have a password, instead
+                                                                      default: none
+  ORDER_DATABASE              likewise for the order log              default: none; order.db in DATA_DIR
+  ORDER_DATABASE_FILE         file of the address, instead            default: none
   DATA_DIR                    folder of catalog.db and order.db, and of owner-secret if `make run` makes one
                                                                       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
@@ -166,6 +178,8 @@ class Settings:
     order: Tier
     front_end: Tier
     back_office: Tier
+    catalog_database: str | None = field(repr=False)  # an address of PostgreSQL, which may have a password
+    order_database: str | None = field(repr=False)
     data_dir: Path
     products: Path
     pictures: Path | None
@@ -197,6 +211,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         order=order,
         front_end=front_end,
         back_office=back_office,
+        catalog_database=_database("CATALOG_DATABASE", environ),
+        order_database=_database("ORDER_DATABASE", environ),
         data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
         products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
         pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
@@ -285,7 +301,8 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     for ending, why in default.fixed.items():
         if environ.get(f"{prefix}_{ending}"):
             raise SettingsError(f"{prefix}_{ending} is not a setting: {why}; unset it")
-    known = [ending for ending in ("BIND", "HOSTS", "WORKERS", "THREADS") if ending not in default.fixed]
+    endings = ("BIND", "HOSTS", "WORKERS", "THREADS", *default.endings)
+    known = [ending for ending in endings if ending not in default.fixed]
     _refuse_misspelt(prefix, known, environ)
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
@@ -349,6 +366,24 @@ def _read_secret(variable: str, file: str) -> str:
     except ValueError as error:
         why = f"it {error}"
     raise SettingsError(f"{variable}={file!r} cannot be read: {why}")
+
+
+def _database(variable: str, environ: Mapping[str, str]) -> str | None:
+    """Returns the address in a variable, or in the file of `variable`_FILE; None for SQLite's file in DATA_DIR.
+
+    It may have a password, so no error shows it.
+    """
+    of_file = f"{variable}_FILE"
+    text, file = environ.get(variable), environ.get(of_file)
+    if text and file:
+        raise SettingsError(f"{variable} and {of_file} are both set; one of them is enough")
+    if file:
+        text = _read_secret(of_file, file).strip()
+    elif not text:
+        return None
+    if not text.startswith(("postgresql://", "postgres://")):
+        raise SettingsError(f"{of_file if file else variable} is no address such as postgresql://user@host/database")
+    return text
 
 
 def _parse_currency(text: str) -> str:

@@ -19,7 +19,14 @@ class StoreError(Exception):
 
 
 class Invalid(StoreError):
-    """The request itself is wrong; the message names the problem."""
+    """The request itself is wrong; the message names the problem.
+
+    `field` is the name of the form's field that is wrong. It is empty when the problem is of none, or of no form.
+    """
+
+    def __init__(self, message: str | None = None, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class Refused(StoreError):

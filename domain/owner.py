@@ -129,8 +129,13 @@ class LastAudit:
 
     time: str
     is_clean: bool
-    discrepancies: Sequence[str]  # a line each, at most a hundred
+    discrepancies: Sequence[str]  # a discrepancy_line each, at most a hundred
     last_clean: str | None  # the time of the newest audit that found nothing
+
+
+def discrepancy_line(promise: str, where: str, what: str) -> str:
+    """Returns the line of a discrepancy: the promise that is broken, or what else was checked, the place, and why."""
+    return f"{promise}, {where}: {what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +238,8 @@ class BookKeeping(Protocol):
     def backups(self) -> Sequence[Backup]:
         """Returns the backups in BACKUP_DIR, the newest first."""
 
-    def back_up(self) -> Backup:
-        """Makes a backup in BACKUP_DIR. Raises Unavailable when it cannot."""
+    def back_up(self, key: str) -> Backup:
+        """Makes a backup in BACKUP_DIR, once for its key while that backup is there. Raises Unavailable."""
 
 
 class OwnerOrders(OrderBooks, BookKeeping, Protocol):

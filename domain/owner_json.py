@@ -1,4 +1,4 @@
-"""The owner's values as JSON: rows for the calls between tiers, and the text of a cursor."""
+"""The owner's values as JSON: rows for the calls between tiers, objects for the owner, and the text of a cursor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -19,6 +19,7 @@ from domain.owner import (
     StockedProduct,
     Takings,
 )
+from domain.takings import TakingsSum
 from domain.values import parse_whole_number
 
 T = TypeVar("T")
@@ -70,6 +71,38 @@ def decode_buys_page(value: Any) -> BuysPage:
     """Returns the page in decoded JSON. Raises LookupError, TypeError or ValueError for any other value."""
     cursor = value["next"]
     return BuysPage(LOGGED_BUY.decode_all(value["data"]), None if cursor is None else LOG_CURSOR.decode(cursor))
+
+
+def encode_order(buy: LoggedBuy) -> dict[str, Any]:
+    """Returns an ended buy as the owner reads it. Its price is null when it was refused."""
+    price_cents = buy.price_cents
+    total_cents = None if price_cents is None else price_cents * buy.quantity
+    return {
+        "order_number": str(buy.number),
+        "name": buy.product,
+        "quantity": buy.quantity,
+        "price": None if price_cents is None else price_cents / 100,
+        "price_cents": price_cents,
+        "total": None if total_cents is None else total_cents / 100,
+        "total_cents": total_cents,
+        "returned": buy.returned,
+        "refused_because": buy.refused_because,
+        "key": buy.key,
+        "time": buy.time,
+    }
+
+
+def encode_takings_sum(total: TakingsSum) -> dict[str, Any]:
+    """Returns a sum of takings as the owner reads it."""
+    return {
+        "sold": total.sold,
+        "revenue_cents": total.sold_cents,
+        "returned": total.returned,
+        "refunded_cents": total.returned_cents,
+        "net_quantity": total.net,
+        "net_revenue_cents": total.net_cents,
+        "net_revenue": total.net_cents / 100,
+    }
 
 
 def encode_cursor(cursor: LogCursor) -> str:

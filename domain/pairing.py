@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# How many of the newest sales, and of the newest orders, are compared. More buys than these are in doubt at once only
+# while the catalog is down.
+MAX_NEWEST = 256
+
 
 @dataclass(frozen=True, slots=True)
 class LogMark:

@@ -14,6 +14,8 @@ from db.sqlite.owner_catalog import OwnerCatalogStore
 from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
+from domain.values import Buy
+from tests.support.postgres import TestServer
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
 
@@ -44,6 +46,12 @@ def checkout(orders: OrderStore, catalog: CatalogStore) -> Checkout:
 
 
 @pytest.fixture
+def bought(checkout: Checkout) -> None:
+    """Order 0: 5 Tux under the key k."""
+    assert checkout.place(Buy("k", "Tux", 5)) == 0
+
+
+@pytest.fixture
 def returns(orders: OrderStore, catalog: CatalogStore) -> Returns:
     """Returns over both databases, in one process."""
     return Returns(orders, catalog)
@@ -63,6 +71,21 @@ def owner_orders(tmp_path: Path, orders: OrderStore) -> Iterator[OwnerOrderStore
     store = OwnerOrderStore(tmp_path / "order.db")
     yield store
     store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestServer]:
+    """A PostgreSQL server that all tests of this process share. It starts with the first test that needs it."""
+    server = TestServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_address(postgres_server: TestServer) -> Iterator[str]:
+    """The address of an empty database on PostgreSQL."""
+    with postgres_server.database() as address:
+        yield address
 
 
 # A shell starts background jobs with SIGINT ignored, and children inherit that. Tests send Ctrl-C to their children.

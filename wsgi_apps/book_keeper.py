@@ -3,6 +3,7 @@
 An audit computes for seconds, and buys in this process would wait for its interpreter lock.
 """
 
+import hashlib
 import json
 import re
 import subprocess
@@ -14,12 +15,13 @@ from typing import Any
 from db.sqlite.last_audit import new_record, read_last_audit, timestamp
 from db.sqlite.pairing import CATALOG_NAME, LOG_NAME
 from domain.errors import Unavailable
-from domain.owner import Backup, LastAudit
+from domain.owner import Backup, LastAudit, discrepancy_line
 
 # The exit codes of the program: all is well, or the audit has found something. Any other is a failure.
 _DONE = (0, 1)
-# A backup's name is its time in UTC, without the colons that some file systems refuse.
-_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d\.\d{3}Z)")
+# A backup's name is its time in UTC, without the colons that some file systems refuse, and a digest of its key.
+_NAME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d\.\d{3}Z)(?:-[0-9a-f]+)?")
+_DIGEST_DIGITS = 12
 
 
 class BookKeeper:
@@ -42,7 +44,7 @@ class BookKeeper:
         if record is not None and record != before:
             return record
         # The audit could not write its record: a full disk makes no verdict void.
-        lines = [f"{found['promise']}, {found['where']}: {found['what']}" for found in report["discrepancies"]]
+        lines = [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
         return new_record(lines, before)
 
     def backups(self) -> Sequence[Backup]:
@@ -52,10 +54,13 @@ class BookKeeper:
             return sorted((one for one in found if one is not None), key=lambda one: (one.time, one.name), reverse=True)
         return []
 
-    def back_up(self) -> Backup:
-        """Makes a backup, whose name is its time. Raises Unavailable, which says why."""
+    def back_up(self, key: str) -> Backup:
+        """Makes a backup, once for its key, whose name is its time. Raises Unavailable, which says why."""
+        digest = hashlib.sha256(key.encode()).hexdigest()[:_DIGEST_DIGITS]
+        if made := next((one for one in self.backups() if one.name.endswith(f"Z-{digest}")), None):
+            return made
         self._require_both_files()
-        folder = self._backup_dir / timestamp().replace(":", "-")
+        folder = self._backup_dir / f"{timestamp().replace(':', '-')}-{digest}"
         self._run("backup", str(folder))
         backup = _backup(folder)
         if backup is None:

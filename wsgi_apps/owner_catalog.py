@@ -1,6 +1,5 @@
 """The owner's calls to the catalog tier: stock, ledger and history, and changes of the products."""
 
-from collections.abc import Callable
 from typing import Any
 
 from werkzeug.exceptions import NotFound
@@ -11,7 +10,7 @@ from domain.owner import OwnerCatalog
 from domain.owner_json import HISTORY_ENTRY, LEDGER_ENTRY, STOCKED_PRODUCT
 from domain.values import MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name, parse_note
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.queries import parse_limit
+from wsgi_apps.queries import owner_read, parse_limit
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 from wsgi_apps.wire import OWNER, parse_object
 
@@ -41,15 +40,11 @@ class OwnerCatalogCalls:
         """Returns the rules of the calls, which only the owner may make."""
         reads, changes = BoundedPool(THREADS, MAX_QUEUED), BoundedPool(THREADS, MAX_QUEUED)
 
-        def rule(path: str, endpoint: Callable[..., Reply], *, takes_query: bool = False) -> Rule:
-            in_pool = run_in_pool(endpoint, reads)
-            return Rule(path, methods=["GET"], endpoint=in_pool, takes_query=takes_query, owner=True)
-
         return [
-            rule(STOCK, self.stock, takes_query=True),
-            rule(f"{PRODUCTS}/<name>", self.product),
-            rule(f"{PRODUCTS}/<name>/ledger", self.ledger, takes_query=True),
-            rule(f"{PRODUCTS}/<name>/history", self.history),
+            owner_read(STOCK, self.stock, reads, takes_query=True),
+            owner_read(f"{PRODUCTS}/<name>", self.product, reads),
+            owner_read(f"{PRODUCTS}/<name>/ledger", self.ledger, reads, takes_query=True),
+            owner_read(f"{PRODUCTS}/<name>/history", self.history, reads),
             Rule(
                 f"{PRODUCTS}/<name>/<change>",
                 methods=["POST"],

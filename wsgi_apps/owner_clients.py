@@ -153,9 +153,10 @@ class HttpOwnerOrders:
         """Returns the backups, the newest first."""
         return _decode(self._client.call("GET", BACKUPS), lambda body: BACKUP.decode_all(body["data"]))
 
-    def back_up(self) -> Backup:
+    def back_up(self, key: str) -> Backup:
         """Makes a backup, see BookKeeping.back_up."""
-        return _decode(self._patient.call("POST", BACKUPS, retry=False), lambda body: BACKUP.decode(body["data"]))
+        answer = self._patient.call("POST", BACKUPS, headers={"Idempotency-Key": key}, retry=False)
+        return _decode(answer, lambda body: BACKUP.decode(body["data"]))
 
 
 def _path(name: str) -> str:

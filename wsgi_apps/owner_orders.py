@@ -1,17 +1,17 @@
 """The owner's calls to the order tier: the order log, takings, the state of the books, audits and backups."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from domain.errors import OrderNotFound
-from domain.owner import BookKeeping, Books, LogCursor, LoggedReturn, Selection, Takings
+from domain.owner import Backup, BookKeeping, Books, LastAudit, LogCursor, LoggedReturn, Selection, Takings
 from domain.owner_json import BACKUP, LOGGED_RETURN, TAKINGS, encode_audit, encode_books, parse_cursor
 from domain.selections import PARAMETERS, parse_selection
 from domain.values import parse_whole_number
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.queries import parse_limit
-from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
+from wsgi_apps.queries import owner_read, parse_limit
+from wsgi_apps.reply import BoundedPool, Deferred, Reply
 from wsgi_apps.single_flight import SingleFlight
 from wsgi_apps.wire import OWNER
 
@@ -50,23 +50,19 @@ class OwnerOrderCalls:
     def __init__(self, orders: EncodedBooks, keeper: BookKeeping) -> None:
         self._orders = orders
         self._keeper = keeper
-        self._audits = SingleFlight(keeper.audit)
-        self._backups = SingleFlight(keeper.back_up)
+        self._audits: SingleFlight[LastAudit] = SingleFlight()
+        self._backups: SingleFlight[Backup] = SingleFlight()
 
     def rules(self) -> list[Rule]:
         """Returns the rules of the calls, which only the owner may make."""
         reads = BoundedPool(THREADS, MAX_QUEUED)
 
-        def rule(path: str, endpoint: Callable[..., Reply], *, takes_query: bool = False) -> Rule:
-            in_pool = run_in_pool(endpoint, reads)
-            return Rule(path, methods=["GET"], endpoint=in_pool, takes_query=takes_query, owner=True)
-
         return [
-            rule(BUYS, self.buys, takes_query=True),
-            rule(f"{RETURNS_OF}/<number>", self.returns_of),
-            rule(TAKINGS_CALL, self.takings, takes_query=True),
-            rule(BOOKS, self.books),
-            rule(BACKUPS, self.backups),
+            owner_read(BUYS, self.buys, reads, takes_query=True),
+            owner_read(f"{RETURNS_OF}/<number>", self.returns_of, reads),
+            owner_read(TAKINGS_CALL, self.takings, reads, takes_query=True),
+            owner_read(BOOKS, self.books, reads),
+            owner_read(BACKUPS, self.backups, reads),
             Rule(AUDITS, methods=["POST"], endpoint=self.audit, owner=True),
             Rule(BACKUPS, methods=["POST"], endpoint=self.back_up, owner=True),
         ]
@@ -102,8 +98,11 @@ class OwnerOrderCalls:
 
     def audit(self, _request: Request) -> Deferred[Any]:
         """Audits both files."""
-        return Deferred(self._audits.ask(), lambda audit: Reply({"data": encode_audit(audit)}))
+        return Deferred(self._audits.ask(self._keeper.audit), lambda audit: Reply({"data": encode_audit(audit)}))
 
-    def back_up(self, _request: Request) -> Deferred[Any]:
-        """Makes a backup."""
-        return Deferred(self._backups.ask(), lambda backup: Reply({"data": BACKUP.encode(backup)}))
+    def back_up(self, request: Request) -> Deferred[Any]:
+        """Makes a backup, once for its key."""
+        key = request.idempotency_key
+        return Deferred(
+            self._backups.ask(lambda: self._keeper.back_up(key)), lambda backup: Reply({"data": BACKUP.encode(backup)})
+        )

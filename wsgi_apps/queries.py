@@ -1,10 +1,15 @@
-"""Endpoints that two tiers share: the front end answers by asking the tier behind it, and that tier by its store."""
+"""Endpoints and rules that two tiers share.
+
+The front end answers a query by asking the tier behind it, and that tier by its store.
+"""
+
+from collections.abc import Callable
 
 from domain.errors import Invalid, OrderNotFound
 from domain.protocols import Catalog, Orders
 from domain.values import parse_name, parse_whole_number
-from wsgi_apps.base import Request
-from wsgi_apps.reply import Reply
+from wsgi_apps.base import Request, Rule
+from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
 from wsgi_apps.wire import encode_order
 
 # The products of a page.
@@ -35,3 +40,8 @@ def order(orders: Orders, number: str, key: str | None) -> Reply:
     if parsed is None:
         raise OrderNotFound
     return Reply({"data": encode_order(orders.order(parsed, key))})
+
+
+def owner_read(path: str, endpoint: Callable[..., Reply], pool: BoundedPool, *, takes_query: bool = False) -> Rule:
+    """Returns the rule of a call that reads for the owner alone. Its endpoint runs in a thread of `pool`."""
+    return Rule(path, methods=["GET"], endpoint=run_in_pool(endpoint, pool), takes_query=takes_query, owner=True)

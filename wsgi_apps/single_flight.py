@@ -11,15 +11,14 @@ R = TypeVar("R")
 
 
 class SingleFlight(Generic[R]):
-    """Runs `call`, which may take minutes, in a thread of its own that does not delay the end of the process."""
+    """Runs a call, which may take minutes, in a thread of its own that does not delay the end of the process."""
 
-    def __init__(self, call: Callable[[], R]) -> None:
-        self._call = call
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Future[R] | None = None
 
-    def ask(self) -> "Future[R]":
-        """Returns the future of the running call, or of a new one when none runs.
+    def ask(self, call: Callable[[], R]) -> "Future[R]":
+        """Returns the future of the running call, or of `call` when none runs.
 
         Raises Unavailable when the system gives no thread.
         """
@@ -28,16 +27,17 @@ class SingleFlight(Generic[R]):
                 future: Future[R] = Future()
                 future.set_running_or_notify_cancel()  # from now on nobody can cancel it for the others
                 try:
-                    threading.Thread(target=self._run, args=(future,), name="single flight", daemon=True).start()
+                    threading.Thread(target=_run, args=(call, future), name="single flight", daemon=True).start()
                 except RuntimeError as error:
                     raise Unavailable(retry_after_s=1) from error
                 self._running = future
             return self._running
 
-    def _run(self, future: "Future[R]") -> None:
-        try:
-            result = self._call()
-        except BaseException as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
+
+def _run(call: Callable[[], R], future: "Future[R]") -> None:
+    try:
+        result = call()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -13,6 +13,7 @@ from db import outages
 from domain.errors import Unavailable
 from wsgi_apps.retries import MAX_UNAVAILABLE_REPLIES, RetryBudget, backoff_s, parse_retry_after
 from wsgi_apps.tier_connection import MAX_BODY_BYTES, MAX_OWNERS_BODY_BYTES, TierConnection
+from wsgi_apps.wire import RETURNS
 
 # Decodes a reply from its status, Content-Type and body. Raises ValueError for one that is no answer to the question.
 Decode = Callable[[int, str | None, bytes], Any]
@@ -22,10 +23,12 @@ _REJECTIONS = {
     403: "does not accept this tier: is the host by which it is reached in its CATALOG_HOSTS or ORDER_HOSTS?",
 }
 _REJECTIONS_OF_OWNER = {
-    401: "does not accept the owner's desk: is OWNER_SECRET the same for both?",
-    403: "does not accept the owner's desk: has it an OWNER_SECRET, and is the host by which it is reached in its "
-    "CATALOG_HOSTS or ORDER_HOSTS?",
+    401: "does not accept the owner: set the same OWNER_SECRET at catalog, order tier and back office",
+    403: "does not accept the owner: set its OWNER_SECRET, the same at catalog, order tier and back office; or is the "
+    "host by which it is reached not in its CATALOG_HOSTS or ORDER_HOSTS?",
 }
+# A tier that knows no owner asks for what the other one does for the owner alone.
+_REJECTION_WITHOUT_OWNER = "takes back for the owner alone: set its OWNER_SECRET at the order tier, too"
 # The message of a 404 for an unknown path. A 404 that answers a question has another message.
 _UNKNOWN = "not found"
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
@@ -194,10 +197,13 @@ class TierClient:
         """Raises Unavailable when the tier rejects this tier or the path. Logs when that begins."""
         rejections = _REJECTIONS_OF_OWNER if self._for_owner else _REJECTIONS
         rejected, why = "", rejections.get(answer.status)
+        if why is not None and path == RETURNS and not self._for_owner:
+            rejected, why = path, _REJECTION_WITHOUT_OWNER
         if answer.status == 404 and _message(answer) == _UNKNOWN:
             rejected, why = path, f"does not know {path}: it is of another release; upgrade all, those behind first"
         if why is not None:
-            if self._rejected_path is None:
+            # After one path, the rejection of all is news.
+            if self._rejected_path is None or (self._rejected_path and not rejected):
                 self._rejected_path = rejected
                 _log.error("the %s %s", self._name, why)
             raise Unavailable(f"the {self._name} {why}" if self._for_owner else self._no_answer, retry_after_s=1)

@@ -1,17 +1,19 @@
 """The catalog: products, their stock, and the ledger of every change."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import apsw
 
+from db.product_changes import add
+from db.sales import Reason, decide
 from db.sqlite.connection import fetch_all, fetch_each, json_list
 from db.sqlite.database import Database
 from db.sqlite.migrate import migrate
 from db.sqlite.pairing import introduce, is_sold
-from db.sqlite.returns import take_back
-from domain.errors import REFUSALS, AnotherStore, KeyReused, OutOfStock, ProductNotFound
+from db.take_back import take_back
+from domain.errors import AnotherStore, ProductNotFound
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Sale
 from domain.returns import SaleReturn, TakeBack
@@ -19,9 +21,6 @@ from domain.values import Buy, Product, Sold, fold
 
 APPLICATION_ID = 0x746F7963  # "toyc", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[2] / "migrations" / "catalog"
-
-# The reason for which pieces leave the stock: a sale to the order tier, or a direct decrement at the catalog.
-Reason = Literal["sold", "decrement"]
 
 _PRODUCTS = """
     SELECT name, price_cents, quantity
@@ -103,7 +102,7 @@ class CatalogStore:
         with self._database.write() as transaction:
             if log is not None and not _is_ours(transaction, log):
                 raise AnotherStore
-            return [take_back(transaction, pieces) for pieces in returns]
+            return [take_back(partial(fetch_all, transaction), pieces) for pieces in returns]
 
     def decrement(self, buy: Buy, timeout_s: float | None = None) -> None:
         """Takes the pieces from the stock without an order, once for the key. Raises Refused, KeyReused."""
@@ -128,7 +127,7 @@ class CatalogStore:
             if fetch_all(transaction, _ANY, {}):
                 return False
             for product in products:
-                add(transaction, product)
+                add(partial(fetch_all, transaction), product)
             return True
 
     def require_writable(self) -> None:
@@ -155,66 +154,23 @@ def _is_ours(transaction: apsw.Connection, log: LogMark) -> bool:
     return has_our_id and (log.last_order is None or is_sold(transaction, log.last_order))
 
 
-# A refusal is stored without the reason of a sale: it answers a buy and a direct decrement alike.
 _OUTCOMES = """
     SELECT asked.value, coalesce(stock_ledger.product, refused.product), coalesce(-delta, quantity),
         coalesce(stock_ledger.reason, :reason), price_cents, refused.reason
     FROM json_each(:keys) AS asked LEFT JOIN stock_ledger ON stock_ledger.key = asked.value
     LEFT JOIN refused ON refused.key = asked.value WHERE entry IS NOT NULL OR refused.key IS NOT NULL"""
+_INSERT_ENTRY = """
+    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
+    VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
 _INSERT_REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES (:key, :product, :quantity, :reason)"
 
 
 def _sell(transaction: apsw.Connection, buys: Sequence[Buy], reason: Reason) -> list[Sale]:
     """Returns the outcome of each buy. Reads for all buys, decides for each in turn, and writes for all."""
     # The look-up of a key and the decrement share one transaction: in two, both of two equal buys could sell.
-    rows = fetch_all(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
-    ended: dict[str, tuple[tuple[str, int, str], Sale]] = {
-        key: ((product, quantity, taken_as), REFUSALS[refusal]() if price_cents is None else Sold(price_cents))
-        for key, product, quantity, taken_as, price_cents, refusal in rows
-    }
+    outcomes = fetch_all(transaction, _OUTCOMES, {"keys": json_list(buy.key for buy in buys), "reason": reason})
     stock = _lookup(transaction, [buy.product for buy in buys])
-    entries, refusals, sales = [], [], []
-    for buy in buys:
-        asked = buy.product, buy.quantity, reason
-        if buy.key not in ended:
-            product = stock.get(buy.product)
-            if product is None or product.quantity < buy.quantity:
-                refusal = OutOfStock() if product else ProductNotFound()
-                row = {"key": buy.key, "product": buy.product, "quantity": buy.quantity, "reason": refusal.message}
-                refusals.append(row)
-                ended[buy.key] = asked, refusal
-            else:
-                entries.append(_entry(product, -buy.quantity, reason, buy.key))
-                stock[buy.product] = Product(product.name, product.price_cents, product.quantity - buy.quantity)
-                ended[buy.key] = asked, Sold(product.price_cents)
-        known, sale = ended[buy.key]
-        sales.append(sale if known == asked else KeyReused())
+    sales, entries, refusals = decide(buys, reason, outcomes, stock)
     fetch_each(transaction, _INSERT_ENTRY, entries)
     fetch_each(transaction, _INSERT_REFUSAL, refusals)
     return sales
-
-
-_FOLD = "UPDATE products SET folded = :folded WHERE name = :name"
-
-
-def add(transaction: apsw.Connection, product: Product, key: str | None = None) -> None:
-    """Adds a product by its first entry in the ledger. A trigger then creates it and its first entry in the history."""
-    append_ledger_entry(transaction, Product(product.name, product.price_cents, 0), product.quantity, "initial", key)
-    fetch_all(transaction, _FOLD, {"name": product.name, "folded": fold(product.name)})
-
-
-_INSERT_ENTRY = """
-    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note)
-    VALUES (:product, :delta, :balance, :reason, :key, :price_cents, :note)"""
-
-
-def append_ledger_entry(
-    transaction: apsw.Connection, product: Product, delta: int, reason: str, key: str | None, note: str | None = None
-) -> None:
-    """Appends a change of the stock to the ledger, whose trigger changes the stock. `product` has the old stock."""
-    fetch_all(transaction, _INSERT_ENTRY, _entry(product, delta, reason, key, note))
-
-
-def _entry(product: Product, delta: int, reason: str, key: str | None, note: str | None = None) -> dict[str, Any]:
-    change = {"delta": delta, "reason": reason, "key": key, "note": note}
-    return change | {"product": product.name, "balance": product.quantity + delta, "price_cents": product.price_cents}

@@ -12,7 +12,7 @@ from db.sqlite.audit import Audit
 from db.sqlite.connection import sync
 from db.sqlite.pairing import LOG_NAME
 from db.sqlite.staging import PRIVATE_FILE, chown_as
-from domain.owner import LastAudit
+from domain.owner import LastAudit, discrepancy_line
 from domain.owner_json import decode_audit, encode_audit
 
 RECORD_NAME = "audit.json"
@@ -26,7 +26,7 @@ def record_audit(folder: Path, result: Audit) -> None:
     Where the folder has links to the two databases, the record is beside the order log itself, whose tier reads it.
     """
     path = (folder / LOG_NAME).resolve().with_name(RECORD_NAME)
-    lines = [f"{found.promise}, {found.where}: {found.what}" for found in result.discrepancies]
+    lines = [discrepancy_line(found.promise, found.where, found.what) for found in result.discrepancies]
     record = new_record(lines, read_last_audit(folder))
     with suppress(OSError):
         _write(path, json.dumps(encode_audit(record), ensure_ascii=False, indent=1))

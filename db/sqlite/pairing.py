@@ -16,7 +16,7 @@ from db.sqlite.errors import explain, is_lasting
 from db.sqlite.read_only import is_missing_or_empty, open_read_only
 from db.sqlite.wal_check import foreign_wal
 from db.start import StartPostponed, StartRefused
-from domain.pairing import Introduction
+from domain.pairing import MAX_NEWEST, Introduction
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
@@ -149,8 +149,6 @@ def _tables(connection: apsw.Connection) -> set[str]:
     return {name for (name,) in fetch_all(connection, _TABLES, {})}
 
 
-# More buys than these are in doubt at once only while the catalog is down.
-MAX_NEWEST = 256
 _NEWEST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT :limit"
 _IS_SOLD = "SELECT 1 FROM stock_ledger WHERE key = :key AND reason = 'sold'"
 # The subject that db/sqlite/audit/orders.py gives to an order that was never sold.

@@ -1,9 +1,4 @@
-"""Settles buys and returns that stopped half way: missing from the order log, or in doubt for too long.
-
-Each is sent again under its own key, as the order tier's recovery would do: the catalog repeats its answer to the
-key, or gives its first one, and the log appends the result once. A concurrent recovery, shopper or reconcile does no
-harm. Rows are only appended; the intent of what is settled is deleted, as always.
-"""
+"""Settles the buys and returns that the audit found half way, in the two files of a store, see domain/settlement.py."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,28 +10,20 @@ from db.sqlite.pairing import find_different_ids
 from db.sqlite.snapshots import CATALOG, FILES, LOG, Unreadable
 from db.sqlite.wal_check import integrity_problem
 from domain.checkout import Checkout
-from domain.errors import Unavailable
-from domain.isolation import Failed, isolated
-from domain.limits import MAX_BATCH, MAX_RETURNS
-from domain.protocols import Placed
-from domain.returns import Return, ReturnOutcome, Returns
+from domain.returns import Return, Returns
+from domain.settlement import Settled, settle
 from domain.values import Buy
 
 
-def reconcile(data_dir: Path, repairs: Sequence[Buy | Return]) -> Iterator[tuple[Buy | Return, Placed | ReturnOutcome]]:
+def reconcile(data_dir: Path, repairs: Sequence[Buy | Return]) -> Iterator[Settled]:
     """Settles the buys, then the returns. Yields how each ended, or Unavailable with the reason.
 
     Raises Unavailable when none can be settled now; those yielded before stay settled. Raises Unreadable, and changes
     nothing, when a database and the WAL beside it do not match, or the two files are of two stores.
     """
-    buys = [one for one in repairs if isinstance(one, Buy)]
-    returned = [one for one in repairs if isinstance(one, Return)]
     require_one_store(data_dir)
     with closing(CatalogStore(data_dir / CATALOG.name)) as catalog, closing(OrderStore(data_dir / LOG.name)) as log:
-        for buy, placed in isolated(Checkout(log, catalog).place_all, buys, MAX_BATCH):
-            yield buy, Unavailable(str(placed.error)) if isinstance(placed, Failed) else placed
-        for asked, outcome in isolated(Returns(log, catalog).give_back_all, returned, MAX_RETURNS):
-            yield asked, Unavailable(str(outcome.error)) if isinstance(outcome, Failed) else outcome
+        yield from settle(Checkout(log, catalog), Returns(log, catalog), repairs)
 
 
 def require_one_store(data_dir: Path) -> None:

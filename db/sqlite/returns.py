@@ -1,4 +1,4 @@
-"""Returns in the two databases: the log of returns in order.db, and the 'returned' entries of the catalog's ledger.
+"""The log of returns in order.db. The catalog's half is in db/take_back.py.
 
 Each function is a part of the caller's transaction. Returns are rare, so each is read and written for itself.
 """
@@ -116,35 +116,3 @@ _INTENTS = """
     SELECT return_intents.key, orders.key, product, return_intents.quantity, note
     FROM return_intents JOIN orders ON orders.number = return_intents.number
     ORDER BY begun LIMIT :limit OFFSET :skip"""
-
-
-def take_back(transaction: apsw.Connection, pieces: SaleReturn) -> TakeBack:
-    """Puts the pieces back into the catalog's stock, once for their key. A retired product takes them back too."""
-    rows = fetch_all(transaction, _UNDER_KEY, {"key": pieces.key})
-    if rows:
-        is_known = rows == [(pieces.sale, pieces.product, pieces.quantity, pieces.note)]
-        return TakenBack() if is_known else KeyReused()
-    sold = fetch_all(transaction, _SOLD, {"sale": pieces.sale, "product": pieces.product})
-    if not sold:
-        return Invalid(f"the catalog has no sale of {pieces.product!r} under the key {pieces.sale!r} of the order")
-    [(left, price_cents, stock)] = sold
-    if pieces.quantity > left:
-        return Invalid(f"the catalog has {left} pieces of the order left to take back, and not {pieces.quantity}")
-    entry = _row(pieces) | {"product": pieces.product, "balance": stock + pieces.quantity, "price_cents": price_cents}
-    fetch_all(transaction, _INSERT_RETURNED, entry)
-    return TakenBack()
-
-
-# A key of anything else than a return has no sale, and so equals none.
-_UNDER_KEY = """
-    SELECT sale, product, delta, note FROM stock_ledger WHERE key = :key
-    UNION ALL SELECT NULL, product, quantity, NULL FROM refused WHERE key = :key"""
-# The price of an entry is the product's price now, as for every entry of the ledger.
-_SOLD = """
-    SELECT -delta - (SELECT coalesce(sum(delta), 0) FROM stock_ledger WHERE sale = :sale),
-        products.price_cents, products.quantity
-    FROM stock_ledger JOIN products ON name = product
-    WHERE key = :sale AND reason = 'sold' AND product = :product"""
-_INSERT_RETURNED = """
-    INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, note, sale)
-    VALUES (:product, :quantity, :balance, 'returned', :key, :price_cents, :note, :sale)"""

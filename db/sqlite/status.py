@@ -11,12 +11,15 @@ from domain.values import Order
 
 @dataclass(frozen=True, slots=True)
 class FileStatus:
-    """One database: the version of its schema, and the sizes of the file and of its write-ahead log."""
+    """One database: the version of its schema, and the sizes of the file and of its write-ahead log.
+
+    The write-ahead log of PostgreSQL is its server's, and has no size here.
+    """
 
     name: str
     schema: int
     bytes: int
-    wal_bytes: int
+    wal_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

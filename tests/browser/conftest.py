@@ -45,6 +45,14 @@ def plain_page(browser: Browser) -> Iterator[Page]:
         yield visitor.new_page()
 
 
+@pytest.fixture
+def victim(browser: Browser) -> Iterator[Page]:
+    """A page of a visitor of a bad site. Its pages may complain, because the store refuses their requests."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The shop of a store that the tests of a file share."""

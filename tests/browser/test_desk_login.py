@@ -107,13 +107,10 @@ def forms_of(page: Page) -> list[dict[str, object]]:
 
 
 @pytest.fixture
-def owner(browser: Browser, desk: Desk) -> Iterator[Page]:
-    """A page of the owner, who is logged in. Its pages may complain, because the desk refuses requests of others."""
-    context = browser.new_context()
-    page = context.new_page()
-    desk.log_in(page)
-    yield page
-    context.close()
+def owner(victim: Page, desk: Desk) -> Page:
+    """A page of the owner, who is logged in and visits a bad site."""
+    desk.log_in(victim)
+    return victim
 
 
 @pytest.mark.parametrize("host", ["the shop", "127.0.0.1", "localhost", FOREIGN_NAME])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 from werkzeug.wrappers import Request, Response
 
 from tests.browser.chromium import FOREIGN_NAME, show
@@ -23,14 +23,6 @@ from tests.support.waiting import wait_until
 def tiers(tmp_path: Path) -> Iterator[Tiers]:
     with running(tmp_path / "data", GUNICORN_CMD_ARGS="--access-logfile -") as tiers:
         yield tiers
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page of a visitor whose pages complain, because the store refuses them."""
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
 
 
 def answers(tiers: Tiers) -> dict[str, set[str]]:
@@ -119,11 +111,11 @@ def ask(page: Page, tiers: Tiers, number: int, call: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", FOREIGN_NAME])
-def test_a_page_on_another_port_buys_nothing(tiers: Tiers, page: Page, host: str) -> None:
+def test_a_page_on_another_port_buys_nothing(tiers: Tiers, victim: Page, host: str) -> None:
     """The hosts make the page same-site, cross-site, and a page of an untrusted name."""
     before = Books.read(tiers.data_dir)
     for number, call in (GETS | POSTS).items():
-        fresh = page.context.new_page()  # so that a navigation of one does not disturb the next
+        fresh = victim.context.new_page()  # so that a navigation of one does not disturb the next
         show(fresh, f"http://{host}:{free_port()}/")
         assert_refused(tiers, before, {ask(fresh, tiers, number, call)})
 
@@ -142,7 +134,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", FOREIGN_NAME])
-def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers, page: Page, host: str) -> None:
+def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers, victim: Page, host: str) -> None:
     """The page navigates the visitor's window or a frame to the tier, directly or by a redirect."""
     before = Books.read(tiers.data_dir)
     buys = tiers.url("order") + "/products/Tux"
@@ -153,45 +145,45 @@ def test_a_link_a_redirect_and_a_frame_of_another_site_buy_nothing(tiers: Tiers,
     with stub_server(redirect) as port:
         for number, way in WAYS.items():
             html = way.format(url=f"{buys}/{number}", on=f"http://{host}:{port}/{number}")
-            show(page.context.new_page(), f"http://{host}:{free_port()}/", f"<body>{html}")
+            show(victim.context.new_page(), f"http://{host}:{free_port()}/", f"<body>{html}")
             assert_refused(tiers, before, {f"GET /products/Tux/{number}"})
 
 
 @pytest.mark.parametrize("tier", ["front_end", "catalog", "order"])
-def test_a_page_by_dns_rebinding_buys_nothing(tiers: Tiers, page: Page, tier: str) -> None:
+def test_a_page_by_dns_rebinding_buys_nothing(tiers: Tiers, victim: Page, tier: str) -> None:
     """DNS rebinding: for the browser, page and tier are one origin, so the page can read the responses."""
     before = Books.read(tiers.data_dir)
     prefix = "/products/Tux" if tier == "order" else "/Tux"
-    show(page, f"http://{FOREIGN_NAME}:{tiers.ports[tier]}/", "a page")
-    page.wait_for_load_state()
+    show(victim, f"http://{FOREIGN_NAME}:{tiers.ports[tier]}/", "a page")
+    victim.wait_for_load_state()
     asked = set()
     for number, (method, path) in enumerate([("POST", prefix), ("GET", "/products/Tux"), ("GET", prefix)], start=1):
-        status = page.evaluate(
+        status = victim.evaluate(
             "([url, method]) => fetch(url, {method, referrerPolicy: 'no-referrer'}).then(reply => reply.status)",
             [f"{path}/{number}", method],
         )
         assert status == 403
         asked.add(f"{method} {path}/{number}")
-    page.goto(f"http://{FOREIGN_NAME}:{tiers.ports[tier]}{prefix}/9")
+    victim.goto(f"http://{FOREIGN_NAME}:{tiers.ports[tier]}{prefix}/9")
     assert_refused(tiers, before, asked | {f"GET {prefix}/9"})
 
 
-def test_the_front_ends_own_pages_buy(tiers: Tiers, page: Page) -> None:
+def test_the_front_ends_own_pages_buy(tiers: Tiers, victim: Page) -> None:
     """The control experiment: in the same ways a page of the shop itself buys."""
     shop = tiers.url("front_end")
-    show(page, shop + "/shop", "<form action='/Tux/2' method=post></form>")
-    page.wait_for_load_state()
-    assert page.evaluate("() => fetch('/Tux/1', {method: 'POST'}).then(reply => reply.status)") == 200
-    assert page.evaluate("() => navigator.sendBeacon('/Tux/3')")
-    page.evaluate("() => document.forms[0].submit()")
-    page.wait_for_url(shop + "/Tux/2")
-    assert "order_number" in page.content()
+    show(victim, shop + "/shop", "<form action='/Tux/2' method=post></form>")
+    victim.wait_for_load_state()
+    assert victim.evaluate("() => fetch('/Tux/1', {method: 'POST'}).then(reply => reply.status)") == 200
+    assert victim.evaluate("() => navigator.sendBeacon('/Tux/3')")
+    victim.evaluate("() => document.forms[0].submit()")
+    victim.wait_for_url(shop + "/Tux/2")
+    assert "order_number" in victim.content()
     wait_until("all three are bought", lambda: Books.read(tiers.data_dir).products["Tux"] == 80 - 6, timeout_s=30)
 
 
-def test_an_address_that_the_user_types_is_answered(tiers: Tiers, page: Page) -> None:
+def test_an_address_that_the_user_types_is_answered(tiers: Tiers, victim: Page) -> None:
     """The catalog answers too: its owner may open it."""
     for tier in ("front_end", "catalog"):
-        reply = page.goto(tiers.url(tier) + "/products/Tux")
+        reply = victim.goto(tiers.url(tier) + "/products/Tux")
         assert reply is not None and reply.status == 200
         assert reply.headers["x-content-type-options"] == "nosniff"

@@ -211,10 +211,33 @@ def test_the_focus_is_visible_everywhere(shop: Shop, page: Page, product: str) -
     assert len(seen) >= 3
 
 
-def test_the_visitor_gets_no_cookie(shop: Shop, visitor: BrowserContext, product: str) -> None:
-    """The key is in the form: the shop needs to remember nobody."""
-    page = visitor.new_page()
-    page.goto(shop.address(product))
-    buy_button(page).click()
-    expect_receipt(page, product)
-    assert visitor.cookies() == []
+def test_a_shared_address_shows_nobody_the_receipt_of_another(
+    shop: Shop, shopper: Page, browser: Browser, product: str, watch: Watch
+) -> None:
+    """Both buy, in either order of Back and send again, and each has a receipt."""
+    shopper.goto(shop.address(product))
+    address = shopper.url
+    with visiting(browser, watch=watch) as friend:
+        other = friend.new_page()
+        for page in (shopper, other):
+            page.goto(address)
+            buy_button(page).click()
+            expect_receipt(page, product)
+            expect(page.get_by_role("main")).not_to_contain_text("already")
+        shopper.go_back()
+        buy_button(shopper).click()
+        expect_receipt(shopper, product)
+        expect(shopper.get_by_role("main")).to_contain_text("already")
+        assert shopper.url.partition("?")[0] != other.url
+    assert len(shop.orders(product)) == 2
+
+
+def test_the_visitor_gets_one_cookie_that_says_nothing(shop: Shop, visitor: BrowserContext, product: str) -> None:
+    """It is gone with the browser, no script reads it, and it stays the same."""
+    page, seen = visitor.new_page(), set()
+    for address in (shop.url, shop.address(product), shop.address(product)):
+        page.goto(address)
+        [cookie] = visitor.cookies()
+        assert (cookie["name"], cookie["expires"], cookie["httpOnly"], cookie["sameSite"]) == ("shop", -1, True, "Lax")
+        seen.add(cookie["value"])
+    assert len(seen) == 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import FOREIGN_NAME, show
 from tests.browser.shop import Shop, buy_button, expect_receipt
@@ -19,14 +19,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     with running(folder / "data", GUNICORN_CMD_ARGS="--access-logfile -") as tiers:
         yield Shop(tiers)
-
-
-@pytest.fixture
-def victim(browser: Browser) -> Iterator[Page]:
-    """A page of a visitor of a bad site. Its pages complain, because the shop refuses them."""
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
 
 
 def foreign(host: str) -> str:

@@ -6,7 +6,6 @@ import pytest
 
 from db.sqlite.catalog import CatalogStore
 from db.sqlite.order import OrderStore
-from domain.checkout import Checkout
 from domain.errors import AnotherStore, Invalid, KeyReused, OrderNotFound, ProductNotFound, StoreError, Unavailable
 from domain.pairing import LogMark
 from domain.protocols import Catalog
@@ -193,18 +192,14 @@ class ReturnLogContract:
         assert [one.key for one in log.return_intents(3, skip=2)] == ["c", "x"]
 
 
+@pytest.mark.usefixtures("bought")
 class OwnerReturnsContract:
-    """The order tier gives pieces back, once for a key, and never more than were bought."""
+    """The order tier gives pieces of order 0 back, once for a key, and never more than were bought."""
 
     @pytest.fixture
     def subject(self, returns: Returns) -> OwnerReturns:
         """The implementation under test."""
         return returns
-
-    @pytest.fixture(autouse=True)
-    def bought(self, checkout: Checkout) -> None:
-        """Order 0 is 5 Tux under the key k."""
-        assert checkout.place(Buy("k", "Tux", 5)) == 0
 
     def test_pieces_are_given_back_once_for_their_key(self, subject: OwnerReturns, catalog: CatalogStore) -> None:
         first = subject.give_back(Return("r", 0, 2, "zu groß"))

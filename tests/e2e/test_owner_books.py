@@ -51,7 +51,8 @@ def test_the_owner_reads_audits_and_backs_up_a_running_store(store: Tiers, tmp_p
         audit = orders.audit()
         assert audit.is_clean
         assert orders.books().audit == audit == read_last_audit(store.data_dir)
-        backup = orders.back_up()
+        backup = orders.back_up("k")
+        assert orders.back_up("k") == backup
         assert [backup] == orders.backups()
         assert (tmp_path / "backups" / backup.name / "order.db").is_file()
         forge(store.data_dir / "order.db", "UPDATE orders SET quantity = 3 WHERE key = 'k'")

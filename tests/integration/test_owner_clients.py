@@ -31,7 +31,7 @@ QUESTIONS: list[Ask] = [
     lambda client: HttpOwnerOrders(client, client).books(),
     lambda client: HttpOwnerOrders(client, client).audit(),
     lambda client: HttpOwnerOrders(client, client).backups(),
-    lambda client: HttpOwnerOrders(client, client).back_up(),
+    lambda client: HttpOwnerOrders(client, client).back_up("k"),
 ]
 
 
@@ -83,7 +83,8 @@ def test_an_audit_is_asked_for_once() -> None:
         )
 
     with tier(answer, for_owner=True) as client:
-        for work in (HttpOwnerOrders(client, client).audit, HttpOwnerOrders(client, client).back_up):
+        orders = HttpOwnerOrders(client, client)
+        for work in (orders.audit, lambda: orders.back_up("k")):
             with pytest.raises(Unavailable, match="no room"):
                 work()
     assert len(asked) == 2

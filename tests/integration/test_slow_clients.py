@@ -128,7 +128,9 @@ BUY = b"POST /Tux/1 HTTP/1.1\r\nHost: a\r\n\r\n"
 
 def test_connections_that_wait_for_the_app_are_not_evicted_and_new_ones_are_accepted(tmp_path: Path) -> None:
     """The worker accepts 20 connections, and 19 of them have a buy that waits for the write lock."""
-    files = gunicorn_files(tmp_path, db__database__BUSY_TIMEOUT_MS=600_000, server__worker__REQUEST_TIMEOUT_S=600.0)
+    files = gunicorn_files(
+        tmp_path, db__sqlite__database__BUSY_TIMEOUT_MS=600_000, server__worker__REQUEST_TIMEOUT_S=600.0
+    )
     tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--worker-connections 20")
     try:
         tiers.start("catalog")

@@ -36,7 +36,7 @@ def test_an_idle_connection_does_not_delay_a_stopping_tier(tmp_path: Path) -> No
 
 
 def test_a_stopping_tier_answers_its_last_request_and_ends(tmp_path: Path) -> None:
-    files = gunicorn_files(tmp_path, db__database__BUSY_TIMEOUT_MS=600_000)
+    files = gunicorn_files(tmp_path, db__sqlite__database__BUSY_TIMEOUT_MS=600_000)
     tiers = Tiers(tmp_path / "data", files, **LONG_GRACE)
     try:
         tiers.start("catalog")
@@ -66,7 +66,7 @@ def is_free(port: int) -> bool:
 
 def test_an_orphan_with_a_request_under_way_frees_the_port_at_once(tmp_path: Path) -> None:
     """Its request may take ten minutes, and so may the grace of gunicorn."""
-    files = gunicorn_files(tmp_path, db__database__BUSY_TIMEOUT_MS=600_000)
+    files = gunicorn_files(tmp_path, db__sqlite__database__BUSY_TIMEOUT_MS=600_000)
     tiers = Tiers(tmp_path / "data", files, GUNICORN_CMD_ARGS="--graceful-timeout 600")
     try:
         tiers.start("catalog")

@@ -13,6 +13,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from domain.errors import ProductNotFound, Unavailable
+from domain.returns import SaleReturn
 from domain.values import Buy, Sold
 from tests.support.stub_server import answer_with, tier
 from tests.support.tier_calls import BUY, PAGE, CountedAnswer, absent_tier, call
@@ -20,8 +21,10 @@ from tests.support.tiers import free_port
 from wsgi_apps.bearer_auth import encode_authorization
 from wsgi_apps.clients import HttpCatalog, HttpOrders
 from wsgi_apps.tier_client import TierClient
+from wsgi_apps.wire import RETURNS
 
 NO_ANSWER = Unavailable("the catalog does not answer, try again")
+GIVEN_BACK = SaleReturn("r", "k", "Tux", 1)
 
 
 @contextmanager
@@ -278,14 +281,49 @@ def test_a_tier_that_does_not_accept_the_client_is_unavailable_and_the_log_says_
 
 @pytest.mark.parametrize(
     ("refusal", "question"),
-    [(401, "is OWNER_SECRET the same for both?"), (403, "has it an OWNER_SECRET, and is the host by which")],
+    [
+        (401, "set the same OWNER_SECRET at catalog, order tier and back office"),
+        (403, "set its OWNER_SECRET, the same at catalog, order tier and back office; or is the host by which"),
+    ],
 )
-def test_the_owner_is_told_why_a_tier_does_not_accept_the_desk(refusal: int, question: str) -> None:
+def test_the_owner_is_told_what_to_set_at_a_tier_that_does_not_accept_the_owner(refusal: int, question: str) -> None:
     answer = answer_with(refusal, {"error": {"code": refusal, "message": "no"}})
     with tier(answer, authorization=AUTHORIZATION, for_owner=True) as client, pytest.raises(Unavailable) as caught:
         HttpCatalog(client).lookup(["Tux"])
-    assert caught.value.message.startswith("the catalog does not accept the owner's desk: ")
-    assert question in caught.value.message
+    assert caught.value.message.startswith(f"the catalog does not accept the owner: {question}")
+
+
+@pytest.mark.parametrize("refusal", [401, 403])
+def test_a_tier_without_an_owner_is_told_to_set_one_when_it_gives_back(
+    caplog: pytest.LogCaptureFixture, refusal: int
+) -> None:
+    """The catalog knows the owner. It sells on, and each new try to give back logs nothing new."""
+
+    def answer(request: Request) -> Response:
+        if request.path == RETURNS:
+            return answer_with(refusal, {"error": {"code": refusal, "message": "no"}})(request)
+        return answer_with(200, {"data": [None]})(request)
+
+    with tier(answer, authorization=AUTHORIZATION) as client, caplog.at_level(logging.INFO):
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="the catalog does not answer, try again"):
+                HttpCatalog(client).take_back([GIVEN_BACK])
+            HttpCatalog(client).lookup(["Tux"])
+    assert caplog.messages == [
+        "the catalog takes back for the owner alone: set its OWNER_SECRET at the order tier, too"
+    ]
+
+
+def test_a_tier_that_rejects_all_calls_says_so_also_after_one_path(caplog: pytest.LogCaptureFixture) -> None:
+    answer = answer_with(401, {"error": {"code": 401, "message": "no"}})
+    with tier(answer) as client, caplog.at_level(logging.INFO):
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                HttpCatalog(client).take_back([GIVEN_BACK])
+            with pytest.raises(Unavailable):
+                HttpCatalog(client).lookup(["Tux"])
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1] == "the catalog does not accept this tier: is TIER_SECRET the same for both?"
 
 
 def test_a_tier_of_another_release_is_unavailable_and_the_log_says_what_to_do_once(

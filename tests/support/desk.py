@@ -162,3 +162,15 @@ def column(table: Table, name: str) -> Sequence[str]:
     """Returns the cells under this header."""
     index = table.rows[0].index(name)
     return [row[index] for row in table.rows[1:]]
+
+
+def assert_marked(page: Page, field: str | None, problem: str) -> None:
+    """Asserts that the field of this id alone is marked, described by the problem and has the focus.
+
+    Without a field none is marked, and the problem has the focus.
+    """
+    marked = [values for _, values in page.tags if "aria-invalid" in values or "aria-describedby" in values]
+    expected = [] if field is None else [(field, "true", problem)]
+    assert [(values["id"], values["aria-invalid"], values["aria-describedby"]) for values in marked] == expected
+    focused = [values["id"] for _, values in page.tags if "autofocus" in values]
+    assert focused == [problem if field is None else field]

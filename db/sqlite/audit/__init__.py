@@ -15,7 +15,7 @@ from db.sqlite.audit.acceptance import Accepted, acceptances
 from db.sqlite.audit.discrepancy import Discrepancy
 from db.sqlite.snapshots import Snapshots
 
-__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Discrepancy", "audit"]
+__all__ = ["ALL_CHECKS", "CHECKS_OF_A_COPY", "Accepted", "Audit", "Check", "Discrepancy", "audit", "checks_as_of"]
 
 Check = Callable[[Snapshots], Iterator[Discrepancy]]
 
@@ -29,6 +29,11 @@ CHECKS_OF_A_COPY: tuple[Check, ...] = (
     returns.check,
 )
 ALL_CHECKS: tuple[Check, ...] = (*CHECKS_OF_A_COPY, intents.check)
+
+
+def checks_as_of(time_s: float) -> Sequence[Check]:
+    """Returns all checks, for a copy that shows a running store as it was at this time (POSIX seconds)."""
+    return (*CHECKS_OF_A_COPY, intents.check_as_of(time_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def audit(
 ) -> Audit:
     """Runs the `checks`, and calls `on_progress` with the name of each before it begins.
 
-    Raises apsw.BusyError and the errors in db.errors.DISK_ERRORS when a check cannot be completed.
+    Raises apsw.BusyError and the errors in db.sqlite.errors.DISK_ERRORS when a check cannot be completed.
     """
     found: list[Discrepancy] = []
     for check in checks:

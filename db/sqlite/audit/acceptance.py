@@ -9,15 +9,17 @@ again.
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import apsw
 
+from db.product_changes import Change, is_done
 from db.sqlite.audit.discrepancy import Discrepancy
 from db.sqlite.connection import fetch_all
 from db.sqlite.database import Database
-from db.sqlite.product_admin import Change, is_done
 from db.sqlite.snapshots import CATALOG, Snapshots
+from db.statements import FetchAll
 from domain.errors import Invalid
 
 
@@ -50,21 +52,22 @@ def accept(catalog: Path, found: Discrepancy, note: str, by: str, key: str) -> b
     Raises Invalid when it must not be accepted, or was accepted under another key; KeyReused; and Unavailable.
     """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        if is_done(transaction, key, Change("accepted", found.fingerprint, note=note)):
-            return False
-        if found.repair is not None:
-            raise Invalid("reconcile --apply repairs this discrepancy, so that it need not be accepted")
-        if found.hides:
-            raise Invalid("more may be wrong behind this discrepancy, so that it cannot be accepted")
-        if fetch_all(transaction, _IS_ACCEPTED, {"fingerprint": found.fingerprint}):
-            raise Invalid(f"the discrepancy {found.fingerprint} was accepted already")
-        row = {"promise": found.promise, "subject": found.where, "finding": found.what}
-        fetch_all(
-            transaction,
-            _INSERT_ACCEPTANCE,
-            row | {"fingerprint": found.fingerprint, "note": note, "by": by, "key": key},
-        )
-        return True
+        return accept_within(partial(fetch_all, transaction), found, note, by, key)
+
+
+def accept_within(fetch_all: FetchAll, found: Discrepancy, note: str, by: str, key: str) -> bool:
+    """Accepts this discrepancy within a transaction of either engine, see accept."""
+    if is_done(fetch_all, key, Change("accepted", found.fingerprint, note=note)):
+        return False
+    if found.repair is not None:
+        raise Invalid("reconcile --apply repairs this discrepancy, so that it need not be accepted")
+    if found.hides:
+        raise Invalid("more may be wrong behind this discrepancy, so that it cannot be accepted")
+    if fetch_all(_IS_ACCEPTED, {"fingerprint": found.fingerprint}):
+        raise Invalid(f"the discrepancy {found.fingerprint} was accepted already")
+    row = {"promise": found.promise, "subject": found.where, "finding": found.what}
+    fetch_all(_INSERT_ACCEPTANCE, row | {"fingerprint": found.fingerprint, "note": note, "by": by, "key": key})
+    return True
 
 
 def was_accepted(catalog: Path, fingerprint: str, note: str, key: str) -> bool:
@@ -73,7 +76,12 @@ def was_accepted(catalog: Path, fingerprint: str, note: str, key: str) -> bool:
     The audit may no longer find the discrepancy.
     """
     with closing(Database(catalog)) as database, database.write() as transaction:
-        return is_done(transaction, key, Change("accepted", fingerprint, note=note))
+        return was_accepted_within(partial(fetch_all, transaction), fingerprint, note, key)
+
+
+def was_accepted_within(fetch_all: FetchAll, fingerprint: str, note: str, key: str) -> bool:
+    """Whether this discrepancy was accepted under the key, within a transaction of either engine. Raises KeyReused."""
+    return is_done(fetch_all, key, Change("accepted", fingerprint, note=note))
 
 
 _IS_ACCEPTED = "SELECT 1 FROM accepted_discrepancies WHERE fingerprint = :fingerprint"

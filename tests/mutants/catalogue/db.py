@@ -6,7 +6,7 @@ MUTANTS = (
     Mutant(
         "the catalog ignores known keys",
         "I3: a repeated buy is sold again",
-        "db/sqlite/catalog.py",
+        "db/sales.py",
         "if buy.key not in ended:\n",
         "if True:\n",
     ),
@@ -71,14 +71,14 @@ MUTANTS = (
     Mutant(
         "a sale does not compare the stock",
         "I2: only the schema's CHECK prevents an oversell, and its error is a 500",
-        "db/sqlite/catalog.py",
+        "db/sales.py",
         "if product is None or product.quantity < buy.quantity:\n",
         "if product is None:\n",
     ),
     Mutant(
         "the catalog compares a key without its product",
         "I5: a key of one product gets the answer of another",
-        "db/sqlite/catalog.py",
+        "db/sales.py",
         "sale if known == asked else",
         "sale if known[1:] == asked[1:] else",
     ),
@@ -164,7 +164,7 @@ MUTANTS = (
     Mutant(
         "a restock does not look its key up",
         "a repeated command adds the pieces again",
-        "db/sqlite/product_admin.py",
+        "db/product_changes.py",
         "    return bool(rows)",
         "    return False",
     ),
@@ -229,15 +229,15 @@ MUTANTS = (
     Mutant(
         "a correction starts from the stock, not from the ledger",
         "I1: after a forged stock the ledger keeps a gap that no correction closes",
-        "db/sqlite/product_admin.py",
+        "db/product_changes.py",
         "coalesce((SELECT balance FROM stock_ledger WHERE product = name ORDER BY entry DESC LIMIT 1), 0)",
         "quantity",
     ),
     Mutant(
         "a batch does not subtract the pieces of its earlier buys",
         "I2: each buy of a batch gets the last piece, and the schema's error fails them all",
-        "db/sqlite/catalog.py",
-        "                stock[buy.product] = Product(",
+        "db/sales.py",
+        "                left[buy.product] = Product(",
         "                Product(",
     ),
     Mutant(

@@ -70,19 +70,23 @@ def test_today_is_the_day_in_utc(run: Run, store: Path) -> None:
     assert json.loads(run("report", "--today", "--json")[1])["total"]["sold"] == 3
 
 
-def test_orders_as_json_have_whole_cents_and_reasons(days: Path, run: Run) -> None:
+def test_orders_as_json_are_those_of_the_desk(days: Path, run: Run) -> None:
     refused, order, _ = json.loads(run("orders", "--json")[1])["orders"]
     assert order == {
-        "time": DAYS["b"],
-        "number": 1,
-        "key": "b",
-        "product": "Tux",
+        "order_number": "1",
+        "name": "Tux",
         "quantity": 2,
+        "price": 25.99,
         "price_cents": 2599,
-        "refused_because": None,
+        "total": 51.98,
+        "total_cents": 5198,
         "returned": 1,
+        "refused_because": None,
+        "key": "b",
+        "time": DAYS["b"],
     }
-    assert (refused["number"], refused["price_cents"], refused["refused_because"]) == (-1, None, "out of stock")
+    assert (refused["order_number"], refused["price_cents"]) == ("-1", None)
+    assert refused["refused_because"] == "out of stock"
 
 
 def test_orders_as_a_table_say_what_they_cost_and_why_they_were_refused(days: Path, run: Run) -> None:
@@ -167,7 +171,15 @@ def test_a_report_has_a_line_for_each_day_and_product_and_their_sum(days: Path, 
         ("2024-11-28", "Tux", 2, 0),
         ("2024-11-27", "Tux", 1, 0),
     ]
-    assert report["total"] == {"sold": 3, "sold_cents": 7797, "returned": 1, "returned_cents": 2599}
+    assert report["total"] == {
+        "sold": 3,
+        "revenue_cents": 7797,
+        "returned": 1,
+        "refunded_cents": 2599,
+        "net_quantity": 2,
+        "net_revenue_cents": 5198,
+        "net_revenue": 51.98,
+    }
     out = run("report")[1]
     [total] = [line for line in out.splitlines() if "total" in line]
     assert [cell.strip() for cell in total.strip("│").split("│")] == [
@@ -188,7 +200,10 @@ def test_a_report_by_day_or_product_adds_the_others_up(days: Path, run: Run, mon
     assert [(line["day"], line["sold"]) for line in by_day["takings"]] == [("2024-11-28", 2), ("2024-11-27", 1)]
     assert "product" not in by_day["takings"][0]
     by_product = json.loads(run("report", "--by", "product", "--json")[1])
-    assert [(line["product"], line["sold_cents"]) for line in by_product["takings"]] == [("Bird", 5000), ("Tux", 5198)]
+    assert [(line["product"], line["revenue_cents"]) for line in by_product["takings"]] == [
+        ("Bird", 5000),
+        ("Tux", 5198),
+    ]
     assert "product" in run("report", "--by", "product")[1]
     assert csv_of(["report", "--by", "day", "--csv", "--since", "2024-11-28"], monkeypatch) == [
         ["day", "sold", "revenue", "returned", "refunded", "net pieces", "net revenue"],

@@ -59,15 +59,26 @@ def test_an_audit_without_a_record_has_its_verdict(books: Path) -> None:
 
 def test_a_backup_has_its_time_as_its_name_and_is_listed(keeper: BookKeeper, books: Path) -> None:
     assert list(keeper.backups()) == []
-    first, second = keeper.back_up(), keeper.back_up()
+    first, second = keeper.back_up("a"), keeper.back_up("b")
     assert list(keeper.backups()) == [second, first]
-    assert first.name == first.time.replace(":", "-")
+    assert first.name.startswith(first.time.replace(":", "-"))
     sizes = [(books / "backups" / first.name / name).stat().st_size for name in ("catalog.db", "order.db")]
     assert first.bytes == sum(sizes)
 
 
+def test_a_backup_is_made_once_for_its_key(keeper: BookKeeper, books: Path) -> None:
+    """Also by another worker, and after a restart: the key is in the name of the folder."""
+    made = keeper.back_up("k")
+    again = BookKeeper(["false"], books, books / "backups")
+    assert again.back_up("k") == keeper.back_up("k") == made
+    assert list(keeper.backups()) == [made]
+    assert keeper.back_up("another") != made
+    (books / "backups" / made.name).rename(books / "moved away")
+    assert keeper.back_up("k") != made
+
+
 def test_a_list_of_backups_has_those_by_hand_and_no_other_folder(keeper: BookKeeper, books: Path) -> None:
-    made = keeper.back_up()
+    made = keeper.back_up("k")
     (books / "backups" / made.name).rename(books / "backups" / "monday")
     for name in ("empty", ".monday-1234.unfinished"):
         (books / "backups" / name).mkdir()
@@ -82,7 +93,7 @@ def test_without_both_files_in_its_folder_the_keeper_says_what_to_do(
     keeper: BookKeeper, books: Path, name: str
 ) -> None:
     (books / name).rename(books / "elsewhere.db")
-    for work in (keeper.audit, keeper.back_up):
+    for work in (keeper.audit, lambda: keeper.back_up("k")):
         with pytest.raises(Unavailable, match=f"no {name} in its BOOKS_DIR.*docs/deployment.md"):
             work()
 
@@ -96,7 +107,7 @@ def test_links_to_both_files_are_enough(books: Path, tmp_path: Path) -> None:
     audit = keeper.audit()
     assert audit.is_clean
     assert read_last_audit(books) == audit
-    assert [keeper.back_up()] == keeper.backups()
+    assert [keeper.back_up("k")] == keeper.backups()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ OWNER = {"Authorization": encode_authorization(OWNER_TOKEN)}
 GETS = ["stock?limit=1", "products/Tux", "products/Tux/ledger?limit=1", "products/Tux/history"]
 ORDER_GETS = ["buys?limit=1", "takings", "books", "backups"]
 CLEAN = LastAudit("2026-11-28T12:00:00.000Z", True, [], "2026-11-28T12:00:00.000Z")
+BACKUP = Backup("2026-11-28T12-00-00.000Z-0", "2026-11-28T12:00:00.000Z", 123_456)
 
 
 class Keeper:
@@ -33,6 +34,7 @@ class Keeper:
     def __init__(self) -> None:
         self.go = Event()
         self.audits = 0
+        self.keys: list[str] = []
 
     def audit(self) -> LastAudit:
         self.audits += 1
@@ -42,8 +44,12 @@ class Keeper:
     def backups(self) -> Sequence[Backup]:
         return []
 
-    def back_up(self) -> Backup:
-        raise Unavailable("the disk is full; make room", retry_after_s=30)
+    def back_up(self, key: str) -> Backup:
+        self.keys.append(key)
+        if key == "full":
+            raise Unavailable("the disk is full; make room", retry_after_s=30)
+        self.go.wait(60)
+        return BACKUP
 
 
 @pytest.fixture
@@ -179,10 +185,26 @@ def test_one_audit_at_a_time_answers_all_who_ask(owner_orders: OwnerOrderStore, 
     assert keeper.audits == 1
 
 
+def test_a_double_click_while_a_backup_is_made_gets_that_one(owner_orders: OwnerOrderStore, keeper: Keeper) -> None:
+    calls = OwnerOrderCalls(owner_orders, keeper)
+    request = Request(EnvironBuilder(headers=[("Idempotency-Key", "k")]).get_environ())
+    asked = [calls.back_up(request) for _ in range(2)]
+    keeper.go.set()
+    assert [deferred.wait().body["data"][0] for deferred in asked] == [BACKUP.name] * 2
+    assert keeper.keys == ["k"]
+
+
+def test_the_key_of_a_backup_comes_over_http(order_app: App, keeper: Keeper) -> None:
+    keeper.go.set()
+    with owners_client(order_app) as client:
+        assert HttpOwnerOrders(client, client).back_up("a-key") == BACKUP
+    assert keeper.keys == ["a-key"]
+
+
 def test_the_owner_is_told_why_a_backup_cannot_be_made(order_app: App) -> None:
     with owners_client(order_app, name="order tier") as client:
         with pytest.raises(Unavailable, match="the disk is full; make room") as raised:
-            HttpOwnerOrders(client, client).back_up()
+            HttpOwnerOrders(client, client).back_up("full")
         assert raised.value.retry_after_s == 30
 
 

@@ -14,7 +14,6 @@ from domain.errors import Unavailable
 from domain.limits import MAX_RETURNS
 from domain.protocols import Catalog
 from domain.returns import Return, Returns
-from domain.values import Buy
 from tests.support.app_clients import AppClients, decode_error
 from tests.support.books import Books
 from tests.support.catalog_proxy import CatalogProxy
@@ -24,13 +23,8 @@ from wsgi_apps.front_end import FrontEndApp
 from wsgi_apps.order import OrderApp
 from wsgi_apps.pairing import PairedCatalog, PairedReturns
 
+pytestmark = pytest.mark.usefixtures("bought")
 OWNER, TIER = "owner---" * 4, "tier----" * 4
-
-
-@pytest.fixture(autouse=True)
-def bought(checkout: Checkout) -> None:
-    """Order 0: 5 Tux under the key k."""
-    assert checkout.place(Buy("k", "Tux", 5)) == 0
 
 
 @pytest.fixture

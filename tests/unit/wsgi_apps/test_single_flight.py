@@ -17,12 +17,12 @@ def test_whoever_asks_meanwhile_gets_the_running_calls_result() -> None:
         go.wait(60)
         return number
 
-    flight = SingleFlight(call)
-    first, second = flight.ask(), flight.ask()
+    flight: SingleFlight[int] = SingleFlight()
+    first, second = flight.ask(call), flight.ask(call)
     assert not first.done()
     go.set()
     assert [first.result(60), second.result(60)] == [0, 0]
-    assert flight.ask().result(60) == 1
+    assert flight.ask(call).result(60) == 1
 
 
 def test_an_error_is_everybodys_and_ends_the_call() -> None:
@@ -32,20 +32,20 @@ def test_an_error_is_everybodys_and_ends_the_call() -> None:
         go.wait(60)
         raise ValueError("no disk")
 
-    flight = SingleFlight(call)
-    asked = [flight.ask(), flight.ask()]
+    flight: SingleFlight[int] = SingleFlight()
+    asked = [flight.ask(call), flight.ask(call)]
     go.set()
     for future in asked:
         with pytest.raises(ValueError, match="no disk"):
             future.result(60)
     with pytest.raises(ValueError, match="no disk"):
-        flight.ask().result(60)
+        flight.ask(call).result(60)
 
 
 def test_nobody_can_cancel_the_call_for_the_others() -> None:
     go = Event()
-    flight = SingleFlight(lambda: go.wait(60))
-    asked = flight.ask()
+    flight: SingleFlight[bool] = SingleFlight()
+    asked = flight.ask(lambda: go.wait(60))
     assert not asked.cancel()
     go.set()
     assert asked.result(60) is True
@@ -55,9 +55,9 @@ def test_a_call_without_a_thread_fails_and_the_next_one_is_made(monkeypatch: pyt
     def refuse(_thread: Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    flight = SingleFlight(lambda: "made")
+    flight: SingleFlight[str] = SingleFlight()
     with monkeypatch.context() as patch:
         patch.setattr(Thread, "start", refuse)
         with pytest.raises(Unavailable):
-            flight.ask()
-    assert flight.ask().result(60) == "made"
+            flight.ask(lambda: "made")
+    assert flight.ask(lambda: "made").result(60) == "made"

@@ -8,6 +8,7 @@ from domain.owner_json import encode_audit
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.encoding import encode_backup, encode_books
 from wsgi_apps.pages.desk.fields import read_fields, read_query
+from wsgi_apps.pages.desk.forms import Form
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
 from wsgi_apps.pages.templates import redirect
 from wsgi_apps.reply import Reply
@@ -49,6 +50,7 @@ class BooksPage:
             problem=problem,
             made=made,
             audited=audited,
+            form=Form(),
         )
 
     def audit(self, request: Request) -> Reply:
@@ -61,10 +63,10 @@ class BooksPage:
         return redirect(f"{BOOKS}?audit={audit.time}")
 
     def back_up(self, request: Request) -> Reply:
-        """Makes a backup now."""
-        read_fields(request)
+        """Makes a backup now, once for the key of its form."""
+        fields = read_fields(request)
         with asking(ORDER_TIER):
-            backup = self._orders.back_up()
+            backup = self._orders.back_up(fields.key)
         if not request.wants_page:
             return Reply({"data": encode_backup(backup)})
         return redirect(f"{BOOKS}?backup={backup.name}")

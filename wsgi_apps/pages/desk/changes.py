@@ -9,7 +9,7 @@ from domain.names import parse_new_name
 from domain.owner import HistoryEntry, LedgerEntry, OwnerCatalog
 from domain.values import Product, parse_note, parse_price, parse_stock
 from wsgi_apps.pages.desk.encoding import encode_entry
-from wsgi_apps.pages.desk.fields import Fields, parse_entry
+from wsgi_apps.pages.desk.fields import Fields, blaming, parse_entry
 from wsgi_apps.pages.desk.formats import describe_entry, describe_history
 from wsgi_apps.pages.desk.view import CATALOG, asking
 
@@ -46,20 +46,30 @@ class Confirmation:
 Make = Callable[[OwnerCatalog, str, Fields], bool]
 
 
+def _parse_pieces(text: str) -> int:
+    return parse_stock(text, least=1)
+
+
+def _parse_price(text: str) -> int:
+    return parse_price(text.strip())
+
+
 def _restock(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.restock(name, parse_stock(fields["quantity"], least=1), fields.key)
+    return catalog.restock(name, fields.parse("quantity", _parse_pieces), fields.key)
 
 
 def _write_off(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.writeoff(name, parse_stock(fields["quantity"], least=1), parse_note(fields["note"]), fields.key)
+    return catalog.writeoff(
+        name, fields.parse("quantity", _parse_pieces), fields.parse("note", parse_note), fields.key
+    )  # fmt: skip
 
 
 def _correct(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.correct(name, parse_stock(fields["quantity"]), parse_note(fields["note"]), fields.key)
+    return catalog.correct(name, fields.parse("quantity", parse_stock), fields.parse("note", parse_note), fields.key)
 
 
 def _price(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.price(name, parse_price(fields["price"].strip()), fields.key)
+    return catalog.price(name, fields.parse("price", _parse_price), fields.key)
 
 
 def _retire(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
@@ -81,10 +91,13 @@ _IN_HISTORY = ("price", "retire")
 def add(catalog: OwnerCatalog, fields: Fields) -> "Change":
     """Adds a product. Raises Invalid, KeyReused, Unavailable."""
     product = Product(
-        parse_new_name(fields["name"].strip()), parse_price(fields["price"].strip()), parse_stock(fields["quantity"])
+        fields.parse("name", lambda text: parse_new_name(text.strip())),
+        fields.parse("price", _parse_price),
+        fields.parse("quantity", parse_stock),
     )
     with asking(CATALOG):
-        made = catalog.add(product, fields.key)
+        with blaming("name"):  # it is taken
+            made = catalog.add(product, fields.key)
         return Change(made, _ledger_entry(catalog, product.name, fields.key))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from domain.owner import Backup, Books, HistoryEntry, LedgerEntry, LoggedBuy, LoggedReturn, StockedProduct
+from domain.owner import Backup, Books, HistoryEntry, LedgerEntry, LoggedReturn, StockedProduct
 from domain.owner_json import encode_audit
 
 
@@ -22,25 +22,6 @@ def encode_product(product: StockedProduct) -> dict[str, Any]:
 def encode_entry(entry: LedgerEntry | HistoryEntry) -> dict[str, Any]:
     """Returns an entry of the ledger or of the history."""
     return asdict(entry) | {"price": entry.price_cents / 100}
-
-
-def encode_buy(buy: LoggedBuy) -> dict[str, Any]:
-    """Returns an ended buy. Its price is null when it was refused."""
-    price_cents = buy.price_cents
-    total_cents = None if price_cents is None else price_cents * buy.quantity
-    return {
-        "order_number": str(buy.number),
-        "name": buy.product,
-        "quantity": buy.quantity,
-        "price": None if price_cents is None else price_cents / 100,
-        "price_cents": price_cents,
-        "total": None if total_cents is None else total_cents / 100,
-        "total_cents": total_cents,
-        "returned": buy.returned,
-        "refused_because": buy.refused_because,
-        "key": buy.key,
-        "time": buy.time,
-    }
 
 
 def encode_return(returned: LoggedReturn) -> dict[str, Any]:

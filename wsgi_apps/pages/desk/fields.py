@@ -1,8 +1,10 @@
 """Reads what a page's form, a program's JSON or a query string asks for, each as text that is parsed once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 from domain.errors import Invalid
 from domain.selections import parse_day
@@ -11,11 +13,22 @@ from wsgi_apps.base import Request
 from wsgi_apps.sessions import TOKEN_FIELD
 from wsgi_apps.wire import parse_object, require_known
 
+T = TypeVar("T")
+
 KEY_FIELD = "key"
 # Rows of a page, unless the query says how many.
 PAGE_ROWS = 50
 # No clock of a store was set to a year outside of these, and the calendar has days before and behind them.
 YEARS = range(1970, 9999)
+
+
+@contextmanager
+def blaming(field: str) -> Iterator[None]:
+    """Makes an Invalid within the block name this field."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(error.message, field) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +40,11 @@ class Fields:
 
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
+
+    def parse(self, name: str, parse: Callable[[str], T]) -> T:
+        """Returns what `parse` makes of a field. Raises its Invalid, which then names the field."""
+        with blaming(name):
+            return parse(self[name])
 
 
 def read_fields(request: Request, *names: str) -> Fields:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.errors import KeyReused, StoreError
+from domain.errors import Invalid, KeyReused, StoreError
 from wsgi_apps.base import new_key
 from wsgi_apps.pages.desk.fields import Fields
 from wsgi_apps.pages.desk.formats import sentence
@@ -11,11 +11,15 @@ from wsgi_apps.pages.desk.formats import sentence
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form as its page shows it. However often it is sent, its key makes it one change."""
+    """A form as its page shows it. However often it is sent, its key makes it one change.
+
+    `wrong` is the name of the field that the problem is of; it is empty when that is of no field.
+    """
 
     key: str = field(default_factory=new_key)
     values: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+    wrong: str = ""
 
 
 def form_again(fields: Fields, error: StoreError) -> Form:
@@ -26,4 +30,5 @@ def form_again(fields: Fields, error: StoreError) -> Form:
             "this as well."
         )
         return Form(values=fields.values, problem=problem)
-    return Form(fields.key, fields.values, sentence(error.message))
+    wrong = error.field if isinstance(error, Invalid) else ""
+    return Form(fields.key, fields.values, sentence(error.message), wrong)

@@ -4,12 +4,13 @@ from urllib.parse import urlencode
 
 from domain.errors import Invalid, KeyReused, OrderNotFound
 from domain.owner import LoggedBuy, OwnerOrders, Selection
+from domain.owner_json import encode_order
 from domain.returns import OwnerReturns, Return
 from domain.values import parse_note, parse_quantity, parse_whole_number
 from wsgi_apps import wire
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
-from wsgi_apps.pages.desk.encoding import encode_buy, encode_return
+from wsgi_apps.pages.desk.encoding import encode_return
 from wsgi_apps.pages.desk.fields import Fields, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.orders import ORDERS
@@ -74,7 +75,7 @@ class OrderPage:
         return self._view.show(
             request,
             "order.html",
-            lambda: {"data": encode_buy(order) | {"returns": [encode_return(one) for one in returns]}},
+            lambda: {"data": encode_order(order) | {"returns": [encode_return(one) for one in returns]}},
             status=status,
             here=ORDERS,
             order=order,
@@ -87,6 +88,6 @@ class OrderPage:
 
 def _parse_return(number: int, fields: Fields) -> Return:
     """Returns the return that the fields ask for. Raises Invalid."""
-    quantity = parse_quantity(fields["quantity"]) if fields["quantity"] else None
-    note = parse_note(fields["note"]) if fields["note"].strip() else None
+    quantity = fields.parse("quantity", parse_quantity) if fields["quantity"] else None
+    note = fields.parse("note", parse_note) if fields["note"].strip() else None
     return Return(fields.key, number, quantity, note)

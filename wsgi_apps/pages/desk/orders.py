@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 from domain.errors import Invalid
 from domain.owner import BuysPage, OwnerOrders, Selection
-from domain.owner_json import encode_cursor, parse_cursor
+from domain.owner_json import encode_cursor, encode_order, parse_cursor
 from domain.selections import day_after, parse_selection
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.csv_export import csv_reply, stream_orders
-from wsgi_apps.pages.desk.encoding import encode_buy
 from wsgi_apps.pages.desk.fields import PAGE_ROWS, parse_day_range, read_query
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
 from wsgi_apps.queries import parse_limit
@@ -57,7 +56,7 @@ class OrderPages:
         return self._view.show(
             request,
             "orders.html",
-            lambda: {"data": [encode_buy(buy) for buy in found.buys], "next": older},
+            lambda: {"data": [encode_order(buy) for buy in found.buys], "next": older},
             status=400 if problem else 200,
             here=ORDERS,
             query=query,

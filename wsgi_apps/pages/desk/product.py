@@ -16,7 +16,7 @@ from wsgi_apps.pages.desk.fields import PAGE_ROWS, Fields, parse_entry, read_fie
 from wsgi_apps.pages.desk.formats import number, pieces
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.login import local_path
-from wsgi_apps.pages.desk.stock import STOCK
+from wsgi_apps.pages.desk.stock import STOCK, StockPage
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
 from wsgi_apps.queries import parse_limit
@@ -29,8 +29,9 @@ CHART_ENTRIES = 500
 class ProductPage:
     """Shows a product, and changes it."""
 
-    def __init__(self, catalog: OwnerCatalog, view: View) -> None:
+    def __init__(self, catalog: OwnerCatalog, stock: StockPage, view: View) -> None:
         self._catalog = catalog
+        self._stock = stock
         self._view = view
 
     def rules(self) -> list[Rule]:
@@ -75,7 +76,13 @@ class ProductPage:
         )
 
     def _show_again(self, request: Request, name: str, fields: Fields, error: StoreError) -> Reply:
-        """Shows the product with the problem of one of its forms. Raises the error when there is no such product."""
+        """Shows the problem of a form beside it: in the stock, or else with the product.
+
+        The page of the product has the ledger, which says what was done before. Raises the error when there is no such
+        product.
+        """
+        if isinstance(error, Invalid) and (shown := self._stock.show_again(request, name, fields, error)):
+            return shown
         forms = {fields["action"]: form_again(fields, error)}
         return self._show(request, name, {}, forms, status_of(error))
 

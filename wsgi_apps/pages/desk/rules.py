@@ -29,10 +29,11 @@ class Services:
 def desk_rules(services: Services, templates: Templates, currency: str | None) -> list[Rule]:
     """Returns the rules of the owner's pages. The templates need the names of formats.template_names."""
     view = View(templates)
+    stock = StockPage(services.catalog, view)
     return [
         Rule(HOME, methods=["GET"], endpoint=_go_to_stock),
-        *StockPage(services.catalog, view).rules(),
-        *ProductPage(services.catalog, view).rules(),
+        *stock.rules(),
+        *ProductPage(services.catalog, stock, view).rules(),
         *OrderPages(services.orders, view).rules(),
         *OrderPage(services.orders, services.returns, view).rules(),
         *TakingsPage(services.orders, view, currency).rules(),

@@ -1,8 +1,9 @@
 """The page of the stock: all products, the one that runs out first at the top, each with the forms that change it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from domain.errors import Invalid, KeyReused
 from domain.owner import OwnerCatalog, StockedProduct
@@ -11,7 +12,7 @@ from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
 from wsgi_apps.pages.desk.changes import PARAMETERS, add, find_confirmation
 from wsgi_apps.pages.desk.encoding import encode_product
-from wsgi_apps.pages.desk.fields import PAGE_ROWS, read_fields, read_query
+from wsgi_apps.pages.desk.fields import PAGE_ROWS, Fields, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.view import CATALOG, View, asking
 from wsgi_apps.pages.templates import redirect
@@ -21,6 +22,30 @@ from wsgi_apps.reply import Reply
 STOCK = "/stock"
 # Each product has four forms, so the page of a browser has fewer rows than others.
 _ROWS = 25
+# The parameters of a page of the stock that say which one it is.
+_PLACE = ("q", "retired", "limit", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The products of a page, and the `after` of the next one; None on the last page."""
+
+    products: Sequence[StockedProduct]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Forms:
+    """The forms of the page that have a problem: the one that adds a product, and those of one product by action."""
+
+    add: Form = field(default_factory=Form)
+    product: str = ""
+    changes: Mapping[str, Form] = field(default_factory=dict)
+
+    def of(self, product: StockedProduct) -> dict[str, Form]:
+        """Returns the forms in the row of a product, by action."""
+        given = self.changes if product.name == self.product else {}
+        return {action: given.get(action, Form()) for action in ("restock", "writeoff", "correct", "price")}
 
 
 class StockPage:
@@ -40,7 +65,7 @@ class StockPage:
     def show(self, request: Request) -> Reply:
         """Shows a page of the stock, and what the books say of a change that was just made."""
         query = read_query(request, "q", "retired", "after", "limit", *PARAMETERS)
-        return self._show(request, query, Form())
+        return self._show(request, query, _Forms())
 
     def add(self, request: Request) -> Reply:
         """Adds a product, and shows it in the stock."""
@@ -50,41 +75,63 @@ class StockPage:
         except (Invalid, KeyReused) as error:
             if not request.wants_page:
                 raise
-            return self._show(request, {}, form_again(fields, error), status_of(error))
+            return self._show(request, {}, _Forms(add=form_again(fields, error)), status_of(error))
         if not request.wants_page:
             return Reply(change.encode())
         found = change.confirmation
         return redirect(f"{STOCK}?{urlencode(found.parameters)}" if found else STOCK)
 
-    def _show(self, request: Request, query: dict[str, str], form: Form, status: int = 200) -> Reply:
-        q, retired = query.get("q", ""), "retired" in query
+    def show_again(self, request: Request, name: str, fields: Fields, error: Invalid) -> Reply | None:
+        """Shows the page of the stock that a form of a product was on, with its problem.
+
+        Returns None for a form of another page, and when the product stands on this one no more.
+        """
+        path, _, query = fields["back"].partition("?")
+        if path != STOCK:
+            return None
+        here = {key: value for key, value in parse_qsl(query) if key in _PLACE}
+        found = self._find(request, here)
+        if not any(product.name == name and not product.retired for product in found.products):
+            return None
+        forms = _Forms(product=name, changes={fields["action"]: form_again(fields, error)})
+        return self._render(request, here, found, forms, status_of(error))
+
+    def _show(self, request: Request, query: Mapping[str, str], forms: _Forms, status: int = 200) -> Reply:
+        return self._render(request, query, self._find(request, query), forms, status)
+
+    def _find(self, request: Request, query: Mapping[str, str]) -> _Found:
+        """Returns the products of a page."""
         limit = parse_limit(query.get("limit", str(_ROWS if request.wants_page else PAGE_ROWS)))
+        q, retired, after = query.get("q", ""), "retired" in query, _cursor(query.get("after"))
         with asking(CATALOG):
             # One more product than the page has says whether there is another page.
-            found = self._catalog.stock(q=q, retired=retired, after=_cursor(query.get("after")), limit=limit + 1)
-            confirmation = None
-            if "changed" in query:
-                confirmation = find_confirmation(self._catalog, parse_name(query["changed"]), query)
+            found = self._catalog.stock(q=q, retired=retired, after=after, limit=limit + 1)
         products = found[:limit]
-        after = f"{products[-1].quantity},{products[-1].name}" if len(found) > limit else None
-        here = {name: text for name, text in query.items() if name in ("q", "retired", "limit", "after")}
+        return _Found(products, f"{products[-1].quantity},{products[-1].name}" if len(found) > limit else None)
+
+    def _render(self, request: Request, query: Mapping[str, str], found: _Found, forms: _Forms, status: int) -> Reply:
+        confirmation = None
+        if "changed" in query:
+            with asking(CATALOG):
+                confirmation = find_confirmation(self._catalog, parse_name(query["changed"]), query)
+        here = {name: text for name, text in query.items() if name in _PLACE}
         kept = {name: text for name, text in here.items() if name != "after"}
         return self._view.show(
             request,
             "stock.html",
-            lambda: _encode(products, after),
+            lambda: _encode(found.products, found.after),
             status=status,
             here=STOCK,
-            q=q,
-            retired=retired,
-            rows=[(product, {action: Form() for action in ("restock", "writeoff", "correct", "price")})
-                  for product in products],
-            next_page=None if after is None else f"{STOCK}?{urlencode({**kept, 'after': after})}",
+            q=query.get("q", ""),
+            retired="retired" in query,
+            rows=[(product, forms.of(product)) for product in found.products],
+            next_page=None if found.after is None else f"{STOCK}?{urlencode({**kept, 'after': found.after})}",
             first_page=f"{STOCK}?{urlencode(kept)}" if "after" in query else None,
             back=f"{STOCK}?{urlencode(here)}" if here else STOCK,
             confirmation=confirmation and confirmation.text,
-            form=form,
-        )  # fmt: skip
+            form=forms.add,
+            has_problem=status >= 400,
+        )
 
 
 def _encode(products: Sequence[StockedProduct], after: str | None) -> dict[str, Any]:

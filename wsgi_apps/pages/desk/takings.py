@@ -7,12 +7,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from domain.errors import Invalid
-from domain.owner import OwnerOrders, Selection, Takings
+from domain.owner import OwnerOrders, Selection
+from domain.owner_csv import encode_takings
+from domain.owner_json import encode_takings_sum
 from domain.selections import day_after
+from domain.takings import TakingsSum, sorted_by_revenue, sum_takings, sums_by
 from domain.values import parse_name
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.pages.desk.chart import Chart, Point, draw_bars
-from wsgi_apps.pages.desk.csv_export import csv_reply, encode_takings
+from wsgi_apps.pages.desk.csv_export import csv_reply
 from wsgi_apps.pages.desk.fields import parse_day_range, read_query
 from wsgi_apps.pages.desk.formats import pieces
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
@@ -28,40 +31,6 @@ MAX_DAYS = 92
 MAX_PRODUCTS = 500
 
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """The takings under one name: a product, a day, a month, or everything."""
-
-    name: str
-    sold: int = 0  # pieces
-    sold_cents: int = 0
-    returned: int = 0  # pieces
-    returned_cents: int = 0
-
-    @property
-    def net(self) -> int:
-        """The pieces that were sold and not given back."""
-        return self.sold - self.returned
-
-    @property
-    def net_cents(self) -> int:
-        """The revenue without what was given back."""
-        return self.sold_cents - self.returned_cents
-
-    def encode(self) -> dict[str, Any]:
-        """Returns the line as JSON."""
-        return {
-            "name": self.name,
-            "sold": self.sold,
-            "revenue_cents": self.sold_cents,
-            "returned": self.returned,
-            "refunded_cents": self.returned_cents,
-            "net_quantity": self.net,
-            "net_revenue_cents": self.net_cents,
-            "net_revenue": self.net_cents / 100,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +88,10 @@ class TakingsPage:
             return self._view.error(
                 request, "takings.html", error, here=TAKINGS, query=query, problem=error.message, total=None
             )  # fmt: skip
-        by_time = _sum(takings, lambda line: period.name_of(line.day))
-        by_product = sorted(_sum(takings, lambda line: line.product).values(), key=lambda line: -line.net_cents)
-        total = _sum(takings, lambda _: "total").get("total", Line("total"))
+        sums = sums_by(takings, lambda one: period.name_of(one.day))
+        by_time = sorted(sums.items(), reverse=True)
+        by_product = sorted_by_revenue(sums_by(takings, lambda one: one.product))
+        total = sum_takings(takings)
         values = {
             "from": period.first,
             "to": period.last,
@@ -134,19 +104,19 @@ class TakingsPage:
                 "from": period.first,
                 "to": period.last,
                 "product": query.get("product"),
-                "total": total.encode(),
-                f"by_{period.unit}": [line.encode() for _, line in sorted(by_time.items(), reverse=True)],
-                "by_product": [line.encode() for line in by_product],
+                "total": _encode("total", total),
+                f"by_{period.unit}": [_encode(*named) for named in by_time],
+                "by_product": [_encode(*named) for named in by_product],
             }},
             here=TAKINGS,
             query=values,
             problem="",
             total=total,
             unit=period.unit,
-            by_time=[line for _, line in sorted(by_time.items(), reverse=True)],
+            by_time=by_time,
             by_product=by_product[:MAX_PRODUCTS],
             more_products=len(by_product[MAX_PRODUCTS:]),
-            chart=self._draw(period, by_time),
+            chart=self._draw(period, sums),
             csv=f"{TAKINGS}.csv?{urlencode(values)}",
             ranges=self._ranges(query.get("product")),
         )  # fmt: skip
@@ -183,14 +153,14 @@ class TakingsPage:
             (name, f"{TAKINGS}?{urlencode({'from': start, 'to': today, **extra})}") for name, start in starts.items()
         ]
 
-    def _draw(self, period: Period, lines: Mapping[str, Line]) -> str:
+    def _draw(self, period: Period, sums: Mapping[str, TakingsSum]) -> str:
         """Returns the chart of the net revenue. A day without a sale has a place in it, too."""
         points = []
-        names = period.names(lines) if lines else ()
+        names = period.names(sums) if sums else ()
         for place, name in enumerate(names):
-            line = lines.get(name, Line(name))
-            title = f"{name}: {money(line.net_cents, self._currency)}, {pieces(line.net)}"
-            points.append(Point(place, line.net_cents, name[5:] if period.unit == "day" else name, title))
+            here = sums.get(name, TakingsSum())
+            title = f"{name}: {money(here.net_cents, self._currency)}, {pieces(here.net)}"
+            points.append(Point(place, here.net_cents, name[5:] if period.unit == "day" else name, title))
         if not points:
             return ""
         best = max(points, key=lambda point: point.value)
@@ -199,17 +169,6 @@ class TakingsPage:
         return draw_bars(chart, points)
 
 
-def _sum(takings: Iterable[Takings], name_of: Callable[[Takings], str]) -> dict[str, Line]:
-    """Returns the sums of the takings under each name."""
-    lines: dict[str, Line] = {}
-    for one in takings:
-        name = name_of(one)
-        line = lines.get(name, Line(name))
-        lines[name] = Line(
-            name,
-            line.sold + one.sold,
-            line.sold_cents + one.sold_cents,
-            line.returned + one.returned,
-            line.returned_cents + one.returned_cents,
-        )
-    return lines
+def _encode(name: str, total: TakingsSum) -> dict[str, Any]:
+    """Returns the sum of a product, of a day or a month, or of all as JSON."""
+    return {"name": name, **encode_takings_sum(total)}

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from domain.errors import Invalid, KeyReused, OutOfStock, Refused, Unavailable
-from domain.values import Buy, KnownBuy, Order, parse_key, parse_name, parse_quantity
+from domain.values import MAX_QUANTITY, Buy, KnownBuy, Order, parse_key, parse_name, parse_quantity, parse_whole_number
 from wsgi_apps.base import Request
 from wsgi_apps.errors import status_of
 from wsgi_apps.pages.shop.attempts import Attempt, Attempts
@@ -19,6 +19,10 @@ from wsgi_apps.reply import Deferred, Reply
 
 # A page asks again after this time when the store does not say when. It is long enough to read the page.
 ASK_AGAIN_S = 2
+
+# What a shopper reads of a wrong number of pieces. The API has other words, which programs match.
+WRONG_QUANTITY = "Enter a whole number, 1 or more."
+TOO_MANY = f"Enter a whole number, {MAX_QUANTITY:,} or less."
 
 
 class Buying:
@@ -32,9 +36,15 @@ class Buying:
         """Buys what the form says, once for its key, and sends the browser to the receipt."""
         try:
             key = parse_key(request.form_field("key"), called="the key of the form")
-            buy = Buy(key, parse_name(name), parse_quantity(request.form_field("quantity")))
+            product = parse_name(name)
         except Invalid as error:
-            return self._show("invalid", HTTPStatus.BAD_REQUEST, message=error.message, product=name)
+            message = f"The order cannot be placed: {error.message}."
+            return self._show("invalid", HTTPStatus.BAD_REQUEST, message=message, product=name)
+        number = parse_whole_number(request.form_field("quantity"))
+        if number is None or not 1 <= number <= MAX_QUANTITY:
+            message = WRONG_QUANTITY if number is None or number < 1 else TOO_MANY
+            return self._show("invalid", HTTPStatus.BAD_REQUEST, message=message, product=name)
+        buy = Buy(key, product, number)
 
         # The log is asked first, so that the receipt can say that nothing was bought a second time.
         attempt = self._attempts.ask(key, lambda known: None if known and known.outcome is not None else buy)

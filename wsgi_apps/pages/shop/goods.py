@@ -8,14 +8,15 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from domain.errors import Invalid
 from domain.protocols import Catalog, Found
-from domain.values import MAX_QUANTITY, Product, parse_key, parse_name
-from wsgi_apps.base import Request, new_key
+from domain.values import MAX_QUANTITY, Product, parse_name
+from wsgi_apps.base import Request
 from wsgi_apps.batcher import Asker, single_result
 from wsgi_apps.pages.shop.emblem import draw_emblem
+from wsgi_apps.pages.shop.form_keys import browser_of, form_key, is_form, new_form
 from wsgi_apps.pages.shop.pictures import Pictures
 from wsgi_apps.pages.shop.words import product_path
 from wsgi_apps.pages.templates import Templates, html, redirect
@@ -45,7 +46,10 @@ class Goods:
         self._frame = lru_cache(MAX_FRAMES)(self._render_frame)
 
     def grid(self, request: Request) -> Reply:
-        """Shows two dozen products, those with `q` in their names if it is given. It asks the catalog and waits."""
+        """Shows two dozen products, those with `q` in their names if it is given. It asks the catalog and waits.
+
+        A browser gets its cookie here, before two products are opened side by side and each would make one.
+        """
         q, after = request.query_field("q").strip(), request.query_field("after")
         try:
             q, after = (parse_name(text) if text else "" for text in (q, after))
@@ -60,24 +64,24 @@ class Goods:
             for item in page["data"]
             for name in (item["name"],)
         ]
-        return html(b"".join(cards).join(self._frame(q, after, page["next"], bool(cards))))
+        _, cookie = browser_of(request)
+        return html(b"".join(cards).join(self._frame(q, after, page["next"], bool(cards))), headers=cookie)
 
     def product(self, request: Request, name: str) -> Reply | Deferred[Sequence[Found]]:
-        """Shows a product and the form that buys it. The address of the page has the key of its form.
-
-        A browser asks for this page again when its user comes Back from the receipt, because no page of the shop is
-        kept. With the key in the address the form still has the same key, and buys nothing more.
-        """
-        key = _parse_key(request.query_field("key"))
-        if key is None:
-            key = new_key()
+        """Shows a product and the form that buys it, whose number is in the address: see form_keys.py."""
+        form = request.query_field("form")
+        if not is_form(form):
+            form = new_form()
             if request.wants_page:
-                return redirect(f"{product_path(parse_name(name))}?key={key}")
+                return redirect(f"{product_path(parse_name(name))}?form={form}")
+        browser, cookie = browser_of(request)
+        key = form_key(browser, form)
 
         def show(found: Sequence[Found]) -> Reply:
             product = single_result(found)
             assert isinstance(product, Product)
-            return html(escape(key).encode().join(self._page(product, self._pictures.url(product.name))))
+            page = self._page(product, self._pictures.url(product.name))
+            return html(key.encode().join(page), headers=cookie)
 
         return Deferred(self._lookups.ask([parse_name(name)]), show)
 
@@ -110,11 +114,3 @@ def _picture(product: str, url: str | None) -> Markup:
     if url is None:
         return draw_emblem(product)
     return Markup('<img src="{}" alt="" width="400" height="300" loading="lazy">').format(url)
-
-
-def _parse_key(text: str) -> str | None:
-    """Returns the key of an address; None for one that is no key, such as an empty text."""
-    try:
-        return parse_key(text)
-    except Invalid:
-        return None

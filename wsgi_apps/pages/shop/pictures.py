@@ -95,7 +95,9 @@ class Pictures:
                 files = _list_pictures(self._folder)
             except OSError as error:
                 if self._changed_ns != 0:  # once, until the folder is back
-                    _log.warning("%s cannot be read, so products have emblems: %s", _SUBJECT, error)
+                    _log.warning(
+                        "%s cannot be read, so products have emblems: %s: %s", _SUBJECT, self._folder, error.strerror
+                    )
                 self._changed_ns = 0
                 return
             urls: dict[str, str] = {}

@@ -111,23 +111,6 @@ function keepLive() {
   plan(interval);
 }
 
-// The address of a product's page has the key of its form, so that the form keeps its key when its user comes Back.
-// Somebody who copies the address must not copy the key. It is therefore taken out, and kept for this tab.
-function keepKey() {
-  if (!document.querySelector(".product")) return;
-  const input = document.querySelector(".product input[name=key]"); // none on the page of a product that is sold out
-  const slot = `key of ${location.pathname}`;
-  try {
-    const kept = sessionStorage.getItem(slot);
-    const [visit] = performance.getEntriesByType("navigation");
-    if (input && kept && visit && visit.type !== "navigate") input.value = kept; // Back, Forward or a reload
-    if (input) sessionStorage.setItem(slot, input.value);
-    history.replaceState(history.state, "", location.pathname);
-  } catch {
-    // The tab has no storage, so the key stays in the address.
-  }
-}
-
 // Sends the form of a page again, with its key, until the shop knows what came of it. Then the page shows that.
 function askAgain() {
   const form = document.querySelector("form[data-retry]");
@@ -163,6 +146,5 @@ function offerPrint() {
 }
 
 keepLive();
-keepKey();
 askAgain();
 offerPrint();

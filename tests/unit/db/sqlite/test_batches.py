@@ -14,9 +14,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from db.sales import Reason
 from db.sqlite import catalog as catalog_store
 from db.sqlite import order as order_store
-from db.sqlite.catalog import CatalogStore, Reason
+from db.sqlite.catalog import CatalogStore
 from db.sqlite.order import OrderStore
 from db.sqlite.product_admin import ProductAdmin
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Refused, StoreError

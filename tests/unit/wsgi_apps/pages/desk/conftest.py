@@ -20,6 +20,7 @@ class OrdersWithBookKeeping:
     def __init__(self, store: OwnerOrderStore) -> None:
         self._store = store
         self.made: list[Backup] = []
+        self.by_key: dict[str, Backup] = {}
         self.last_audit: LastAudit | None = None
         self.next_audit = LastAudit("2026-11-28T12:00:00.000Z", True, (), "2026-11-28T12:00:00.000Z")
 
@@ -46,9 +47,12 @@ class OrdersWithBookKeeping:
     def backups(self) -> Sequence[Backup]:
         return self.made
 
-    def back_up(self) -> Backup:
-        self.made.insert(0, Backup(f"2026-11-28T12-00-0{len(self.made)}Z", "2026-11-28T12:00:00Z", 123_456))
-        return self.made[0]
+    def back_up(self, key: str) -> Backup:
+        if key not in self.by_key:
+            made = Backup(f"2026-11-28T12-00-0{len(self.made)}Z", "2026-11-28T12:00:00Z", 123_456)
+            self.by_key[key] = made
+            self.made.insert(0, made)
+        return self.by_key[key]
 
 
 @pytest.fixture

@@ -49,6 +49,14 @@ def test_a_backup_is_made_and_listed(desk: DeskClient) -> None:
     assert "done" not in desk.get("/books?backup=guessed").by_class
 
 
+def test_a_form_that_is_sent_twice_makes_one_backup(desk: DeskClient) -> None:
+    """After a backup the page has a new form, which makes another one."""
+    form = desk.get("/books").form("/books/backups")
+    pages = [desk.done(form), desk.done(form)]
+    assert [len(column(page.tables[1], "Name")) for page in pages] == [1, 1]
+    assert len(column(desk.done(pages[0].form("/books/backups")).tables[1], "Name")) == 2
+
+
 def test_the_rest_is_shown_when_backups_cannot_be_listed(desk: DeskClient, bookkeeping: OrdersWithBookKeeping) -> None:
     def refuse() -> list[object]:
         raise Unavailable("the two files are not in one folder here: see docs/deployment.md")

@@ -5,7 +5,7 @@ import pytest
 from db.sqlite.catalog import CatalogStore
 from domain.checkout import Checkout
 from domain.values import Buy, Product
-from tests.support.desk import DeskClient, column, read_page
+from tests.support.desk import DeskClient, assert_marked, column, read_page
 
 PATH = "/orders/0/returns"
 
@@ -54,6 +54,19 @@ def test_more_than_is_left_is_an_error_beside_the_form(desk: DeskClient, catalog
     again = page.form(PATH)
     assert again.fields == {**form.fields, "quantity": "4", "note": "too many"}
     assert catalog.lookup(["Tux"]) == [Product("Tux", 2599, 77)]
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"quantity": "x", "note": ""}, "return"),
+        ({"quantity": "1", "note": "\x07"}, "return-note"),
+        ({"quantity": "4", "note": ""}, None),
+    ],
+)
+def test_only_the_wrong_field_is_marked(desk: DeskClient, typed: dict[str, str], wrong: str | None) -> None:
+    page = read_page(desk.send(desk.get("/orders/0").form(PATH), **typed), 400)
+    assert_marked(page, wrong, "return-problem")
 
 
 def test_a_form_with_other_values_gets_a_new_key(desk: DeskClient) -> None:

@@ -14,12 +14,13 @@ from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.errors import Refused, Unavailable
 from domain.owner import BuysPage, LogCursor, Selection
+from domain.owner_csv import ORDER_COLUMNS
 from domain.returns import Return, Returns
 from domain.values import Buy, Product
 from tests.support.desk import PROGRAM, DeskClient, column
 from tests.support.forgery import forge
 from wsgi_apps.pages.desk import csv_export
-from wsgi_apps.pages.desk.csv_export import ORDER_COLUMNS, TRIES, stream_orders
+from wsgi_apps.pages.desk.csv_export import TRIES, stream_orders
 from wsgi_apps.pages.desk.formats import sentence
 
 BOUGHT = [("a", "Tux", 2), ("b", "Bird", 1), ("no", "Nix", 1), ("c", "Tux", 3)]

@@ -7,7 +7,7 @@ import pytest
 from db.sqlite.catalog import CatalogStore
 from db.sqlite.owner_catalog import OwnerCatalogStore
 from domain.values import Product
-from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, read_page
+from tests.support.desk import BROWSER, SECRET, DeskClient, Form, Page, assert_marked, read_page
 from wsgi_apps.pages.desk.rules import Services
 
 HOSTILE = [
@@ -98,6 +98,32 @@ def test_a_change_returns_to_the_place_in_the_stock(desk: DeskClient) -> None:
     assert response.headers["Location"] == "/stock?q=t&retired=1&changed=Tux&entry=5"
 
 
+@pytest.mark.parametrize("action", ["restock", "writeoff", "correct", "price"])
+def test_an_error_stands_in_the_stock_beside_its_form(desk: DeskClient, action: str) -> None:
+    page = desk.get("/stock?q=t&retired=1")
+    filled = page.form("/products/Tux", action=action)
+    again = read_page(desk.send(filled, **{"price" if action == "price" else "quantity": "x"}), 400)
+    assert names(again) == names(page) == ["Tux", "Elephant"]
+    assert "'x' is not a" in again.only("problem")
+    form = again.form("/products/Tux", action=action)
+    assert (form.fields["key"], form.fields["back"]) == (filled.fields["key"], "/stock?q=t&retired=1")
+    [field] = [values for tag, values in again.tags if values.get("aria-invalid") == "true"]
+    assert field["value"] == "x"
+    opened = [tag for tag, values in again.tags if tag == "details" and "open" in values]
+    assert len(opened) == (action != "restock"), "the form can be seen"
+    assert "<title>Error: Stock" in again.html
+
+
+def test_an_error_of_a_product_that_left_the_page_stands_on_its_own_page(
+    desk: DeskClient, owner_catalog: OwnerCatalogStore
+) -> None:
+    filled = restock_of(desk.get("/stock?limit=1"), "Tux")
+    owner_catalog.restock("Tux", 1000, "k")
+    page = read_page(desk.send(filled, quantity="x"), 400)
+    assert "'x' is not a" in page.only("problem")
+    assert page.by_class.get("stock") is None
+
+
 def test_a_form_that_is_sent_twice_changes_once(desk: DeskClient, catalog: CatalogStore) -> None:
     form = restock_of(desk.get("/stock"), "Tux")
     first, second = desk.send(form, quantity="20"), desk.send(form, quantity="20")
@@ -126,21 +152,22 @@ def test_a_product_is_added_once(desk: DeskClient, catalog: CatalogStore) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "problem"),
+    ("values", "wrong", "problem"),
     [
-        ({"name": "Tux"}, "There is or was a 'Tux' already."),
-        ({"price": "1.999"}, "The price '1.999' has more than 2 digits after the point."),
-        ({"quantity": "-1"}, "The quantity '-1' is not a whole number from 0 to 1,000,000,000."),
-        ({"name": "a/b"}, "The product name has a '/'."),
+        ({"name": "Tux"}, "add", "There is or was a 'Tux' already."),
+        ({"price": "1.999"}, "add-price", "The price '1.999' has more than 2 digits after the point."),
+        ({"quantity": "-1"}, "add-quantity", "The quantity '-1' is not a whole number from 0 to 1,000,000,000."),
+        ({"name": "a/b"}, "add", "The product name has a '/'."),
     ],
 )
 def test_an_error_stands_beside_the_form_that_keeps_what_was_typed(
-    desk: DeskClient, values: dict[str, str], problem: str
+    desk: DeskClient, values: dict[str, str], wrong: str, problem: str
 ) -> None:
     form = desk.get("/stock").form("/stock")
     typed = {"name": "Yo-yo", "price": "4.50", "quantity": "7", **values}
     page = read_page(desk.send(form, **typed), 400)
     assert page.only("problem") == problem
+    assert_marked(page, wrong, "add-problem")
     again = page.form("/stock")
     assert {name: again.fields[name] for name in typed} == typed
     assert again.fields["key"] == form.fields["key"]  # nothing was done under it
@@ -152,6 +179,7 @@ def test_a_form_that_was_sent_with_other_values_gets_a_new_key(desk: DeskClient,
     desk.send(form, name="Yo-yo", price="4.50", quantity="7")
     page = read_page(desk.send(form, name="Kite", price="4.50", quantity="7"), 422)
     assert "was sent before with other values" in page.only("problem")
+    assert_marked(page, None, "add-problem")
     again = page.form("/stock")
     assert again.fields["key"] != form.fields["key"]
     desk.done(again)

@@ -140,3 +140,8 @@ def test_an_unknown_page_is_an_error_in_both_forms(desk: DeskClient) -> None:
     assert "Not Found" in page.text
     assert page.only("problem") == "No page of the desk is at this address."
     assert desk.json("/nothing", 404) == {"error": {"code": 404, "message": "not found"}}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_leads_to_the_api(desk: DeskClient, path: str) -> None:
+    assert "/docs" in desk.get(path).links

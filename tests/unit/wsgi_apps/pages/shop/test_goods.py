@@ -59,6 +59,13 @@ def key_of(page: str) -> str:
     return html.unescape(key)
 
 
+def open_product(browser: Client) -> str:
+    """Opens the page of a product as a link of the grid does. Returns the address to which it leads."""
+    response = browser.get("/shop/Tux", headers=BROWSER)
+    assert response.status_code == 303
+    return response.headers["Location"]
+
+
 def text_of(page: str) -> str:
     """Returns what people read of a page."""
     return html.unescape(re.sub(r"<[^>]*>", " ", page.partition("<main")[2]))
@@ -172,28 +179,55 @@ def test_each_page_has_a_key_of_its_own(tiers: AppClients) -> None:
 
 def test_the_address_of_a_page_keeps_the_key_for_those_who_come_back(tiers: AppClients) -> None:
     """A browser asks for the page again on Back, because HTML is not kept."""
-    response = tiers.front_end.get("/shop/Tux", headers=BROWSER)
+    address = open_product(tiers.front_end)
+    assert re.fullmatch(r"/shop/Tux\?form=[0-9a-f]{32}", address)
+    pages = [tiers.front_end.get(address, headers=BROWSER) for _ in range(3)]
+    assert [page.status_code for page in pages] == [200, 200, 200]
+    assert len({key_of(page.text) for page in pages}) == 1
+    assert open_product(tiers.front_end) != address
+
+
+@pytest.mark.parametrize("form", ["", "a", "%C3%A9", "0" * 31, "0" * 33, "G" * 32, "0" * 32 + "%0A"])
+def test_a_number_that_is_no_forms_is_replaced(tiers: AppClients, form: str) -> None:
+    response = tiers.front_end.get(f"/shop/Tux?form={form}", headers=BROWSER)
     assert response.status_code == 303
-    path, _, key = response.headers["Location"].partition("?key=")
-    assert path == "/shop/Tux"
-    for _ in range(2):
-        response = tiers.front_end.get(f"{path}?key={key}", headers=BROWSER)
-        assert (response.status_code, key_of(response.text)) == (200, key)
-    assert tiers.front_end.get("/shop/Tux", headers=BROWSER).headers["Location"] != f"{path}?key={key}"
+    assert re.fullmatch(r"/shop/Tux\?form=[0-9a-f]{32}", response.headers["Location"])
 
 
-@pytest.mark.parametrize("key", ["", "a,b", "%C3%A9", "x" * 129, "a%0Ab"])
-def test_a_key_that_is_none_is_replaced(tiers: AppClients, key: str) -> None:
-    response = tiers.front_end.get(f"/shop/Tux?key={key}", headers=BROWSER)
-    assert response.status_code == 303
-    assert re.fullmatch(r"/shop/Tux\?key=[0-9a-f]{32}", response.headers["Location"])
+def test_a_shared_address_has_another_key_for_another_browser(tiers: AppClients) -> None:
+    """Who opens it buys something new, and does not see the receipt of the one who shared it."""
+    address = open_product(tiers.front_end)
+    receipts = []
+    for browser in (tiers.front_end, Client(tiers.front_end.application)):
+        key = key_of(browser.get(address, headers=BROWSER).text)
+        assert browser.get(f"/receipts/{key}").status_code == 404
+        response = browser.post("/shop/Tux", data={"key": key, "quantity": "1"})
+        assert response.headers["Location"] == f"/receipts/{key}", "it was not placed before"
+        receipts.append(key)
+        assert key not in address
+    assert len(set(receipts)) == 2
 
 
-def test_a_key_of_any_characters_is_text(tiers: AppClients) -> None:
-    key = "\"'><script>&"
-    page = tiers.front_end.get(f"/shop/Tux?key={quote(key)}").text
-    assert key_of(page) == key
-    assert "<script>&" not in page
+def test_a_browser_without_cookies_buys_with_a_new_key_for_each_page(tiers: AppClients) -> None:
+    browser = Client(tiers.front_end.application, use_cookies=False)
+    address = open_product(browser)
+    keys = {key_of(browser.get(address, headers=BROWSER).text) for _ in range(2)}
+    assert len(keys) == 2
+    for key in keys:
+        assert browser.post("/shop/Tux", data={"key": key, "quantity": "1"}).headers["Location"] == f"/receipts/{key}"
+
+
+@pytest.mark.parametrize("value", ["", "x", "0" * 31, "0" * 32 + "%0A", '"; Path=/shop'])
+def test_a_cookie_that_the_shop_has_not_set_is_replaced(tiers: AppClients, value: str) -> None:
+    browser = Client(tiers.front_end.application, use_cookies=False)
+    response = browser.get(f"/shop/Tux?form={'0' * 32}", headers={**BROWSER, "Cookie": f"shop={value}"})
+    assert re.fullmatch(r"shop=[0-9a-f]{32}; Path=/; HttpOnly; SameSite=Lax", response.headers["Set-Cookie"])
+
+
+def test_a_browser_gets_one_cookie_in_the_grid(tiers: AppClients) -> None:
+    """Of two products that are opened side by side, both forms keep their keys."""
+    assert "Set-Cookie" in tiers.front_end.get("/").headers
+    assert not any("Set-Cookie" in tiers.front_end.get(path).headers for path in ("/", "/shop/Tux", "/shop/Dumbo"))
 
 
 def test_a_page_shows_the_stock_of_now(tiers: AppClients) -> None:
