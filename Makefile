@@ -89,7 +89,7 @@ soak: .venv/bench ## Shop for two hours with a kill every minute; ARGS="--minute
 compose-test: .venv/dev ## Test the image and compose.yaml on a Docker engine
 	$(BIN)/pytest tests/compose
 
-cluster-faults: .venv/dev ## Break a cluster in 13 ways under 100,000 buys, in about 20 minutes; needs etcd and haproxy
+cluster-faults: .venv/dev ## Break a cluster in 14 ways under 100,000 buys, in about 20 minutes; needs etcd and haproxy
 	@exec $(BIN)/python -m tests.cluster $(ARGS)
 
 cluster-short: .venv/dev ## Lose the leader of a cluster and some tiers under load, in about 2 minutes

@@ -41,7 +41,9 @@ class LocalNode:
         files = patroni.Files(folder, programs.postgres, folder / "first.sql")
         folder.mkdir(parents=True, exist_ok=True)
         patroni.write(files, patroni.configuration(layout, node, files, passwords), passwords)
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder), "PYTHONPATH": programs.patroni_path}
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+        if programs.patroni_path:
+            environment["PYTHONPATH"] = programs.patroni_path
 
         def process(name: str, command: Sequence[str]) -> Process:
             whole = wrap(node, as_user(programs.setpriv, programs.user, command))

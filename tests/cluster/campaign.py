@@ -26,6 +26,7 @@ class Result:
 
     fault: Fault
     answered: int
+    without_answer: int  # requests that were repeated for want of an answer
     longest_gap_s: float
     verdict: Verdict
 
@@ -34,10 +35,12 @@ class Result:
             f"  (more than {self.fault.expected_gap_s:g} s)" if self.longest_gap_s > self.fault.expected_gap_s else ""
         )
         found = "" if self.verdict.is_clean else f"  FOUND {self.verdict}"
-        return f"{self.fault.name:36} {self.answered:8,} {self.longest_gap_s:9.1f} s{late}{found}"
+        return (
+            f"{self.fault.name:36} {self.answered:8,} {self.without_answer:8,} {self.longest_gap_s:9.1f} s{late}{found}"
+        )
 
 
-HEADING = f"{'fault':36} {'answered':>8} {'longest gap':>11}"
+HEADING = f"{'fault':36} {'answered':>8} {'repeated':>8} {'longest gap':>11}"
 
 
 class Campaign:
@@ -85,6 +88,7 @@ class Campaign:
         result = Result(
             fault,
             shopping.answered(),
+            sum(attempt.answer is None for attempt in shopping.history.attempts),
             longest_gap_s(shopping.answered_s, begun_s, ended_s),
             self._judge(shopping),
         )

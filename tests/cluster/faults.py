@@ -89,6 +89,13 @@ def _kill_tier(store: FaultyStore, kind: str, kills: int = KILLS_OF_A_TIER) -> N
         time.sleep(1.5)
 
 
+def _restart_tiers(store: FaultyStore) -> None:
+    """Restarts the tiers one after the other, those behind first, as an upgrade does."""
+    for kind in ("catalog", "order", "front_end"):
+        for tier in store.tiers.of_kind(kind):
+            store.restart(tier)
+
+
 def _kill_leader_while_standbys_lag(store: FaultyStore) -> None:
     """Stops the standbys' PostgreSQL for 2 s, and kills it and the leader at the end of that time.
 
@@ -120,6 +127,7 @@ FAULTS = (
     Fault(f"{KILLS_OF_A_TIER} kills of catalogs", partial(_kill_tier, kind="catalog"), 3.0),
     Fault(f"{KILLS_OF_A_TIER} kills of order tiers", partial(_kill_tier, kind="order"), 3.0),
     Fault(f"{KILLS_OF_A_TIER} kills of front ends", partial(_kill_tier, kind="front_end"), 3.0),
+    Fault("tiers restarted one by one", _restart_tiers, 1.0),
 )
 
 # Of less than two minutes in all, for CI.

@@ -12,9 +12,10 @@ from cluster.databases import Databases
 from cluster.layout import LOCAL_PORTS, Ports, loopback_layout, numbered_layout
 from cluster.node import LocalNode, unwrapped
 from cluster.passwords import Passwords
-from cluster.processes import Keeper, signal_all
+from cluster.processes import Keeper, signal_all, wait_for
 from cluster.programs import Programs
-from cluster.tiers import LocalTiers, TierPorts, workers
+from cluster.tiers import LocalTiers, Tier, TierPorts, workers
+from conf.health import probe
 from tests.cluster.networks import Networks
 from tests.support.tiers import free_port, products_file
 
@@ -84,6 +85,16 @@ class FaultyStore:
         if pids:
             victims = pids[1:2] if turn // len(tiers) % 2 and len(pids) > 1 else pids[:1]
             signal_all(victims, signal.SIGKILL)
+
+    def restart(self, tier: Tier) -> None:
+        """Ends a tier by SIGTERM, which lets it finish its requests, and waits until its successor is ready."""
+        before = tier.process.pid
+        tier.process.terminate()
+
+        def is_replaced() -> bool:
+            return tier.process.pid != before and probe(tier.address, "/ready") is None
+
+        wait_for(f"{tier.name} is ready again", is_replaced, timeout_s=60)
 
     def revive(self, *nodes: LocalNode) -> None:
         """Starts what was killed of these nodes."""
