@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.postgres.catalog import SCHEMA, CatalogStore, lock_keys, lock_products
+from db.postgres.catalog import SCHEMA, CatalogStore, lock_products
 from db.postgres.database import Database
+from db.postgres.locks import lock_keys
 from db.postgres.owner_catalog import OwnerCatalogStore
 from db.postgres.parameters import to_psycopg
 from db.postgres.session import Statement
