@@ -18,6 +18,7 @@ from domain.checkout import Checkout
 from domain.returns import Returns
 from domain.values import Buy
 from tests.support.books import query
+from tests.support.forgery import forge
 from tests.support.postgres import TestServer
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
@@ -80,6 +81,12 @@ def owner_orders(tmp_path: Path, orders: OrderStore) -> Iterator[OwnerOrderStore
     store = OwnerOrderStore(tmp_path / "order.db")
     yield store
     store.close()
+
+
+@pytest.fixture
+def forge_log(tmp_path: Path, orders: OrderStore) -> Callable[[str], None]:
+    """Changes the file of `orders` by hand, past its triggers and checks."""
+    return partial(forge, tmp_path / "order.db")
 
 
 @pytest.fixture(scope="session")

@@ -129,10 +129,10 @@ def test_an_empty_page_has_no_next(catalog: CatalogStore) -> None:
     ],
 )
 def test_a_statement_of_a_large_catalog_reads_by_an_index(
-    catalog_address: str, owner_catalog: OwnerCatalogStore, statement: tuple[str, dict[str, object]], index: str
+    store_address: str, owner_catalog: OwnerCatalogStore, statement: tuple[str, dict[str, object]], index: str
 ) -> None:
     sql, values = statement
-    with psycopg.connect(catalog_address, autocommit=True, options="-c search_path=catalog") as shell:
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as shell:
         shell.execute(
             "INSERT INTO stock_ledger (product, delta, balance, reason, price_cents)"
             " SELECT 'Product-' || number, 1, 1, 'initial', 1 FROM generate_series(1, 5000) AS number"

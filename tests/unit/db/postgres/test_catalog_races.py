@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from db.postgres.catalog import SCHEMA, CatalogStore, lock_keys, lock_products
+from db.postgres.catalog import SCHEMA, CatalogStore, lock_products
 from db.postgres.database import Database
+from db.postgres.locks import lock_keys
 from db.postgres.owner_catalog import OwnerCatalogStore
 from db.postgres.parameters import to_psycopg
 from db.postgres.session import Statement
@@ -30,17 +31,17 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @pytest.fixture
-def shell(catalog_address: str) -> Iterator[Connection]:
+def shell(store_address: str) -> Iterator[Connection]:
     """Another connection to the catalog, in autocommit mode, that waits for no lock."""
     options = "-c search_path=catalog -c lock_timeout=50ms"
-    with psycopg.connect(catalog_address, autocommit=True, options=options) as shell:
+    with psycopg.connect(store_address, autocommit=True, options=options) as shell:
         yield shell
 
 
 @pytest.fixture
-def other(catalog_address: str) -> Iterator[Database]:
+def other(store_address: str) -> Iterator[Database]:
     """The same catalog, as another process has it."""
-    with closing(Database(catalog_address, SCHEMA)) as database:
+    with closing(Database(store_address, SCHEMA)) as database:
         yield database
 
 
@@ -63,10 +64,10 @@ def start(work: Callable[[], object], shell: Connection) -> tuple[threading.Thre
 
 
 def test_a_key_is_never_sold_and_refused_by_two_sellers(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     """A trigger would not see the row of the other seller, who has not committed yet."""
-    with others(catalog_address, lock_keys(["k"]), (REFUSAL, {})):
+    with others(store_address, lock_keys(["k"]), (REFUSAL, {})):
         thread, sales = start(lambda: catalog.sell([Buy("k", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[KeyReused()]]
@@ -89,19 +90,19 @@ def test_a_key_that_two_sellers_sell_for_two_products_is_sold_once(
 
 
 def test_a_key_of_a_return_that_was_refused_is_locked_too(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     """Its row of `keys` is there already, while nothing is stored under the key."""
     catalog.take_back([SaleReturn("r", "nix", "Tux", 1)])
-    with others(catalog_address, lock_keys(["r"])):
+    with others(store_address, lock_keys(["r"])):
         thread, sales = start(lambda: catalog.sell([Buy("r", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[Sold(2599)]]
 
 
-def test_keys_are_locked_in_their_order(catalog: CatalogStore, catalog_address: str, shell: Connection) -> None:
+def test_keys_are_locked_in_their_order(catalog: CatalogStore, store_address: str, shell: Connection) -> None:
     """Who waits for the first key holds no later one. Else two sellers would wait for each other."""
-    with others(catalog_address, lock_keys(["a"])):
+    with others(store_address, lock_keys(["a"])):
         thread, sales = start(lambda: catalog.sell([Buy("b", "Tux", 1), Buy("a", "Tux", 1)]), shell)
         shell.execute("INSERT INTO keys VALUES ('b')")
     thread.join()
@@ -109,10 +110,10 @@ def test_keys_are_locked_in_their_order(catalog: CatalogStore, catalog_address: 
 
 
 def test_products_are_locked_in_the_order_of_their_names(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     """Who waits for the first product holds no later one."""
-    with others(catalog_address, lock_products(["Bird"])):
+    with others(store_address, lock_products(["Bird"])):
         buys = [Buy("1", "Whale", 1), Buy("2", "Tux", 1), Buy("3", "Bird", 1)]
         thread, sales = start(lambda: catalog.sell(buys), shell)
         shell.execute("SELECT 1 FROM products WHERE name IN ('Tux', 'Whale') FOR UPDATE")
@@ -136,37 +137,37 @@ def test_sellers_with_products_in_opposite_order_do_not_get_in_each_others_way(
 
 
 def test_a_sale_sees_the_stock_as_the_sale_before_left_it(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     entry = f"{ENTRY} ('Tux', -79, 1, 'sold', 'x', 2599)"
-    with others(catalog_address, lock_products(["Tux"]), (entry, {})):
+    with others(store_address, lock_products(["Tux"]), (entry, {})):
         thread, sales = start(lambda: catalog.sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[Sold(2599), OutOfStock()]]
 
 
 def test_a_product_that_is_retired_meanwhile_is_not_sold(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     history = "INSERT INTO product_history (product, what, price_cents, key) VALUES ('Tux', 'retired', 2599, 'gone')"
-    with others(catalog_address, lock_products(["Tux"]), (history, {})):
+    with others(store_address, lock_products(["Tux"]), (history, {})):
         thread, sales = start(lambda: catalog.sell([Buy("a", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[ProductNotFound()]]
 
 
 def test_an_entry_by_hand_is_compared_with_the_stock_after_the_sale_before(
-    catalog: CatalogStore, catalog_address: str, shell: Connection
+    catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     def restock() -> str:
-        with psycopg.connect(catalog_address, autocommit=True) as person:
+        with psycopg.connect(store_address, autocommit=True) as person:
             try:
                 person.execute(f"{ENTRY} ('Tux', 5, 85, 'restock', 'by hand', 2599)".encode())
             except psycopg.Error as error:
                 return str(error)
             return "restocked"
 
-    with others(catalog_address, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
+    with others(store_address, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
         thread, answers = start(restock, shell)
     thread.join()
     assert "leads from the stock" in str(answers)
@@ -174,13 +175,11 @@ def test_an_entry_by_hand_is_compared_with_the_stock_after_the_sale_before(
 
 
 @pytest.mark.parametrize("threads", [4])
-def test_of_several_processes_that_load_at_once_one_loads(
-    catalog_address: str, shell: Connection, threads: int
-) -> None:
+def test_of_several_processes_that_load_at_once_one_loads(store_address: str, shell: Connection, threads: int) -> None:
     shell.execute("SET session_replication_role = replica")
     for table in ("stock_ledger", "product_history", "products"):
         shell.execute(f"DELETE FROM {table}".encode())
-    stores = [CatalogStore(Database(catalog_address, SCHEMA)) for _ in range(threads)]
+    stores = [CatalogStore(Database(store_address, SCHEMA)) for _ in range(threads)]
     loaded = at_once(lambda number: stores[number].load([Product("Cat", 1, 2), Product("Äpfel", 3, 4)]), threads)
     assert sorted(loaded) == [False] * (threads - 1) + [True]
     assert stores[0].lookup(["Cat", "Äpfel"]) == [Product("Cat", 1, 2), Product("Äpfel", 3, 4)]
