@@ -224,11 +224,11 @@ def prepare_order(settings: Settings) -> None:
 
 
 def allowed_hosts(tier: Tier) -> Hosts:
-    """Returns the host names of a tier: those of its bind and its address, and those that its _HOSTS setting lists.
+    """Returns the host names of a tier: those of its bind and its addresses, and those that its _HOSTS setting lists.
 
     Without that setting a tier accepts names without a dot, and a front end that other machines reach accepts any.
     """
-    names = {tier.bind.host, tier.address.host, *tier.hosts}
+    names = {tier.bind.host, *(address.host for address in tier.addresses), *tier.hosts}
     if tier.hosts:
         return Hosts(names, others=Host.FOREIGN)
     is_public = tier.name == "front_end" and not tier.is_on_loopback
