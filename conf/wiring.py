@@ -276,8 +276,7 @@ def _client(
 ) -> TierClient:
     """Returns a client of a tier, which connects at its first call."""
     authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
-    host, port = tier.address.host, tier.address.port
-    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
+    return kind(name, _places(tier), deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
 
 
 def _owners_client(
@@ -291,16 +290,19 @@ def _owners_client(
 ) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
-    host, port = tier.address.host, tier.address.port
     return kind(
         name,
-        host,
-        port,
+        _places(tier),
         deadline_s=deadline_s,
         authorization=authorization,
         logs_outages=logs_outages,
         for_owner=True,
     )
+
+
+def _places(tier: Tier) -> Sequence[tuple[str, int]]:
+    """Returns the host and port of each address of a tier."""
+    return [(address.host, address.port) for address in tier.addresses]
 
 
 def _owners_catalog_client(kind: type[TierClient], settings: Settings) -> TierClient | None:
