@@ -1,7 +1,8 @@
 """Fixtures of all tests: fresh databases in a fresh folder, filled with the documented products."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
 from domain.values import Buy
+from tests.support.forgery import forge
 from tests.support.postgres import TestServer
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
@@ -71,6 +73,12 @@ def owner_orders(tmp_path: Path, orders: OrderStore) -> Iterator[OwnerOrderStore
     store = OwnerOrderStore(tmp_path / "order.db")
     yield store
     store.close()
+
+
+@pytest.fixture
+def forge_log(tmp_path: Path, orders: OrderStore) -> Callable[[str], None]:
+    """Changes the file of `orders` by hand, past its triggers and checks."""
+    return partial(forge, tmp_path / "order.db")
 
 
 @pytest.fixture(scope="session")

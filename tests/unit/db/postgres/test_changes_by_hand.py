@@ -21,7 +21,7 @@ Shell = psycopg.Connection[tuple[Any, ...]]
 
 
 @pytest.fixture
-def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, catalog_address: str) -> Iterator[Shell]:
+def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, store_address: str) -> Iterator[Shell]:
     """A shell on a catalog with a sale of 5 Tux, of which 2 came back, a refused buy, a restock, a new price, a retired
     product and an accepted discrepancy."""
     assert catalog.sell([Buy("a", "Tux", 5), Buy("no", "Tux", 1_000)]) == [Sold(2599), OutOfStock()]
@@ -29,7 +29,7 @@ def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, catalog_addre
     owner_catalog.restock("Bird", 2, "more")
     owner_catalog.price("Bird", 100, "cheap")
     owner_catalog.retire("Whale", "gone")
-    with psycopg.connect(catalog_address, autocommit=True, options="-c search_path=catalog") as shell:
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as shell:
         shell.execute(f"{ACCEPTED} VALUES ('0123456789ab', 'I1', 'Tux', 'gap', 'known', 'me', 'accepted')".encode())
         yield shell
 
