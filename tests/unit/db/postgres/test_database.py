@@ -239,6 +239,7 @@ def test_a_client_that_stands_still_in_the_middle_of_a_batch_frees_its_rows(
     database: Database, other: psycopg.Connection
 ) -> None:
     """As one does whose machine died: the server gets no word of it."""
+    other.execute("SET lock_timeout = '60s'")
     with database.write() as session:
         session.fetch_all(INSERT, {"x": 1})
     with pytest.raises(Unavailable), database.write() as session:
