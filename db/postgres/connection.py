@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import wait
 
+from db.postgres.arrays import ArrayDumper
 from db.postgres.parameters import to_psycopg
 
 T = TypeVar("T")
@@ -35,12 +36,14 @@ _DEFAULTS: Mapping[str, str] = {
 
 # One statement sets up each new connection, whatever the role or the database say, and tells what the store must know.
 # - jit: costs that the planner exaggerates make PostgreSQL compile a statement for longer than it runs.
+# - plan_cache_mode: PostgreSQL would plan a statement anew for each short list of keys, for longer than it runs.
 # - lock_timeout: well above the server's deadlock_timeout of 1 s; else it hides each deadlock as a slow lock.
 # - idle_in_transaction_session_timeout: a client that died in the middle of a batch soon frees its rows.
 # - client_connection_check_interval: a statement whose client has given up ends by itself.
 # - statement_timeout: none, for it would cut short the wait for a standby at COMMIT.
 _SET_UP = """
     SELECT set_config('search_path', :schema, false), set_config('jit', 'off', false),
+        set_config('plan_cache_mode', 'force_generic_plan', false),
         set_config('lock_timeout', '3s', false), set_config('idle_in_transaction_session_timeout', '3s', false),
         set_config('client_connection_check_interval', '1s', false), set_config('statement_timeout', '0', false),
         set_config('timezone', 'UTC', false),
@@ -132,6 +135,7 @@ def connect(address: str, schema: str, wait_timeout_s: float = WAIT_TIMEOUT_S) -
         connection.add_notice_handler(connection.note)
         # All integers are sent with the same width: else each width of a value would prepare its own statement.
         connection.adapters.register_dumper(int, Int8Dumper)
+        connection.adapters.register_dumper(list, ArrayDumper)
         with connection.cursor(row_factory=dict_row) as cursor:
             connection.server = cursor.execute(to_psycopg(_SET_UP), {"schema": schema}, prepare=False).fetchall()[0]
     except BaseException:

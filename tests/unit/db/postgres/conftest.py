@@ -1,6 +1,7 @@
 """Fixtures of the tests of db/postgres: a database with one table, and another connection to it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -117,3 +118,10 @@ def forge_log(store_address: str) -> Callable[[str], None]:
             superuser.execute(sql.encode())
 
     return forge
+
+
+@pytest.fixture
+def query_catalog(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of that catalog."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
