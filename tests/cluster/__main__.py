@@ -161,12 +161,10 @@ def _progress() -> Callable[[str], None]:
 
 
 def _wait(inside: "subprocess.Popen[bytes]") -> int:
-    """Waits for the program in its network, which gets the same Ctrl-C, and cleans up before it ends."""
-    while True:
-        try:
-            return inside.wait()
-        except KeyboardInterrupt:
-            inside.send_signal(signal.SIGINT)
+    """Waits for the program in its network, which gets the same signals, and cleans up before it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: inside.send_signal(signal.SIGINT))
+    return inside.wait()
 
 
 if __name__ == "__main__":
