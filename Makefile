@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-faults cluster-short cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
+.PHONY: help run cluster cluster-faults cluster-short cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-copies bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -119,6 +119,9 @@ bench-pages: .venv/bench ## Measure buys beside large pages and searches, in abo
 
 bench-memory: .venv/bench ## Measure the memory of each worker over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)
+
+bench-copies: .venv/bench ## Measure copy-in and copy-out of 1,000,000 orders on PostgreSQL, in about 5 minutes
+	$(BIN)/python -m bench.copies $(ARGS)
 
 bench-csv-export: .venv/bench ## Measure the memory of the tiers while the desk exports 1,000,000 orders, in 3 minutes
 	$(BIN)/python -m bench.csv_export $(ARGS)
