@@ -61,6 +61,9 @@ TIERS = {
 # less than 1 GB a day.
 REFUSED_PER_S = 10
 
+# The server's max_connections, 100 by default, must hold those of all processes. Buys share batches, so few suffice.
+DATABASE_CONNECTIONS = 10
+
 # The known endings of the prefixes that are no tier's, so that a misspelt setting is named.
 _KNOWN = {
     "TIER": ["SECRET", "SECRET_FILE"],
@@ -69,6 +72,7 @@ _KNOWN = {
     "REFUSED": ["PER_S"],
     "BACKUP": ["DIR"],
     "BOOKS": ["DIR"],
+    "DATABASE": ["CONNECTIONS"],
 }
 
 # The values of WORKER, and gunicorn's name for each.
@@ -105,6 +109,8 @@ Settings (environment variables)
                                                                       default: none
   ORDER_DATABASE              likewise for the order log              default: none; order.db in DATA_DIR
   ORDER_DATABASE_FILE         file of the address, instead            default: none
+  DATABASE_CONNECTIONS        connections of one process to its database on PostgreSQL, at most
+                                                                      default: {database_connections}
   DATA_DIR                    folder of catalog.db and order.db, and of owner-secret if `make run` makes one
                                                                       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
@@ -180,6 +186,7 @@ class Settings:
     back_office: Tier
     catalog_database: str | None = field(repr=False)  # an address of PostgreSQL, which may have a password
     order_database: str | None = field(repr=False)
+    database_connections: int  # of one process
     data_dir: Path
     products: Path
     pictures: Path | None
@@ -213,6 +220,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         back_office=back_office,
         catalog_database=_database("CATALOG_DATABASE", environ),
         order_database=_database("ORDER_DATABASE", environ),
+        database_connections=_count("DATABASE_CONNECTIONS", environ, default=DATABASE_CONNECTIONS, most=1_000),
         data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
         products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
         pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
@@ -425,7 +433,7 @@ def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -
 
 def describe() -> str:
     """Returns the settings with their meaning and default, for `make help`."""
-    return _HELP.format(**TIERS, refused_per_s=REFUSED_PER_S)
+    return _HELP.format(**TIERS, refused_per_s=REFUSED_PER_S, database_connections=DATABASE_CONNECTIONS)
 
 
 if __name__ == "__main__":
