@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
 from domain.values import Buy
+from tests.support.books import query
 from tests.support.forgery import forge
 from tests.support.postgres import TestServer
 
@@ -30,6 +32,12 @@ def catalog(tmp_path: Path) -> Iterator[CatalogStore]:
     store.load(read_products(PRODUCTS))
     yield store
     store.close()
+
+
+@pytest.fixture
+def query_catalog(tmp_path: Path, catalog: CatalogStore) -> Callable[[str], list[Any]]:
+    """Returns all rows of a query of the catalog, for tests that run on every engine."""
+    return partial(query, tmp_path / "catalog.db")
 
 
 @pytest.fixture

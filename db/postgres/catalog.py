@@ -22,18 +22,18 @@ _PRODUCTS = "SELECT name, price_cents, quantity FROM products WHERE name = ANY(:
 _ANY = "SELECT 1 FROM products LIMIT 1"
 _ID = "SELECT id FROM store"
 _NEWEST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT :limit"
-# One row with the whole page as JSON, byte for byte as SQLite's catalog writes it.
+# One row with the whole page as JSON, byte for byte as SQLite's catalog writes it. One product more than the page has
+# tells whether there is a next one.
 _PAGE = """
-    WITH page AS MATERIALIZED (
-        SELECT name, price_cents, quantity FROM products
-        WHERE name > :after AND NOT retired AND strpos(folded, :q) > 0 ORDER BY name LIMIT :limit)
-    SELECT format('{"data": [%s], "next": %s}', string_agg(format(
-            '{"name": %s, "price": %s.%s%s, "quantity": %s}', to_json(name),
-            price_cents / 100, price_cents % 100 / 10, nullif(price_cents % 10, 0), quantity), ', ' ORDER BY name),
-        coalesce(CASE WHEN count(*) = :limit AND EXISTS (
-            SELECT FROM products WHERE name > (SELECT max(name) FROM page) AND NOT retired AND strpos(folded, :q) > 0)
-        THEN to_json(max(name))::text END, 'null'))
-    FROM page"""
+    WITH found AS MATERIALIZED (
+        SELECT name, price_cents, quantity, row_number() OVER (ORDER BY name) <= :limit AS is_on_page FROM products
+        WHERE name > :after AND NOT retired AND strpos(folded, :q) > 0 ORDER BY name LIMIT :limit + 1)
+    SELECT format('{"data": [%s], "next": %s}',
+        string_agg(format('{"name": %s, "price": %s.%s%s, "quantity": %s}', to_json(name),
+            price_cents / 100, price_cents % 100 / 10, nullif(price_cents % 10, 0), quantity), ', ' ORDER BY name)
+            FILTER (WHERE is_on_page),
+        coalesce(CASE WHEN count(*) > :limit THEN to_json(max(name) FILTER (WHERE is_on_page))::text END, 'null'))
+    FROM found"""
 
 
 class CatalogStore:
@@ -194,7 +194,7 @@ _FOLD = """
 
 
 def _sell(session: Session, buys: Sequence[Buy], reason: Reason, log: LogMark | None) -> list[Sale]:
-    """Returns the outcome of each buy. Two round trips: locks and reads for all buys, decides, and writes for all."""
+    """Returns the outcome of each buy, in two round trips: it locks and reads for all, decides, and writes for all."""
     keys = [buy.key for buy in buys]
     # The outcomes are read after the keys are locked, and as they are then: each statement has a snapshot of its own.
     [(is_ours,)], _, outcomes, rows = session.fetch_together(

@@ -74,7 +74,7 @@ def rows(shell: Shell) -> list[list[tuple[Any, ...]]]:
         (f"{ENTRY} ('Tux', -1, 76, 'sold', 'x', 1, NULL, NULL)", "at its price"),
         (f"{ENTRY} ('Tux', 22, 22, 'restock', 'x', 2599, NULL, NULL)", "leads from the stock of its product"),
         (f"{ENTRY} ('Cat', 1, 1, 'restock', 'x', 1, NULL, NULL)", "leads from the stock of its product"),
-        (f"{ENTRY} ('Tux', 5, 5, 'initial', NULL, 2599, NULL, NULL)", "leads from the stock of its product"),
+        (f"{ENTRY} ('Tux', 5, 5, 'initial', NULL, 2599, NULL, NULL)", "use python -m admin restock or correct"),
         (f"{ENTRY} ('Cat', 5, 6, 'initial', NULL, 1, NULL, NULL)", "leads from the stock of its product"),
         (f"{ENTRY} ('Tux', 1, 80, 'correction', 'x', 2599, 'because', NULL)", "leads from the stock"),
         (f"{ENTRY} ('Cat', 1, 1, 'correction', 'x', 1, 'because', NULL)", "leads from the stock"),
