@@ -21,7 +21,7 @@ from domain.owner import BookKeeping, OwnerCatalog
 from domain.protocols import Catalog, OrderLog
 from domain.returns import ReturnLog
 from domain.values import Product
-from wsgi_apps.book_keeper import BookKeeper
+from wsgi_apps.book_keeper import BookKeeper, PostgresBookKeeper
 from wsgi_apps.owner_orders import EncodedBooks
 from wsgi_apps.pairing import PairingLog
 
@@ -155,7 +155,11 @@ def _require_matching(settings: Settings, name: str) -> Callable[[], str | None]
 
 def _book_keeper(settings: Settings) -> BookKeeper:
     """Returns who audits and backs up for the owner. That ends with this process, and yields to buys."""
-    folder = f"DATA_DIR={settings.books_dir}"
     with_us = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGINT"]
-    command = ["nice", "-n", str(AUDIT_NICENESS), "env", folder, *with_us, "admin"]
-    return BookKeeper(command, settings.books_dir, settings.backup_dir)
+    nicely = ["nice", "-n", str(AUDIT_NICENESS)]
+    if settings.order_database is None and settings.catalog_database is None:
+        command = [*nicely, "env", f"DATA_DIR={settings.books_dir}", *with_us, "admin"]
+        return BookKeeper(command, settings.books_dir, settings.backup_dir)
+    addresses = {"CATALOG_DATABASE": settings.catalog_database, "ORDER_DATABASE": settings.order_database}
+    lacks = next((variable for variable, address in addresses.items() if address is None), None)
+    return PostgresBookKeeper([*nicely, *with_us, "admin"], settings.backup_dir, lacks)
