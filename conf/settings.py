@@ -248,6 +248,15 @@ def with_owner_secret_file(settings: Settings, file: Path) -> Settings:
     return replace(settings, owner_secrets=_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
 
 
+def with_database_files(settings: Settings, files: Mapping[str, str]) -> Settings:
+    """Returns the settings as they are with CATALOG_DATABASE_FILE and ORDER_DATABASE_FILE. Raises SettingsError."""
+    return replace(
+        settings,
+        catalog_database=_database("CATALOG_DATABASE", files),
+        order_database=_database("ORDER_DATABASE", files),
+    )
+
+
 def load_or_exit() -> Settings:
     """Returns the settings. Ends the program with one line and exit code 2 when one is invalid."""
     try:

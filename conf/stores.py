@@ -138,6 +138,13 @@ def require_address(address: str, variable: str) -> None:
         raise StartRefused(f"{variable} is no address that PostgreSQL's libpq reads") from None
 
 
+def describe_address(address: str) -> str:
+    """Returns hosts, ports and database of an address of PostgreSQL, without the role and its password."""
+    from db.postgres.connection import describe
+
+    return describe(address)
+
+
 @contextmanager
 def _needing_postgres(variable: str) -> Iterator[None]:
     """Raises StartRefused where the block cannot import psycopg."""
