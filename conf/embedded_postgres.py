@@ -79,7 +79,7 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Creates the server's data if there are none, and starts it. Raises StartRefused."""
-        for _ in range(_PORT_ATTEMPTS):
+        for _ in range(1 if self._is_port_given else _PORT_ATTEMPTS):
             self._prepare_folder()
             programs = self._programs()
             if not (self.folder / "data").exists():

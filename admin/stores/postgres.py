@@ -105,13 +105,9 @@ class PostgresStore:
     def tiers(self) -> Iterator[tuple[Log, Catalog]]:
         """Yields the order log and its catalog. Raises Unreadable for schemas of two stores."""
         addresses = self.addresses
-        with (
-            opened(addresses.catalog) as catalog_connection,
-            opened(addresses.log) as log_connection,
-            errors_as_copy_failed(addresses.log),
-        ):
-            require_one_store(catalog_connection, log_connection)
         with self._database(CATALOG) as catalog, self._database(LOG) as log:
+            with opened(addresses.catalog) as one, opened(addresses.log) as other, errors_as_copy_failed(addresses.log):
+                require_one_store(one, other)
             yield OrderStore(log), CatalogStore(catalog)
 
     @contextmanager

@@ -1,13 +1,15 @@
 """Opens connections to PostgreSQL, set up for the store, that wait no longer than they must for an answer."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import Diagnostic
+from psycopg.generators import send
 from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8Dumper
 from psycopg.waiting import wait
@@ -57,6 +59,25 @@ class NoAnswer(psycopg.OperationalError):
     """The server did not answer in time. Whether it has done what it was asked is unknown."""
 
 
+class _Pipeline(psycopg.Pipeline):
+    """psycopg's pipeline, but all its statements are sent at its end, and nothing is sent after them.
+
+    psycopg waits for the socket with each statement, which takes longer than the statement. After the end it sends a
+    Flush message: the server takes it for the beginning of the client's next statement, no longer counts the
+    transaction as idle, and idle_in_transaction_session_timeout would not end it.
+    """
+
+    def _communicate_gen(self) -> PQGen[None]:
+        yield from ()
+
+    def _exit_gen(self) -> PQGen[None]:
+        self._enqueue_sync()
+        while self.command_queue:
+            self.command_queue.popleft()()
+        yield from send(self.pgconn)
+        yield from self._fetch_gen(flush=False)
+
+
 class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when the server does not answer in time. Any thread may use it, one at a time."""
 
@@ -80,6 +101,19 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except BaseException:  # a signal has interrupted the wait: an answer may come that belongs to this statement
             self.pgconn.finish()
             raise
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Sends the statements of the block in one round trip. Their results can be read after it.
+
+        Raises the error of the first statement that failed; the server runs none after it.
+        """
+        pipeline = self._pipeline = _Pipeline(self)
+        try:
+            with pipeline:
+                yield
+        finally:
+            self._pipeline = None
 
     def fail(self) -> None:
         """Closes the connection, because the server gave no answer or none that can be trusted."""
@@ -122,7 +156,7 @@ def describe(address: str) -> str:
     """Returns hosts, ports and database of the address for the log: without the role and its password."""
     asked = conninfo_to_dict(address)
     hosts = str(asked.get("host") or asked.get("hostaddr") or "localhost").split(",")
-    ports = str(asked.get("port") or "5432").split(",")
+    ports = str(asked.get("port") or "").split(",")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    places = ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
+    places = ",".join(f"{host}:{port or 5432}" for host, port in zip(hosts, ports, strict=False))
     return f"postgresql://{places}/{asked.get('dbname') or ''}"

@@ -18,7 +18,7 @@ from tests.conftest import PRODUCTS
 from tests.support.postgres import TestServer
 
 # Long enough for a busy machine, short enough for a test that waits for it.
-WAIT_TIMEOUT_S = 1.0
+WAIT_TIMEOUT_S = 2.0
 
 
 @pytest.fixture
