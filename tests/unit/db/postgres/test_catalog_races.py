@@ -114,6 +114,7 @@ def test_products_are_locked_in_the_order_of_their_names(store_address: str, she
     without_index = "?options=-c%20enable_indexscan%3Doff%20-c%20enable_bitmapscan%3Doff"
     buys = [Buy("1", "Whale", 1), Buy("2", "Tux", 1), Buy("3", "Bird", 1)]
     with closing(Database(store_address + without_index, SCHEMA)) as database:
+        CatalogStore(database).sell([Buy("0", "Bird", 1)])  # its row now stands behind the others
         with others(store_address, lock_products(["Bird"])):
             thread, sales = start(lambda: CatalogStore(database).sell(buys), shell)
             shell.execute("SELECT 1 FROM products WHERE name IN ('Tux', 'Whale') FOR UPDATE")
