@@ -36,6 +36,7 @@ from db.postgres.order import OrderStore
 from domain.checkout import Checkout
 from domain.values import Buy
 from tests.support.books import query
+from tests.support.tiers import free_port
 
 PRODUCTS = 1_000
 POPULAR = 10  # products that are bought meanwhile: each sale leaves an old version of their rows
@@ -114,7 +115,9 @@ def measure(folder: Path, orders: int) -> tuple[list[Copy], list[Span]]:
 def copy(command: str, folder: Path, address: str) -> Copy:
     """Runs a command of the owner's program. Raises BrokenPromise when it fails, or finds a discrepancy."""
     print_progress(command)
-    environ = {**os.environ, "CATALOG_DATABASE": address, "ORDER_DATABASE": address}
+    # No tier runs at these ports, whatever else runs on this machine.
+    binds = {f"{tier}_BIND": f"127.0.0.1:{free_port()}" for tier in ("CATALOG", "ORDER")}
+    environ = {**os.environ, **binds, "CATALOG_DATABASE": address, "ORDER_DATABASE": address}
     begun_s = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "-m", "admin", command, str(folder)], env=environ, stdout=subprocess.DEVNULL

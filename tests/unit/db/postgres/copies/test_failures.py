@@ -215,8 +215,10 @@ def test_a_commit_with_a_warning_is_not_taken_for_a_copy(
     def cancel_the_wait() -> None:
         wait_until(
             "COMMIT waits for a standby",
-            lambda: postgres_server.execute(
-                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            lambda: bool(
+                postgres_server.execute(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
             ),
         )
 
