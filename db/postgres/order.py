@@ -60,7 +60,7 @@ class OrderStore:
 
     def migrate(self) -> None:
         """Creates the schema, or brings it to its newest version, see db/postgres/migrate.py. Raises StartRefused."""
-        migrate(self._database.address, self._database.schema, MIGRATIONS)
+        migrate(self._database.address, self._database.schema, MIGRATIONS, "ORDER_DATABASE")
 
     def begin(self, buys: Sequence[Buy]) -> list[Placed | None]:
         """Writes the intent of each buy. Returns for each None, or its outcome if the log knows its key already."""

@@ -91,14 +91,16 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
 _ID_TRIGGER = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
 
 
-def require_matching(folder: Path, own: str) -> str | None:
+def require_matching(folder: Path, own: str, *, has_other: bool = True) -> str | None:
     """Checks the folder before a tier starts on its file `own`. Raises StartRefused when the two files do not match.
 
     The other file may be missing, because its tier may run on another machine. Returns a warning when the other file
-    exists and cannot be read.
+    exists and cannot be read. Without `has_other` a file there is none of this store: its tier is on another engine.
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
+    if not has_other:
+        return None
     if is_missing_or_empty(other) and not is_missing_or_empty(folder / own):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of db/postgres: a database with one table, and another connection to it."""
+"""Fixtures of the tests of db/postgres: a database with one table, a store, and another connection to it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,8 +90,15 @@ def owner_catalog(catalog_database: Database) -> OwnerCatalogStore:
 
 @pytest.fixture
 def query_catalog(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
-    """Returns all rows of a query of that catalog."""
+    """Returns all rows of a query of its catalog."""
     with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def query_log(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of its order log."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=log") as connection:
         yield lambda sql: connection.execute(sql.encode()).fetchall()
 
 
