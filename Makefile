@@ -157,7 +157,7 @@ lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	    --custom-compile-command "make lock" --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/postgres.txt
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --universal --generate-hashes --no-strip-extras --quiet \
+	$(BIN)/uv pip compile --group pyproject.toml:cluster --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/cluster.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/embedded.txt

@@ -75,7 +75,7 @@ def _require_stopped(settings: Settings, only: File | None, advice: str) -> None
     folder has none to lock.
     """
     for file, tier in ((CATALOG, settings.catalog), (LOG, settings.order)):
-        for address in {tier.local_address, tier.address} if only in (None, file) else ():
+        for address in {tier.local_address, *tier.addresses} if only in (None, file) else ():
             if is_healthy(address):
                 raise InTheWay(f"the {tier.name} tier runs at {address}: {advice}")
 

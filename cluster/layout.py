@@ -19,8 +19,8 @@ class Ports:
     etcd_peers: int = 2380
 
 
-# On this machine. A PostgreSQL of Debian listens on 5432 of 127.0.0.1, and others may use the usual ports, too.
-LOCAL_PORTS = Ports(postgres=55432, patroni=18008, etcd=12379, etcd_peers=12380)
+# On this machine, where others may use the usual ports. Ports from 32768 on are given to outgoing connections.
+LOCAL_PORTS = Ports(postgres=15432, patroni=18008, etcd=12379, etcd_peers=12380)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def write(files: Files, settings: Mapping[str, Any], passwords: Passwords) -> No
         f"CREATE ROLE {ROLE} LOGIN PASSWORD '{_quoted(passwords.store)}';\n"
         f"CREATE DATABASE {DATABASE} OWNER {ROLE};\n"
         f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC;\n"
+        f"GRANT pg_monitor TO {ROLE};\n"  # a tier tells whether its commits wait for a standby
     )
     for file, text in (
         (files.configuration, yaml.safe_dump(dict(settings), sort_keys=False)),

@@ -127,8 +127,8 @@ state  {folder}        (a folder for each node, and tiers/ with the logs of the 
 
 Try, in another terminal:
   curl -X POST http://{tiers.shop}/Tux/1
-  {listed}                                   the members: who leads
-  pkill -9 -F {victim.folder}/postgres/postmaster.pid          kills the leader's PostgreSQL
+  {listed}        # the members: who leads
+  kill -9 $(head -1 {victim.folder}/postgres/postmaster.pid)        # kills the leader's PostgreSQL
   tail -F {folder}/*/patroni.log
 
 Ctrl-C ends it; the state stays. What is killed comes back: a tier in 1 s, a node in {NODE_RESTART_S:.0f} s.

@@ -22,7 +22,6 @@ START_TIMEOUT_S = 60.0
 _PORT_ATTEMPTS = 5
 _SUPERUSER = "postgres"
 
-# The server ends by a fast shutdown. $1 is a folder to remove then, or empty.
 # Runs the server until standard input ends, and then shuts it down. $1 is a folder to remove after that, or empty.
 _SUPERVISE = """
 folder=$1; shift

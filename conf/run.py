@@ -255,6 +255,10 @@ def _elsewhere(tier: Tier) -> list[str]:
     return [address.url for address in reachable_addresses(tier.bind)] if is_wildcard(tier.bind.host) else []
 
 
+def _urls(tier: Tier) -> str:
+    return ", ".join(address.url for address in tier.addresses)
+
+
 def _banner(settings: Settings) -> str:
     """Returns the box with the addresses, the state, and commands to try. No line of it is wrapped.
 
@@ -267,8 +271,8 @@ def _banner(settings: Settings) -> str:
         [
             f"shop        {', '.join(dict.fromkeys([shop, *_elsewhere(settings.front_end)]))}",
             f"desk        {', '.join(dict.fromkeys([desk, *_elsewhere(settings.back_office)]))}",
-            f"catalog     {settings.catalog.address.url}",
-            f"order tier  {settings.order.address.url}",
+            f"catalog     {_urls(settings.catalog)}",
+            f"order tier  {_urls(settings.order)}",
             f"state       {'  '.join(places(settings))}",
             "",
             "Try, in another terminal:",

@@ -94,9 +94,11 @@ REQUEST_THREADS = 32
 _HELP = """\
 Settings (environment variables)
 
-  CATALOG, ORDER, FRONT       where others reach the tier: host, host:port or http URL; FRONT may be https://host
+  CATALOG, ORDER              where others reach the tier: host, host:port or http URL; several, with commas between
+                              them, for tiers on one PostgreSQL; a name with several IP addresses counts as several
                               default: what the tier's _BIND says
-  BACK_OFFICE                 likewise; it may be https://host, too   default: what BACK_OFFICE_BIND says
+  FRONT, BACK_OFFICE          where browsers reach it: likewise, but one, which may be https://host
+                              default: what the tier's _BIND says
   CATALOG_BIND                host:port where the catalog listens     default: 127.0.0.1:{catalog.port}
   ORDER_BIND                  host:port where the order tier listens  default: 127.0.0.1:{order.port}
   FRONT_BIND                  host:port where the front end listens   default: 127.0.0.1:{front_end.port}
@@ -159,14 +161,19 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The settings of one tier: how it runs, and at which `address` the others reach it."""
+    """The settings of one tier: how it runs, and at which `addresses` the others reach it."""
 
     name: str
     bind: Address
-    address: Address
+    addresses: tuple[Address, ...]  # one, or several of a tier that runs several times on one database
     workers: int
     threads: int
     hosts: frozenset[str]  # further accepted host names, beside those of `bind` and `address`, in lower case
+
+    @property
+    def address(self) -> Address:
+        """The first of its addresses. Shop and desk have no other."""
+        return self.addresses[0]
 
     @property
     def bind_variable(self) -> str:
@@ -346,16 +353,18 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     tier = Tier(
         name=name,
         bind=bind,
-        address=bind,
+        addresses=(bind,),
         workers=_count(f"{prefix}_WORKERS", environ, default=workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
         hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
     address = environ.get(prefix)
     if not address:
-        return replace(tier, address=tier.local_address)
-    # A TLS proxy may be in front of the tiers that browsers reach. The tiers reach each other by http.
-    return replace(tier, address=_address(prefix, address, port, https=name in ("front_end", "back_office")))
+        return replace(tier, addresses=(tier.local_address,))
+    # Browsers reach a tier at one address, where a TLS proxy may be. The tiers reach each other by http.
+    if name in ("front_end", "back_office"):
+        return replace(tier, addresses=(_address(prefix, address, port, https=True),))
+    return replace(tier, addresses=_addresses(prefix, address, port))
 
 
 def _address(variable: str, text: str, default_port: int, *, https: bool = False) -> Address:
@@ -363,6 +372,21 @@ def _address(variable: str, text: str, default_port: int, *, https: bool = False
         return parse_address(text, default_port, https=https)
     except ValueError as error:
         raise SettingsError(f"{variable}={error}") from None
+
+
+def _addresses(variable: str, text: str, default_port: int) -> tuple[Address, ...]:
+    """Parses addresses with commas between them. Raises SettingsError, also for one that comes twice."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1:
+        return (_address(variable, text, default_port),)
+    try:
+        addresses = [parse_address(part, default_port, https=False) for part in parts]
+    except ValueError as error:
+        raise SettingsError(f"{variable}={text!r}: {error}") from None
+    for address in addresses:
+        if addresses.count(address) > 1:
+            raise SettingsError(f"{variable}={text!r} has {address} twice")
+    return tuple(addresses)
 
 
 def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:

@@ -225,11 +225,11 @@ def prepare_order(settings: Settings) -> None:
 
 
 def allowed_hosts(tier: Tier) -> Hosts:
-    """Returns the host names of a tier: those of its bind and its address, and those that its _HOSTS setting lists.
+    """Returns the host names of a tier: those of its bind and its addresses, and those that its _HOSTS setting lists.
 
     Without that setting a tier accepts names without a dot, and a front end that other machines reach accepts any.
     """
-    names = {tier.bind.host, tier.address.host, *tier.hosts}
+    names = {tier.bind.host, *(address.host for address in tier.addresses), *tier.hosts}
     if tier.hosts:
         return Hosts(names, others=Host.FOREIGN)
     is_public = tier.name == "front_end" and not tier.is_on_loopback
@@ -255,8 +255,7 @@ def _client(
 ) -> TierClient:
     """Returns a client of a tier, which connects at its first call."""
     authorization = encode_authorization(settings.secrets.values[0]) if settings.secrets else None
-    host, port = tier.address.host, tier.address.port
-    return kind(name, host, port, deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
+    return kind(name, _places(tier), deadline_s=deadline_s, authorization=authorization, logs_outages=logs_outages)
 
 
 def _owners_client(
@@ -270,16 +269,19 @@ def _owners_client(
 ) -> TierClient:
     """Returns a client of a tier, for the owner."""
     authorization = encode_authorization(values[0])
-    host, port = tier.address.host, tier.address.port
     return kind(
         name,
-        host,
-        port,
+        _places(tier),
         deadline_s=deadline_s,
         authorization=authorization,
         logs_outages=logs_outages,
         for_owner=True,
     )
+
+
+def _places(tier: Tier) -> Sequence[tuple[str, int]]:
+    """Returns the host and port of each address of a tier."""
+    return [(address.host, address.port) for address in tier.addresses]
 
 
 def _owners_catalog_client(kind: type[TierClient], settings: Settings) -> TierClient | None:

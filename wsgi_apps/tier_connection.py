@@ -46,9 +46,13 @@ class TierReply:
 class TierConnection:
     """A connection that opens at its first request. Close it after an error."""
 
-    def __init__(self, host: str, port: int, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        """A reply with a body above `max_body_bytes` is refused."""
+    def __init__(self, host: str, port: int, max_body_bytes: int = MAX_BODY_BYTES, *, connect_share: int = 1) -> None:
+        """A reply with a body above `max_body_bytes` is refused.
+
+        Of the time of an exchange, the connect may take one part in `connect_share`.
+        """
         self._host, self._port = host, port
+        self._connect_share = connect_share
         self._max_body_bytes = max_body_bytes
         self._poll = select.poll()
         self.sock: socket.socket | None = None
@@ -82,7 +86,7 @@ class TierConnection:
             sock: socket.socket | None = None
             try:
                 sock = socket.socket(family, kind, protocol)  # raises if the system lacks this family
-                sock.settimeout(_remaining_s(deadline) / share)
+                sock.settimeout(_remaining_s(deadline) / share / self._connect_share)
                 sock.connect(address)
             except OSError:
                 if sock is not None:

@@ -4,13 +4,14 @@ They do not repeat a request whose kept connection has ended, and they send no T
 has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 
 import urllib3
 
 from conf.wiring import create_front_end_app, create_order_app
+from wsgi_apps.tier_addresses import TierAddress
 from wsgi_apps.tier_client import Answer, Decode, NoAnswer, TierClient
 
 if TYPE_CHECKING:
@@ -22,18 +23,26 @@ _JSON = {"Content-Type": "application/json"}
 class OnHttpClient(TierClient):
     """Calls by http.client, and keeps its connections as `TierClient` keeps its own."""
 
-    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
-        super().__init__(name, host, port, **options)
-        self._address = host, port
+    def __init__(self, name: str, addresses: Sequence[tuple[str, int]], **options: Any) -> None:
+        super().__init__(name, addresses, **options)
+        [(host, port)] = addresses
+        self._place = host, port
         self._kept: list[HTTPConnection] = []
 
     def ask_once(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
+        self,
+        _address: TierAddress,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        decode: Decode,
     ) -> Answer | NoAnswer:
         try:
             connection = self._kept.pop()
         except IndexError:
-            connection = HTTPConnection(*self._address, timeout=timeout_s)
+            connection = HTTPConnection(*self._place, timeout=timeout_s)
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout_s)
@@ -51,12 +60,20 @@ class OnHttpClient(TierClient):
 class OnUrllib3(TierClient):
     """Calls by urllib3's pool of connections to one host, without its retries."""
 
-    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
-        super().__init__(name, host, port, **options)
+    def __init__(self, name: str, addresses: Sequence[tuple[str, int]], **options: Any) -> None:
+        super().__init__(name, addresses, **options)
+        [(host, port)] = addresses
         self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=64)
 
     def ask_once(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float, decode: Decode
+        self,
+        _address: TierAddress,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout_s: float,
+        decode: Decode,
     ) -> Answer | NoAnswer:
         headers = {**headers, **(_JSON if body is not None else {})}
         try:

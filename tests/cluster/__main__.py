@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--buys", type=int, help="answered buys in all, at least (default 100000, short 3000)")
+    parser.add_argument(
+        "--buys", type=int, help="answered buys of all faults together, at least (default 100000, short 3000)"
+    )
     parser.add_argument("--shoppers", type=int, default=SHOPPERS, help=f"shoppers (default {SHOPPERS})")
     parser.add_argument("--only", metavar="TEXT", help="only the faults with this text in their names")
     parser.add_argument("--short", action="store_true", help="two faults, of about a minute")
@@ -83,14 +85,15 @@ def _run_all(options: argparse.Namespace, programs: Programs, has_networks: bool
 
 def _run_both(options: argparse.Namespace, programs: Programs, has_networks: bool) -> int:
     show = _progress()
-    faults = [fault for fault in (SHORT if options.short else FAULTS) if (options.only or "") in fault.name]
+    all_faults = SHORT if options.short else FAULTS
+    faults = [fault for fault in all_faults if (options.only or "") in fault.name]
     possible = [fault for fault in faults if has_networks or not fault.needs_networks]
-    buys = options.buys or (3_000 if options.short else 100_000)
+    share = (options.buys or (3_000 if options.short else 100_000)) // len(all_faults) + 1
     results: list[Result] = []
     if possible:
         with _store(options, programs, has_networks, len(possible), "cluster") as store:
             campaign = Campaign(store, shoppers=options.shoppers, seed=options.seed, on_progress=show)
-            results = campaign.run(possible, buys)
+            results = [campaign.run_one(fault, share) for fault in possible]
             show(f"{campaign.answered:,} answered buys; responses {dict(sorted(campaign.statuses.items()))}")
     lost = None if options.without_losses or options.short else _losses(options, programs, has_networks, show)
     _print_report(results, [fault for fault in faults if fault not in possible], lost)
@@ -161,12 +164,10 @@ def _progress() -> Callable[[str], None]:
 
 
 def _wait(inside: "subprocess.Popen[bytes]") -> int:
-    """Waits for the program in its network, which gets the same Ctrl-C, and cleans up before it ends."""
-    while True:
-        try:
-            return inside.wait()
-        except KeyboardInterrupt:
-            inside.send_signal(signal.SIGINT)
+    """Waits for the program in its network, which gets the same signals, and cleans up before it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: inside.send_signal(signal.SIGINT))
+    return inside.wait()
 
 
 if __name__ == "__main__":

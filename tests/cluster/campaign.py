@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.cluster.books import read_at_rest
@@ -58,10 +58,6 @@ class Campaign:
         self._found: set[str] = set()
         self._shown_s = 0.0
         self._phase = 0
-
-    def run(self, faults: Sequence[Fault], buys: int) -> list[Result]:
-        """Runs all faults, each with its share of at least so many answered buys in all."""
-        return [self.run_one(fault, buys // len(faults) + 1) for fault in faults]
 
     def run_one(self, fault: Fault, buys: int) -> Result:
         """Runs a fault under load, until the store is whole again and at least `buys` buys are answered."""

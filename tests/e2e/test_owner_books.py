@@ -37,7 +37,7 @@ def buy(tiers: Tiers, key: str) -> None:
 def client(tiers: Tiers, name: str) -> TierClient:
     authorization = encode_authorization(OWNER)
     options: dict[str, Any] = {"deadline_s": 120.0, "authorization": authorization, "for_owner": True}
-    return TierClient(name, "127.0.0.1", tiers.ports[name], **options)
+    return TierClient(name, [("127.0.0.1", tiers.ports[name])], **options)
 
 
 def test_the_owner_reads_audits_and_backs_up_a_running_store(store: Tiers, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from domain.errors import Unavailable
 from domain.values import Buy
 from tests.support.tier_calls import PAGE
 from wsgi_apps.clients import HttpCatalog, HttpOrders
+from wsgi_apps.tier_addresses import TierAddress
 from wsgi_apps.tier_client import TierClient
 
 TIMEOUT_S = 60.0
@@ -63,7 +64,7 @@ def client_of(server: OrderTierStub) -> Iterator[TierClient]:
     """Runs the server and yields a client of it."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    client = TierClient("order tier", "127.0.0.1", server.server_port, deadline_s=TIMEOUT_S)
+    client = TierClient("order tier", [("127.0.0.1", server.server_port)], deadline_s=TIMEOUT_S)
     try:
         yield client
     finally:
@@ -109,30 +110,31 @@ def test_a_connection_is_not_reused_before_its_reply_is_read(pauses: list[float]
 def test_after_one_dead_connection_the_next_try_opens_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A restarted tier has closed all kept connections. Otherwise each of them would cost a try."""
     were_kept: list[bool] = []
-    take = TierClient._connection
+    take = TierAddress.connection
 
-    def recording(client: TierClient) -> Any:
-        connection, is_kept = take(client)
+    def recording(address: TierAddress) -> Any:
+        connection, is_kept = take(address)
         were_kept.append(is_kept)
         return connection, is_kept
 
     with client_of(OrderTierStub()) as client:
+        [address] = client._addresses.all
         for number in range(3):
-            idle, client._idle = client._idle, []  # each call opens a new connection
+            idle, address._idle = address._idle, []  # each call opens a new connection
             HttpOrders(client).order(number)
-            client._idle += idle
-        assert len(client._idle) == 3
-        for connection in client._idle:
+            address._idle += idle
+        assert len(address._idle) == 3
+        for connection in address._idle:
             assert connection.sock is not None
             connection.sock.close()
-        monkeypatch.setattr(TierClient, "_connection", recording)
+        monkeypatch.setattr(TierAddress, "connection", recording)
         assert HttpOrders(client).order(7).number == 7
     assert were_kept == [True, False]
 
 
 @pytest.mark.parametrize("answers", [0, 1, 3])
 def test_a_reply_with_a_wrong_number_of_answers_is_unavailable(monkeypatch: pytest.MonkeyPatch, answers: int) -> None:
-    client = TierClient("catalog", "127.0.0.1", 1, deadline_s=TIMEOUT_S)
+    client = TierClient("catalog", [("127.0.0.1", 1)], deadline_s=TIMEOUT_S)
     monkeypatch.setattr(client, "call", lambda *_, **__: (200, {"data": [1] * answers}))
     with pytest.raises(Unavailable):
         HttpCatalog(client).sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)])
@@ -154,7 +156,7 @@ def test_a_dead_kept_connection_is_replaced_at_once_even_for_a_page() -> None:
     server = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=answer_and_close, args=(server,))
     thread.start()
-    with closing(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=20.0)) as client:
+    with closing(TierClient("catalog", [("127.0.0.1", server.getsockname()[1])], deadline_s=20.0)) as client:
         for _ in range(5):
             assert HttpCatalog(client).products(q="", after="", limit=10) == PAGE
     server.shutdown(socket.SHUT_RDWR)

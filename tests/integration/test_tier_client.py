@@ -55,7 +55,7 @@ def test_a_call_of_a_silent_or_absent_tier_ends_at_the_deadline(case: str) -> No
             finally:
                 released.set()
     else:
-        took_s = waited_s(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=1.0))
+        took_s = waited_s(TierClient("catalog", [("127.0.0.1", free_port())], deadline_s=1.0))
     assert 0.9 < took_s < 60.0, "the tier is silent for two minutes"
 
 
@@ -63,7 +63,7 @@ def test_the_log_has_a_line_when_a_tier_is_lost_and_one_when_it_answers_again(ca
     port = free_port()
     answer = Request.application(answer_with(200, {"data": [None]}))
     with (
-        closing(TierClient("catalog", "127.0.0.1", port, deadline_s=0.5)) as client,
+        closing(TierClient("catalog", [("127.0.0.1", port)], deadline_s=0.5)) as client,
         caplog.at_level(logging.INFO),
     ):
         for _ in range(3):
@@ -206,7 +206,7 @@ def test_a_call_of_a_tier_that_trickles_ends_at_the_deadline(slow: str) -> None:
     server.settimeout(20)
     thread = threading.Thread(target=trickle, args=(server,))
     thread.start()
-    client = TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=1.0)
+    client = TierClient("catalog", [("127.0.0.1", server.getsockname()[1])], deadline_s=1.0)
     try:
         start = time.monotonic()
         with pytest.raises(Unavailable, match="the catalog does not answer"):

@@ -87,7 +87,7 @@ def test_a_tier_that_closes_each_connection_is_asked_ten_times_at_most(kind: str
         thread = threading.Thread(target=cut, args=(server,))
         thread.start()
         with suppress(Unavailable):
-            call(TierClient("catalog", "127.0.0.1", server.getsockname()[1], deadline_s=6.0), kind)
+            call(TierClient("catalog", [("127.0.0.1", server.getsockname()[1])], deadline_s=6.0), kind)
         server.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert 3 <= len(connections) <= 10

@@ -284,7 +284,7 @@ def test_the_host_of_an_ipv6_address_is_in_brackets_and_without_its_zone(
     sold = reply(length(SOLD), JSON, body=SOLD)
     with (
         closing(ScriptedTier(sold)) as tier,
-        closing(TierClient("catalog", host, tier.port, deadline_s=60)) as client,
+        closing(TierClient("catalog", [(host, tier.port)], deadline_s=60)) as client,
     ):
         HttpCatalog(client).sell([BUY])
     assert b"\r\nHost: [%s]:%d\r\n" % (host.partition("%")[0].encode(), tier.port) in tier.requests[0]

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 from db.product_changes import ProductChanges
 from db.sales import Reason
 from domain.errors import KeyReused, OutOfStock, ProductNotFound, Refused, StoreError
-from domain.protocols import Catalog, Placed, Sale
+from domain.protocols import Catalog, OrderLog, Placed, Sale
 from domain.values import Buy, Product, Sold
 
 OWNERS_KEY = "the owner's"  # the key of a restock
@@ -23,6 +23,7 @@ BUYS = st.builds(
 SALES = st.sampled_from([Sold(1), Sold(2), OutOfStock(), ProductNotFound(), KeyReused()])
 BEGUN = st.integers(0, 5)  # the place of a buy among those that have begun
 ENDS = st.tuples(st.one_of(BEGUN, BEGUN, BEGUN, BUYS), SALES)
+LOG_BATCHES = st.lists(st.lists(BUYS, max_size=8) | st.lists(ENDS, max_size=8), max_size=8)
 SALE_BATCHES = st.lists(
     st.tuples(st.lists(BUYS, max_size=8), st.sampled_from(["sold", "sold", "decrement"])), max_size=5
 )
@@ -89,6 +90,46 @@ class LogModel:
         if buy.key in self.refused:
             known, refusal = self.refused[buy.key]
             return refusal if known == buy else KeyReused()
+        return None
+
+    def check(self, query_log: Callable[[str], list[Any]]) -> None:
+        """Asserts that the rows of a log are those of the model."""
+        orders = query_log("SELECT number, key, product, quantity, price_cents FROM orders ORDER BY number")
+        assert orders == [(number, *row(buy), price) for number, (buy, price) in enumerate(self.orders)]
+        refused = query_log("SELECT key, product, quantity, reason FROM refused")
+        assert set(refused) == {(*row(buy), refusal.message) for buy, refusal in self.refused.values()}
+        intents = query_log("SELECT key, product, quantity FROM intents ORDER BY begun")
+        assert intents == [row(buy) for buy in self.intents.values()]
+
+
+def assert_logs_as(
+    model: LogModel,
+    log: OrderLog,
+    batch: Sequence[Buy | tuple[Buy | int, Sale]],
+    begun: list[Buy],
+    not_begun: type[Exception],
+) -> None:
+    """Asserts that the log begins or ends a batch as the model does. `begun` has all buys that have begun until now.
+
+    The log raises `not_begun` for the end of a buy that has not begun, and has then written nothing.
+    """
+    buys = [buy for buy in batch if isinstance(buy, Buy)]
+    ends = [end for end in batch if not isinstance(end, Buy)]
+    begun += buys
+    assert log.begin(buys) == model.begin(buys)
+    sales = [(begun[at % len(begun)] if isinstance(at, int) else at, sale) for at, sale in ends if begun]
+    assert _outcome(log.finish, sales, not_begun) == _outcome(model.finish, sales, NotBegun)
+
+
+def _outcome(
+    finish: Callable[[Sequence[tuple[Buy, Sale]]], Sequence[Placed]],
+    sales: Sequence[tuple[Buy, Sale]],
+    not_begun: type[Exception],
+) -> Sequence[Placed] | None:
+    """Returns the results of the buys, or None when one of them has not begun."""
+    try:
+        return finish(sales)
+    except not_begun:
         return None
 
 

@@ -96,5 +96,5 @@ def scripted(*replies: Answer, **options: Any) -> Iterator[tuple[ScriptedTier, T
     """Runs a tier with these replies, and yields it and a client of it."""
     with closing(ScriptedTier(*replies)) as script:
         options = {"deadline_s": TIMEOUT_S} | options
-        with closing(TierClient("catalog", "127.0.0.1", script.port, **options)) as client:
+        with closing(TierClient("catalog", [("127.0.0.1", script.port)], **options)) as client:
             yield script, client

@@ -61,7 +61,7 @@ def tier(
 ) -> Iterator[TierClient]:
     """Runs a stub server, and yields a client of it. The default deadline leaves time to a busy machine."""
     options: dict[str, Any] = {"deadline_s": deadline_s, "authorization": authorization, "for_owner": for_owner}
-    with stub_server(answer) as port, closing(TierClient(name, host, port, **options)) as client:
+    with stub_server(answer) as port, closing(TierClient(name, [(host, port)], **options)) as client:
         yield client
 
 

@@ -19,7 +19,7 @@ PAGE = b'{"data": [{"name": "Tux", "price": 25.99, "quantity": 3}], "next": "Tux
 @contextmanager
 def absent_tier() -> Iterator[TierClient]:
     """Yields a client of a tier that is not running."""
-    with closing(TierClient("catalog", "127.0.0.1", free_port(), deadline_s=30.0)) as client:
+    with closing(TierClient("catalog", [("127.0.0.1", free_port())], deadline_s=30.0)) as client:
         yield client
 
 

@@ -185,4 +185,9 @@ def _commit(connections: Mapping[File, Connection], addresses: Addresses) -> Non
                     "order, DROP SCHEMA catalog CASCADE and copy again"
                 ) from error
             raise CopyFailed(f"{why}; either all or nothing is copied: python -m admin status shows it") from error
+        if connection.warnings:
+            raise CopyFailed(
+                f"{describe(addresses.of(file))}: COMMIT brought a warning ({connection.warnings[0]}): the rows are "
+                "there, and may be lost with this server; copy again into an empty database"
+            )
         committed.append(connection)

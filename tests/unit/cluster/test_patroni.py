@@ -48,10 +48,10 @@ def test_nobody_connects_without_a_password() -> None:
 
 def test_postgresql_listens_on_its_own_address_or_on_all() -> None:
     layout = loopback_layout()
-    assert settings(layout)["postgresql"]["listen"] == "127.0.0.2:55432"
+    assert settings(layout)["postgresql"]["listen"] == "127.0.0.2:15432"
     everywhere = settings(dataclasses.replace(layout, listens_everywhere=True), listen="172.18.0.4")
-    assert everywhere["postgresql"]["listen"] == "*:55432"
-    assert everywhere["postgresql"]["connect_address"] == "127.0.0.2:55432"
+    assert everywhere["postgresql"]["listen"] == "*:15432"
+    assert everywhere["postgresql"]["connect_address"] == "127.0.0.2:15432"
     assert everywhere["restapi"]["listen"] == "172.18.0.4:18008"
 
 

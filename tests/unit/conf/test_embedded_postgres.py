@@ -122,3 +122,23 @@ def test_never_runs_as_root(folder: Path) -> None:
         assert Path(f"/proc/{server.postmaster_pid()}").stat().st_uid != 0
     finally:
         server.stop()
+
+
+def test_programs_that_the_servers_user_cannot_read_are_copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in an environment in the home of root."""
+    monkeypatch.setattr(embedded_postgres, "_server_user", lambda: "nobody")
+    monkeypatch.setattr(embedded_postgres, "_is_reachable", lambda place: "embedded_postgres" not in place.parts)
+    programs = EmbeddedPostgres(folder)._programs()
+    assert programs.is_relative_to(folder)
+    assert "PostgreSQL" in subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True).stdout
+    assert subprocess.run([programs / "initdb", "--version"], capture_output=True).returncode == 0
+
+
+def test_a_folder_that_the_servers_user_cannot_reach_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded_postgres, "_server_user", lambda: "nobody")
+    home = tmp_path / "home"
+    home.mkdir(0o700)
+    with pytest.raises(StartRefused, match=r"the user nobody cannot reach .*; set DATA_DIR to a folder that all users"):
+        EmbeddedPostgres(home / "postgres").start()

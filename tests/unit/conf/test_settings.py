@@ -34,6 +34,34 @@ def test_an_address_is_a_host_a_port_or_a_url(text: str, address: Address) -> No
     assert load({"CATALOG": text}).catalog.address == address
 
 
+def test_a_tier_behind_has_several_addresses_with_commas_between_them() -> None:
+    tier = load({"ORDER": "a, [::1]:7,http://b:8"}).order
+    assert tier.addresses == (Address("a", 10010), Address("::1", 7), Address("b", 8))
+    assert tier.address == Address("a", 10010)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,", "'' is not a host, host:port or http://host:port"),
+        ("a,b c", "'b c' is not a host"),
+        ("a,b:0", "'b:0' is not a host"),
+        ("a,https://b", "'https://b': only the addresses of shop and desk"),
+        ("a,b,a:10086", "has a:10086 twice"),
+    ],
+)
+def test_an_invalid_one_of_several_addresses_is_named(text: str, why: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({"CATALOG": text})
+    assert str(caught.value).startswith(f"CATALOG={text!r}") and why in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["FRONT", "BACK_OFFICE"])
+def test_browsers_reach_shop_and_desk_at_one_address(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}='a,b' is not a host"):
+        load({variable: "a,b"})
+
+
 @pytest.mark.parametrize(
     ("bind", "address"),
     [("0.0.0.0:7", "127.0.0.1:7"), ("[::]:7", "[::1]:7"), ("10.0.0.1:7", "10.0.0.1:7"), ("10.0.0.1", "10.0.0.1:10010")],

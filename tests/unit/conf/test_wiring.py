@@ -1,7 +1,7 @@
 """The apps as gunicorn serves them: which middlewares, secrets and limits each tier gets from the settings."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,9 +34,9 @@ class RecordingClient(TierClient):
 
     options: list[dict[str, Any]]
 
-    def __init__(self, name: str, host: str, port: int, **options: Any) -> None:
-        super().__init__(name, host, port, **options)
-        self.options.append({"name": name, "host": host, "port": port, **options})
+    def __init__(self, name: str, addresses: Sequence[tuple[str, int]], **options: Any) -> None:
+        super().__init__(name, addresses, **options)
+        self.options.append({"name": name, "addresses": addresses, **options})
 
 
 @pytest.fixture(autouse=True)
@@ -140,11 +140,12 @@ def test_a_tier_sends_the_first_secret_to_the_tiers_behind_it(
 
 
 def test_a_tier_calls_the_tiers_behind_it_at_their_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CATALOG", "[::1]:7")
+    monkeypatch.setenv("CATALOG", "[::1]:7,[::1]:9")
     monkeypatch.setenv("ORDER", "orders:8")
     RecordingClient.options = []
     create_front_end_app(tier_client=RecordingClient)
-    assert [(options["host"], options["port"]) for options in RecordingClient.options] == [("::1", 7), ("orders", 8)]
+    called = [options["addresses"] for options in RecordingClient.options]
+    assert called == [[("::1", 7), ("::1", 9)], [("orders", 8)]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of db/postgres: a database with one table, and another connection to it."""
+"""Fixtures of the tests of db/postgres: a database with one table, a store, and another connection to it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +18,7 @@ from tests.conftest import PRODUCTS
 from tests.support.postgres import TestServer
 
 # Long enough for a busy machine, short enough for a test that waits for it.
-WAIT_TIMEOUT_S = 2.0
+WAIT_TIMEOUT_S = 1.0
 
 
 @pytest.fixture
@@ -89,6 +89,20 @@ def owner_catalog(catalog_database: Database) -> OwnerCatalogStore:
 
 
 @pytest.fixture
+def query_catalog(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of its catalog."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def query_log(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of its order log."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=log") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
 def log_database(store_address: str) -> Iterator[Database]:
     """The schema of its order log."""
     database = Database(store_address, order_module.SCHEMA)
@@ -118,10 +132,3 @@ def forge_log(store_address: str) -> Callable[[str], None]:
             superuser.execute(sql.encode())
 
     return forge
-
-
-@pytest.fixture
-def query_catalog(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
-    """Returns all rows of a query of that catalog."""
-    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as connection:
-        yield lambda sql: connection.execute(sql.encode()).fetchall()

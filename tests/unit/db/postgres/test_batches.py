@@ -1,4 +1,4 @@
-"""Batches of the catalog on PostgreSQL against the model that takes one buy at a time."""
+"""Batches of the stores on PostgreSQL against models that take one buy at a time."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,23 +8,37 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from db.postgres.catalog import SCHEMA, CatalogStore
+from db.postgres import catalog, order
+from db.postgres.catalog import CatalogStore
 from db.postgres.database import Database
+from db.postgres.order import OrderStore
 from db.postgres.owner_catalog import OwnerCatalogStore
 from db.sales import Reason
 from domain.errors import OutOfStock
+from domain.protocols import Sale
 from domain.values import Buy, Product, Sold
-from tests.support.batch_models import SALE_BATCHES, CatalogModel, assert_sells_as, fill
+from tests.support.batch_models import (
+    LOG_BATCHES,
+    SALE_BATCHES,
+    CatalogModel,
+    LogModel,
+    assert_logs_as,
+    assert_sells_as,
+    fill,
+)
 from tests.support.postgres import TestServer
-from tests.support.postgres_catalog import CatalogReset, resettable
+from tests.support.postgres_reset import Reset, resettable
+
+Shell = psycopg.Connection[tuple[Any, ...]]
 
 
-class Shop(NamedTuple):
-    """A catalog with the model's stock."""
+class Store(NamedTuple):
+    """A store with the model's stock, and an empty log."""
 
     catalog: CatalogStore
-    shell: "psycopg.Connection[tuple[Any, ...]]"
-    reset: CatalogReset
+    log: OrderStore
+    shell: Shell
+    reset: Reset
 
     def query(self, sql: str) -> list[Any]:
         """Returns all rows of a query."""
@@ -32,30 +46,51 @@ class Shop(NamedTuple):
 
 
 def create(address: str) -> None:
-    with closing(Database(address, SCHEMA)) as database:
+    with closing(Database(address, catalog.SCHEMA)) as database:
         CatalogStore(database).migrate()
         fill(OwnerCatalogStore(database))
+    with closing(Database(address, order.SCHEMA)) as database:
+        OrderStore(database).migrate()
 
 
 @pytest.fixture(scope="module")
-def shop(postgres_server: TestServer) -> Iterator[Shop]:
+def store(postgres_server: TestServer) -> Iterator[Store]:
     with (
         postgres_server.database(create) as address,
-        closing(Database(address, SCHEMA)) as database,
-        psycopg.connect(address, autocommit=True, options="-c search_path=catalog") as shell,
-        resettable(address) as reset,
+        closing(Database(address, catalog.SCHEMA)) as catalog_database,
+        closing(Database(address, order.SCHEMA)) as log_database,
+        psycopg.connect(address, autocommit=True) as shell,
+        resettable(address, catalog.SCHEMA, order.SCHEMA) as reset,
     ):
-        yield Shop(CatalogStore(database), shell, reset)
+        yield Store(CatalogStore(catalog_database), OrderStore(log_database), shell, reset)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY_EXAMPLES = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@MANY_EXAMPLES
 @given(batches=SALE_BATCHES)
-def test_a_batch_of_sales_equals_its_buys_one_by_one(shop: Shop, batches: list[tuple[list[Buy], Reason]]) -> None:
-    shop.reset()
+def test_a_batch_of_sales_equals_its_buys_one_by_one(store: Store, batches: list[tuple[list[Buy], Reason]]) -> None:
+    store.reset()
+    store.shell.execute("SET search_path TO catalog")
     model = CatalogModel()
     for buys, reason in batches:
-        assert_sells_as(model, shop.catalog, buys, reason)
-    model.check(shop.query)
+        assert_sells_as(model, store.catalog, buys, reason)
+    model.check(store.query)
+
+
+@MANY_EXAMPLES
+@given(batches=LOG_BATCHES)
+def test_a_batch_of_the_log_equals_its_buys_one_by_one(
+    store: Store, batches: list[list[Buy] | list[tuple[Buy | int, Sale]]]
+) -> None:
+    store.reset()
+    store.shell.execute("SET search_path TO log")
+    model = LogModel()
+    begun: list[Buy] = []
+    for batch in batches:
+        assert_logs_as(model, store.log, batch, begun, psycopg.IntegrityError)
+    model.check(store.query)
 
 
 @pytest.mark.parametrize("size", [1, 112])

@@ -20,7 +20,7 @@ from db.sqlite.staging import create_private
 from domain.errors import Invalid
 from domain.values import MAX_NAME_CHARACTERS, MAX_PRICE_CENTS, MAX_STOCK, Product, parse_name
 from tests.support.postgres import TestServer
-from tests.support.postgres_catalog import CatalogReset, resettable
+from tests.support.postgres_reset import Reset, resettable
 
 FEW_EXAMPLES = settings(
     max_examples=60,
@@ -49,7 +49,7 @@ class Twins(NamedTuple):
 
     postgres: CatalogStore
     owner: OwnerCatalogStore
-    reset: CatalogReset
+    reset: Reset
 
 
 def create_schema(address: str) -> None:
@@ -64,7 +64,7 @@ def empty(postgres_server: TestServer) -> Iterator[Twins]:
     with (
         postgres_server.database(create_schema) as address,
         closing(Database(address, SCHEMA)) as database,
-        resettable(address) as reset,
+        resettable(address, SCHEMA) as reset,
     ):
         yield Twins(CatalogStore(database), OwnerCatalogStore(database), reset)
 

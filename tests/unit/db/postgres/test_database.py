@@ -182,6 +182,36 @@ def test_a_server_that_became_read_only_is_left(database: Database, other: psyco
     assert before != after
 
 
+def test_what_was_answered_is_stored_once_while_connections_break_everywhere(
+    database: Database, other: psycopg.Connection
+) -> None:
+    are_done = threading.Event()
+
+    def end_connections() -> None:
+        while not are_done.wait(0.02):
+            end_others(other)
+
+    def insert(number: int) -> list[list[tuple[object, ...]]]:
+        def work(session: Session) -> list[list[tuple[object, ...]]]:
+            session.fetch_all(COUNT, {})
+            return session.commit_with(("INSERT INTO t VALUES (:x) ON CONFLICT DO NOTHING", {"x": number}))
+
+        while True:
+            try:
+                return database.run(work)
+            except Unavailable:
+                time.sleep(0.005)
+
+    thread = threading.Thread(target=end_connections)
+    thread.start()
+    try:
+        at_once(lambda number: [insert(10 * number + step) for step in range(10)])
+    finally:
+        are_done.set()
+        thread.join()
+    assert rows(other) == [(x,) for x in range(80)]
+
+
 def backends(other: psycopg.Connection) -> list[tuple[object, ...]]:
     """Returns the processes of the store's connections."""
     mine = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'toystore'"
@@ -209,6 +239,7 @@ def test_a_client_that_stands_still_in_the_middle_of_a_batch_frees_its_rows(
     database: Database, other: psycopg.Connection
 ) -> None:
     """As one does whose machine died: the server gets no word of it."""
+    other.execute("SET lock_timeout = '60s'")
     with database.write() as session:
         session.fetch_all(INSERT, {"x": 1})
     with pytest.raises(Unavailable), database.write() as session:

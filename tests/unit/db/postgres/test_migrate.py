@@ -122,5 +122,5 @@ def test_a_server_that_is_away_may_come_back(scripts: Path) -> None:
 
 
 def test_what_is_no_address_is_refused(scripts: Path) -> None:
-    with pytest.raises(StartRefused, match="CATALOG_DATABASE is no address of PostgreSQL"):
+    with pytest.raises(StartRefused, match="CATALOG_DATABASE has no address of PostgreSQL"):
         migrate("postgresql://host?no=option", "catalog", scripts, "CATALOG_DATABASE")

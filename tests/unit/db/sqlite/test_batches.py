@@ -5,7 +5,6 @@ key is twice in the batch, when several buys want the last pieces, and for the n
 """
 
 import shutil
-from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -22,18 +21,16 @@ from db.sqlite.catalog import CatalogStore
 from db.sqlite.order import OrderStore
 from db.sqlite.product_admin import ProductAdmin
 from domain.errors import OutOfStock
-from domain.protocols import Placed, Sale
+from domain.protocols import Sale
 from domain.values import Buy, Product, Sold
 from tests.support.batch_models import (
-    BUYS,
-    ENDS,
+    LOG_BATCHES,
     SALE_BATCHES,
     CatalogModel,
     LogModel,
-    NotBegun,
+    assert_logs_as,
     assert_sells_as,
     fill,
-    row,
 )
 from tests.support.books import query
 
@@ -57,7 +54,7 @@ def new_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @MANY_EXAMPLES
-@given(batches=st.lists(st.lists(BUYS, max_size=8) | st.lists(ENDS, max_size=8), max_size=8), restarts=st.booleans())
+@given(batches=LOG_BATCHES, restarts=st.booleans())
 def test_a_batch_of_the_log_equals_its_buys_one_by_one(
     new_files: Path, tmp_path: Path, batches: list[list[Buy] | list[tuple[Buy | int, Sale]]], restarts: bool
 ) -> None:
@@ -66,20 +63,10 @@ def test_a_batch_of_the_log_equals_its_buys_one_by_one(
     begun: list[Buy] = []
     with closing(OrderStore(path)) as log:
         for batch in batches:
-            buys = [buy for buy in batch if isinstance(buy, Buy)]
-            ends = [end for end in batch if not isinstance(end, Buy)]
-            begun += buys
-            assert log.begin(buys) == model.begin(buys)
-            sales = [(begun[at % len(begun)] if isinstance(at, int) else at, sale) for at, sale in ends if begun]
-            assert outcome(log.finish, sales) == outcome(model.finish, sales)
+            assert_logs_as(model, log, batch, begun, apsw.ConstraintError)
             if restarts:
                 log.close()
-    orders = query(path, "SELECT number, key, product, quantity, price_cents FROM orders ORDER BY number")
-    assert orders == [(number, *row(buy), price) for number, (buy, price) in enumerate(model.orders)]
-    refused = query(path, "SELECT key, product, quantity, reason FROM refused")
-    assert set(refused) == {(*row(buy), refusal.message) for buy, refusal in model.refused.values()}
-    intents = query(path, "SELECT key, product, quantity FROM intents ORDER BY begun")
-    assert intents == [row(buy) for buy in model.intents.values()]
+    model.check(partial(query, path))
 
 
 @MANY_EXAMPLES
@@ -98,16 +85,6 @@ def test_a_batch_of_sales_equals_its_buys_one_by_one(
             if restarts:
                 catalog.close()
     model.check(partial(query, path))
-
-
-def outcome(
-    finish: Callable[[Sequence[tuple[Buy, Sale]]], list[Placed]], sales: Sequence[tuple[Buy, Sale]]
-) -> list[Placed] | None:
-    """Returns the results of the buys, or None when the schema refuses the end of a buy that has not begun."""
-    try:
-        return finish(sales)
-    except (apsw.ConstraintError, NotBegun):
-        return None
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A copy that cannot be made says why, and leaves nothing behind: neither a file nor a row."""
 
+import threading
 from pathlib import Path
 
 import psycopg
@@ -16,6 +17,7 @@ from tests.support.backups import all_rows, no_progress
 from tests.support.books import query
 from tests.support.forgery import forge, forge_schema
 from tests.support.postgres import TestServer
+from tests.support.waiting import wait_until
 from tests.unit.db.postgres.copies.conftest import make_store
 
 UNREACHABLE = "postgresql://owner:hunter2@127.0.0.1:1/toys?connect_timeout=1"
@@ -203,3 +205,28 @@ def test_no_connection_is_told_without_the_password(source: Path, tmp_path: Path
 def test_a_buy_in_doubt_stays_in_doubt(copied: Addresses) -> None:
     with psycopg.connect(copied.log) as log:
         assert log.execute("SELECT key, product, quantity FROM log.intents").fetchall() == [("in-doubt", "Tux", 1)]
+
+
+def test_a_commit_with_a_warning_is_not_taken_for_a_copy(
+    source: Path, addresses: Addresses, postgres_server: TestServer
+) -> None:
+    """Such as that the server has not waited for its standby."""
+
+    def cancel_the_wait() -> None:
+        wait_until(
+            "COMMIT waits for a standby",
+            lambda: bool(
+                postgres_server.execute(
+                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                )
+            ),
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        copy_in(source, addresses, InterruptAt("catalog.store"))  # makes the schemas
+    with postgres_server.settings(synchronous_standby_names="missing"):
+        canceller = threading.Thread(target=cancel_the_wait)
+        canceller.start()
+        with pytest.raises(CopyFailed, match="COMMIT brought a warning"):
+            copy_in(source, addresses, no_progress)
+        canceller.join()

@@ -1,6 +1,7 @@
 """A store that goes to PostgreSQL and back is the same store, row by row and by its schema."""
 
 import io
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -13,10 +14,16 @@ from db.postgres.copies.copy_out import copy_out
 from db.postgres.copies.moment import Addresses
 from db.postgres.copies.schemas import MIGRATIONS
 from db.postgres.migrate import migrate
+from db.sqlite.catalog import CatalogStore
 from db.sqlite.compare import compare
-from db.sqlite.snapshots import FILES, Snapshots
+from db.sqlite.order import OrderStore
+from db.sqlite.pairing import require_matching
+from db.sqlite.snapshots import CATALOG, FILES, Snapshots
+from domain.checkout import Checkout
+from domain.returns import Returns
+from domain.values import Buy
 from tests.support.audit import findings
-from tests.support.backups import no_progress
+from tests.support.backups import make_backup, no_progress
 from tests.support.books import query
 
 
@@ -53,6 +60,25 @@ def test_the_copy_is_a_store_on_which_all_else_runs(source: Path, copied: Addres
     assert findings(tmp_path / "out") == findings(source)
     with Snapshots(source) as store, Snapshots(tmp_path / "out") as copy:
         assert compare(store, copy) == "all of which is in the backup"
+
+
+def test_a_copy_is_a_backup_and_a_store_that_sells(copied: Addresses, tmp_path: Path) -> None:
+    copy_out(copied, tmp_path / "out", no_progress)
+    assert make_backup(tmp_path / "out", tmp_path / "backup").is_clean
+    with (
+        closing(CatalogStore(tmp_path / "out" / "catalog.db")) as catalog,
+        closing(OrderStore(tmp_path / "out" / "order.db")) as log,
+    ):
+        assert require_matching(tmp_path / "out", CATALOG.name) is None
+        checkout, returns = Checkout(log, catalog), Returns(log, catalog)
+        checkout.settle(checkout.intents(10))
+        returns.settle(returns.intents(10))
+        assert (
+            checkout.place(Buy("next", "Tux", 1))
+            == len(query(tmp_path / "out" / "order.db", "SELECT 1 FROM orders")) - 1
+        )
+        assert checkout.intents(10) == []
+    assert findings(tmp_path / "out") == []
 
 
 def test_only_the_owner_can_read_the_copy(copied: Addresses, tmp_path: Path) -> None:
