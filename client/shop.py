@@ -18,13 +18,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from conf.output import visible
+from conf.settings import PATIENCE_S
 from domain.errors import Invalid
 from domain.values import Product, parse_name
 
 T = TypeVar("T")
 
-# A request is retried for this long, a buy always under its own key. Then the store counts as down.
-DEADLINE_S = 10.0
 # The deadline where nothing listens and nothing has ever answered: the store is then not running, rather than
 # restarting.
 FIRST_DEADLINE_S = 2.0
@@ -63,10 +62,14 @@ class BuyResult:
 
 
 class Shop:
-    """One shopper: a session of kept-alive connections. Not thread-safe."""
+    """One shopper: a session of kept-alive connections. Not thread-safe.
 
-    def __init__(self, url: str, stop: threading.Event) -> None:
+    A request is retried for `patience_s`, a buy always under its own key. Then the store counts as down.
+    """
+
+    def __init__(self, url: str, stop: threading.Event, patience_s: float = PATIENCE_S) -> None:
         self._url = url
+        self._patience_s = patience_s
         self._stop = stop
         self._has_answered = False
         self._session = requests.Session()
@@ -136,8 +139,8 @@ class Shop:
         """
         begun = time.monotonic()
         while True:
-            remaining_s = max(0.1, begun + DEADLINE_S - time.monotonic())
-            deadline_s = DEADLINE_S
+            remaining_s = max(0.1, begun + self._patience_s - time.monotonic())
+            deadline_s = self._patience_s
             try:
                 # To follow a redirect would turn the POST of a buy into a GET, and send it to a server that the user
                 # has not named.
@@ -160,7 +163,7 @@ class Shop:
                 reason = _short_reason(error)
                 why, advice = f"does not answer ({reason})", "is `make run` running?"
                 if reason == CONNECTION_REFUSED and not self._has_answered:
-                    deadline_s = FIRST_DEADLINE_S
+                    deadline_s = min(FIRST_DEADLINE_S, self._patience_s)
             if time.monotonic() + _PAUSE_S > begun + deadline_s or self._stop.wait(_PAUSE_S):
                 raise StoreDown(f"the store at {self._url} {why}; {advice}")
 

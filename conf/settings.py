@@ -33,7 +33,8 @@ class Defaults:
 # lock. The front end has no database, and its second worker uses the second core. The threads wait for calls that are
 # not batched: for single orders in the front end, for direct decrements in the catalog. Pages of products have threads
 # of their own. The order tier batches all calls that wait. The back office has one worker, whose memory knows which
-# logins have ended and who has guessed; a thread of it streams a file or waits for the tiers behind.
+# logins have ended and who has guessed; a thread of it streams a file or waits for the tiers behind. On PostgreSQL a
+# tier has DATABASE_WORKERS, whose transactions run side by side.
 TIERS = {
     "catalog": Defaults("CATALOG", port=10086, workers=1, threads=4, endings=["DATABASE", "DATABASE_FILE"]),
     "order": Defaults(
@@ -61,6 +62,16 @@ TIERS = {
 # less than 1 GB a day.
 REFUSED_PER_S = 10
 
+# The server's max_connections, 100 by default, must hold those of all processes. Buys share batches, so few suffice.
+DATABASE_CONNECTIONS = 10
+DATABASE_WORKERS = 2
+
+# The shopper's program repeats a request without an answer for this long: for longer than a tier needs to restart, and
+# where the state is on PostgreSQL, for longer than a standby needs to take over.
+PATIENCE_S = 10
+DATABASE_PATIENCE_S = 30
+MAX_PATIENCE_S = 3_600
+
 # The known endings of the prefixes that are no tier's, so that a misspelt setting is named.
 _KNOWN = {
     "TIER": ["SECRET", "SECRET_FILE"],
@@ -69,6 +80,8 @@ _KNOWN = {
     "REFUSED": ["PER_S"],
     "BACKUP": ["DIR"],
     "BOOKS": ["DIR"],
+    "DATABASE": ["CONNECTIONS"],
+    "PATIENCE": ["S"],
 }
 
 # The values of WORKER, and gunicorn's name for each.
@@ -96,9 +109,11 @@ Settings (environment variables)
   FRONT_HOSTS                 likewise, beside FRONT and FRONT_BIND   default: names without a dot on loopback, else any
   BACK_OFFICE_HOSTS           likewise, beside BACK_OFFICE and BACK_OFFICE_BIND
                               default: names without a dot
-  CATALOG_WORKERS             gunicorn's workers                      default: {catalog.workers}
+  CATALOG_WORKERS             gunicorn's workers
+                              default: {catalog.workers}; {database_workers} on PostgreSQL
   CATALOG_THREADS             threads that wait for direct decrements default: {catalog.threads}
-  ORDER_WORKERS               gunicorn's workers                      default: {order.workers}
+  ORDER_WORKERS               gunicorn's workers
+                              default: {order.workers}; {database_workers} on PostgreSQL
   FRONT_WORKERS               gunicorn's workers                      default: {front_end.workers}
   FRONT_THREADS               threads that wait for single orders     default: {front_end.threads}
   CATALOG_DATABASE            address of a database on PostgreSQL, which has the catalog then, such as
@@ -107,6 +122,8 @@ Settings (environment variables)
                                                                       default: none
   ORDER_DATABASE              likewise for the order log              default: none; order.db in DATA_DIR
   ORDER_DATABASE_FILE         file of the address, instead            default: none
+  DATABASE_CONNECTIONS        connections of one process to its database on PostgreSQL, at most
+                                                                      default: {database_connections}
   DATA_DIR                    folder of catalog.db and order.db, and of owner-secret if `make run` makes one
                                                                       default: data
   PRODUCTS                    file of the first products, read once   default: conf/database.txt
@@ -131,6 +148,8 @@ Settings (environment variables)
                                                                       default: {refused_per_s}
   WORKER                      store, or gthread: gunicorn's own threaded worker, slower, as a fallback
                                                                       default: store
+  PATIENCE_S                  client: seconds for which it repeats a request without an answer
+                              default: {patience_s}; {database_patience_s} on PostgreSQL
   p                           client, mode 1: probability of a buy    default: asked for
 
 A host without a port means the tier's default port, and https://host port 443. A ~ at the start of a path is a home."""
@@ -187,6 +206,7 @@ class Settings:
     back_office: Tier
     catalog_database: str | None = field(repr=False)  # an address of PostgreSQL, which may have a password
     order_database: str | None = field(repr=False)
+    database_connections: int  # of one process
     data_dir: Path
     products: Path
     pictures: Path | None
@@ -220,6 +240,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         back_office=back_office,
         catalog_database=_database("CATALOG_DATABASE", environ),
         order_database=_database("ORDER_DATABASE", environ),
+        database_connections=_count("DATABASE_CONNECTIONS", environ, default=DATABASE_CONNECTIONS, most=1_000),
         data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
         products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
         pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
@@ -245,6 +266,15 @@ def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Setti
 def with_owner_secret_file(settings: Settings, file: Path) -> Settings:
     """Returns the settings as they are with this OWNER_SECRET_FILE. Raises SettingsError."""
     return replace(settings, owner_secrets=_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
+
+
+def with_database_files(settings: Settings, files: Mapping[str, str]) -> Settings:
+    """Returns the settings as they are with CATALOG_DATABASE_FILE and ORDER_DATABASE_FILE. Raises SettingsError."""
+    return replace(
+        settings,
+        catalog_database=_database("CATALOG_DATABASE", files),
+        order_database=_database("ORDER_DATABASE", files),
+    )
 
 
 def load_or_exit() -> Settings:
@@ -282,6 +312,13 @@ def buy_probability(environ: Mapping[str, str] = os.environ) -> float | None:
     return parse_probability(environ["p"]) if environ.get("p") else None
 
 
+def patience_s(environ: Mapping[str, str] = os.environ) -> int:
+    """Returns for how many seconds the client repeats a request. Raises SettingsError."""
+    is_on_postgres = _is_on_postgres("CATALOG", environ) or _is_on_postgres("ORDER", environ)
+    default = DATABASE_PATIENCE_S if is_on_postgres else PATIENCE_S
+    return _count("PATIENCE_S", environ, default=default, most=MAX_PATIENCE_S)
+
+
 def parse_probability(text: str) -> float:
     """Parses a probability from 0 to 1. Raises SettingsError."""
     try:
@@ -311,12 +348,13 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     endings = ("BIND", "HOSTS", "WORKERS", "THREADS", *default.endings)
     known = [ending for ending in endings if ending not in default.fixed]
     _refuse_misspelt(prefix, known, environ)
+    workers = DATABASE_WORKERS if _is_on_postgres(prefix, environ) else default.workers
     bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
         addresses=(bind,),
-        workers=_count(f"{prefix}_WORKERS", environ, default=default.workers, most=64),
+        workers=_count(f"{prefix}_WORKERS", environ, default=workers, most=64),
         threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
         hosts=_hosts(f"{prefix}_HOSTS", environ),
     )
@@ -392,6 +430,11 @@ def _read_secret(variable: str, file: str) -> str:
     raise SettingsError(f"{variable}={file!r} cannot be read: {why}")
 
 
+def _is_on_postgres(prefix: str, environ: Mapping[str, str]) -> bool:
+    """Whether the tier of this prefix has the address of a database."""
+    return any(environ.get(f"{prefix}_{ending}") for ending in ("DATABASE", "DATABASE_FILE"))
+
+
 def _database(variable: str, environ: Mapping[str, str]) -> str | None:
     """Returns the address in a variable, or in the file of `variable`_FILE; None for SQLite's file in DATA_DIR.
 
@@ -449,7 +492,14 @@ def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -
 
 def describe() -> str:
     """Returns the settings with their meaning and default, for `make help`."""
-    return _HELP.format(**TIERS, refused_per_s=REFUSED_PER_S)
+    return _HELP.format(
+        **TIERS,
+        refused_per_s=REFUSED_PER_S,
+        database_connections=DATABASE_CONNECTIONS,
+        database_workers=DATABASE_WORKERS,
+        patience_s=PATIENCE_S,
+        database_patience_s=DATABASE_PATIENCE_S,
+    )
 
 
 if __name__ == "__main__":

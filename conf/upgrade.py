@@ -19,9 +19,13 @@ def is_supervised(master: int) -> bool:
 
 
 def require_same_schema(settings: Settings, tier: Tier) -> None:
-    """Raises StartRefused when this code would migrate a database that the former master still uses."""
+    """Raises StartRefused when this code would migrate a file that the former master still uses.
+
+    A database on PostgreSQL is migrated beside tiers of the former release in any case, for it may have several.
+    """
     file = FILES.get(tier.name)
-    if file is None or not (path := settings.data_dir / file.name).exists():
+    database = {"catalog": settings.catalog_database, "order": settings.order_database}.get(tier.name)
+    if file is None or database is not None or not (path := settings.data_dir / file.name).exists():
         return
     if (schema := schema_of(path)) < file.newest:
         raise StartRefused(

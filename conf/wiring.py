@@ -4,22 +4,16 @@ The functions `prepare_…` run in the master process before the first worker; a
 """
 
 import logging
-import os
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from conf.secret import Secrets
 from conf.settings import Settings, Tier
+from conf.stores import catalog_stores, order_stores, require_catalog_file, require_order_file
 from conf.worker_settings import load_in_worker
 from db.products_file import read_products
-from db.sqlite.catalog import CatalogStore
-from db.sqlite.order import OrderStore
-from db.sqlite.owner_catalog import OwnerCatalogStore
-from db.sqlite.owner_orders import OwnerOrderStore
-from db.sqlite.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.start import StartRefused
 from domain.checkout import Checkout
 from domain.errors import Unavailable
@@ -31,7 +25,6 @@ from wsgi_apps import catalog as catalog_tier
 from wsgi_apps.back_office import BackOfficeApp
 from wsgi_apps.batcher import Batcher, BatcherFactory
 from wsgi_apps.bearer_auth import BearerAuthMiddleware, encode_authorization
-from wsgi_apps.book_keeper import BookKeeper
 from wsgi_apps.catalog import CatalogApp
 from wsgi_apps.clients import HttpCatalog, HttpOrders, HttpReturns
 from wsgi_apps.front_end import FrontEndApp
@@ -54,20 +47,21 @@ from wsgi_apps.tier_client import TierClient
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# Added to the niceness of an audit or a backup that the owner's desk begins.
-AUDIT_NICENESS = 5
-
 _log = logging.getLogger(__name__)
 
 
 def create_catalog_app() -> "WSGIApplication":
     """Returns the WSGI app of the catalog tier."""
     settings = load_in_worker()
-    store = _catalog_store(settings)
-    readiness = Readiness({"catalog.db": store.require_writable}, catalog_tier.READY_TIMEOUT_S)
-    owner = OwnerCatalogStore(settings.data_dir / CATALOG_NAME, require=_require_matching(settings, CATALOG_NAME))
-    owner_rules = OwnerCatalogCalls(owner).rules()
-    app = CatalogApp(store, settings.catalog.threads, readiness, owner_rules=owner_rules)
+    stores = catalog_stores(settings)
+    readiness = Readiness({stores.state: stores.store.require_writable}, catalog_tier.READY_TIMEOUT_S)
+    app = CatalogApp(
+        stores.store,
+        settings.catalog.threads,
+        readiness,
+        owner_rules=OwnerCatalogCalls(stores.owner).rules(),
+        is_remote=stores.is_remote,
+    )
     return _private(app, settings, settings.catalog)
 
 
@@ -85,7 +79,8 @@ class OrderTier:
 def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierClient] = TierClient) -> OrderTier:
     """Returns the WSGI app of the order tier, with its recovery. Benchmarks pass a batcher or client of their own."""
     settings = load_in_worker()
-    store = _order_store(settings)
+    stores = order_stores(settings)
+    store = stores.store
     client = _client(tier_client, "catalog", settings.catalog, settings, order.DEADLINE_S)
     owners_client = _owners_catalog_client(tier_client, settings)
     # Workers do not share memory, so each has an equal share of the limit. Within a worker, the requests and the
@@ -97,12 +92,18 @@ def create_order_app(batcher: BatcherFactory = Batcher, tier_client: type[TierCl
         client.require_ready(order.READY_TIMEOUT_S)
         catalog.require_own_store()
 
-    parts = {"order.db": store.require_writable, "catalog": require_catalog}
+    parts = {stores.state: store.require_writable, "catalog": require_catalog}
     readiness = Readiness(parts, order.READY_TIMEOUT_S)
     checkout = PairedCheckout(LimitedCheckout(store, catalog, limit), catalog)
     returns = PairedReturns(Returns(store, catalog), catalog)
-    owner_rules = _owner_order_calls(settings).rules()
-    app = OrderApp(checkout, readiness, returns=returns, owner_rules=owner_rules, batcher=batcher)
+    app = OrderApp(
+        checkout,
+        readiness,
+        returns=returns,
+        owner_rules=OwnerOrderCalls(stores.owner, stores.keeper).rules(),
+        batcher=batcher,
+        is_remote=stores.is_remote,
+    )
     # The recovery needs no retries: it repeats its calls in its next sweep.
     tried_once = PairedCatalog(store, HttpCatalog(client, retry=False, owners_client=owners_client))
     recovery = Recovery(LimitedCheckout(store, tried_once, limit), Returns(store, tried_once))
@@ -181,9 +182,9 @@ def require_owner_secrets(settings: Settings) -> Secrets:
 
 def prepare_catalog(settings: Settings) -> None:
     """Migrates the catalog's database and loads the first products. Raises StartRefused."""
-    if warning := require_matching(settings.data_dir, CATALOG_NAME):
+    if warning := require_catalog_file(settings):
         _log.warning("%s", warning)
-    store = _catalog_store(settings)
+    store = catalog_stores(settings).store
     store.migrate()
     try:
         if store.is_empty():
@@ -200,9 +201,9 @@ def prepare_catalog(settings: Settings) -> None:
 
 def prepare_order(settings: Settings) -> None:
     """Migrates the order log and settles the buys and returns that the last run left in doubt. Raises StartRefused."""
-    if warning := require_matching(settings.data_dir, LOG_NAME):
+    if warning := require_order_file(settings):
         _log.warning("%s", warning)
-    store = _order_store(settings)
+    store = order_stores(settings).store
     client = _client(TierClient, "catalog", settings.catalog, settings, order.DEADLINE_S, logs_outages=False)
     owners_client = _owners_catalog_client(TierClient, settings)
     store.migrate()
@@ -247,28 +248,6 @@ def _private(app: "WSGIApplication", settings: Settings, tier: Tier) -> "WSGIApp
 
 def _values(secrets: Secrets | None) -> Sequence[str] | None:
     return None if secrets is None else secrets.values
-
-
-def _owner_order_calls(settings: Settings) -> OwnerOrderCalls:
-    """Returns the owner's calls to the order tier. Audits and backups end with this process, and yield to buys."""
-    books = OwnerOrderStore(settings.data_dir / LOG_NAME, require=_require_matching(settings, LOG_NAME))
-    folder = f"DATA_DIR={settings.books_dir}"
-    with_us = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGINT"]
-    command = ["nice", "-n", str(AUDIT_NICENESS), "env", folder, *with_us, "admin"]
-    return OwnerOrderCalls(books, BookKeeper(command, settings.books_dir, settings.backup_dir))
-
-
-def _catalog_store(settings: Settings) -> CatalogStore:
-    return CatalogStore(settings.data_dir / CATALOG_NAME, require=_require_matching(settings, CATALOG_NAME))
-
-
-def _order_store(settings: Settings) -> OrderStore:
-    return OrderStore(settings.data_dir / LOG_NAME, require=_require_matching(settings, LOG_NAME))
-
-
-def _require_matching(settings: Settings, name: str) -> Callable[[], object]:
-    """Returns the check that a database must pass before its first use."""
-    return lambda: require_matching(settings.data_dir, name)
 
 
 def _client(

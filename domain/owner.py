@@ -185,7 +185,7 @@ class OwnerCatalog(Protocol):
         """Returns the newest thousand entries of the product's history, the newest first."""
 
     # Each change returns True when it was made, and False when it was made before under its key. Each raises
-    # ProductNotFound, Invalid, and KeyReused when the key stands for something else. See db/sqlite/product_admin.py.
+    # ProductNotFound, Invalid, and KeyReused when the key stands for something else. See db/product_changes.py.
 
     def add(self, product: Product, key: str) -> bool:
         """Adds a product."""

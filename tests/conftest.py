@@ -1,8 +1,10 @@
 """Fixtures of all tests: fresh databases in a fresh folder, filled with the documented products."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +17,8 @@ from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
 from domain.returns import Returns
 from domain.values import Buy
+from tests.support.books import query
+from tests.support.forgery import forge
 from tests.support.postgres import TestServer
 
 PRODUCTS = Path(__file__).parents[1] / "conf" / "database.txt"
@@ -28,6 +32,12 @@ def catalog(tmp_path: Path) -> Iterator[CatalogStore]:
     store.load(read_products(PRODUCTS))
     yield store
     store.close()
+
+
+@pytest.fixture
+def query_catalog(tmp_path: Path, catalog: CatalogStore) -> Callable[[str], list[Any]]:
+    """Returns all rows of a query of the catalog, for tests that run on every engine."""
+    return partial(query, tmp_path / "catalog.db")
 
 
 @pytest.fixture
@@ -71,6 +81,12 @@ def owner_orders(tmp_path: Path, orders: OrderStore) -> Iterator[OwnerOrderStore
     store = OwnerOrderStore(tmp_path / "order.db")
     yield store
     store.close()
+
+
+@pytest.fixture
+def forge_log(tmp_path: Path, orders: OrderStore) -> Callable[[str], None]:
+    """Changes the file of `orders` by hand, past its triggers and checks."""
+    return partial(forge, tmp_path / "order.db")
 
 
 @pytest.fixture(scope="session")

@@ -282,6 +282,10 @@ class App:
         return self._readiness.reply()
 
 
+def nothing() -> None:
+    """Probes nothing: that the process answers is what /health tells then."""
+
+
 def error_reply(status: int, message: str, headers: Mapping[str, str] | None = None) -> Reply:
     """Returns the reply for an error, in the form of all errors but the few with a documented form of their own."""
     return Reply(encode_error(status, message), status, headers)

@@ -44,8 +44,7 @@ class BookKeeper:
         if record is not None and record != before:
             return record
         # The audit could not write its record: a full disk makes no verdict void.
-        lines = [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
-        return new_record(lines, before)
+        return new_record(_lines(report), before)
 
     def backups(self) -> Sequence[Backup]:
         """Returns the backups, the newest first. A folder is one when both files are in it."""
@@ -59,13 +58,16 @@ class BookKeeper:
         digest = hashlib.sha256(key.encode()).hexdigest()[:_DIGEST_DIGITS]
         if made := next((one for one in self.backups() if one.name.endswith(f"Z-{digest}")), None):
             return made
-        self._require_both_files()
         folder = self._backup_dir / f"{timestamp().replace(':', '-')}-{digest}"
-        self._run("backup", str(folder))
+        self._make_backup(folder)
         backup = _backup(folder)
         if backup is None:
             raise Unavailable(f"the backup {folder.name} is gone")
         return backup
+
+    def _make_backup(self, folder: Path) -> None:
+        self._require_both_files()
+        self._run("backup", str(folder))
 
     def _require_both_files(self) -> None:
         missing = [name for name in (CATALOG_NAME, LOG_NAME) if not (self._books_dir / name).is_file()]
@@ -91,6 +93,40 @@ class BookKeeper:
         if done.returncode not in _DONE or "error" in report:
             raise Unavailable(str(report.get("error", f"python -m admin {arguments[0]} has failed")))
         return report
+
+
+class PostgresBookKeeper(BookKeeper):
+    """Works on the store whose two schemas are on PostgreSQL. A backup is a copy of it in two files.
+
+    `command` runs the owner's program with the addresses of both databases, unless it `lacks` the setting of one.
+    """
+
+    def __init__(self, command: Sequence[str], backup_dir: Path, lacks: str | None = None) -> None:
+        super().__init__(command, backup_dir, backup_dir)
+        self._lacks = lacks
+        self._last: LastAudit | None = None
+
+    def audit(self) -> LastAudit:
+        """Audits a copy of both schemas. Raises Unavailable, which says why."""
+        self._require_both_addresses()
+        self._last = new_record(_lines(self._run("audit")), self._last)
+        return self._last
+
+    def _make_backup(self, folder: Path) -> None:
+        self._require_both_addresses()
+        self._run("copy-out", str(folder))
+
+    def _require_both_addresses(self) -> None:
+        if self._lacks is not None:
+            raise Unavailable(
+                f"the order tier has no {self._lacks}, and this needs both databases: set it there, or run "
+                "python -m admin where both are known (docs/books.md)"
+            )
+
+
+def _lines(report: Any) -> list[str]:
+    """Returns a line for each discrepancy in a report of the owner's program."""
+    return [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
 
 
 def _backup(folder: Path) -> Backup | None:

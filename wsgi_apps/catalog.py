@@ -8,7 +8,7 @@ from domain.errors import Refused
 from domain.protocols import Catalog
 from domain.values import parse_name
 from wsgi_apps import queries, wire
-from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.base import App, Request, Rule, nothing
 from wsgi_apps.batcher import single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
@@ -31,7 +31,9 @@ MAX_QUEUED_DECREMENTS = 64
 class CatalogApp(App):
     """Answers queries and sells pieces. `threads` threads run direct decrements, which wait for the disk.
 
-    `owner_rules` are the rules of the owner's calls (wsgi_apps/owner_catalog.py).
+    `owner_rules` are the rules of the owner's calls (wsgi_apps/owner_catalog.py). With `is_remote` the catalog's data
+    are on another machine: then no read holds up the thread that serves connections, and /health does not ask for them,
+    for a restart of this tier would not bring that machine back.
     """
 
     def __init__(
@@ -41,16 +43,18 @@ class CatalogApp(App):
         readiness: Readiness | None = None,
         *,
         owner_rules: Iterable[Rule] = (),
+        is_remote: bool = False,
     ) -> None:
         self._catalog = catalog
+        read = queries.reads_of(is_remote=is_remote)
         # Three pools, so that sales never queue behind direct decrements, and neither queues behind pages.
         sales = BoundedPool(SALE_THREADS, MAX_QUEUED_SALES)
         decrements = BoundedPool(threads, MAX_QUEUED_DECREMENTS)
         pages = BoundedPool(PAGE_THREADS, MAX_QUEUED_PAGES)
         rules = [
             Rule("/products", methods=["GET"], endpoint=run_in_pool(self.products, pages), takes_query=True),
-            Rule("/products/<name>", methods=["GET"], endpoint=self.product),
-            Rule(wire.LOOKUPS, methods=["POST"], endpoint=self.lookup),
+            Rule("/products/<name>", methods=["GET"], endpoint=read(self.product)),
+            Rule(wire.LOOKUPS, methods=["POST"], endpoint=read(self.lookup)),
             Rule(wire.STORE, methods=["GET"], endpoint=run_in_pool(self.introduce, sales)),
             Rule(wire.SALES, methods=["POST"], endpoint=run_in_pool(self.sell, sales)),
             Rule(wire.RETURNS, methods=["POST"], endpoint=for_owner_if_known(run_in_pool(self.take_back, sales))),
@@ -59,7 +63,7 @@ class CatalogApp(App):
             *owner_rules,
             Rule("/<name>/<quantity>", methods=["POST"], endpoint=run_in_pool(self.decrement, decrements)),
         ]
-        super().__init__(rules, probe=lambda: catalog.lookup(["any"]), readiness=readiness)
+        super().__init__(rules, probe=nothing if is_remote else lambda: catalog.lookup(["any"]), readiness=readiness)
 
     def product(self, _request: Request, name: str) -> Reply:
         """Shows a product with its price and stock."""

@@ -10,7 +10,7 @@ from domain.protocols import Orders, Placed
 from domain.returns import OwnerReturns
 from domain.values import Buy, parse_whole_number
 from wsgi_apps import queries
-from wsgi_apps.base import App, Request, Rule
+from wsgi_apps.base import App, Request, Rule, nothing
 from wsgi_apps.batcher import Asker, Batcher, BatcherFactory, single_result
 from wsgi_apps.ready import Readiness
 from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
@@ -40,7 +40,8 @@ MAX_QUEUED_RETURNS = 16
 class OrderApp(App):
     """Takes buys, shows orders, and gives orders back for the owner if it has `returns`.
 
-    `owner_rules` are those of the owner's further calls (wsgi_apps/owner_orders.py).
+    `owner_rules` are those of the owner's further calls (wsgi_apps/owner_orders.py). `is_remote` is as in CatalogApp,
+    for the order log.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class OrderApp(App):
         returns: OwnerReturns | None = None,
         owner_rules: Iterable[Rule] = (),
         batcher: BatcherFactory = Batcher,
+        is_remote: bool = False,
     ) -> None:
         self._orders = orders
+        read = queries.reads_of(is_remote=is_remote)
         # Buys that arrive while a batch is under way share the two commits of a later one.
         self._buys: Asker[Buy, Placed] = batcher(
             orders.place_all, max_batch_size=MAX_BATCH, timeout_s=DEADLINE_S, max_in_flight=BATCHES_IN_FLIGHT
@@ -63,14 +66,14 @@ class OrderApp(App):
         rules = [
             buy,
             Rule(BUYS, methods=["POST"], endpoint=self.buy_all),
-            Rule(RECEIPTS, methods=["POST"], endpoint=self.find),
-            Rule("/orders/<number>", methods=["GET"], endpoint=self.order),
+            Rule(RECEIPTS, methods=["POST"], endpoint=read(self.find)),
+            Rule("/orders/<number>", methods=["GET"], endpoint=read(self.order)),
             *owner_rules,
         ]
         if returns is not None:
             give_back = run_in_pool(partial(self.give_back, returns), BoundedPool(RETURN_THREADS, MAX_QUEUED_RETURNS))
             rules.append(Rule("/orders/<number>/returns", methods=["POST"], endpoint=give_back, owner=True))
-        super().__init__(rules, probe=self._read_log, readiness=readiness)
+        super().__init__(rules, probe=nothing if is_remote else self._read_log, readiness=readiness)
 
     def buy(self, request: Request, name: str, quantity: str) -> Deferred[Sequence[Placed]]:
         """Buys, also by GET, because the published interface says so. A refused buy has the order number -1."""

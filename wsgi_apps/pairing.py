@@ -9,10 +9,9 @@ Then no buy begins until the right catalog is back.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from db import outages
-from db.sqlite.order import OrderStore
 from domain.deadlines import Deadline
 from domain.errors import AnotherStore, Unavailable
 from domain.pairing import Introduction, LogMark
@@ -31,10 +30,23 @@ _SUBJECT = "the catalog's identity"  # of the lines that db/outages.py logs
 _FOREIGN_CATALOG = "the catalog is not the one of this order log, try again"
 
 
+class PairingLog(Protocol):
+    """An order log that recognizes its catalog."""
+
+    def mark(self) -> LogMark | None:
+        """Returns what the log sends with each call to its catalog; None while it belongs to no store yet."""
+
+    def last_order(self) -> str | None:
+        """Returns the key of the newest order, by which the catalog recognizes the log."""
+
+    def pair(self, catalog: Introduction) -> str | None:
+        """Returns why the catalog that introduced itself is not of this log's store; None when it is."""
+
+
 class PairedCatalog:
     """The catalog of one order log. It sells only if both belong to one store. Any thread may call it."""
 
-    def __init__(self, log: OrderStore, catalog: Catalog) -> None:
+    def __init__(self, log: PairingLog, catalog: Catalog) -> None:
         self._log = log
         self._catalog = catalog
         self._is_paired = False

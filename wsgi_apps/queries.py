@@ -9,13 +9,30 @@ from domain.errors import Invalid, OrderNotFound
 from domain.protocols import Catalog, Orders
 from domain.values import parse_name, parse_whole_number
 from wsgi_apps.base import Request, Rule
-from wsgi_apps.reply import BoundedPool, Reply, run_in_pool
+from wsgi_apps.reply import BoundedPool, Deferred, Reply, run_in_pool
 from wsgi_apps.wire import encode_order
+
+# The reads of a store on another machine, if its app has one. They are as short as any round trip to it, and those of
+# the front end come in batches.
+READ_THREADS = 2
+MAX_QUEUED_READS = 256
 
 # The products of a page.
 DEFAULT_LIMIT = 100
 # The most rows of a page, whatever they are.
 MAX_LIMIT = 1000
+
+
+def reads_of(*, is_remote: bool) -> Callable[[Callable[..., Reply]], Callable[..., Reply | Deferred[Reply]]]:
+    """Returns the function that makes an endpoint of one that reads a store, and `is_remote` says where that is.
+
+    A read of a file costs less than its hand-over to a thread. A read of a store on another machine may wait for as
+    long as that is frozen, so it must not run in the one thread that serves all connections.
+    """
+    if not is_remote:
+        return lambda endpoint: endpoint
+    pool = BoundedPool(READ_THREADS, MAX_QUEUED_READS)
+    return lambda endpoint: run_in_pool(endpoint, pool)
 
 
 def products(catalog: Catalog, request: Request) -> Reply:

@@ -6,21 +6,21 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import psycopg
-from db.postgres.catalog import CatalogStore
-from db.postgres.order import OrderStore
-from db.postgres.owner_catalog import OwnerCatalogStore
-from db.postgres.owner_orders import OwnerOrderStore
 from psycopg.conninfo import conninfo_to_dict
 
 from admin.stores import AuditedBooks, Log, OnProgress
 from admin.stores.files import audit_folder
 from conf.settings import SettingsError
 from db.postgres.acceptance import accept, was_accepted
+from db.postgres.catalog import CatalogStore
 from db.postgres.copies.copy_in import copy_in
 from db.postgres.copies.copy_out import copy_out, write_copy
 from db.postgres.copies.moment import Addresses, errors_as_copy_failed, opened
 from db.postgres.copies.schemas import require_current, require_one_store
 from db.postgres.database import Database
+from db.postgres.order import OrderStore
+from db.postgres.owner_catalog import OwnerCatalogStore
+from db.postgres.owner_orders import OwnerOrderStore
 from db.postgres.status import status
 from db.product_changes import ProductChanges
 from db.sqlite.audit import Audit, Discrepancy, checks_as_of
@@ -105,13 +105,9 @@ class PostgresStore:
     def tiers(self) -> Iterator[tuple[Log, Catalog]]:
         """Yields the order log and its catalog. Raises Unreadable for schemas of two stores."""
         addresses = self.addresses
-        with (
-            opened(addresses.catalog) as catalog_connection,
-            opened(addresses.log) as log_connection,
-            errors_as_copy_failed(addresses.log),
-        ):
-            require_one_store(catalog_connection, log_connection)
         with self._database(CATALOG) as catalog, self._database(LOG) as log:
+            with opened(addresses.catalog) as one, opened(addresses.log) as other, errors_as_copy_failed(addresses.log):
+                require_one_store(one, other)
             yield OrderStore(log), CatalogStore(catalog)
 
     @contextmanager

@@ -1,7 +1,7 @@
 """Records which discrepancies the owner has accepted, see db/sqlite/audit/acceptance.py."""
 
-from db.postgres.catalog import lock_keys
 from db.postgres.database import Database, Session
+from db.postgres.locks import lock_keys
 from db.sqlite.audit import Discrepancy
 from db.sqlite.audit.acceptance import accept_within, was_accepted_within
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from db.postgres.database import Database, Row, Session, Statement
+from db.postgres.locks import lock_keys
 from db.postgres.migrate import migrate
 from db.sales import Reason, decide, ledger_entry
 from db.take_back import take_back
@@ -21,18 +22,18 @@ _PRODUCTS = "SELECT name, price_cents, quantity FROM products WHERE name = ANY(:
 _ANY = "SELECT 1 FROM products LIMIT 1"
 _ID = "SELECT id FROM store"
 _NEWEST_SOLD = "SELECT key FROM stock_ledger WHERE reason = 'sold' ORDER BY entry DESC LIMIT :limit"
-# One row with the whole page as JSON, byte for byte as SQLite's catalog writes it.
+# One row with the whole page as JSON, byte for byte as SQLite's catalog writes it. One product more than the page has
+# tells whether there is a next one.
 _PAGE = """
-    WITH page AS MATERIALIZED (
-        SELECT name, price_cents, quantity FROM products
-        WHERE name > :after AND NOT retired AND strpos(folded, :q) > 0 ORDER BY name LIMIT :limit)
-    SELECT format('{"data": [%s], "next": %s}', string_agg(format(
-            '{"name": %s, "price": %s.%s%s, "quantity": %s}', to_json(name),
-            price_cents / 100, price_cents % 100 / 10, nullif(price_cents % 10, 0), quantity), ', ' ORDER BY name),
-        coalesce(CASE WHEN count(*) = :limit AND EXISTS (
-            SELECT FROM products WHERE name > (SELECT max(name) FROM page) AND NOT retired AND strpos(folded, :q) > 0)
-        THEN to_json(max(name))::text END, 'null'))
-    FROM page"""
+    WITH found AS MATERIALIZED (
+        SELECT name, price_cents, quantity, row_number() OVER (ORDER BY name) <= :limit AS is_on_page FROM products
+        WHERE name > :after AND NOT retired AND strpos(folded, :q) > 0 ORDER BY name LIMIT :limit + 1)
+    SELECT format('{"data": [%s], "next": %s}',
+        string_agg(format('{"name": %s, "price": %s.%s%s, "quantity": %s}', to_json(name),
+            price_cents / 100, price_cents % 100 / 10, nullif(price_cents % 10, 0), quantity), ', ' ORDER BY name)
+            FILTER (WHERE is_on_page),
+        coalesce(CASE WHEN count(*) > :limit THEN to_json(max(name) FILTER (WHERE is_on_page))::text END, 'null'))
+    FROM found"""
 
 
 class CatalogStore:
@@ -47,7 +48,7 @@ class CatalogStore:
 
     def migrate(self) -> None:
         """Creates the schema, or brings it to its newest version, see db/postgres/migrate.py. Raises StartRefused."""
-        migrate(self._database.address, self._database.schema, MIGRATIONS)
+        migrate(self._database.address, self._database.schema, MIGRATIONS, "CATALOG_DATABASE")
 
     def product(self, name: str) -> Product:
         """Returns the product of this name. Raises ProductNotFound."""
@@ -151,12 +152,8 @@ _IS_OURS = """
         OR EXISTS (SELECT FROM stock_ledger WHERE key = :last_order AND reason = 'sold')
         OR EXISTS (SELECT FROM accepted_discrepancies
             WHERE subject ~ '^order [0-9]' AND substr(subject, strpos(subject, ', key ') + 6) = :last_order))"""
-# Inserts the keys, or locks the rows of those that are there, and so waits for a transaction that has one of them. The
-# keys must be sorted and different: two transactions with the same keys in another order would wait for each other.
-_LOCK_KEYS = """
-    INSERT INTO keys (key) SELECT unnest(:keys::text[])
-    ON CONFLICT (key) DO UPDATE SET key = excluded.key WHERE FALSE"""
-# In the order of the names, for the same reason. A row that others have is returned as they leave it.
+# In the order of the names: two transactions that lock the same ones in another order would wait for each other. A row
+# that others have is returned as they leave it.
 _LOCK_PRODUCTS = """
     SELECT name, price_cents, quantity, retired FROM products WHERE name = ANY(:names::text[])
     ORDER BY name FOR NO KEY UPDATE"""
@@ -170,11 +167,6 @@ def _is_ours(log: LogMark | None, last_order: str | None = None) -> Statement:
     Without a log, whether this catalog has sold `last_order`.
     """
     return _IS_OURS, {"store": log and log.store, "last_order": log.last_order if log else last_order}
-
-
-def lock_keys(keys: Iterable[str]) -> Statement:
-    """Returns the statement that keeps other transactions from these idempotency keys until this one ends."""
-    return _LOCK_KEYS, {"keys": sorted(set(keys))}
 
 
 def lock_products(names: Iterable[str]) -> Statement:
@@ -202,7 +194,7 @@ _FOLD = """
 
 
 def _sell(session: Session, buys: Sequence[Buy], reason: Reason, log: LogMark | None) -> list[Sale]:
-    """Returns the outcome of each buy. Two round trips: it locks and reads for all buys, decides, and writes for all."""
+    """Returns the outcome of each buy, in two round trips: it locks and reads for all, decides, and writes for all."""
     keys = [buy.key for buy in buys]
     # The outcomes are read after the keys are locked, and as they are then: each statement has a snapshot of its own.
     [(is_ours,)], _, outcomes, rows = session.fetch_together(

@@ -1,7 +1,8 @@
 """Groups PostgreSQL's errors by what the store does about them, and explains each in one line.
 
 Each error has a SQLSTATE of five characters, of which the first two are its class
-(https://www.postgresql.org/docs/current/errcodes-appendix.html). An error without one comes from the connection.
+(https://www.postgresql.org/docs/current/errcodes-appendix.html). An error without one comes from the connection, or
+from the server before it has let the client in: libpq passes on only its words then.
 """
 
 from enum import Enum, auto
@@ -21,6 +22,9 @@ class Kind(Enum):
     DAMAGE = auto()  # the server's data is damaged: a person must act
     MISTAKE = auto()  # a mistake in this code or its SQL, which ends with a traceback and is never tried again
 
+
+# The server's words, where it speaks English, when it lets nobody in because it has too many connections already.
+_TOO_MANY = ("too many clients", "too many connections", "remaining connection slots")
 
 # The longest prefix of a SQLSTATE that is here decides. What is not here is a mistake.
 _KINDS = {
@@ -42,8 +46,6 @@ _KINDS = {
     "57014": Kind.FULL,  # the statement was cancelled
     "58": Kind.FULL,  # the server's disk fails
     "42501": Kind.REFUSED,  # the role lacks a privilege
-    "28": Kind.REFUSED,  # wrong password, or pg_hba.conf lets nobody in
-    "3D": Kind.REFUSED,  # no such database
     "57P04": Kind.REFUSED,  # the database was dropped
     "XX001": Kind.DAMAGE,
     "XX002": Kind.DAMAGE,
@@ -63,18 +65,13 @@ def kind_of(error: psycopg.Error) -> Kind:
 
 def explain(error: psycopg.Error) -> str:
     """Explains the error in one line for the log: how it fails, and what to do."""
-    said = _one_line(error)
-    match kind_of(error):
-        case Kind.BUDGET:
-            return (
-                f"the server takes no more connections ({said}); raise its max_connections, "
-                "or run fewer processes of the tiers"
-            )
-        case Kind.REFUSED:
-            advice = "check the address, the role and its privileges, and pg_hba.conf"
-            return f"the server does not let this program in ({said}); {advice}"
-        case Kind.DAMAGE:
-            return f"the server's data is damaged ({said}); restore a backup"
+    said, kind = _one_line(error), kind_of(error)
+    if kind is Kind.BUDGET or any(words in said for words in _TOO_MANY):
+        return f"it takes no more connections ({said}); raise its max_connections, or run fewer processes of the tiers"
+    if kind is Kind.REFUSED:
+        return f"it does not let this program in ({said}); check the address, and the role and its privileges"
+    if kind is Kind.DAMAGE:
+        return f"its data are damaged ({said}); restore a backup"
     return said
 
 

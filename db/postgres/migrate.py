@@ -47,15 +47,15 @@ class _Script:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def migrate(address: str, schema: str, migrations: Path, setting: str = "the address") -> None:
+def migrate(address: str, schema: str, migrations: Path, setting: str | None = None) -> None:
     """Creates or upgrades the schema in the database at `address`. Raises StartRefused, and then has changed nothing.
 
-    `setting` is the name of the setting with the address, for the error.
+    `setting` is the name of the setting with the address, for the log and the error.
     """
     try:
-        name = f"{describe(address)} ({setting})"
+        name = f"{describe(address)} ({setting or schema})"
     except psycopg.Error as error:
-        raise StartRefused(f"{setting} is no address of PostgreSQL: {explain(error)}") from error
+        raise StartRefused(f"{setting or schema} has no address of PostgreSQL: {explain(error)}") from error
     scripts = [
         _Script(version, path.stem, path.read_text("utf-8"))
         for version, path in enumerate(sorted(migrations.glob("[0-9]*.sql")), 1)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from db.owner_catalog import OwnerReads
-from db.postgres.catalog import LOCK_ADDING, lock_keys, lock_products
+from db.postgres.catalog import LOCK_ADDING, lock_products
 from db.postgres.database import Database, Session
+from db.postgres.locks import lock_keys
 from db.product_changes import ProductChanges
 from db.statements import FetchAll
 

@@ -90,7 +90,7 @@ class Session:
         if not opening and len(statements) == 1:
             sql, values = statements[0]
             return [connection.execute(to_psycopg(sql), values)]
-        with connection.pipeline():
+        with connection.together():
             cursors = [connection.execute(to_psycopg(sql), values) for sql, values in (*opening, *statements)]
         return cursors[len(opening) :]
 

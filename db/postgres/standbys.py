@@ -1,4 +1,4 @@
-"""Tells whether each COMMIT waits for a standby, and logs it when that ends: then a buy can be lost with the primary."""
+"""Tells whether each COMMIT waits for a standby. When that ends, the log says so: buys can be lost with the primary."""
 
 from collections.abc import Sequence
 from typing import Any

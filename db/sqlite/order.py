@@ -1,24 +1,31 @@
 """The order log: orders, refused buys, returns, and the intents of buys and returns still in doubt."""
 
 import hmac
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import apsw
 
-from db.sqlite import returns as db_returns
+from db import returns as db_returns
+from db.order_log import (
+    Logged,
+    decide_beginning,
+    decide_ending,
+    known_buy,
+    logged_by_key,
+    row,
+    with_distinct_keys,
+)
 from db.sqlite.connection import fetch_all, fetch_each, json_list
 from db.sqlite.database import Database
 from db.sqlite.migrate import migrate
 from db.sqlite.pairing import id_in, last_order, mismatch
-from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
+from domain.errors import OrderNotFound
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
-from domain.values import Buy, KnownBuy, Order, Sold
-
-T = TypeVar("T")
+from domain.values import Buy, KnownBuy, Order
 
 APPLICATION_ID = 0x746F796F  # "toyo", see PRAGMA application_id
 MIGRATIONS = Path(__file__).parents[2] / "migrations" / "order"
@@ -58,7 +65,7 @@ class OrderStore:
         with self._database.write() as transaction:
             outcomes = [
                 outcome
-                for distinct in _with_distinct_keys((buy.key, buy) for buy in buys)
+                for distinct in with_distinct_keys((buy.key, buy) for buy in buys)
                 for outcome in _begin(transaction, distinct)
             ]
             self._note_newest(transaction)
@@ -69,7 +76,7 @@ class OrderStore:
         with self._database.write() as transaction:
             placed = [
                 answer
-                for distinct in _with_distinct_keys((sale[0].key, sale) for sale in sales)
+                for distinct in with_distinct_keys((sale[0].key, sale) for sale in sales)
                 for answer in _finish(transaction, distinct)
             ]
             self._note_newest(transaction)
@@ -141,23 +148,23 @@ class OrderStore:
         """Returns the buy of each key, in their order; None for a key that the log does not know."""
         with self._database.read() as connection:
             rows = fetch_all(connection, _FIND, {"keys": json_list(list(dict.fromkeys(keys)))})
-        known = {row[0]: _known_buy(*row) for row in rows}
+        known = {found[0]: known_buy(*found) for found in rows}
         return [known[key] for key in keys]
 
     def begin_returns(self, returns: Sequence[Return]) -> list[SaleReturn | ReturnOutcome]:
         """Writes the intent of each return. Returns what the catalog must take back, or how the return has ended."""
         with self._database.write() as transaction:
-            return [db_returns.begin(transaction, asked) for asked in returns]
+            return [db_returns.begin(partial(fetch_all, transaction), asked) for asked in returns]
 
     def finish_returns(self, taken: Sequence[tuple[SaleReturn, TakeBack]]) -> list[ReturnOutcome]:
         """Logs how each return ended, once for its key, and deletes its intent. Returns what the log says of each."""
         with self._database.write() as transaction:
-            return [db_returns.finish(transaction, *one) for one in taken]
+            return [db_returns.finish(partial(fetch_all, transaction), *one) for one in taken]
 
     def return_intents(self, limit: int, skip: int = 0) -> list[SaleReturn]:
         """Returns the oldest `limit` returns in doubt behind the first `skip`."""
         with self._database.read() as connection:
-            return db_returns.intents(connection, limit, skip)
+            return db_returns.intents(partial(fetch_all, connection), limit, skip)
 
     def require_writable(self) -> None:
         """Raises Unavailable when the disk takes no writes."""
@@ -172,40 +179,6 @@ _NEWEST = "SELECT key FROM orders ORDER BY number DESC LIMIT 1"
 _ADOPT = "INSERT INTO store (id) VALUES (:id)"
 
 
-def _with_distinct_keys(rows: Iterable[tuple[str, T]]) -> Iterator[dict[str, T]]:
-    """Yields the rows in their order, in groups of distinct keys. A key that comes again begins a new group.
-
-    A group reads what the group before has written, so each buy finds the log as if the buys had come one by one.
-    """
-    group: dict[str, T] = {}
-    for key, row in rows:
-        if key in group:
-            yield group
-            group = {}
-        group[key] = row
-    if group:
-        yield group
-
-
-def _known_buy(
-    key: str,
-    product: str | None,
-    quantity: int,
-    number: int | None,
-    price_cents: int,
-    time: str,
-    reason: str | None,
-    returned: int | None,
-) -> KnownBuy | None:
-    """Returns the buy of a row of _FIND; None for an unknown key."""
-    if product is None:
-        return None
-    buy = Buy(key, product, quantity)
-    if number is not None:
-        return KnownBuy(buy, Order(number, product, quantity, price_cents, time), returned or 0)
-    return KnownBuy(buy, None if reason is None else REFUSALS[reason]())
-
-
 # One row for each key: the buy that it stands for and how that ended, both NULL where the log does not know it.
 _LOGGED = """
     SELECT asked.value, coalesce(orders.product, refused.product, intents.product),
@@ -214,33 +187,18 @@ _LOGGED = """
     LEFT JOIN refused ON refused.key = asked.value LEFT JOIN intents ON intents.key = asked.value"""
 
 
-def _logged(transaction: apsw.Connection, keys: Iterable[str]) -> dict[str, tuple[Buy | None, int | Refused | None]]:
-    """Returns the buy of each key, None for a new key, and how that buy ended, None while it is in doubt."""
-    return {
-        key: (
-            None if product is None else Buy(key, product, quantity),
-            number if reason is None else REFUSALS[reason](),
-        )
-        for key, product, quantity, number, reason in fetch_all(transaction, _LOGGED, {"keys": json_list(keys)})
-    }
+def _logged(transaction: apsw.Connection, keys: Iterable[str]) -> dict[str, Logged]:
+    return logged_by_key(fetch_all(transaction, _LOGGED, {"keys": json_list(keys)}))
 
 
 # _begin and _finish read the log for all keys, decide, and write for all: one buy after the other would cost far more.
-# The keys of a call are distinct, so no buy depends on another.
 
 _INSERT_INTENT = "INSERT INTO intents (key, product, quantity) VALUES (:key, :product, :quantity)"
 
 
 def _begin(transaction: apsw.Connection, buys: Mapping[str, Buy]) -> list[Placed | None]:
-    outcomes: list[Placed | None] = []
-    begun = []
-    logged = _logged(transaction, buys)
-    for key, buy in buys.items():
-        known, outcome = logged[key]
-        outcomes.append(outcome if known in (buy, None) else KeyReused())
-        if known is None:
-            begun.append(_row(buy))
-    fetch_each(transaction, _INSERT_INTENT, begun)
+    outcomes, intents = decide_beginning(buys, _logged(transaction, buys))
+    fetch_each(transaction, _INSERT_INTENT, intents)
     return outcomes
 
 
@@ -256,25 +214,8 @@ _DELETE_INTENT = "DELETE FROM intents WHERE key = :key AND product = :product AN
 
 def _finish(transaction: apsw.Connection, sales: Mapping[str, tuple[Buy, Sale]]) -> list[Placed]:
     """Numbers the orders in the order of the sales."""
-    # Another thread, or the recovery, may have logged the same buy meanwhile: then the outcome in the log stands.
-    logged = _logged(transaction, sales)
-    placed: dict[str, Placed] = {}
-    sold, refused = [], []
-    for key, (buy, sale) in sales.items():
-        known, outcome = logged[key]
-        if outcome is not None:
-            placed[key] = outcome if known == buy else KeyReused()
-        elif isinstance(sale, Sold):
-            sold.append(_row(buy) | {"price_cents": sale.price_cents})
-        else:
-            placed[key] = sale
-            if isinstance(sale, Refused):
-                refused.append(_row(buy) | {"reason": sale.message})
-    placed |= {key: number for key, number in fetch_each(transaction, _INSERT_ORDER, sold)}
-    fetch_each(transaction, _INSERT_REFUSAL, refused)
-    fetch_each(transaction, _DELETE_INTENT, [_row(buy) for buy, _ in sales.values()])
+    placed, orders, refusals = decide_ending(sales, _logged(transaction, sales))
+    placed |= {key: number for key, number in fetch_each(transaction, _INSERT_ORDER, orders)}
+    fetch_each(transaction, _INSERT_REFUSAL, refusals)
+    fetch_each(transaction, _DELETE_INTENT, [row(buy) for buy, _ in sales.values()])
     return [placed[key] for key in sales]
-
-
-def _row(buy: Buy) -> dict[str, Any]:
-    return {"key": buy.key, "product": buy.product, "quantity": buy.quantity}

@@ -5,18 +5,19 @@ sale must be ordered or in doubt in the log. These checks find a lost file, anot
 older backup.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import apsw
 
+import domain.pairing
 from db.sqlite.connection import fetch_all, transaction
 from db.sqlite.errors import explain, is_lasting
 from db.sqlite.read_only import is_missing_or_empty, open_read_only
 from db.sqlite.wal_check import foreign_wal
 from db.start import StartPostponed, StartRefused
-from domain.pairing import MAX_NEWEST, Introduction
+from domain.pairing import MAX_NEWEST, Introduction, lacks_a_sale
 
 CATALOG_NAME, LOG_NAME = "catalog.db", "order.db"
 
@@ -78,7 +79,7 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
     """
     with open_read_only(log_path) as log, closing(apsw.Connection(str(folder / CATALOG_NAME))) as catalog:
         id = None if log is None else id_in(log)
-        if log is None or id is None or _lacks_a_sale(log, introduce(catalog, None).newest_sold):
+        if log is None or id is None or lacks_a_sale(introduce(catalog, None), _is_ordered_in(log)):
             return
         with transaction(catalog):
             [(trigger,)] = fetch_all(catalog, _ID_TRIGGER, {})
@@ -90,14 +91,16 @@ def give_id_of_log(folder: Path, log_path: Path) -> None:
 _ID_TRIGGER = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name = 'store_update'"
 
 
-def require_matching(folder: Path, own: str) -> str | None:
+def require_matching(folder: Path, own: str, *, has_other: bool = True) -> str | None:
     """Checks the folder before a tier starts on its file `own`. Raises StartRefused when the two files do not match.
 
     The other file may be missing, because its tier may run on another machine. Returns a warning when the other file
-    exists and cannot be read.
+    exists and cannot be read. Without `has_other` a file there is none of this store: its tier is on another engine.
     """
     other = folder / (LOG_NAME if own == CATALOG_NAME else CATALOG_NAME)
     _require_readable(folder / own)
+    if not has_other:
+        return None
     if is_missing_or_empty(other) and not is_missing_or_empty(folder / own):
         return None
     try:
@@ -201,35 +204,17 @@ def _is_used(log: apsw.Connection) -> bool:
 
 
 def mismatch(log: apsw.Connection, catalog: Introduction) -> str | None:
-    """Returns why this log does not match the catalog that `introduce` described; None when it does.
-
-    The introduction must be recent, and for the log's newest order.
-    """
-    id = id_in(log)
-    if id is not None and catalog.id is not None and id != catalog.id:
-        return f"it is of store {id}, the catalog is of store {catalog.id}"
-    if id is not None and catalog.id is None:
-        return f"it is of store {id}, the catalog has no id, so it is an older one"
-    if not catalog.has_last_order:
-        return "the catalog has not sold what was ordered last, so it is an older one or another's"
-    if _lacks_a_sale(log, catalog.newest_sold):
-        return "it lacks what the catalog has sold last, so it is an older one, a new one or another's"
-    return None
+    """Returns why this log does not match the catalog that introduced itself, see domain.pairing.mismatch."""
+    return domain.pairing.mismatch(id_in(log), catalog, _is_ordered_in(log))
 
 
-def _lacks_a_sale(log: apsw.Connection, newest_sold: Sequence[str]) -> bool:
-    """Whether the catalog has a sale that is missing from the log.
+def _is_ordered_in(log: apsw.Connection) -> Callable[[str], bool | None]:
+    """Returns the function that tells whether a key is ordered in this log, or in doubt: see domain.pairing."""
+    if "orders" not in _tables(log):
+        return lambda _key: None
 
-    Checks the newest sales up to one that is ordered. Sales in doubt are not enough: an older log may have them, and
-    lack earlier sales.
-    """
-    if newest_sold and "orders" not in _tables(log):
-        return True
-    for key in newest_sold:
+    def is_ordered(key: str) -> bool | None:
         rows = fetch_all(log, _IS_ORDERED, {"key": key})
-        if not rows:
-            return True
-        [(is_ordered,)] = rows
-        if is_ordered:
-            return False
-    return False
+        return bool(rows[0][0]) if rows else None
+
+    return is_ordered

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.compose.test_compose import inspect
+from tests.compose.engine import inspect
 from tests.support.tiers import ROOT, free_port
 from tests.support.waiting import wait_until
 

@@ -6,8 +6,6 @@ any store on this machine, and leave only the engine's build cache behind.
 
 import json
 import os
-import shutil
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ import pytest
 import requests
 
 from conf.settings import TIERS
+from tests.compose.engine import compose_command, inspect, is_healthy, output_of
 from tests.support.tiers import NAMES, ROOT, free_port
 from tests.support.waiting import wait_until
 
@@ -312,37 +311,3 @@ def assert_nothing_is_lost(store: ComposeStore) -> None:
     for key, (product, quantity, answer) in store.answers.items():
         assert store.post(product, quantity, key).json() == answer
         assert store.post(product, quantity + 1, key).status_code == 422  # a forgotten key would buy
-
-
-def inspect(container: str) -> Any:
-    """Returns the description of a container, from `docker inspect`."""
-    return json.loads(output_of("docker", "inspect", container))[0]
-
-
-def is_healthy(container: str) -> bool:
-    """Returns whether the health check of a container succeeds."""
-    return bool(inspect(container)["State"]["Health"]["Status"] == "healthy")
-
-
-def compose_command() -> list[str]:
-    """Returns `docker compose` or `docker-compose`. Fails the test without either, or without an engine."""
-    if not works("docker", "version"):
-        pytest.fail("these tests need a Docker engine; `docker version` says what is missing", pytrace=False)
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if works(*command, "version"):
-            return command
-    pytest.fail("these tests need `docker compose` or `docker-compose`", pytrace=False)
-
-
-def works(*command: str) -> bool:
-    """Returns whether a command exists and succeeds."""
-    return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True).returncode == 0
-
-
-def output_of(*command: str, environ: dict[str, str] | None = None) -> str:
-    """Returns the standard output of a command. Its failure fails the test."""
-    done = subprocess.run(command, env=environ, capture_output=True, text=True)
-    if done.returncode != 0:
-        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
-        pytest.fail("\n".join([f"{' '.join(command)} ended with {done.returncode}:", *lines[-40:]]), pytrace=False)
-    return done.stdout

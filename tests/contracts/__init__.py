@@ -6,4 +6,6 @@ call only the methods of the protocol: no SQL, no files.
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"{__name__}.{contract}" for contract in ("catalog", "order_log", "orders")))
+pytest.register_assert_rewrite(
+    *(f"{__name__}.{contract}" for contract in ("catalog", "order_log", "orders", "product_changes", "races"))
+)

@@ -1,18 +1,16 @@
 """Tests that every implementation of the protocol OrderBooks must pass."""
 
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from db.sqlite.catalog import CatalogStore
 from db.sqlite.order import OrderStore
 from domain.checkout import Checkout
 from domain.errors import Refused
 from domain.owner import REFUSED_NUMBER, LoggedBuy, OrderBooks, Selection, Takings
 from domain.returns import Return, Returned, Returns
 from domain.values import Buy
-from tests.support.forgery import forge
 from tests.support.owner_log import all_pages, keys_on
 
 # A log of two days. Of each buy: its key, what was bought, and when it ended.
@@ -30,17 +28,17 @@ class OrderBooksContract:
     """The owner reads the order log, newest first, and what it earned."""
 
     @pytest.fixture
-    def history(self, tmp_path: Path, checkout: Checkout, orders: OrderStore) -> None:
+    def history(self, checkout: Checkout, forge_log: Callable[[str], None]) -> None:
         """The log of HISTORY. Its times are set by hand, for the store knows only now."""
         for key, product, quantity, _ in HISTORY:
             with suppress(Refused):
                 checkout.place(Buy(key, product, quantity))
         times = ",".join(f"('{key}', '{time}')" for key, _, _, time in HISTORY)
         in_both = (
-            f"UPDATE {table} SET time = (SELECT column2 FROM (VALUES {times}) WHERE column1 = key);"
+            f"UPDATE {table} SET time = (SELECT column2 FROM (VALUES {times}) AS times WHERE column1 = key);"
             for table in ("orders", "refused")
         )
-        forge(tmp_path / "order.db", "".join(in_both))
+        forge_log("".join(in_both))
 
     @pytest.fixture
     def subject(self, history: None, owner_orders: OrderBooks) -> OrderBooks:
@@ -104,10 +102,9 @@ class OrderBooksContract:
         assert keys_on(first) + keys_on(second) == ["d", "no2", "c", "no1", "b", "a"]
 
     def test_no_buy_is_lost_between_pages_when_the_clock_was_set_back(
-        self, subject: OrderBooks, tmp_path: Path
+        self, subject: OrderBooks, forge_log: Callable[[str], None]
     ) -> None:
-        forge(
-            tmp_path / "order.db",
+        forge_log(
             "UPDATE orders SET time = '2026-11-27T09:30:00.000Z' WHERE key = 'c';"
             "UPDATE refused SET time = '2026-11-20T00:00:00.000Z' WHERE key = 'no2'",
         )
@@ -145,13 +142,11 @@ class OrderBooksContract:
         assert [(line.day, line.sold) for line in subject.takings(selection)] == sold
 
     def test_a_return_counts_on_its_own_day_at_the_price_of_its_order(
-        self, subject: OrderBooks, orders: OrderStore, catalog: CatalogStore, tmp_path: Path
+        self, subject: OrderBooks, returns: Returns, forge_log: Callable[[str], None]
     ) -> None:
-        returns = Returns(orders, catalog)
         for key, number, quantity in (("r1", 0, 1), ("r2", 0, 1), ("r3", 1, 1)):
             assert isinstance(returns.give_back(Return(key, number, quantity)), Returned)
-        forge(
-            tmp_path / "order.db",
+        forge_log(
             "UPDATE returns SET time = CASE key WHEN 'r3' THEN '2026-11-29T08:00:00.000Z'"
             " ELSE '2026-11-28T08:00:00.000Z' END",
         )
@@ -175,10 +170,7 @@ class OrderBooksContract:
         ]
         assert subject.books().returns == 3
 
-    def test_the_returns_of_an_order_come_newest_first(
-        self, subject: OrderBooks, orders: OrderStore, catalog: CatalogStore
-    ) -> None:
-        returns = Returns(orders, catalog)
+    def test_the_returns_of_an_order_come_newest_first(self, subject: OrderBooks, returns: Returns) -> None:
         for asked in (Return("r1", 0, 1, "wrong colour"), Return("r2", 1, 1), Return("r3", 0, 1)):
             assert isinstance(returns.give_back(asked), Returned)
         found = subject.returns_of(0)
@@ -198,5 +190,4 @@ class OrderBooksContract:
         assert books.oldest_in_doubt.endswith("Z")
         orders.begin_returns([Return("back", 3, 1)])
         assert subject.books().in_doubt == 3
-        names = [name for name, size in books.bytes_by_file if size]
-        assert names == ["catalog.db", "catalog.db-wal", "order.db", "order.db-wal"]
+        assert sum(size for _, size in books.bytes_by_file) > 0

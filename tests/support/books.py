@@ -1,8 +1,9 @@
 """Reads the books (all rows of both databases) and checks the promises I1 to I4 and I6 of docs/architecture.md."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +44,22 @@ class Books:
     @classmethod
     def read(cls, data_dir: Path) -> "Books":
         """Returns the books now. While the store sells, each query may see a later moment than the one before."""
-        catalog, order = data_dir / "catalog.db", data_dir / "order.db"
+        return cls.read_by(partial(query, data_dir / "catalog.db"), partial(query, data_dir / "order.db"))
+
+    @classmethod
+    def read_by(cls, catalog: Callable[[str], list[Any]], log: Callable[[str], list[Any]]) -> "Books":
+        """Returns the books now, by functions that run a query in the catalog and in the order log of any engine."""
         return cls(
-            products=dict(query(catalog, "SELECT name, quantity FROM products")),
-            ledger=query(catalog, "SELECT product, delta, balance, reason, key FROM stock_ledger ORDER BY entry"),
-            orders=query(order, "SELECT number, key, product, quantity FROM orders ORDER BY number"),
-            refused=dict(query(order, "SELECT key, reason FROM refused")),
-            refused_by_catalog=dict(query(catalog, "SELECT key, reason FROM refused")),
-            intents=[key for (key,) in query(order, "SELECT key FROM intents ORDER BY begun")],
-            returns=query(order, "SELECT key, number, quantity FROM returns ORDER BY entry"),
-            sales_given_back=query(catalog, "SELECT key, sale FROM stock_ledger WHERE reason = 'returned'"),
-            return_intents=[key for (key,) in query(order, "SELECT key FROM return_intents ORDER BY begun")],
-            retired=frozenset(name for (name,) in query(catalog, "SELECT name FROM products WHERE retired")),
+            products=dict(catalog("SELECT name, quantity FROM products")),
+            ledger=catalog("SELECT product, delta, balance, reason, key FROM stock_ledger ORDER BY entry"),
+            orders=log("SELECT number, key, product, quantity FROM orders ORDER BY number"),
+            refused=dict(log("SELECT key, reason FROM refused")),
+            refused_by_catalog=dict(catalog("SELECT key, reason FROM refused")),
+            intents=[key for (key,) in log("SELECT key FROM intents ORDER BY begun")],
+            returns=log("SELECT key, number, quantity FROM returns ORDER BY entry"),
+            sales_given_back=catalog("SELECT key, sale FROM stock_ledger WHERE reason = 'returned'"),
+            return_intents=[key for (key,) in log("SELECT key FROM return_intents ORDER BY begun")],
+            retired=frozenset(name for (name,) in catalog("SELECT name FROM products WHERE retired")),
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server of PostgreSQL that counts round trips, freezes, and loses the answer to a COMMIT."""
+"""A TCP proxy before a server of PostgreSQL that counts round trips, and loses the answer to a COMMIT."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ class TcpProxy:
     """Listens on `port` and forwards to `upstream_port`. Use it as a context manager.
 
     `round_trips` counts how often a client has sent something after it was answered. `connections` counts the clients.
-    When `loses_answer_to` is in what a client sends, the server gets it, and the client a cut connection.
+    Once `loses_answers` is set, the server gets what a client sends, and the client a cut connection.
     """
 
     def __init__(self, upstream_port: int) -> None:
@@ -21,9 +21,7 @@ class TcpProxy:
         self.port: int = self._listener.getsockname()[1]
         self.round_trips = 0
         self.connections = 0
-        self.loses_answer_to: bytes | None = None
-        self._passes = threading.Event()  # cleared while the proxy is frozen
-        self._passes.set()
+        self.loses_answers = False
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._listen)]
 
@@ -32,21 +30,12 @@ class TcpProxy:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._passes.set()
         for sock in (self._listener, *self._sockets):
             _cut(sock)
         for thread in self._threads:
             thread.join()
         for sock in (self._listener, *self._sockets):
             sock.close()
-
-    def freeze(self) -> None:
-        """Forwards nothing from now on, and keeps all connections, as a machine that stands still."""
-        self._passes.clear()
-
-    def thaw(self) -> None:
-        """Forwards again, also what was sent meanwhile."""
-        self._passes.set()
 
     def _listen(self) -> None:
         while True:
@@ -65,7 +54,6 @@ class TcpProxy:
     def _pump(self, source: socket.socket, target: socket.socket, see: Callable[[bytes], bool]) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                self._passes.wait()
                 if not see(data):
                     break
                 target.sendall(data)
@@ -86,8 +74,7 @@ class _Exchange:
         if self._is_answered:
             self._proxy.round_trips += 1
             self._is_answered = False
-        if self._proxy.loses_answer_to is not None and self._proxy.loses_answer_to in data:
-            self._is_lost = True
+        self._is_lost = self._proxy.loses_answers
         return True
 
     def see_answer(self, data: bytes) -> bool:

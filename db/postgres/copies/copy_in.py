@@ -6,7 +6,7 @@ transaction, and compared with what was sent, byte by byte.
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import apsw
@@ -21,7 +21,9 @@ from db.postgres.errors import explain
 from db.postgres.migrate import migrate
 from db.sqlite.audit import CHECKS_OF_A_COPY, Audit, audit
 from db.sqlite.backup import CopyFailed, OnProgress
-from db.sqlite.snapshots import CATALOG, FILES, LOG, File, Snapshots
+from db.sqlite.pairing import find_different_ids
+from db.sqlite.read_only import connect_query_only
+from db.sqlite.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_wal, version_of
 from db.sqlite.staging import InTheWay
 
 # Rows between two steps of the progress.
@@ -34,6 +36,7 @@ def copy_in(source: Path, addresses: Addresses, on_progress: OnProgress) -> Audi
     Buys in doubt are copied as such. Raises Unreadable, InTheWay when a schema has rows, StartRefused and CopyFailed;
     the schemas then have no rows.
     """
+    _require_copy(source)
     with Snapshots(source) as files, ExitStack() as stack:
         audited = audit(files, CHECKS_OF_A_COPY, on_progress)
         for file in FILES:
@@ -53,6 +56,24 @@ def copy_in(source: Path, addresses: Addresses, on_progress: OnProgress) -> Audi
                 _finish(connection, file)
         _commit(connections, addresses)
     return audited
+
+
+def _require_copy(source: Path) -> None:
+    """Raises Unreadable for a folder that has not the two files of one store, or those of another release."""
+    for file in FILES:
+        path = source / file.name
+        if not path.is_file():
+            raise Unreadable(f"{source} is no copy of a store: it has no {file.name}")
+        require_own_wal(path)
+        with closing(connect_query_only(path)) as connection:
+            version = version_of(connection, file, path)
+        if version < file.newest:
+            raise Unreadable(
+                f"{path} has schema {version}, older than this code's {file.newest}; python -m admin restore --into "
+                "makes a copy of the newest schema"
+            )
+    if why := find_different_ids(source):
+        raise Unreadable(f"{why}: these are no copy of one store")
 
 
 def _connections(addresses: Addresses, stack: ExitStack) -> Mapping[File, Connection]:
@@ -95,7 +116,7 @@ def _begin(connection: Connection, file: File, address: str) -> None:
 def _load(rows: apsw.Connection, connection: Connection, table: Table, on_progress: OnProgress) -> bytes:
     """Sends all rows of a table to PostgreSQL. Returns the hash of what was sent."""
     sent = hashlib.sha256()
-    with connection.cursor() as cursor, cursor.copy(_encoded(table.load)) as copy:
+    with connection.cursor() as cursor, cursor.copy(table.load.encode()) as copy:
         for number, row in enumerate(rows.execute(table.select)):
             if number % ROWS_A_STEP == 0:
                 on_progress(f"{table.full_name} is written, {number:,} rows")
@@ -108,7 +129,7 @@ def _load(rows: apsw.Connection, connection: Connection, table: Table, on_progre
 def _require_equal(sent: bytes, connection: Connection, table: Table, address: str, on_progress: OnProgress) -> None:
     """Raises CopyFailed unless PostgreSQL has the rows that were sent to it."""
     stored = hashlib.sha256()
-    with connection.cursor() as cursor, cursor.copy(_encoded(table.unload_as_is)) as copy:
+    with connection.cursor() as cursor, cursor.copy(table.unload_as_is.encode()) as copy:
         for number, line in enumerate(copy):
             if number % ROWS_A_STEP == 0:
                 on_progress(f"{table.full_name} is compared, {number:,} rows")
@@ -117,15 +138,11 @@ def _require_equal(sent: bytes, connection: Connection, table: Table, address: s
         raise CopyFailed(f"{describe(address)}: {table.full_name} has other rows than the file: nothing was copied")
 
 
-def _encoded(sql: str) -> bytes:
-    return sql.encode()
-
-
 def _sql(template: str, table: Table) -> bytes:
     return template.format(table=table.full_name).encode()
 
 
-# The next entry, or the next number, is the one behind the last.
+# The next entry, and the next number, is the one behind the last.
 _CONTINUE = (
     "SELECT setval(pg_get_serial_sequence('{table}', '{column}'), coalesce(max({column}), 0) + 1, false) FROM {table}"
 )
@@ -168,4 +185,9 @@ def _commit(connections: Mapping[File, Connection], addresses: Addresses) -> Non
                     "order, DROP SCHEMA catalog CASCADE and copy again"
                 ) from error
             raise CopyFailed(f"{why}; either all or nothing is copied: python -m admin status shows it") from error
+        if connection.warnings:
+            raise CopyFailed(
+                f"{describe(addresses.of(file))}: COMMIT brought a warning ({connection.warnings[0]}): the rows are "
+                "there, and may be lost with this server; copy again into an empty database"
+            )
         committed.append(connection)

@@ -12,7 +12,7 @@ the rows of the products are updated by each sale.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -31,10 +31,10 @@ STANDBY_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of both schemas, as libpq reads them. They have passwords: print what describe() returns."""
+    """The addresses of both schemas, as libpq reads them. They may have passwords: print describe() of one."""
 
-    catalog: str
-    log: str
+    catalog: str = field(repr=False)
+    log: str = field(repr=False)
 
     def of(self, file: File) -> str:
         """Returns the address of the schema that a file of SQLite stands for."""

@@ -1,15 +1,13 @@
 """The two schemas of PostgreSQL beside the two files of SQLite, and whether this code can read them."""
 
-from pathlib import Path
-
 from psycopg.errors import InvalidSchemaName, UndefinedTable
 
+from db.postgres import catalog, order
 from db.postgres.connection import Connection, describe
 from db.sqlite.backup import CopyFailed
 from db.sqlite.snapshots import CATALOG, LOG, File, Unreadable
 
-_POSTGRES = Path(__file__).parents[3] / "migrations" / "postgres"
-MIGRATIONS = {CATALOG: _POSTGRES / "catalog", LOG: _POSTGRES / "log"}
+MIGRATIONS = {CATALOG: catalog.MIGRATIONS, LOG: order.MIGRATIONS}
 
 _VERSION = {
     CATALOG: "SELECT count(*) FROM catalog.migrations",
@@ -36,8 +34,8 @@ _ID_OF_CATALOG = "SELECT id FROM catalog.store"
 _ID_OF_LOG = "SELECT id FROM log.store"
 
 
-def require_one_store(catalog: Connection, log: Connection) -> None:
+def require_one_store(connection_of_catalog: Connection, connection_of_log: Connection) -> None:
     """Raises Unreadable when the schemas are of two stores. A log that has not met its catalog yet matches any."""
-    id_of_log = log.execute(_ID_OF_LOG).fetchall()
-    if id_of_log and id_of_log != catalog.execute(_ID_OF_CATALOG).fetchall():
+    id_of_log = connection_of_log.execute(_ID_OF_LOG).fetchall()
+    if id_of_log and id_of_log != connection_of_catalog.execute(_ID_OF_CATALOG).fetchall():
         raise Unreadable("the schema log is of another store than the schema catalog: nothing is changed between them")

@@ -137,27 +137,57 @@ CREATE FUNCTION catalog.require_explained_entries() RETURNS trigger LANGUAGE plp
 DECLARE
     is_refused boolean;
     is_unexplained boolean;
-    has_initial boolean;
-    has_returned boolean;
 BEGIN
-    -- The store has locked these products. An entry by hand waits here, and is then compared with the stock as it is.
-    PERFORM FROM catalog.products WHERE name IN (SELECT product FROM added) ORDER BY name FOR NO KEY UPDATE;
-    SELECT bool_or(refused.key IS NOT NULL), bool_or(one.reason = 'initial'), bool_or(one.reason = 'returned'),
-        -- Entries go on from the one before in this statement, the first of a product from its stock. A correction goes
-        -- on from the last entry, which is looked for backwards: far back only for what is rare or made by hand.
-        bool_or(CASE one.reason
-            WHEN 'initial' THEN one.balance <> one.delta OR one.earlier IS NOT NULL OR products.name IS NOT NULL
-            WHEN 'correction' THEN (one.balance - one.delta, one.price_cents) IS DISTINCT FROM (coalesce(one.earlier,
-                (SELECT balance FROM catalog.stock_ledger AS past
-                    WHERE past.product = one.product AND past.entry < one.entry ORDER BY past.entry DESC LIMIT 1),
-                0), products.price_cents)
-            ELSE (one.balance - one.delta, one.price_cents)
-                IS DISTINCT FROM (coalesce(one.earlier, products.quantity), products.price_cents)
-        END)
-    INTO is_refused, has_initial, has_returned, is_unexplained
-    FROM (SELECT *, lag(balance) OVER (PARTITION BY product ORDER BY entry) AS earlier FROM added) AS one
-        LEFT JOIN catalog.products ON products.name = one.product
-        LEFT JOIN catalog.refused ON refused.key = one.key;
+    IF EXISTS (SELECT FROM added WHERE reason IN ('initial', 'correction', 'returned')) THEN
+        IF EXISTS (SELECT FROM added JOIN catalog.products ON name = product WHERE reason = 'initial') THEN
+            RAISE EXCEPTION 'a first entry leads from the stock of no product: use python -m admin restock or correct'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+        -- A product begins with no stock, and its first entry leads from there. The store writes a better `folded`.
+        INSERT INTO catalog.products (name, price_cents, quantity, folded)
+            SELECT DISTINCT ON (product) product, price_cents, 0, lower(product COLLATE "C")
+            FROM added WHERE reason = 'initial' ORDER BY product, entry;
+        INSERT INTO catalog.product_history (product, what, price_cents)
+            SELECT product, 'added', price_cents FROM added WHERE reason = 'initial' ORDER BY entry;
+        -- A correction leads from the last balance, whatever the stock was made by hand. The balance is looked for
+        -- backwards: far back only for what is rare.
+        UPDATE catalog.products SET quantity = ledger.balance
+            FROM (SELECT product, coalesce((SELECT past.balance FROM catalog.stock_ledger AS past
+                    WHERE past.product = first.product AND past.entry < first.entry
+                    ORDER BY past.entry DESC LIMIT 1), 0) AS balance
+                FROM (SELECT product, min(entry) AS entry FROM added WHERE reason = 'correction' GROUP BY product) AS first
+                ) AS ledger
+            WHERE name = ledger.product AND quantity <> ledger.balance;
+        IF EXISTS (
+            SELECT FROM (SELECT DISTINCT sale, product FROM added WHERE reason = 'returned') AS back
+            WHERE (SELECT sum(delta) FROM catalog.stock_ledger WHERE sale = back.sale) > coalesce(
+                (SELECT -delta FROM catalog.stock_ledger
+                    WHERE key = back.sale AND reason = 'sold' AND product = back.product), 0)
+        ) THEN
+            RAISE EXCEPTION 'a return gives back pieces of a sale of its product, and no more than were sold'
+                USING ERRCODE = 'integrity_constraint_violation';
+        END IF;
+    END IF;
+    -- The first entry of a product leads from its stock, and the others from the entry before. The stock is compared and
+    -- changed at once, so that an entry by hand is compared with it as the sale before has left it.
+    WITH entries AS MATERIALIZED (
+        SELECT product, key, price_cents, balance - delta AS before, balance,
+            first_value(balance - delta) OVER entries_of_product AS stock,
+            first_value(price_cents) OVER entries_of_product AS price_of_first,
+            lag(balance) OVER entries_of_product AS earlier,
+            lead(entry) OVER entries_of_product IS NULL AS is_last
+        FROM added WINDOW entries_of_product AS (PARTITION BY product ORDER BY entry)
+    ), changed AS (
+        UPDATE catalog.products SET quantity = entries.balance FROM entries
+        WHERE entries.is_last AND products.name = entries.product
+            AND (products.quantity, products.price_cents) = (entries.stock, entries.price_cents)
+        RETURNING 1
+    )
+    SELECT bool_or(refused.key IS NOT NULL),
+        bool_or(entries.earlier <> entries.before OR entries.price_cents <> entries.price_of_first)
+            OR count(*) FILTER (WHERE is_last) <> (SELECT count(*) FROM changed)
+    INTO is_refused, is_unexplained
+    FROM entries LEFT JOIN catalog.refused USING (key);
     IF is_refused THEN
         RAISE EXCEPTION 'a key is sold or refused, never both' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
@@ -165,25 +195,6 @@ BEGIN
         RAISE EXCEPTION 'an entry leads from the stock of its product to the balance, by its delta, at its price'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF has_returned AND EXISTS (
-        SELECT FROM (SELECT DISTINCT sale, product FROM added WHERE reason = 'returned') AS back
-        WHERE (SELECT sum(delta) FROM catalog.stock_ledger WHERE sale = back.sale) > coalesce(
-            (SELECT -delta FROM catalog.stock_ledger
-                WHERE key = back.sale AND reason = 'sold' AND product = back.product), 0)
-    ) THEN
-        RAISE EXCEPTION 'a return gives back pieces of a sale of its product, and no more than were sold'
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    IF has_initial THEN
-        -- The store writes a better `folded`, see the column.
-        INSERT INTO catalog.products (name, price_cents, quantity, folded)
-            SELECT product, price_cents, balance, lower(product COLLATE "C") FROM added WHERE reason = 'initial';
-        INSERT INTO catalog.product_history (product, what, price_cents)
-            SELECT product, 'added', price_cents FROM added WHERE reason = 'initial' ORDER BY entry;
-    END IF;
-    UPDATE catalog.products SET quantity = last.balance
-        FROM (SELECT DISTINCT ON (product) product, balance FROM added ORDER BY product, entry DESC) AS last
-        WHERE name = last.product;
     RETURN NULL;
 END $$;
 CREATE TRIGGER stock_ledger_inserted AFTER INSERT ON catalog.stock_ledger REFERENCING NEW TABLE AS added

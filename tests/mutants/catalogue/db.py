@@ -23,7 +23,7 @@ MUTANTS = (
         "the order log stores no intent",
         "I1: a buy that is sold while the order tier crashes is in no log",
         "db/sqlite/order.py",
-        "    fetch_each(transaction, _INSERT_INTENT, begun)\n",
+        "    fetch_each(transaction, _INSERT_INTENT, intents)\n",
         "",
     ),
     Mutant(
@@ -37,13 +37,13 @@ MUTANTS = (
         "the order log does not store a refusal",
         "I5: a refused buy is not in the log",
         "db/sqlite/order.py",
-        "    fetch_each(transaction, _INSERT_REFUSAL, refused)\n",
+        "    fetch_each(transaction, _INSERT_REFUSAL, refusals)\n",
         "",
     ),
     Mutant(
         "an order is appended without a check of its key",
         "I3: a buy that the recovery has already finished is logged twice",
-        "db/sqlite/order.py",
+        "db/order_log.py",
         "        if outcome is not None:\n",
         "        if False:\n",
     ),
@@ -85,7 +85,7 @@ MUTANTS = (
     Mutant(
         "the order log compares a key without its product",
         "I5: a key of one product gets the order of another",
-        "db/sqlite/order.py",
+        "db/order_log.py",
         "outcome if known in (buy, None) else",
         "outcome if known is None or known.quantity == buy.quantity else",
     ),
@@ -243,7 +243,7 @@ MUTANTS = (
     Mutant(
         "a repeated key in a batch is not split off",
         "I5: the second of two equal buys has no answer, and the answers shift to other buys",
-        "db/sqlite/order.py",
+        "db/order_log.py",
         "        if key in group:\n",
         "        if False:\n",
     ),

@@ -13,7 +13,7 @@ from domain.values import Product
 
 def parse(*arguments: str, p: float | None = None) -> Options:
     """Parses a command line. `p` is the value of the environment variable p. The store has no products."""
-    return from_command_line(list(arguments), default_p=lambda: p, products=lambda: [])
+    return from_command_line(list(arguments), default_p=lambda: p, products=lambda _patience_s: [])
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def menu(monkeypatch: pytest.MonkeyPatch, products: int, *answers: str) -> Optio
 
     monkeypatch.setattr("builtins.input", answer)
     listed = [Product(f"toy-{number:02}", 2599, number) for number in range(products)]
-    return from_command_line([], default_p=lambda: None, products=lambda: iter(listed))
+    return from_command_line([], default_p=lambda: None, products=lambda _patience_s: iter(listed))
 
 
 def test_the_menu_shows_name_price_and_stock(

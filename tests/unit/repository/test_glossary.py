@@ -9,7 +9,7 @@ from tests.support.tiers import ROOT
 GLOSSARY = ROOT / "docs" / "glossary.md"
 ENTRIES = re.findall(r"^- \*\*(.+?)\*\*", GLOSSARY.read_text("utf-8"), re.MULTILINE)
 TERMS = [term for entry in ENTRIES for term in entry.split(", ")]
-FOLDERS = ("admin", "bench", "conf", "db", "domain", "server", "tests", "wsgi_apps")
+FOLDERS = ("admin", "bench", "cluster", "conf", "db", "domain", "server", "tests", "wsgi_apps")
 DOCUMENTS = [path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if path.name != "CHANGELOG.md"]
 CODE = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
 

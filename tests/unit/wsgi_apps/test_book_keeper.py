@@ -13,7 +13,7 @@ from domain.errors import Unavailable
 from domain.owner import Backup, LastAudit
 from domain.values import Buy
 from tests.support.forgery import forge
-from wsgi_apps.book_keeper import BookKeeper
+from wsgi_apps.book_keeper import BookKeeper, PostgresBookKeeper
 
 # A program in the place of the owner's, which prints its first argument and exits with its second one.
 FAKE = "import sys; print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
@@ -129,3 +129,37 @@ def test_a_program_that_fails_is_unavailable_with_its_reason(
 def test_a_program_that_is_not_there_is_unavailable(books: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be run here"):
         BookKeeper(["./not-there"], books, books / "backups").audit()
+
+
+# Answers as the owner's program does on PostgreSQL, and writes both files of a copy.
+FAKE_COPY = """
+import json, pathlib, sys
+if sys.argv[1] == "copy-out":
+    folder = pathlib.Path(sys.argv[2])
+    folder.mkdir(parents=True)
+    [(folder / name).touch() for name in ("catalog.db", "order.db")]
+print(json.dumps({"clean": False, "discrepancies": [{"promise": "I1", "where": "Tux", "what": "is wrong"}]}))
+"""
+
+
+def test_an_audit_on_postgres_has_no_folder(tmp_path: Path) -> None:
+    audit = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups").audit()
+    assert (audit.is_clean, audit.discrepancies, audit.last_clean) == (False, ["I1, Tux: is wrong"], None)
+
+
+def test_a_backup_on_postgres_is_a_copy(tmp_path: Path) -> None:
+    keeper = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups")
+    backup = keeper.back_up("k")
+    assert keeper.backups() == [backup]
+    assert keeper.back_up("k") == backup
+    assert sorted(path.name for path in (tmp_path / "backups" / backup.name).iterdir()) == ["catalog.db", "order.db"]
+
+
+def test_an_order_tier_that_knows_one_database_says_so(tmp_path: Path) -> None:
+    keeper = PostgresBookKeeper(["false"], tmp_path / "backups", lacks="CATALOG_DATABASE")
+    for work in (keeper.audit, lambda: keeper.back_up("k")):
+        with pytest.raises(
+            Unavailable, match=r"^the order tier has no CATALOG_DATABASE, and this needs both databases"
+        ):
+            work()
+    assert keeper.backups() == []

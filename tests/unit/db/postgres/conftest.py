@@ -1,13 +1,18 @@
-"""Fixtures of the tests of db/postgres: a database with one table, and another connection to it."""
+"""Fixtures of the tests of db/postgres: a database with one table, a store, and another connection to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
-from db.postgres.catalog import SCHEMA, CatalogStore
+from db.postgres import catalog as catalog_module
+from db.postgres import order as order_module
+from db.postgres.catalog import CatalogStore
 from db.postgres.database import Database
+from db.postgres.order import OrderStore
 from db.postgres.owner_catalog import OwnerCatalogStore
+from db.postgres.owner_orders import OwnerOrderStore
 from db.products_file import read_products
 from tests.conftest import PRODUCTS
 from tests.support.postgres import TestServer
@@ -47,37 +52,83 @@ def without_standby(postgres_server: TestServer, database: Database) -> Iterator
         yield
 
 
-def fill_catalog(address: str) -> None:
-    """Creates the schema of the catalog with the documented products."""
-    database = Database(address, SCHEMA)
-    store = CatalogStore(database)
-    store.migrate()
-    assert store.load(read_products(PRODUCTS))
-    store.close()
+def fill_store(address: str) -> None:
+    """Creates both schemas: an empty log, and the catalog with the documented products."""
+    catalog = CatalogStore(Database(address, catalog_module.SCHEMA))
+    catalog.migrate()
+    assert catalog.load(read_products(PRODUCTS))
+    catalog.close()
+    OrderStore(Database(address, order_module.SCHEMA)).migrate()
 
 
 @pytest.fixture
-def catalog_address(postgres_server: TestServer) -> Iterator[str]:
-    """The address of a database whose catalog has Tux 25.99 80, Whale 34.99 94, Elephant 29.99 87, Bird 39.99 98."""
-    with postgres_server.database(fill_catalog) as address:
+def store_address(postgres_server: TestServer) -> Iterator[str]:
+    """The address of a store without orders: Tux 25.99 80, Whale 34.99 94, Elephant 29.99 87, Bird 39.99 98."""
+    with postgres_server.database(fill_store) as address:
         yield address
 
 
 @pytest.fixture
-def catalog_database(catalog_address: str) -> Iterator[Database]:
-    """The schema of that catalog."""
-    database = Database(catalog_address, SCHEMA)
+def catalog_database(store_address: str) -> Iterator[Database]:
+    """The schema of its catalog."""
+    database = Database(store_address, catalog_module.SCHEMA)
     yield database
     database.close()
 
 
 @pytest.fixture
 def catalog(catalog_database: Database) -> CatalogStore:
-    """That catalog."""
+    """Its catalog."""
     return CatalogStore(catalog_database)
 
 
 @pytest.fixture
 def owner_catalog(catalog_database: Database) -> OwnerCatalogStore:
-    """The owner's store of that catalog."""
+    """The owner's store of its catalog."""
     return OwnerCatalogStore(catalog_database)
+
+
+@pytest.fixture
+def query_catalog(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of its catalog."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def query_log(store_address: str) -> Iterator[Callable[[str], list[Any]]]:
+    """Returns all rows of a query of its order log."""
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=log") as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()
+
+
+@pytest.fixture
+def log_database(store_address: str) -> Iterator[Database]:
+    """The schema of its order log."""
+    database = Database(store_address, order_module.SCHEMA)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def orders(log_database: Database) -> OrderStore:
+    """Its order log."""
+    return OrderStore(log_database)
+
+
+@pytest.fixture
+def owner_orders(log_database: Database) -> OwnerOrderStore:
+    """The owner's store of its order log."""
+    return OwnerOrderStore(log_database)
+
+
+@pytest.fixture
+def forge_log(store_address: str) -> Callable[[str], None]:
+    """Changes the schema of its order log by hand, past its triggers."""
+
+    def forge(sql: str) -> None:
+        with psycopg.connect(store_address, options="-c session_replication_role=replica") as superuser:
+            superuser.execute("SET search_path TO log")
+            superuser.execute(sql.encode())
+
+    return forge

@@ -2,6 +2,7 @@
 
 from tests.contracts.catalog import CatalogContract
 from tests.contracts.owner_catalog import OwnerCatalogContract
+from tests.contracts.product_changes import ProductChangesContract
 from tests.contracts.returns import ReturnCatalogContract
 
 
@@ -9,5 +10,5 @@ class TestCatalogStore(CatalogContract, ReturnCatalogContract):
     """A catalog store fulfils the contract of a catalog."""
 
 
-class TestOwnerCatalogStore(OwnerCatalogContract):
+class TestOwnerCatalogStore(OwnerCatalogContract, ProductChangesContract):
     """The owner's store fulfils the contract of the owner's catalog."""

@@ -21,7 +21,7 @@ Shell = psycopg.Connection[tuple[Any, ...]]
 
 
 @pytest.fixture
-def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, catalog_address: str) -> Iterator[Shell]:
+def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, store_address: str) -> Iterator[Shell]:
     """A shell on a catalog with a sale of 5 Tux, of which 2 came back, a refused buy, a restock, a new price, a retired
     product and an accepted discrepancy."""
     assert catalog.sell([Buy("a", "Tux", 5), Buy("no", "Tux", 1_000)]) == [Sold(2599), OutOfStock()]
@@ -29,7 +29,7 @@ def shell(catalog: CatalogStore, owner_catalog: OwnerCatalogStore, catalog_addre
     owner_catalog.restock("Bird", 2, "more")
     owner_catalog.price("Bird", 100, "cheap")
     owner_catalog.retire("Whale", "gone")
-    with psycopg.connect(catalog_address, autocommit=True, options="-c search_path=catalog") as shell:
+    with psycopg.connect(store_address, autocommit=True, options="-c search_path=catalog") as shell:
         shell.execute(f"{ACCEPTED} VALUES ('0123456789ab', 'I1', 'Tux', 'gap', 'known', 'me', 'accepted')".encode())
         yield shell
 
@@ -74,7 +74,7 @@ def rows(shell: Shell) -> list[list[tuple[Any, ...]]]:
         (f"{ENTRY} ('Tux', -1, 76, 'sold', 'x', 1, NULL, NULL)", "at its price"),
         (f"{ENTRY} ('Tux', 22, 22, 'restock', 'x', 2599, NULL, NULL)", "leads from the stock of its product"),
         (f"{ENTRY} ('Cat', 1, 1, 'restock', 'x', 1, NULL, NULL)", "leads from the stock of its product"),
-        (f"{ENTRY} ('Tux', 5, 5, 'initial', NULL, 2599, NULL, NULL)", "leads from the stock of its product"),
+        (f"{ENTRY} ('Tux', 5, 5, 'initial', NULL, 2599, NULL, NULL)", "use python -m admin restock or correct"),
         (f"{ENTRY} ('Cat', 5, 6, 'initial', NULL, 1, NULL, NULL)", "leads from the stock of its product"),
         (f"{ENTRY} ('Tux', 1, 80, 'correction', 'x', 2599, 'because', NULL)", "leads from the stock"),
         (f"{ENTRY} ('Cat', 1, 1, 'correction', 'x', 1, 'because', NULL)", "leads from the stock"),

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from db.sqlite import owner_orders as owner_orders_module
+from db.sqlite.catalog import CatalogStore
 from db.sqlite.order import OrderStore
 from db.sqlite.owner_orders import OwnerOrderStore
 from domain.checkout import Checkout
@@ -73,7 +74,7 @@ def test_takings_are_the_same_in_steps_of_any_size(
     log(orders, *(Buy(f"k{number}", f"p{number % 3}", number + 1) for number in range(10)))
     whole = owner_orders.takings(Selection())
     for step in (1, 3, 9, 10):
-        monkeypatch.setattr(owner_orders_module, "STEP", step)
+        monkeypatch.setattr("db.owner_orders.STEP", step)
         assert owner_orders.takings(Selection()) == whole
     assert [line.sold for line in whole] == [1 + 4 + 7 + 10, 2 + 5 + 8, 3 + 6 + 9]
 
@@ -88,10 +89,15 @@ def test_too_many_takings_are_refused(
     monkeypatch: pytest.MonkeyPatch, owner_orders: OwnerOrderStore, orders: OrderStore
 ) -> None:
     log(orders, Buy("a", "p", 1), Buy("b", "q", 1))
-    monkeypatch.setattr(owner_orders_module, "MAX_TAKINGS", 1)
+    monkeypatch.setattr("db.owner_orders.MAX_TAKINGS", 1)
     with pytest.raises(Invalid, match="choose a shorter time or one product"):
         owner_orders.takings(Selection())
     assert len(owner_orders.takings(Selection(product="q"))) == 1
+
+
+def test_the_books_have_the_sizes_of_both_files(owner_orders: OwnerOrderStore, catalog: CatalogStore) -> None:
+    names = [name for name, size in owner_orders.books().bytes_by_file if size]
+    assert names == ["catalog.db", "catalog.db-wal", "order.db", "order.db-wal"]
 
 
 def test_the_books_leave_out_a_file_that_is_elsewhere(owner_orders: OwnerOrderStore, tmp_path: Path) -> None:

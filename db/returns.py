@@ -1,13 +1,12 @@
-"""The log of returns in order.db. The catalog's half is in db/take_back.py.
+"""Begins and ends returns in the order log, on every engine. The catalog's half is in db/take_back.py.
 
-Each function is a part of the caller's transaction. Returns are rare, so each is read and written for itself.
+Each function is a part of the caller's transaction, in which nobody else gives back pieces of the same order or stores
+something under the same key. Returns are rare, so each is read and written for itself.
 """
 
 from typing import NamedTuple
 
-import apsw
-
-from db.sqlite.connection import fetch_all
+from db.statements import FetchAll
 from domain.errors import Invalid, KeyReused, OrderNotFound
 from domain.returns import Return, Returned, ReturnOutcome, SaleReturn, TakeBack, TakenBack
 
@@ -20,9 +19,9 @@ class _Known(NamedTuple):
     ended: Returned | None
 
 
-def begin(transaction: apsw.Connection, asked: Return) -> SaleReturn | ReturnOutcome:
+def begin(fetch_all: FetchAll, asked: Return) -> SaleReturn | ReturnOutcome:
     """Writes the intent of a return. Returns what the catalog must take back, or how the return has ended."""
-    known = _known(transaction, asked.key)
+    known = _known(fetch_all, asked.key)
     if known is not None:
         pieces = known.sale_return
         # Without a quantity, the first request has decided how many pieces these are.
@@ -33,9 +32,9 @@ def begin(transaction: apsw.Connection, asked: Return) -> SaleReturn | ReturnOut
         ):
             return KeyReused()
         return known.ended or pieces
-    if fetch_all(transaction, _KEY_OF_A_BUY, {"key": asked.key}):
+    if fetch_all(_KEY_OF_A_BUY, {"key": asked.key}):
         return KeyReused()
-    rows = fetch_all(transaction, _LEFT, {"number": asked.number})
+    rows = fetch_all(_LEFT, {"number": asked.number})
     if not rows:
         return OrderNotFound()
     [(sale, product, left)] = rows
@@ -45,40 +44,40 @@ def begin(transaction: apsw.Connection, asked: Return) -> SaleReturn | ReturnOut
     if quantity > left:
         return Invalid(f"order {asked.number} has {left} of its pieces left to give back, and not {quantity}")
     intent = {"key": asked.key, "number": asked.number, "quantity": quantity, "note": asked.note}
-    fetch_all(transaction, _INSERT_INTENT, intent)
+    fetch_all(_INSERT_INTENT, intent)
     return SaleReturn(asked.key, sale, product, quantity, asked.note)
 
 
-def finish(transaction: apsw.Connection, pieces: SaleReturn, taken: TakeBack) -> ReturnOutcome:
+def finish(fetch_all: FetchAll, pieces: SaleReturn, taken: TakeBack) -> ReturnOutcome:
     """Logs how a return ended, once for its key, and deletes its intent. Returns what the log says of it."""
     # The recovery, or another process, may have logged the return meanwhile: then the log's word stands.
-    known = _known(transaction, pieces.key)
+    known = _known(fetch_all, pieces.key)
     outcome: ReturnOutcome
     if known is not None and known.ended is not None:
         outcome = known.ended if known.sale_return == pieces else KeyReused()
     elif isinstance(taken, TakenBack):
-        fetch_all(transaction, _INSERT_RETURN, _row(pieces))
-        logged = _known(transaction, pieces.key)
+        fetch_all(_INSERT_RETURN, _row(pieces))
+        logged = _known(fetch_all, pieces.key)
         assert logged is not None and logged.ended is not None
         outcome = logged.ended
     else:
         outcome = taken
-    fetch_all(transaction, _DELETE_INTENT, _row(pieces))
+    fetch_all(_DELETE_INTENT, _row(pieces))
     return outcome
 
 
-def intents(connection: apsw.Connection, limit: int, skip: int) -> list[SaleReturn]:
+def intents(fetch_all: FetchAll, limit: int, skip: int) -> list[SaleReturn]:
     """Returns the oldest `limit` returns in doubt behind the first `skip`."""
-    return [SaleReturn(*row) for row in fetch_all(connection, _INTENTS, {"limit": limit, "skip": skip})]
+    return [SaleReturn(*row) for row in fetch_all(_INTENTS, {"limit": limit, "skip": skip})]
 
 
 def _row(pieces: SaleReturn) -> dict[str, str | int | None]:
     return {"key": pieces.key, "sale": pieces.sale, "quantity": pieces.quantity, "note": pieces.note}
 
 
-def _known(transaction: apsw.Connection, key: str) -> _Known | None:
+def _known(fetch_all: FetchAll, key: str) -> _Known | None:
     """Returns what the log has under the key of a return, logged or in doubt; None for an unknown key."""
-    rows = fetch_all(transaction, _KNOWN, {"key": key})
+    rows = fetch_all(_KNOWN, {"key": key})
     if not rows:
         return None
     number, *pieces, returned, time = rows[0]
@@ -86,11 +85,12 @@ def _known(transaction: apsw.Connection, key: str) -> _Known | None:
     return _Known(number, sale_return, None if time is None else Returned(number, sale_return.quantity, returned, time))
 
 
-# A logged return counts the pieces given back up to itself, so that its answer is the same for ever.
+# A logged return counts the pieces given back up to itself, so that its answer is the same for ever. PostgreSQL's
+# sum of integers is no integer.
 _KNOWN = """
     SELECT orders.number, orders.key, orders.product, returns.quantity, note,
-        (SELECT sum(quantity) FROM returns AS earlier
-            WHERE earlier.number = returns.number AND earlier.entry <= returns.entry), returns.time
+        CAST((SELECT sum(quantity) FROM returns AS earlier
+            WHERE earlier.number = returns.number AND earlier.entry <= returns.entry) AS BIGINT), returns.time
     FROM returns JOIN orders ON orders.number = returns.number WHERE returns.key = :key
     UNION ALL
     SELECT orders.number, orders.key, orders.product, return_intents.quantity, note, NULL, NULL
@@ -100,8 +100,8 @@ _KEY_OF_A_BUY = """
     UNION ALL SELECT 1 FROM intents WHERE key = :key"""
 # Pieces in doubt are not left: the catalog may have taken them back.
 _LEFT = """
-    SELECT key, product, quantity - (SELECT coalesce(sum(quantity), 0) FROM returns WHERE number = :number)
-        - (SELECT coalesce(sum(quantity), 0) FROM return_intents WHERE number = :number)
+    SELECT key, product, CAST(quantity - (SELECT coalesce(sum(quantity), 0) FROM returns WHERE number = :number)
+        - (SELECT coalesce(sum(quantity), 0) FROM return_intents WHERE number = :number) AS BIGINT)
     FROM orders WHERE number = :number"""
 _INSERT_INTENT = """
     INSERT INTO return_intents (key, number, quantity, note) VALUES (:key, :number, :quantity, :note)"""
@@ -110,7 +110,7 @@ _INSERT_RETURN = """
     VALUES (:key, (SELECT number FROM orders WHERE key = :sale), :quantity, :note)"""
 # Compares the whole return, because another one may have begun under the same key after this one ended.
 _DELETE_INTENT = """
-    DELETE FROM return_intents WHERE key = :key AND quantity = :quantity AND note IS :note
+    DELETE FROM return_intents WHERE key = :key AND quantity = :quantity AND note IS NOT DISTINCT FROM :note
     AND number = (SELECT number FROM orders WHERE key = :sale)"""
 _INTENTS = """
     SELECT return_intents.key, orders.key, product, return_intents.quantity, note
