@@ -1,4 +1,4 @@
-"""The tiers on PostgreSQL: two of each, kills, restarts in turn, a frozen server, a late server, cut connections, two databases."""
+"""The tiers on PostgreSQL: kills, restarts in turn, a frozen server, cut connections, two databases, a late start."""
 
 import os
 import signal
