@@ -1,11 +1,11 @@
-"""The tiers on PostgreSQL: kills, restarts in turn, a frozen server, cut connections, two databases, a late start."""
+"""The tiers on a PostgreSQL that is frozen, that cuts its connections, and that is not there at the start."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,12 +14,8 @@ import requests
 
 from tests.support.postgres import TestServer
 from tests.support.shoppers import Shoppers, session
-from tests.support.tiers import ROOT, Tiers, children, free_port, products_file, running
-from tests.support.two_of_each import TwoOfEach, two_of_each
+from tests.support.tiers import ROOT, Tiers, children, free_port, running
 from tests.support.waiting import wait_until
-
-CLIENTS = 8
-BUYS = 400
 
 
 @pytest.fixture(scope="module")
@@ -35,71 +31,6 @@ def address(server: TestServer) -> Iterator[str]:
     """The address of an empty database."""
     with server.database() as address:
         yield address
-
-
-def shop_beside(store: TwoOfEach, meanwhile: list[Callable[[], None]]) -> Shoppers:
-    """Places BUYS buys, and calls each of `meanwhile` at even intervals of them. Returns the shoppers."""
-    shoppers = Shoppers(store.shop, deadline_s=60.0, timeout_s=60.0)
-    buys = [(f"key-{number}", "Ticket" if number % 2 else "Tux", 1) for number in range(BUYS)]
-
-    def work() -> None:
-        for at, step in enumerate(meanwhile, start=1):
-            shoppers.wait_until_answered(BUYS * at // (len(meanwhile) + 2))
-            step()
-
-    shoppers.share(buys, CLIENTS, meanwhile=work)
-    shoppers.share(buys[::7], CLIENTS, meanwhile=lambda: None)  # a repeated key gets the same answer
-    return shoppers
-
-
-def check(store: TwoOfEach, shoppers: Shoppers) -> None:
-    """Holds all answers against the books."""
-    books = store.books()
-    shoppers.history.check(books)
-    assert len(shoppers.answered) == BUYS
-    assert books.products == {"Ticket": 0, "Tux": 10_000 - BUYS // 2}
-    assert [number for number, *_ in books.orders] == list(range(100 + BUYS // 2))
-
-
-def test_a_kill_of_one_of_two_tiers_loses_and_repeats_no_buy(tmp_path: Path, address: str) -> None:
-    products = products_file(tmp_path, "Ticket 50 100", "Tux 25.99 10000")
-    with two_of_each(tmp_path, address, address, PRODUCTS=products) as store:
-
-        def kill(tiers: Tiers, name: str) -> None:
-            os.killpg(tiers.master(name), signal.SIGKILL)
-            tiers.stop(name)
-            tiers.start(name)
-
-        victims = [*store.behind]
-        shoppers = shop_beside(store, [lambda victim=victim: kill(*victim) for victim in victims])  # type: ignore[misc]
-        check(store, shoppers)
-    assert shoppers.statuses <= {200, 404, 503}
-
-
-def test_a_rolling_upgrade_loses_no_request(tmp_path: Path, address: str) -> None:
-    """Each tier behind the front end ends in its turn, and starts again. No shopper sees an error."""
-    products = products_file(tmp_path, "Ticket 50 100", "Tux 25.99 10000")
-    with two_of_each(tmp_path, address, address, PRODUCTS=products) as store:
-
-        def restart(tiers: Tiers, name: str) -> None:
-            tiers.stop(name)
-            tiers.start(name)
-
-        turns = [*store.behind]
-        shoppers = shop_beside(store, [lambda turn=turn: restart(*turn) for turn in turns])  # type: ignore[misc]
-        check(store, shoppers)
-    assert shoppers.resets == 0
-    assert shoppers.statuses == {200, 404}, "404 is a Ticket that is sold out"
-
-
-def test_catalog_and_order_log_may_be_two_databases(tmp_path: Path, server: TestServer, address: str) -> None:
-    products = products_file(tmp_path, "Ticket 50 100", "Tux 25.99 10000")
-    with server.database() as other, two_of_each(tmp_path, address, other, PRODUCTS=products) as store:
-        check(store, shop_beside(store, []))
-        for database, schemas in ((address, ["catalog"]), (other, ["log"])):
-            with psycopg.connect(database) as connection:
-                found = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname IN ('catalog', 'log')")
-                assert [name for (name,) in found] == schemas
 
 
 def test_a_frozen_server_hangs_nobody(tmp_path: Path, server: TestServer, address: str) -> None:
