@@ -48,7 +48,8 @@ def write_copy(addresses: Addresses, folder: Path, on_progress: OnProgress, *, f
     """
     with one_moment(addresses, from_standby=from_standby) as moment:
         for file in FILES:
-            require_current(moment.connections[file], file, addresses.of(file))
+            with errors_as_copy_failed(addresses.of(file)):
+                require_current(moment.connections[file], file, addresses.of(file))
         for table in TABLES:
             _unload(moment, table, addresses.of(table.file), _unloaded(folder, table), on_progress)
     for file in FILES:

@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db.postgres.connection import Connection, connect, describe
+from db.postgres.copies.schemas import require_current
 from db.postgres.errors import Kind, explain, kind_of
 from db.sqlite.backup import CopyFailed
 from db.sqlite.snapshots import CATALOG, FILES, LOG, File
@@ -129,6 +130,7 @@ def _log_locked(addresses: Addresses, standbys: Mapping[File, Connection]) -> It
     """Locks the order log's tables against writers, and waits until the `standbys` have all that was written before."""
     with opened(addresses.log) as log:
         with errors_as_copy_failed(addresses.log):
+            require_current(log, LOG, addresses.log)
             _lock(log)
         for file, standby in standbys.items():
             with opened(addresses.of(file)) as primary, errors_as_copy_failed(addresses.of(file)):

@@ -1,10 +1,12 @@
 """A copy that cannot be made says why, and leaves nothing behind: neither a file nor a row."""
 
+import secrets
 import threading
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from db.postgres.copies.copy_in import copy_in
 from db.postgres.copies.copy_out import copy_out
@@ -232,3 +234,24 @@ def test_a_commit_with_a_warning_is_not_taken_for_a_copy(
         with pytest.raises(CopyFailed, match="COMMIT brought a warning"):
             copy_in(source, addresses, no_progress)
         canceller.join()
+
+
+def test_a_role_without_privileges_is_one_clear_line(
+    copied: Addresses, postgres_server: TestServer, tmp_path: Path
+) -> None:
+    role = f"stranger_{secrets.token_hex(4)}"
+    postgres_server.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'hunter2'")
+    try:
+        strangers = {"user": role, "password": "hunter2"}
+        catalog, log = (make_conninfo(address, **strangers) for address in (copied.catalog, copied.log))
+        with pytest.raises(CopyFailed, match=r"permission denied.*check the address, and the role") as failure:
+            copy_out(Addresses(catalog, log), tmp_path / "copy", no_progress)
+        assert "hunter2" not in str(failure.value)
+    finally:
+        postgres_server.execute(f"DROP ROLE {role}")
+    assert not (tmp_path / "copy" / "catalog.db").exists()
+
+
+def test_a_database_without_the_schemas_says_what_to_do(addresses: Addresses, tmp_path: Path) -> None:
+    with pytest.raises(CopyFailed, match=r"the schema .* is not there, .*start the store on it once"):
+        copy_out(addresses, tmp_path / "copy", no_progress)
