@@ -67,3 +67,14 @@ def test_there_are_two_of_each_tier_and_each_calls_both_of_the_next() -> None:
     for front in (*FRONT, "back_office"):
         environment = SERVICES[front]["environment"]
         assert (environment["CATALOG"], environment["ORDER"]) == ("catalog1,catalog2", "order1,order2")
+
+
+def test_audits_and_backups_of_the_desk_have_room_that_either_order_tier_reaches() -> None:
+    """A tier's own file system is read-only, and its /tmp is too small for a copy of the books."""
+    for order in ("order1", "order2"):
+        environment = SERVICES[order]["environment"]
+        assert (environment["BACKUP_DIR"], environment["TMPDIR"]) == ("/backups", "/backups")
+        assert "backups:/backups" in SERVICES[order]["volumes"]
+    assert "backups" in PROJECT["volumes"]
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    assert any("-o 10001" in line and "/backups" in line.split() for line in dockerfile.splitlines())
