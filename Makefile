@@ -98,7 +98,7 @@ cluster-faults: .venv/dev ## Break a cluster in 14 ways under 100,000 buys, in a
 cluster-short: .venv/dev ## Lose the leader of a cluster and some tiers under load, in about 2 minutes
 	$(BIN)/pytest tests/cluster/test_short_run.py
 
-cluster-test: .venv/dev ## Test compose.cluster.yaml on a Docker engine: a node and tiers are lost under load
+cluster-test: .venv/dev ## Test compose.cluster.yaml on a Docker engine, in about 6 minutes: a node and tiers are lost
 	$(BIN)/pytest tests/cluster/test_containers.py
 
 browser: .venv/dev ## Test shop, desk and the pages of other sites in a browser, in about 4 minutes; needs chromium
