@@ -155,7 +155,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ContainerStore]:
         store.wait_until_whole()
         yield store
     finally:
-        store.compose("down", "--volumes", "--rmi", "all")
+        store.compose("down", "--volumes", "--rmi", "all", "--timeout", "5")
 
 
 def test_only_shop_and_desk_are_published_and_only_on_loopback(store: ContainerStore) -> None:
