@@ -95,6 +95,11 @@ def csv_export() -> str:
     return _first_tables("csv_export.md")
 
 
+def copies() -> str:
+    """Returns the tables of the copies from and to PostgreSQL, and of the buys beside them."""
+    return _first_tables("copies.md", count=2)
+
+
 def latency() -> str:
     """Returns the table of one shopper's latency."""
     return _first_tables("latency.md")
@@ -147,6 +152,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "memory": memory,
     "storefront": storefront,
     "csv export": csv_export,
+    "copies": copies,
     "latency": latency,
     "transports": transports,
 }

@@ -17,7 +17,7 @@ from db.sqlite.owner_catalog import OwnerCatalogStore as OwnerCatalogInFile
 from db.sqlite.owner_orders import OwnerOrderStore as OwnerOrdersInFile
 from db.sqlite.pairing import CATALOG_NAME, LOG_NAME, require_matching
 from db.start import StartRefused
-from domain.owner import BookKeeping, OwnerCatalog
+from domain.owner import BookKeeping, LastAudit, OwnerCatalog
 from domain.protocols import Catalog, OrderLog
 from domain.returns import ReturnLog
 from domain.values import Product
@@ -109,11 +109,12 @@ def order_stores(settings: Settings) -> OrderStores:
     with _needing_postgres("ORDER_DATABASE"):
         from db.postgres import order
         from db.postgres.database import Database
+        from db.postgres.last_audit import read_last_audit
         from db.postgres.owner_orders import OwnerOrderStore
     require_address(settings.order_database, "ORDER_DATABASE")
     database = Database(settings.order_database, order.SCHEMA, settings.database_connections)
     store, owner_store = order.OrderStore(database), OwnerOrderStore(database)
-    keeper = _book_keeper(settings)
+    keeper = _book_keeper(settings, lambda: read_last_audit(database))
     return OrderStores(store, owner_store, keeper, is_remote=True, state="order log's database")
 
 
@@ -160,8 +161,11 @@ def _require_matching(settings: Settings, name: str) -> Callable[[], str | None]
     return lambda: require_matching(settings.data_dir, name, has_other=has_other)
 
 
-def _book_keeper(settings: Settings) -> BookKeeper:
-    """Returns who audits and backs up for the owner. That ends with this process, and yields to buys."""
+def _book_keeper(settings: Settings, last_audit: Callable[[], LastAudit | None] = lambda: None) -> BookKeeper:
+    """Returns who audits and backs up for the owner. That ends with this process, and yields to buys.
+
+    `last_audit` reads the record of an audit on PostgreSQL.
+    """
     with_us = [sys.executable, "-m", "conf.with_parent", str(os.getpid()), "SIGINT"]
     nicely = ["nice", "-n", str(AUDIT_NICENESS)]
     if settings.order_database is None and settings.catalog_database is None:
@@ -169,4 +173,4 @@ def _book_keeper(settings: Settings) -> BookKeeper:
         return BookKeeper(command, settings.books_dir, settings.backup_dir)
     addresses = {"CATALOG_DATABASE": settings.catalog_database, "ORDER_DATABASE": settings.order_database}
     lacks = next((variable for variable, address in addresses.items() if address is None), None)
-    return PostgresBookKeeper([*nicely, *with_us, "admin"], settings.backup_dir, lacks)
+    return PostgresBookKeeper([*nicely, *with_us, "admin"], settings.backup_dir, last_audit, lacks)

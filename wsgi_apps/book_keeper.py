@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,21 +30,24 @@ class BookKeeper:
     `command` runs the owner's program on that folder.
     """
 
+    _backup_command = "backup"
+
     def __init__(self, command: Sequence[str], books_dir: Path, backup_dir: Path) -> None:
         self._command = command
         self._books_dir = books_dir
         self._backup_dir = backup_dir
 
     def audit(self) -> LastAudit:
-        """Audits both files, and returns the record that the audit leaves. Raises Unavailable, which says why."""
-        self._require_both_files()
-        before = read_last_audit(self._books_dir)
+        """Audits the books, and returns the record that the audit leaves. Raises Unavailable, which says why."""
+        self._require_books()
+        before = self._read_last_audit()
         report = self._run("audit")
-        record = read_last_audit(self._books_dir)
+        record = self._read_last_audit()
         if record is not None and record != before:
             return record
         # The audit could not write its record: a full disk makes no verdict void.
-        return new_record(_lines(report), before)
+        lines = [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
+        return new_record(lines, before)
 
     def backups(self) -> Sequence[Backup]:
         """Returns the backups, the newest first. A folder is one when both files are in it."""
@@ -59,17 +62,17 @@ class BookKeeper:
         if made := next((one for one in self.backups() if one.name.endswith(f"Z-{digest}")), None):
             return made
         folder = self._backup_dir / f"{timestamp().replace(':', '-')}-{digest}"
-        self._make_backup(folder)
+        self._require_books()
+        self._run(self._backup_command, str(folder))
         backup = _backup(folder)
         if backup is None:
             raise Unavailable(f"the backup {folder.name} is gone")
         return backup
 
-    def _make_backup(self, folder: Path) -> None:
-        self._require_both_files()
-        self._run("backup", str(folder))
+    def _read_last_audit(self) -> LastAudit | None:
+        return read_last_audit(self._books_dir)
 
-    def _require_both_files(self) -> None:
+    def _require_books(self) -> None:
         missing = [name for name in (CATALOG_NAME, LOG_NAME) if not (self._books_dir / name).is_file()]
         if missing:
             raise Unavailable(
@@ -99,34 +102,31 @@ class PostgresBookKeeper(BookKeeper):
     """Works on the store whose two schemas are on PostgreSQL. A backup is a copy of it in two files.
 
     `command` runs the owner's program with the addresses of both databases, unless it `lacks` the setting of one.
+    `last_audit` reads the record that an audit leaves.
     """
 
-    def __init__(self, command: Sequence[str], backup_dir: Path, lacks: str | None = None) -> None:
+    _backup_command = "copy-out"
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        backup_dir: Path,
+        last_audit: Callable[[], LastAudit | None],
+        lacks: str | None = None,
+    ) -> None:
         super().__init__(command, backup_dir, backup_dir)
+        self._last_audit = last_audit
         self._lacks = lacks
-        self._last: LastAudit | None = None
 
-    def audit(self) -> LastAudit:
-        """Audits a copy of both schemas. Raises Unavailable, which says why."""
-        self._require_both_addresses()
-        self._last = new_record(_lines(self._run("audit")), self._last)
-        return self._last
+    def _read_last_audit(self) -> LastAudit | None:
+        return self._last_audit()
 
-    def _make_backup(self, folder: Path) -> None:
-        self._require_both_addresses()
-        self._run("copy-out", str(folder))
-
-    def _require_both_addresses(self) -> None:
+    def _require_books(self) -> None:
         if self._lacks is not None:
             raise Unavailable(
                 f"the order tier has no {self._lacks}, and this needs both databases: set it there, or run "
                 "python -m admin where both are known (docs/books.md)"
             )
-
-
-def _lines(report: Any) -> list[str]:
-    """Returns a line for each discrepancy in a report of the owner's program."""
-    return [discrepancy_line(found["promise"], found["where"], found["what"]) for found in report["discrepancies"]]
 
 
 def _backup(folder: Path) -> Backup | None:

@@ -18,6 +18,7 @@ from db.postgres.copies.copy_out import copy_out, write_copy
 from db.postgres.copies.moment import Addresses, errors_as_copy_failed, opened
 from db.postgres.copies.schemas import require_current, require_one_store
 from db.postgres.database import Database
+from db.postgres.last_audit import record_audit
 from db.postgres.order import OrderStore
 from db.postgres.owner_catalog import OwnerCatalogStore
 from db.postgres.owner_orders import OwnerOrderStore
@@ -78,7 +79,9 @@ class PostgresStore:
         return copy_in(folder, self.addresses, on_progress)
 
     def record(self, result: Audit) -> None:
-        """Records nothing: there is no folder that all order tiers share."""
+        """Records an audit in the log's schema."""
+        with self._database(LOG) as database:
+            record_audit(database, result)
 
     def settle(self, repairs: Sequence[Buy | Return]) -> Iterable[Settled]:
         """Settles buys and returns. Raises Unreadable for schemas of two stores, and Unavailable."""

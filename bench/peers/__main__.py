@@ -20,6 +20,7 @@ from bench.peers.pocketbase import PocketBase
 from bench.peers.report import markdown
 from bench.peers.results import Description, Results, write_json
 from bench.peers.store import Store
+from bench.peers.store_postgres import PostgresStore
 from bench.peers.store_variants import over, unbatched, under_gevent
 from bench.peers.system import System
 from bench.peers.tryout import try_out
@@ -33,6 +34,7 @@ PEERS: tuple[Callable[[], System], ...] = (
 )
 # Started only when --only names them.
 VARIANTS: tuple[Callable[[], System], ...] = (
+    PostgresStore,
     *(partial(over, library) for library in ("http.client", "urllib3")),
     *(partial(other_limit, workers, threads) for workers, threads in ((1, 16), (2, 4), (2, 8), (2, 32), (4, 16))),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from db.owner_orders import OwnerOrderReads, page_values
 from db.postgres.database import Database
+from db.postgres.last_audit import SELECT_RECORD, decode_record
 from domain.owner import Books, BuysPage, LogCursor, Selection
 from domain.owner_json import decode_buys_page
 
@@ -74,12 +75,12 @@ class OwnerOrderStore(OwnerOrderReads):
         return str(page).encode()
 
     def books(self) -> Books:
-        """Returns the state of the books, see OrderBooks.books. An audit leaves no record here."""
+        """Returns the state of the books, see OrderBooks.books."""
         with self._database.snapshot() as session:
-            [counts], [(size,)] = session.fetch_together((_COUNTS, {}), (_BYTES, {}))
+            [counts], [(size,)], audits = session.fetch_together((_COUNTS, {}), (_BYTES, {}), (SELECT_RECORD, {}))
         orders, refused, returns, in_doubt, oldest = counts
         sizes = [(f"schema {self._database.schema}", size)]
-        return Books(orders, refused, returns, in_doubt, oldest, sizes, None)
+        return Books(orders, refused, returns, in_doubt, oldest, sizes, decode_record(audits))
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""

@@ -83,10 +83,11 @@ def _lose_majority_of_etcd(store: FaultyStore) -> None:
 
 
 def _kill_tier(store: FaultyStore, kind: str, kills: int = KILLS_OF_A_TIER) -> None:
-    """Kills so many times one process of a tier, of which there are two."""
+    """Kills so many times one process of a tier, of which there are two, each when the last victim is back."""
     for turn in range(kills):
         store.kill_tier(kind, turn)
-        time.sleep(1.5)
+        time.sleep(0.5)
+        store.wait_until_tiers_are_ready(kind)
 
 
 def _restart_tiers(store: FaultyStore) -> None:
@@ -124,16 +125,16 @@ FAULTS = (
     Fault("leader cut off from all", partial(_cut_off_leader, from_tiers=True), 30.0, needs_networks=True),
     Fault("leader cut off from the nodes", partial(_cut_off_leader, from_tiers=False), 30.0, needs_networks=True),
     Fault("two of three etcd killed for 20 s", _lose_majority_of_etcd, 30.0),
-    Fault(f"{KILLS_OF_A_TIER} kills of catalogs", partial(_kill_tier, kind="catalog"), 3.0),
-    Fault(f"{KILLS_OF_A_TIER} kills of order tiers", partial(_kill_tier, kind="order"), 3.0),
-    Fault(f"{KILLS_OF_A_TIER} kills of front ends", partial(_kill_tier, kind="front_end"), 3.0),
+    Fault(f"{KILLS_OF_A_TIER} kills of catalogs", partial(_kill_tier, kind="catalog"), 1.0),
+    Fault(f"{KILLS_OF_A_TIER} kills of order tiers", partial(_kill_tier, kind="order"), 1.0),
+    Fault(f"{KILLS_OF_A_TIER} kills of front ends", partial(_kill_tier, kind="front_end"), 1.0),
     Fault("tiers restarted one by one", _restart_tiers, 1.0),
 )
 
 # Of less than two minutes in all, for CI.
 SHORT = (
     Fault("leader's postmaster killed", _kill_postmaster, 10.0),
-    Fault("5 kills of order tiers", partial(_kill_tier, kind="order", kills=5), 3.0),
+    Fault("5 kills of order tiers", partial(_kill_tier, kind="order", kills=5), 1.0),
 )
 
 

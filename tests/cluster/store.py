@@ -86,6 +86,14 @@ class FaultyStore:
             victims = pids[1:2] if turn // len(tiers) % 2 and len(pids) > 1 else pids[:1]
             signal_all(victims, signal.SIGKILL)
 
+    def wait_until_tiers_are_ready(self, kind: str) -> None:
+        """Waits until both tiers of a kind are ready. Raises TimeoutError."""
+
+        def are_ready() -> bool:
+            return not any(probe(tier.address, "/ready") for tier in self.tiers.of_kind(kind))
+
+        wait_for(f"both tiers of the kind {kind} are ready", are_ready, timeout_s=120)
+
     def restart(self, tier: Tier) -> None:
         """Ends a tier by SIGTERM, which lets it finish its requests, and waits until its successor is ready."""
         before = tier.process.pid

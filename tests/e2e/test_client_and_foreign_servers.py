@@ -84,6 +84,23 @@ def test_control_characters_of_a_message_are_escaped(status: int, flags: list[st
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", ended.stdout + ended.stderr)
 
 
+@pytest.mark.parametrize(("flags", "variables"), [(["--patience", "1"], {}), ([], {"PATIENCE_S": "1"})])
+def test_a_request_is_repeated_for_as_long_as_the_patience(flags: list[str], variables: dict[str, str]) -> None:
+    """Five times a second. With the default of 10 s there would be some 50 tries."""
+    tries: list[str | None] = []
+
+    def answer(request: Request) -> Response:
+        tries.append(request.headers.get("Idempotency-Key"))
+        return error(503, "not now")
+
+    with stub_server(answer) as port:
+        arguments = ["--mode", "3", "--product", "Tux", "--quantity", "1", *flags]
+        ended = client(f"127.0.0.1:{port}", *arguments, **variables)
+    assert ended.returncode == 1
+    assert 1 < len(tries) < 10
+    assert len(set(tries)) == 1
+
+
 def test_the_error_of_a_throttled_buy_does_not_advise_to_repeat_its_key() -> None:
     throttled = error(429, "too many buys were refused lately, and this one could only be; ask again with the same key")
     with stub_server(lambda request: throttled) as port:

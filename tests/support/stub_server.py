@@ -26,14 +26,16 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def stub_server(answer: Callable[[Request], Response], certificate: Path | None = None) -> Iterator[int]:
+def stub_server(
+    answer: Callable[[Request], Response], certificate: Path | None = None, *, port: int = 0
+) -> Iterator[int]:
     """Runs a server on loopback that passes each request to `answer`, and yields its port. It ends with the block.
 
-    With a certificate (a file that also has the key) it serves https.
+    With a certificate (a file that also has the key) it serves https. Port 0 is any free one.
     """
     server = make_server(
         "127.0.0.1",
-        0,
+        port,
         Request.application(answer),
         threaded=True,
         request_handler=_QuietHandler,

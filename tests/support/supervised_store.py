@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,7 @@ class SupervisedStore:
     """
 
     program = "conf.run"
+    arguments: Sequence[str] = ()
     root = ROOT
 
     def __init__(self, data_dir: Path, constants: Mapping[str, float] | None = None, /, **settings: str) -> None:
@@ -47,7 +48,7 @@ class SupervisedStore:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.program],
+                [sys.executable, "-m", self.program, *self.arguments],
                 cwd=self.root,
                 env=self.environment,
                 stdout=log,
@@ -107,9 +108,13 @@ class SupervisedStore:
 
     def master(self, tier: str) -> int:
         """Returns the process id of the tier's gunicorn master. Raises ValueError or OSError while none runs."""
-        [supervisord] = children(self.process.pid)
+        [supervisord] = [pid for pid in children(self.process.pid) if "supervisord" in command_of(pid)]
         [master] = [pid for pid in children(supervisord) if f"/{tier}.py" in command_of(pid)]
         return master
+
+    def workers(self, tier: str) -> list[int]:
+        """Returns the process ids of the tier's workers. Raises ValueError or OSError while it has no master."""
+        return children(self.master(tier))
 
     def processes(self) -> list[int]:
         """Returns the process ids of conf.run, supervisord, and all others below them, in this order."""

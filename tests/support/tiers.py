@@ -42,7 +42,18 @@ def clean_environment() -> dict[str, str]:
     """Returns the environment without the variables of the store, of gunicorn and of pytest."""
     tiers = tuple(tier.prefix for tier in TIERS.values())
     settings = ("DATA_DIR", "PRODUCTS", "PICTURES", "CURRENCY", "BACKUP_DIR", "BOOKS_DIR", "WORKER")
-    prefixes = (*tiers, *settings, "TIER_", "OWNER_", "TRUST_", "REFUSED_", "GUNICORN", "PYTEST")
+    prefixes = (
+        *tiers,
+        *settings,
+        "TIER_",
+        "OWNER_",
+        "TRUST_",
+        "REFUSED_",
+        "DATABASE_",
+        "PATIENCE_",
+        "GUNICORN",
+        "PYTEST",
+    )
     # `p` is the client's probability of a buy.
     return {name: value for name, value in os.environ.items() if name != "p" and not name.startswith(prefixes)}
 

@@ -40,10 +40,40 @@ MUTANTS = (
         "a retry sends a new key",
         "I3: after a lost response the retry is a second buy",
         "wsgi_apps/tier_client.py",
-        "            answer = self.ask_once(method, path, headers, body, try_timeout_s",
+        "            answer = self._ask_any(method, path, headers, body, deadline",
         "            if body and retry_number:\n"
         "                body = body.replace(b'[[\"', b'[[\"x')\n"
-        "            answer = self.ask_once(method, path, headers, body, try_timeout_s",
+        "            answer = self._ask_any(method, path, headers, body, deadline",
+    ),
+    Mutant(
+        "a call that goes on at another address sends a new key",
+        "I3: after a lost response the other tier sells a second time",
+        "wsgi_apps/tier_client.py",
+        "            address.busy.append(None)\n",
+        "            address.busy.append(None)\n"
+        "            if body and len(tried) > 1:\n"
+        "                body = body.replace(b'[[\"', b'[[\"x')\n",
+    ),
+    Mutant(
+        "an address that does not answer is not left out",
+        "each second call waits for a tier that is dead",
+        "wsgi_apps/tier_client.py",
+        "        if isinstance(answer, NoAnswer):\n            address.leave_out()\n",
+        "        if isinstance(answer, NoAnswer):\n            pass\n",
+    ),
+    Mutant(
+        "a shopper's call is the probe of an address that is left out",
+        "a shopper waits for each try of a machine that is gone",
+        "wsgi_apps/tier_addresses.py",
+        "usable = [address for address in in_turn if not address.is_left_out and",
+        "usable = [address for address in in_turn if (address.probe_at or 0) <= time.monotonic() and",
+    ),
+    Mutant(
+        "a call looks up the names of a tier itself",
+        "a DNS that does not answer holds up buys",
+        "wsgi_apps/tier_addresses.py",
+        '            self._run_in_background("lookup", self._look_up)',
+        "            self._look_up()",
     ),
     Mutant(
         "a 5xx of the tier behind counts as an answer",
@@ -91,8 +121,8 @@ MUTANTS = (
         "a call that a tier does not know is split into halves",
         "an upgrade in the wrong order costs eleven calls a batch, and the log has no reason",
         "wsgi_apps/tier_client.py",
-        "answer.status == 404 and _message(answer) == _UNKNOWN",
-        "answer.status == 410 and _message(answer) == _UNKNOWN",
+        "if _message(answer) == _UNKNOWN else None",
+        "if False else None",
     ),
     Mutant(
         "data behind a response stays in the socket",
@@ -157,13 +187,13 @@ MUTANTS = (
         "two calls use one connection, and one reads the response of the other",
         "wsgi_apps/tier_client.py",
         "            reply = connection.exchange(",
-        "            self._idle.append(connection)\n            reply = connection.exchange(",
+        "            address.keep(connection)\n            reply = connection.exchange(",
     ),
     Mutant(
         "after a dead connection the other idle ones are kept",
         "a restarted tier costs a failed try for each of them",
         "wsgi_apps/tier_client.py",
-        "            self.close()  # the other kept connections",
+        "            address.close()  # the other kept connections",
         "            pass  # the other kept connections",
     ),
     Mutant(

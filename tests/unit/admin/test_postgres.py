@@ -16,6 +16,7 @@ from db.postgres.copies.copy_in import copy_in
 from db.postgres.copies.moment import Addresses
 from db.postgres.database import Database
 from db.postgres.order import OrderStore
+from db.postgres.owner_orders import OwnerOrderStore
 from domain.values import Buy
 from tests.support.backups import no_progress
 from tests.support.stub_server import stub_server
@@ -75,6 +76,23 @@ def test_an_audit_reads_a_copy_and_leaves_none(address: str, run: Run, temporary
     assert (code, err) == (0, "")
     assert out.startswith("Clean: 2 orders, 1 refused buy, 6 ledger entries of 4 products, 0 returns; in doubt: none; ")
     assert list(temporary.iterdir()) == []
+
+
+def test_an_audit_is_recorded_for_the_desk(address: str, run: Run) -> None:
+    with closing(Database(address, "log")) as database:
+        books = OwnerOrderStore(database)
+        assert books.books().audit is None
+        run("audit")
+        clean = books.books().audit
+        forge(address, "catalog", "UPDATE products SET quantity = 7 WHERE name = 'Tux'")
+        run("reconcile")
+        wrong = books.books().audit
+    assert clean is not None and clean.is_clean
+    assert wrong is not None and not wrong.is_clean
+    assert (wrong.last_clean, wrong.discrepancies) == (
+        clean.time,
+        ["I1, Tux: has 7 pieces in stock, but 77 by its ledger"],
+    )
 
 
 def test_an_audit_names_what_is_wrong_there(address: str, run: Run) -> None:

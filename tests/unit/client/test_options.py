@@ -34,6 +34,29 @@ def test_the_variable_p_is_the_default_of_the_flag() -> None:
     assert parse("--mode", "1", "--p", "0", p=0.25).p == 0.0
 
 
+def test_the_patience_is_a_flag_whose_default_is_the_setting() -> None:
+    def patience_s(*arguments: str) -> int:
+        options = from_command_line(list(arguments), lambda: None, lambda _patience_s: [], default_patience_s=30)
+        return options.patience_s
+
+    assert patience_s("--mode", "2", "--product", "Tux") == 30
+    assert patience_s("--mode", "2", "--product", "Tux", "--patience", "7") == 7
+    assert parse("--mode", "2", "--product", "Tux").patience_s == 10
+
+
+def test_the_prompts_ask_the_store_with_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def products(patience_s: int) -> list[Product]:
+        asked.append(patience_s)
+        return [Product("Tux", 100, 1)]
+
+    answers = iter(["2", "Tux", "1"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(answers))
+    options = from_command_line(["--patience", "7"], lambda: None, products)
+    assert (asked, options.patience_s) == ([7], 7)
+
+
 def test_json_without_a_mode_is_refused_before_any_prompt(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         parse("--json")

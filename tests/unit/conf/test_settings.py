@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.addresses import Address
-from conf.settings import SettingsError, buy_probability, describe, load, load_only
+from conf.settings import SettingsError, buy_probability, describe, load, load_only, patience_s
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -272,3 +272,36 @@ def test_the_books_are_where_the_data_is_unless_a_folder_has_links_to_both() -> 
     assert load({}).books_dir == Path("data")
     assert load({"DATA_DIR": "shop"}).books_dir == Path("shop")
     assert load({"DATA_DIR": "shop", "BOOKS_DIR": "both"}).books_dir == Path("both")
+
+
+@pytest.mark.parametrize("variable", ["CATALOG_DATABASE", "CATALOG_DATABASE_FILE"])
+def test_a_tier_on_postgresql_has_two_workers(variable: str, tmp_path: Path) -> None:
+    """They write side by side there. A second worker on a file would only wait for the write lock."""
+    (tmp_path / "address").write_text("postgresql://host/store")
+    value = str(tmp_path / "address") if variable.endswith("_FILE") else "postgresql://host/store"
+    settings = load({variable: value})
+    assert (settings.catalog.workers, settings.order.workers) == (2, 1)
+    assert load({variable: value, "CATALOG_WORKERS": "3"}).catalog.workers == 3
+
+
+def test_a_process_has_at_most_ten_connections_by_default() -> None:
+    assert load({}).database_connections == 10
+    assert load({"DATABASE_CONNECTIONS": "4"}).database_connections == 4
+    with pytest.raises(SettingsError, match=r"^DATABASE_CONNECTIONS='0' is not a whole number from 1 to 1000$"):
+        load({"DATABASE_CONNECTIONS": "0"})
+
+
+@pytest.mark.parametrize("variable", ["CATALOG_DATABASE", "ORDER_DATABASE_FILE"])
+def test_the_client_is_patient_for_a_failover_where_a_database_is_set(variable: str) -> None:
+    """Whether the address can be read is no matter of the client's."""
+    assert patience_s({}) == patience_s({variable: ""}) == 10
+    assert patience_s({variable: "/no/such/file"}) == 30
+    assert patience_s({variable: "/no/such/file", "PATIENCE_S": "5"}) == 5
+    with pytest.raises(SettingsError, match=r"^PATIENCE_S='1h' is not a whole number from 1 to 3600$"):
+        patience_s({"PATIENCE_S": "1h"})
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_CONECTIONS", "PATIENCE_SS"])
+def test_a_misspelt_setting_of_no_tier_is_named(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable} is not a setting; did you mean"):
+        load({variable: "1"})

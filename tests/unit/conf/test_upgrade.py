@@ -50,3 +50,10 @@ def test_a_written_or_deleted_file_has_changed(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "back").replace(tmp_path / "aside")
     (tmp_path / "aside").replace(tmp_path / "back")
     assert changed_files(marks) == [tmp_path / "gone", tmp_path / "longer"]
+
+
+def test_a_file_that_is_not_used_stops_no_successor(tmp_path: Path) -> None:
+    """On PostgreSQL a new release migrates beside tiers of the former one in any case."""
+    older(tmp_path, LOG, version=2)
+    settings = load({"DATA_DIR": str(tmp_path), "ORDER_DATABASE": "postgresql://host/store"})
+    require_same_schema(settings, settings.order)

@@ -286,7 +286,7 @@ def test_audits_and_backups_of_the_desk_yield_to_buys_and_end_with_their_tier(
     monkeypatch.setenv("BOOKS_DIR", str(tmp_path / "both"))
     monkeypatch.setenv("BACKUP_DIR", str(tmp_path / "safe"))
     made: list[tuple[list[str], Path, Path]] = []
-    monkeypatch.setattr("conf.wiring.BookKeeper", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr("conf.stores.BookKeeper", lambda *arguments: made.append(arguments))
     monkeypatch.setattr("conf.wiring.OwnerOrderCalls", lambda _books, _keeper: SimpleNamespace(rules=list))
     create_order_app()
     [(command, books_dir, backup_dir)] = made

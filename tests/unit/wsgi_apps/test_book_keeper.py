@@ -142,13 +142,18 @@ print(json.dumps({"clean": False, "discrepancies": [{"promise": "I1", "where": "
 """
 
 
-def test_an_audit_on_postgres_has_no_folder(tmp_path: Path) -> None:
-    audit = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups").audit()
-    assert (audit.is_clean, audit.discrepancies, audit.last_clean) == (False, ["I1, Tux: is wrong"], None)
+def test_an_audit_on_postgres_is_what_it_has_recorded_there(tmp_path: Path) -> None:
+    recorded = LastAudit("2026-11-28T18:00:00.000Z", True, [], "2026-11-28T18:00:00.000Z")
+    records = iter([None, recorded, recorded, recorded])
+    keeper = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups", lambda: next(records))
+    assert keeper.audit() == recorded
+    unrecorded = keeper.audit()
+    assert (unrecorded.is_clean, unrecorded.discrepancies) == (False, ["I1, Tux: is wrong"])
+    assert unrecorded.last_clean == recorded.last_clean
 
 
 def test_a_backup_on_postgres_is_a_copy(tmp_path: Path) -> None:
-    keeper = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups")
+    keeper = PostgresBookKeeper([sys.executable, "-c", FAKE_COPY], tmp_path / "backups", lambda: None)
     backup = keeper.back_up("k")
     assert keeper.backups() == [backup]
     assert keeper.back_up("k") == backup
@@ -156,7 +161,7 @@ def test_a_backup_on_postgres_is_a_copy(tmp_path: Path) -> None:
 
 
 def test_an_order_tier_that_knows_one_database_says_so(tmp_path: Path) -> None:
-    keeper = PostgresBookKeeper(["false"], tmp_path / "backups", lacks="CATALOG_DATABASE")
+    keeper = PostgresBookKeeper(["false"], tmp_path / "backups", lambda: None, lacks="CATALOG_DATABASE")
     for work in (keeper.audit, lambda: keeper.back_up("k")):
         with pytest.raises(
             Unavailable, match=r"^the order tier has no CATALOG_DATABASE, and this needs both databases"

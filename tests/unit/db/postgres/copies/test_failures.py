@@ -189,7 +189,9 @@ def test_a_database_without_the_schemas_has_nothing_to_copy(one_database: Addres
 def test_a_schema_of_a_newer_release_is_named(copied: Addresses, tmp_path: Path) -> None:
     with psycopg.connect(copied.log) as log:
         log.execute("INSERT INTO log.migrations (version, name, checksum) VALUES (99, '0099_later', '')")
-    with pytest.raises(CopyFailed, match=r"the schema log has version 2, newer than this code's 1; use the newer"):
+    with pytest.raises(
+        CopyFailed, match=r"the schema log has version (\d+), newer than this code's \d+; use the newer"
+    ):
         copy_out(copied, tmp_path / "out", no_progress)
 
 
