@@ -149,7 +149,7 @@ def _parameters(address: str) -> dict[str, Any]:
     asked = conninfo_to_dict(address)
     hosts = str(asked.get("hostaddr") or asked.get("host") or "")
     several = {"target_session_attrs": "read-write"} if "," in hosts else {}
-    return {**_DEFAULTS, **several, **asked}
+    return {**_DEFAULTS, **several, **asked, "client_encoding": "UTF8"}
 
 
 def describe(address: str) -> str:
