@@ -82,7 +82,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when the server does not answer in time. Any thread may use it, one at a time."""
 
     wait_timeout_s = WAIT_TIMEOUT_S
-    server: Mapping[str, str]  # the server's settings on which durability depends, as they are for this connection
+    server: dict[str, str]  # the server's settings on which durability depends, as this connection last saw them
     warnings: list[str]  # the warnings of the server since this list was emptied
     has_failed = False  # whether the server is to blame for the end of this connection
 
