@@ -32,7 +32,7 @@ from conf.health import is_healthy
 from conf.output_thread import Stream, write_in_background
 from conf.owner_secret import login_link, make_secret_file, secret_file, with_owner
 from conf.ports import holder_of
-from conf.run_postgres import places, run_postgres, show_order_log
+from conf.run_postgres import lead_admin_here, places, run_postgres, show_order_log
 from conf.settings import (
     TIERS,
     Settings,
@@ -288,7 +288,7 @@ def _banner(settings: Settings) -> str:
     with console.capture() as capture:
         console.print(Panel(text, title="toy store"), markup=False, highlight=False)
     about = f"This link opens the desk once, within an hour; {_login_command(settings)} prints another one:"
-    return f"{capture.get()}{about}\n{login_link(settings)}\n"
+    return f"{capture.get()}{lead_admin_here(settings)}{about}\n{login_link(settings)}\n"
 
 
 def _login_command(settings: Settings) -> str:

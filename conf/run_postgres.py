@@ -60,11 +60,26 @@ def places(settings: Settings) -> Sequence[str]:
 
 
 def show_order_log(settings: Settings) -> str:
-    """Returns a command that shows the order log."""
-    folder = settings.data_dir.absolute()
+    """Returns a command that shows the order log, in a shell with the environment of this process."""
     if settings.order_database is None:
-        return f"sqlite3 -readonly {shlex.quote(str(folder / LOG_NAME))} 'select * from order_log'"
-    file = folder / ADDRESS_NAME
-    is_in_file = file.exists() and file.read_text().strip() == settings.order_database
-    address = f"$(cat {shlex.quote(str(file))})" if is_in_file else "$ORDER_DATABASE"
+        file = settings.data_dir.absolute() / LOG_NAME
+        return f"sqlite3 -readonly {shlex.quote(str(file))} 'select * from order_log'"
+    own = _own_address_file(settings)
+    address = '${ORDER_DATABASE:-$(cat "$ORDER_DATABASE_FILE")}' if own is None else f"$(cat {shlex.quote(str(own))})"
     return f"psql \"{address}\" -c 'select * from log.order_log'"
+
+
+def lead_admin_here(settings: Settings) -> str:
+    """Returns a line that leads `python -m admin` to the PostgreSQL of `run_postgres`; for any other store, nothing."""
+    own = _own_address_file(settings)
+    if own is None:
+        return ""
+    file = shlex.quote(str(own))
+    return f"For python -m admin: export CATALOG_DATABASE_FILE={file} ORDER_DATABASE_FILE={file}\n"
+
+
+def _own_address_file(settings: Settings) -> Path | None:
+    """Returns the file that `run_postgres` has written, if the order log is at its address."""
+    file = settings.data_dir.absolute() / ADDRESS_NAME
+    is_own = file.exists() and file.read_text().strip() == settings.order_database
+    return file if is_own else None

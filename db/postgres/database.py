@@ -31,10 +31,16 @@ _PAUSE_S = 0.02
 
 # A transaction that writes nothing does not wait for the standby at COMMIT. What it read may then be lost with the
 # primary: it could tell the number of an order that is gone later. The message makes each transaction one that writes.
-# It needs no privilege and no lock, and nobody reads it.
+# It needs no privilege and no lock, and nobody reads it. The values of SETTINGS come along for the session.
 _WRITE: Sequence[Statement] = (
     ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {}),
-    ("SELECT pg_logical_emit_message(true, 'toystore', '')", {}),
+    (
+        """
+        SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+            current_setting('synchronous_standby_names')
+        FROM pg_logical_emit_message(true, 'toystore', '')""",
+        {},
+    ),
 )
 _SNAPSHOT: Sequence[Statement] = (("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}),)
 

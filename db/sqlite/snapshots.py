@@ -74,7 +74,8 @@ class Snapshots:
             require_own_wal(data_dir / file.name)
             if not (data_dir / file.name).is_file():
                 why = "is no file" if (data_dir / file.name).exists() else "does not exist"
-                raise Unreadable(f"{data_dir / file.name} {why}; DATA_DIR says where the store's state is")
+                where = "DATA_DIR says where the store's state is, or CATALOG_DATABASE and ORDER_DATABASE on PostgreSQL"
+                raise Unreadable(f"{data_dir / file.name} {why}; {where}")
         # Resolved, because SQLite keeps the WAL beside the target of a link.
         paths = {file: (data_dir / file.name).resolve() for file in files}
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI

@@ -1,5 +1,7 @@
 """python -m conf.run --postgres, the program behind `make run-postgres`."""
 
+import json
+import os
 import re
 import signal
 import subprocess
@@ -50,6 +52,7 @@ def test_it_comes_up_sells_and_keeps_the_orders_of_the_run_before(folder: Path) 
             with psycopg.connect(address) as connection:
                 [(orders,)] = connection.execute("SELECT count(*) FROM log.order_log").fetchall()
             assert orders == number + 2
+            assert count_orders_by_admin(banner) == number + 2
             assert len(store.workers("catalog")) == len(store.workers("order")) == 2
             pids = store.processes()
             assert store.end(signal.SIGINT) == 0
@@ -57,6 +60,24 @@ def test_it_comes_up_sells_and_keeps_the_orders_of_the_run_before(folder: Path) 
     assert not (folder / "data" / "catalog.db").exists()
     for name in ("postgres-address", "owner-secret"):
         assert (folder / "data" / name).stat().st_mode & 0o077 == 0
+
+
+def count_orders_by_admin(banner: str) -> object:
+    """Returns the number of orders that `python -m admin status` tells, led by the banner alone."""
+    line = re.search("^For python -m admin: (export .*)$", banner, re.MULTILINE)
+    assert line is not None, banner
+    done = subprocess.run(
+        f"{line[1]}; {sys.executable} -m admin status --json",
+        shell=True,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["orders"]
 
 
 def is_alive(pid: int) -> bool:

@@ -104,7 +104,8 @@ def test_without_a_store_no_command_creates_one(
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "nowhere"))
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert err == f"toy store: {tmp_path}/nowhere/catalog.db does not exist; DATA_DIR says where the store's state is\n"
+    where = "DATA_DIR says where the store's state is, or CATALOG_DATABASE and ORDER_DATABASE on PostgreSQL"
+    assert err == f"toy store: {tmp_path}/nowhere/catalog.db does not exist; {where}\n"
     assert not (tmp_path / "nowhere").exists()
 
 
