@@ -15,9 +15,10 @@ from db.order_log import (
     row,
     with_distinct_keys,
 )
-from db.postgres.database import Database, Row, Session, Statement
+from db.postgres.database import Database
 from db.postgres.locks import lock_keys
 from db.postgres.migrate import migrate
+from db.postgres.session import Row, Session, Statement
 from domain.pairing import Introduction, LogMark, mismatch
 from domain.protocols import Placed, Sale
 from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
@@ -75,7 +76,7 @@ class OrderStore:
             for group, following in _pairs(groups):
                 group_outcomes, intents = decide_beginning(group, logged_by_key(logged))
                 outcomes += group_outcomes
-                logged = _write(session, [_insert_intents(intents)] if intents else [], following)
+                logged = _write(session, [(_INSERT_INTENTS, _columns(intents))] if intents else [], following)
             self._note_newest(newest)
             return outcomes
 
@@ -286,10 +287,6 @@ def _finish(
     if orders:
         placed |= dict(results[len(writes) - 1])
     return placed, rows
-
-
-def _insert_intents(intents: Sequence[Mapping[str, Any]]) -> Statement:
-    return _INSERT_INTENTS, _columns(intents)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
