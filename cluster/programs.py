@@ -110,15 +110,7 @@ def _patroni_for(user: str, packages: Path, requirements: Path, setpriv: str) ->
     if not _works(user, setpriv, "/usr/bin/env", f"PYTHONPATH={packages}", python, "-c", "import patroni, psycopg"):
         shutil.rmtree(packages, ignore_errors=True)
         packages.mkdir(parents=True)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            python,
-            "install",
-            "--quiet",
-        ]
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
         options = ["--disable-pip-version-check", "--root-user-action=ignore", "--require-hashes"]
         code, output = _run_to_end([*pip, *options, "--target", str(packages), "--requirement", str(requirements)])
         if code != 0:

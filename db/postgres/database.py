@@ -11,13 +11,11 @@ import psycopg
 from db import outages
 from db.postgres.connection import WAIT_TIMEOUT_S, Connection, connect, describe
 from db.postgres.durability import NotDurable, require_durable
-from db.postgres.errors import Kind, explain, explain_to_shopper, kind_of
+from db.postgres.errors import AWAY, Kind, explain, explain_to_shopper, kind_of
 from db.postgres.pool import Away, Exhausted, Pool
-from db.postgres.session import OutcomeUnknown, Row, Session, Statement
+from db.postgres.session import OutcomeUnknown, Session, Statement
 from db.postgres.standbys import SELECT_STANDBYS, Standbys
 from domain.errors import Unavailable
-
-__all__ = ["MAX_CONNECTIONS", "Database", "Row", "Session", "Statement"]
 
 T = TypeVar("T")
 
@@ -46,7 +44,6 @@ _SNAPSHOT: Sequence[Statement] = (("BEGIN ISOLATION LEVEL REPEATABLE READ READ O
 
 # After these errors the server has kept the connection, in a transaction that must be rolled back.
 _CONNECTED = (Kind.MISTAKE, Kind.CONFLICT, Kind.FULL)
-_AWAY = "the store cannot reach its data, try again"
 
 
 class _Repeatable(Exception):
@@ -166,9 +163,9 @@ class Database:
         except Exhausted as error:
             raise Unavailable(retry_after_s=1) from error
         except Away as error:
-            raise Unavailable(_AWAY, retry_after_s=1) from error
+            raise Unavailable(AWAY, retry_after_s=1) from error
         except (NotDurable, OutcomeUnknown) as error:
-            raise self._outage(str(error), Unavailable(_AWAY, retry_after_s=1), is_writing) from error
+            raise self._outage(str(error), Unavailable(AWAY, retry_after_s=1), is_writing) from error
         except psycopg.Error as error:
             kind = kind_of(error)
             if kind in (Kind.CONFLICT, Kind.STALE):
