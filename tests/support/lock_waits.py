@@ -11,7 +11,7 @@ from db.postgres.parameters import to_psycopg
 from db.postgres.session import Statement
 from tests.support.waiting import wait_until
 
-_WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @contextmanager
@@ -32,5 +32,5 @@ def start(
     results: list[object] = []
     thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
     thread.start()
-    wait_until("the work waits for a lock", lambda: bool(shell.execute(_WAITING).fetchall()))
+    wait_until("the work waits for a lock", lambda: bool(shell.execute(WAITING).fetchall()))
     return thread, results
