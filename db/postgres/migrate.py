@@ -54,8 +54,8 @@ def migrate(address: str, schema: str, migrations: Path, setting: str | None = N
     """
     try:
         name = f"{describe(address)} ({setting or schema})"
-    except psycopg.Error as error:
-        raise StartRefused(f"{setting or schema} has no address of PostgreSQL: {explain(error)}") from error
+    except psycopg.Error:  # its message has the whole address, with the password
+        raise StartRefused(f"{setting or schema} has no address of PostgreSQL that libpq reads") from None
     scripts = [
         _Script(version, path.stem, path.read_text("utf-8"))
         for version, path in enumerate(sorted(migrations.glob("[0-9]*.sql")), 1)

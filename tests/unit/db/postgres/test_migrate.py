@@ -1,6 +1,8 @@
 """Tests of the migrations of a schema on PostgreSQL."""
 
+import traceback
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 import pytest
@@ -137,3 +139,11 @@ def test_a_database_that_is_not_unicode_is_refused(postgres_server: TestServer, 
             migrate(postgres_server.embedded.address(name), "catalog", scripts)
     finally:
         postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_an_address_that_libpq_cannot_read_is_not_shown(scripts: Path) -> None:
+    """libpq's own message has all of it."""
+    password = token_hex()
+    with pytest.raises(StartRefused) as refused:
+        migrate(f"postgresql://me:{password}@[host/toys", "catalog", scripts, "CATALOG_DATABASE")
+    assert password not in "".join(traceback.format_exception(refused.value))
