@@ -1,6 +1,6 @@
 # The store's commands. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-faults cluster-short cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-copies bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-postgres bench-storefront bench-throughput bench-transports profile lock clean
+.PHONY: help run cluster cluster-faults cluster-short cluster-test test test-repeat exchanges install client lint types unit integration e2e audit backup install-postgres faults-short faults faults-power mutants soak compose-test browser screenshots bench bench-copies bench-csv-export bench-documents bench-growth bench-limits bench-memory bench-pages bench-peers bench-postgres bench-postgres-cost bench-storefront bench-throughput bench-transports profile lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -98,7 +98,7 @@ cluster-faults: .venv/dev ## Break a cluster in 14 ways under 100,000 buys, in a
 cluster-short: .venv/dev ## Lose the leader of a cluster and some tiers under load, in about 2 minutes
 	$(BIN)/pytest tests/cluster/test_short_run.py
 
-cluster-test: .venv/dev ## Test compose.cluster.yaml on a Docker engine: a node and tiers are lost under load
+cluster-test: .venv/dev ## Test compose.cluster.yaml on a Docker engine, in about 6 minutes: a node and tiers are lost
 	$(BIN)/pytest tests/cluster/test_containers.py
 
 browser: .venv/dev ## Test shop, desk and the pages of other sites in a browser, in about 4 minutes; needs chromium
@@ -148,6 +148,9 @@ bench-storefront: .venv/bench ## Measure the CPU time of the shop's pages beside
 
 bench-postgres: .venv/bench ## Compare the store on PostgreSQL with the store on SQLite; needs wrk
 	$(BIN)/python -m bench.peers --only store store-postgres --clients 32 128 --name postgres $(ARGS)
+
+bench-postgres-cost: .venv/bench ## Measure what a buy costs each part of the store on PostgreSQL; needs wrk
+	$(BIN)/python -m bench.postgres_cost $(ARGS)
 
 bench-throughput: .venv/bench ## Compare the store with a bare Werkzeug app; needs wrk
 	$(BIN)/python -m bench.peers --only limit store --name throughput $(ARGS)

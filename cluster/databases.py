@@ -58,7 +58,7 @@ def members(layout: Layout, ask: Sequence[Node] | None = None) -> list[Member]:
 
 def is_complete(layout: Layout, found: Sequence[Member]) -> bool:
     """Returns whether a leader runs and every other node is a standby that may take its place."""
-    standbys = [member for member in found if (member.is_synchronous or not layout.is_synchronous)]
+    standbys = [member for member in found if member.is_synchronous or not layout.is_synchronous]
     streaming = [member for member in standbys if member.is_streaming]
     return sum(member.is_leader for member in found) == 1 and len(streaming) == len(layout.nodes) - 1
 
@@ -97,10 +97,6 @@ class Databases:
 
     def is_complete(self) -> bool:
         return is_complete(self.layout, self.members())
-
-    def wait_until_complete(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Waits for a leader with all standbys. Raises TimeoutError, which says what the members are."""
-        wait_for("a leader with two standbys", self.is_complete, timeout_s, lambda: str(self.members()))
 
     def leader(self) -> LocalNode:
         """Returns the leader. Raises TimeoutError while there is none."""

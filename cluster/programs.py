@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -109,24 +110,26 @@ def _patroni_for(user: str, packages: Path, requirements: Path, setpriv: str) ->
     if not _works(user, setpriv, "/usr/bin/env", f"PYTHONPATH={packages}", python, "-c", "import patroni, psycopg"):
         shutil.rmtree(packages, ignore_errors=True)
         packages.mkdir(parents=True)
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "--python",
-            python,
-            "install",
-            "--quiet",
-        ]
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
         options = ["--disable-pip-version-check", "--root-user-action=ignore", "--require-hashes"]
-        done = subprocess.run(
-            [*pip, *options, "--target", str(packages), "--requirement", str(requirements)],
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            raise Missing(f"Patroni cannot be installed for {python}:\n{done.stderr.strip()}")
+        code, output = _run_to_end([*pip, *options, "--target", str(packages), "--requirement", str(requirements)])
+        if code != 0:
+            raise Missing(f"Patroni cannot be installed for {python}:\n{output.strip()}")
     return python, str(packages)
+
+
+def _run_to_end(command: Sequence[str]) -> tuple[int, str]:
+    """Returns the exit code and the output of a command. A Ctrl-C ends it with the processes that it has started."""
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        output, _ = running.communicate()
+    except BaseException:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        raise
+    return running.returncode, output
 
 
 def _works(user: str, setpriv: str, *command: str) -> bool:

@@ -97,10 +97,9 @@ class LocalTiers:
 
     def stop(self) -> None:
         """Ends HAProxy and the tiers, those in front first, and kills what does not end."""
-        for kinds in (("shop",), ("front_end", "back_office"), ("order",), ("catalog",)):
-            stopping = [tier.process for tier in self.tiers if tier.kind in kinds]
-            if "shop" in kinds:
-                stopping = [self.haproxy]
+        kinds = (("front_end", "back_office"), ("order",), ("catalog",))
+        tiers = [[tier.process for tier in self.tiers if tier.kind in each] for each in kinds]
+        for stopping in ([self.haproxy], *tiers):
             for process in stopping:
                 process.terminate()
             for process in stopping:

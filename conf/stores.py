@@ -29,11 +29,21 @@ from wsgi_apps.pairing import PairingLog
 AUDIT_NICENESS = 5
 
 
-class CatalogStore(Catalog, Protocol):
-    """The catalog as its tier has it, on either engine."""
+class State(Protocol):
+    """The state of a tier, on either engine."""
 
     def migrate(self) -> None:
         """Brings the state to the newest schema. Raises StartRefused or StartPostponed."""
+
+    def require_writable(self) -> None:
+        """Raises Unavailable when nothing can be written."""
+
+    def close(self) -> None:
+        """Closes connections."""
+
+
+class CatalogStore(Catalog, State, Protocol):
+    """The catalog as its tier has it, on either engine."""
 
     def is_empty(self) -> bool:
         """Whether there is no product yet."""
@@ -41,24 +51,9 @@ class CatalogStore(Catalog, Protocol):
     def load(self, products: Iterable[Product]) -> bool:
         """Adds the first products, all or none. Returns False, and adds nothing, when there are products already."""
 
-    def require_writable(self) -> None:
-        """Raises Unavailable when nothing can be written."""
 
-    def close(self) -> None:
-        """Closes connections."""
-
-
-class OrderStore(OrderLog, ReturnLog, PairingLog, Protocol):
+class OrderStore(OrderLog, ReturnLog, PairingLog, State, Protocol):
     """The order log as its tier has it, on either engine."""
-
-    def migrate(self) -> None:
-        """Brings the state to the newest schema. Raises StartRefused or StartPostponed."""
-
-    def require_writable(self) -> None:
-        """Raises Unavailable when nothing can be written."""
-
-    def close(self) -> None:
-        """Closes connections."""
 
 
 @dataclass(frozen=True, slots=True)

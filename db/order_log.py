@@ -1,12 +1,14 @@
 """Decides a batch at the order log, on every engine: how each buy begins and ends, and which rows say so.
 
-The keys of a batch are different, so no buy of it depends on another: see `with_distinct_keys`.
+The keys of a batch are different, so no buy of it depends on another: see `with_distinct_keys`. The last functions read
+orders and buys from the rows of the log.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import hmac
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from domain.errors import REFUSALS, KeyReused, Refused
+from domain.errors import REFUSALS, KeyReused, OrderNotFound, Refused
 from domain.protocols import Placed, Sale
 from domain.values import Buy, KnownBuy, Order, Sold
 
@@ -99,6 +101,17 @@ def with_distinct_keys(rows: Iterable[tuple[str, T]]) -> Iterator[dict[str, T]]:
         group[key] = value
     if group:
         yield group
+
+
+def order_of_key(rows: Sequence[Sequence[Any]], key: str | None) -> Order:
+    """Returns the order from its row, which begins with its key. Raises OrderNotFound for no row or another `key`."""
+    if not rows:
+        raise OrderNotFound
+    order_key, *order = rows[0]
+    # The time of this comparison does not tell how much of a guessed key was right.
+    if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
+        raise OrderNotFound
+    return Order(*order)
 
 
 def known_buy(

@@ -26,7 +26,7 @@ _BEFORE_ALL = (-(2**63), "")
 _NEWEST = 2**63 - 1
 
 
-class OwnerReads(ABC):
+class OwnerCatalogReads(ABC):
     """Reads the catalog for the owner: see domain.owner.OwnerCatalog."""
 
     # A page of products by their stock: name, price_cents, quantity and retired.

@@ -4,6 +4,7 @@ The reads run beside buys. Whatever may read the whole log does so in short step
 behind a long one. No index on `orders` serves these reads alone: each buy would have to keep it.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,17 @@ from typing import Any
 
 from db.statements import FetchAll
 from domain.errors import Invalid
-from domain.owner import MAX_HISTORY, MAX_TAKINGS, REFUSED_NUMBER, LogCursor, LoggedReturn, Selection, Takings
+from domain.owner import (
+    MAX_HISTORY,
+    MAX_TAKINGS,
+    REFUSED_NUMBER,
+    BuysPage,
+    LogCursor,
+    LoggedReturn,
+    Selection,
+    Takings,
+)
+from domain.owner_json import decode_buys_page
 
 # Orders read in one step of the takings. 50,000 take about 20 ms.
 STEP = 50_000
@@ -48,6 +59,14 @@ class OwnerOrderReads(ABC):
     @abstractmethod
     def _fetch_all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         """Runs one statement that only reads."""
+
+    @abstractmethod
+    def encoded_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> bytes:
+        """Returns a page of ended buys as JSON in UTF-8, which `decode_buys_page` decodes."""
+
+    def logged_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> BuysPage:
+        """Returns a page of ended buys, see OrderBooks.logged_buys."""
+        return decode_buys_page(json.loads(self.encoded_buys(selection, before=before, limit=limit)))
 
     def returns_of(self, number: int) -> Sequence[LoggedReturn]:
         """Returns the newest returns of an order, see OrderBooks.returns_of."""

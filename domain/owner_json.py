@@ -114,7 +114,7 @@ def parse_cursor(text: str) -> LogCursor:
     """Returns the cursor in a text of `encode_cursor`. Raises Invalid."""
     number_text, *refused = text.split(",", 2)  # only a key may have a comma, when it was made by hand
     number = _parse_integer(number_text)
-    if number is None or len(refused) != 2:
+    if number is None or len(refused) != 2 or "\0" in text:
         raise Invalid("the cursor is not the 'next' of a page")
     return LogCursor(number, *refused)
 

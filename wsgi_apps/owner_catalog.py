@@ -58,9 +58,9 @@ class OwnerCatalogCalls:
         given = request.parameters("q", "retired", "after_quantity", "after_name", "limit")
         after = None
         if "after_quantity" in given:
-            after = _parse_integer(given, "after_quantity", -(2**63)), given.get("after_name", "")
+            after = _parse_integer(given, "after_quantity", -(2**63)), _parse_text(given, "after_name")
         stock = self._catalog.stock(
-            q=given.get("q", ""),
+            q=_parse_text(given, "q"),
             retired=given.get("retired") == "1",
             after=after,
             limit=parse_limit(given.get("limit", "")),
@@ -109,6 +109,14 @@ class OwnerCatalogCalls:
             case "price":
                 return self._catalog.price(name, _integer(body, "price_cents", 0, MAX_PRICE_CENTS), key)
         return self._catalog.retire(name, key)
+
+
+def _parse_text(given: dict[str, str], name: str) -> str:
+    """Returns a parameter that is a part of a name, empty without it. Raises Invalid for NUL: PostgreSQL takes none."""
+    text = given.get(name, "")
+    if "\0" in text:
+        raise Invalid(f"{name} has a control character")
+    return text
 
 
 def _parse_integer(given: dict[str, str], name: str, least: int = 0) -> int:

@@ -32,14 +32,28 @@ class PostgresStore(Store):
 
     @property
     def pids(self) -> list[int]:
-        return [*super().pids, self._servers[0].postmaster_pid()]
+        return [*super().pids, self.postmaster_pid]
+
+    @property
+    def postmaster_pid(self) -> int:
+        """The first process of PostgreSQL."""
+        return self._servers[0].postmaster_pid()
+
+    @property
+    def address(self) -> str:
+        """The address of its database."""
+        return self._servers[0].address()
+
+    def master(self, tier: str) -> int:
+        """Returns the master process of a tier."""
+        return self._tiers[0].master(tier)
 
     @property
     def database(self) -> Path | None:
         return None
 
     def check(self) -> None:
-        with psycopg.connect(self._servers[0].address(), autocommit=True) as connection:
+        with psycopg.connect(self.address, autocommit=True) as connection:
 
             def rows(schema: str, sql: str) -> list[Any]:
                 connection.execute(f"SET search_path TO {schema}".encode())

@@ -1,7 +1,8 @@
 """Records which discrepancies the owner has accepted, see db/sqlite/audit/acceptance.py."""
 
-from db.postgres.database import Database, Session
+from db.postgres.database import Database
 from db.postgres.locks import lock_keys
+from db.postgres.session import Session
 from db.sqlite.audit import Discrepancy
 from db.sqlite.audit.acceptance import accept_within, was_accepted_within
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from db.postgres.database import Database, Row, Session, Statement
+from db.postgres.database import Database
 from db.postgres.locks import lock_keys
 from db.postgres.migrate import migrate
+from db.postgres.session import Row, Session, Statement
 from db.sales import Reason, decide, ledger_entry
 from db.take_back import take_back
 from domain.errors import AnotherStore, ProductNotFound

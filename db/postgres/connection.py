@@ -82,7 +82,7 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """A connection that is closed when the server does not answer in time. Any thread may use it, one at a time."""
 
     wait_timeout_s = WAIT_TIMEOUT_S
-    server: Mapping[str, str]  # the server's settings on which durability depends, as they are for this connection
+    server: dict[str, str]  # the server's settings on which durability depends, as this connection last saw them
     warnings: list[str]  # the warnings of the server since this list was emptied
     has_failed = False  # whether the server is to blame for the end of this connection
 
@@ -149,7 +149,7 @@ def _parameters(address: str) -> dict[str, Any]:
     asked = conninfo_to_dict(address)
     hosts = str(asked.get("hostaddr") or asked.get("host") or "")
     several = {"target_session_attrs": "read-write"} if "," in hosts else {}
-    return {**_DEFAULTS, **several, **asked}
+    return {**_DEFAULTS, **several, **asked, "client_encoding": "UTF8"}
 
 
 def describe(address: str) -> str:

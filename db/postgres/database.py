@@ -11,13 +11,11 @@ import psycopg
 from db import outages
 from db.postgres.connection import WAIT_TIMEOUT_S, Connection, connect, describe
 from db.postgres.durability import NotDurable, require_durable
-from db.postgres.errors import Kind, explain, explain_to_shopper, kind_of
+from db.postgres.errors import AWAY, Kind, explain, explain_to_shopper, kind_of
 from db.postgres.pool import Away, Exhausted, Pool
-from db.postgres.session import OutcomeUnknown, Row, Session, Statement
+from db.postgres.session import OutcomeUnknown, Session, Statement
 from db.postgres.standbys import SELECT_STANDBYS, Standbys
 from domain.errors import Unavailable
-
-__all__ = ["MAX_CONNECTIONS", "Database", "Row", "Session", "Statement"]
 
 T = TypeVar("T")
 
@@ -31,16 +29,21 @@ _PAUSE_S = 0.02
 
 # A transaction that writes nothing does not wait for the standby at COMMIT. What it read may then be lost with the
 # primary: it could tell the number of an order that is gone later. The message makes each transaction one that writes.
-# It needs no privilege and no lock, and nobody reads it.
+# It needs no privilege and no lock, and nobody reads it. The values of SETTINGS come along for the session.
 _WRITE: Sequence[Statement] = (
     ("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", {}),
-    ("SELECT pg_logical_emit_message(true, 'toystore', '')", {}),
+    (
+        """
+        SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+            current_setting('synchronous_standby_names')
+        FROM pg_logical_emit_message(true, 'toystore', '')""",
+        {},
+    ),
 )
 _SNAPSHOT: Sequence[Statement] = (("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}),)
 
 # After these errors the server has kept the connection, in a transaction that must be rolled back.
 _CONNECTED = (Kind.MISTAKE, Kind.CONFLICT, Kind.FULL)
-_AWAY = "the store cannot reach its data, try again"
 
 
 class _Repeatable(Exception):
@@ -160,9 +163,9 @@ class Database:
         except Exhausted as error:
             raise Unavailable(retry_after_s=1) from error
         except Away as error:
-            raise Unavailable(_AWAY, retry_after_s=1) from error
+            raise Unavailable(AWAY, retry_after_s=1) from error
         except (NotDurable, OutcomeUnknown) as error:
-            raise self._outage(str(error), Unavailable(_AWAY, retry_after_s=1), is_writing) from error
+            raise self._outage(str(error), Unavailable(AWAY, retry_after_s=1), is_writing) from error
         except psycopg.Error as error:
             kind = kind_of(error)
             if kind in (Kind.CONFLICT, Kind.STALE):

@@ -1,8 +1,11 @@
 """Refuses a server that could lose an answered buy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 OLDEST_SERVER = 14
+
+# The settings on which durability depends.
+SETTINGS = ("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names")
 
 
 class NotDurable(Exception):
@@ -26,3 +29,15 @@ def require_durable(server: Mapping[str, str], version: int) -> None:
             f"synchronous_commit is {commit} for this role and database, so answered buys can be lost; set it to on "
             "(ALTER SYSTEM, ALTER DATABASE or ALTER ROLE, whichever has changed it)"
         )
+
+
+def require_still_durable(server: MutableMapping[str, str], version: int, now: Sequence[str]) -> None:
+    """Raises NotDurable as `require_durable` does when the values of SETTINGS, `now`, make the server lose data.
+
+    A reload of the server changes the settings of connections that are kept. Updates `server` with any other change.
+    """
+    if all(server[name] == value for name, value in zip(SETTINGS, now, strict=True)):
+        return
+    changed = {**server, **dict(zip(SETTINGS, now, strict=True))}
+    require_durable(changed, version)
+    server.update(changed)

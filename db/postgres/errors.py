@@ -26,6 +26,9 @@ class Kind(Enum):
 # The server's words, where it speaks English, when it lets nobody in because it has too many connections already.
 _TOO_MANY = ("too many clients", "too many connections", "remaining connection slots")
 
+# For shoppers. It names no address.
+AWAY = "the store cannot reach its data, try again"
+
 # The longest prefix of a SQLSTATE that is here decides. What is not here is a mistake.
 _KINDS = {
     "08": Kind.LOST,  # the connection failed
@@ -86,4 +89,4 @@ def explain_to_shopper(error: psycopg.Error) -> str:
     """Explains the error to a shopper: without addresses, and with "try again" only when a retry may help."""
     if kind_of(error) is Kind.DAMAGE:
         return "the store's data is damaged"
-    return "the store cannot reach its data, try again"
+    return AWAY

@@ -54,8 +54,8 @@ def migrate(address: str, schema: str, migrations: Path, setting: str | None = N
     """
     try:
         name = f"{describe(address)} ({setting or schema})"
-    except psycopg.Error as error:
-        raise StartRefused(f"{setting or schema} has no address of PostgreSQL: {explain(error)}") from error
+    except psycopg.Error:  # its message has the whole address, with the password
+        raise StartRefused(f"{setting or schema} has no address of PostgreSQL that libpq reads") from None
     scripts = [
         _Script(version, path.stem, path.read_text("utf-8"))
         for version, path in enumerate(sorted(migrations.glob("[0-9]*.sql")), 1)
@@ -63,6 +63,7 @@ def migrate(address: str, schema: str, migrations: Path, setting: str | None = N
     try:
         with contextlib.closing(connect(address, schema, _WAIT_TIMEOUT_S)) as connection:
             require_durable(connection.server, connection.info.server_version)
+            _require_unicode(connection, name)
             _migrate(connection, name, schema, scripts)
             _log.info("%s: %s", name, explain_standbys(_fetch(connection, SELECT_STANDBYS)))
     except NotDurable as error:
@@ -75,6 +76,16 @@ def migrate(address: str, schema: str, migrations: Path, setting: str | None = N
     except psycopg.Error as error:
         may_pass = kind_of(error) in _PASSING
         raise (StartPostponed if may_pass else StartRefused)(f"{name}: {explain(error)}") from error
+
+
+def _require_unicode(connection: Connection, name: str) -> None:
+    """Raises StartRefused for a database that cannot hold each name, or would count bytes for characters."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StartRefused(
+            f"{name}: the database has the encoding {encoding}; create one with CREATE DATABASE … ENCODING 'UTF8' "
+            "TEMPLATE template0"
+        )
 
 
 def _migrate(connection: Connection, name: str, schema: str, scripts: list[_Script]) -> None:

@@ -1,6 +1,5 @@
 """The order log on PostgreSQL: orders, refused buys, returns, and the intents of buys and returns still in doubt."""
 
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from db.order_log import (
     decide_ending,
     known_buy,
     logged_by_key,
+    order_of_key,
     row,
     with_distinct_keys,
 )
-from db.postgres.database import Database, Row, Session, Statement
+from db.postgres.database import Database
 from db.postgres.locks import lock_keys
 from db.postgres.migrate import migrate
-from domain.errors import OrderNotFound
+from db.postgres.session import Row, Session, Statement
 from domain.pairing import Introduction, LogMark, mismatch
 from domain.protocols import Placed, Sale
 from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
@@ -76,7 +76,7 @@ class OrderStore:
             for group, following in _pairs(groups):
                 group_outcomes, intents = decide_beginning(group, logged_by_key(logged))
                 outcomes += group_outcomes
-                logged = _write(session, [_insert_intents(intents)] if intents else [], following)
+                logged = _write(session, [(_INSERT_INTENTS, _columns(intents))] if intents else [], following)
             self._note_newest(newest)
             return outcomes
 
@@ -161,13 +161,7 @@ class OrderStore:
     def order(self, number: int, key: str | None = None) -> Order:
         """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
         [rows] = self._database.run(lambda session: session.commit_with((_ORDER, {"number": number})))
-        if not rows:
-            raise OrderNotFound
-        order_key, *order = rows[0]
-        # The time of this comparison does not tell how much of a guessed key was right.
-        if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
-            raise OrderNotFound
-        return Order(*order)
+        return order_of_key(rows, key)
 
     def find(self, keys: Sequence[str]) -> list[KnownBuy | None]:
         """Returns the buy of each key, in their order; None for a key that the log does not know."""
@@ -293,10 +287,6 @@ def _finish(
     if orders:
         placed |= dict(results[len(writes) - 1])
     return placed, rows
-
-
-def _insert_intents(intents: Sequence[Mapping[str, Any]]) -> Statement:
-    return _INSERT_INTENTS, _columns(intents)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from db.owner_catalog import OwnerReads
+from db.owner_catalog import OwnerCatalogReads
 from db.postgres.catalog import LOCK_ADDING, lock_products
-from db.postgres.database import Database, Session
+from db.postgres.database import Database
 from db.postgres.locks import lock_keys
+from db.postgres.session import Session
 from db.product_changes import ProductChanges
 from db.statements import FetchAll
 
@@ -16,7 +17,7 @@ _STOCK = """
     ORDER BY quantity, name LIMIT :limit"""
 
 
-class OwnerCatalogStore(ProductChanges, OwnerReads):
+class OwnerCatalogStore(ProductChanges, OwnerCatalogReads):
     """The catalog in the schema `catalog` of a database, for the owner: see domain.owner.OwnerCatalog."""
 
     stock_sql = _STOCK

@@ -1,14 +1,12 @@
 """The order log on PostgreSQL for the owner: pages of ended buys, and the state of the books."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from db.owner_orders import OwnerOrderReads, page_values
 from db.postgres.database import Database
 from db.postgres.last_audit import SELECT_RECORD, decode_record
-from domain.owner import Books, BuysPage, LogCursor, Selection
-from domain.owner_json import decode_buys_page
+from domain.owner import Books, LogCursor, Selection
 
 # One row with the whole page as JSON. The orders come by number and the refused buys by time, each from where the page
 # before ended, and the two are merged by time. After a clock was set back, an order counts there as not later than the
@@ -62,10 +60,6 @@ class OwnerOrderStore(OwnerOrderReads):
     def _fetch_all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         with self._database.read() as session:
             return session.fetch_all(sql, values)
-
-    def logged_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> BuysPage:
-        """Returns a page of ended buys, see OrderBooks.logged_buys."""
-        return decode_buys_page(json.loads(self.encoded_buys(selection, before=before, limit=limit)))
 
     def encoded_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> bytes:
         """Returns a page of ended buys as JSON in UTF-8, which `decode_buys_page` decodes."""

@@ -7,6 +7,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from db.postgres.connection import Connection, NoAnswer
+from db.postgres.durability import require_still_durable
 from db.postgres.errors import Kind, explain, kind_of
 from db.postgres.parameters import to_psycopg
 
@@ -24,7 +25,8 @@ class Session:
     """One transaction on one connection. SQL texts have `:named` parameters, as on SQLite.
 
     The statements of the `opening` travel with the first of the transaction, so they cost no round trip. Without an
-    opening, each call is a transaction of its own. All raise psycopg.Error.
+    opening, each call is a transaction of its own. A row of the opening has the values of SETTINGS. All methods
+    raise psycopg.Error, and NotDurable where these have become such that the server could lose the transaction.
     """
 
     def __init__(self, connection: Connection, opening: Sequence[Statement] = ()) -> None:
@@ -92,6 +94,9 @@ class Session:
             return [connection.execute(to_psycopg(sql), values)]
         with connection.together():
             cursors = [connection.execute(to_psycopg(sql), values) for sql, values in (*opening, *statements)]
+        for cursor in cursors[: len(opening)]:
+            for settings in _rows(cursor):
+                require_still_durable(connection.server, connection.info.server_version, settings)
         return cursors[len(opening) :]
 
     def _was_rolled_back(self, error: psycopg.Error) -> bool:

@@ -1,6 +1,5 @@
 """The order log: orders, refused buys, returns, and the intents of buys and returns still in doubt."""
 
-import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from db.order_log import (
     decide_ending,
     known_buy,
     logged_by_key,
+    order_of_key,
     row,
     with_distinct_keys,
 )
@@ -21,7 +21,6 @@ from db.sqlite.connection import fetch_all, fetch_each, json_list
 from db.sqlite.database import Database
 from db.sqlite.migrate import migrate
 from db.sqlite.pairing import id_in, last_order, mismatch
-from domain.errors import OrderNotFound
 from domain.pairing import Introduction, LogMark
 from domain.protocols import Placed, Sale
 from domain.returns import Return, ReturnOutcome, SaleReturn, TakeBack
@@ -136,13 +135,7 @@ class OrderStore:
         """Returns the order of this number and, if one is given, of this key. Raises OrderNotFound."""
         with self._database.read() as connection:
             rows = fetch_all(connection, _ORDER, {"number": number})
-        if not rows:
-            raise OrderNotFound
-        order_key, *order = rows[0]
-        # The time of this comparison does not tell how much of a guessed key was right.
-        if key is not None and not hmac.compare_digest(key.encode(), order_key.encode()):
-            raise OrderNotFound
-        return Order(*order)
+        return order_of_key(rows, key)
 
     def find(self, keys: Sequence[str]) -> list[KnownBuy | None]:
         """Returns the buy of each key, in their order; None for a key that the log does not know."""

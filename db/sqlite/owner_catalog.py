@@ -1,6 +1,6 @@
 """The catalog's file for the owner: the stock, the ledger and the history of a product, and the owner's changes."""
 
-from db.owner_catalog import OwnerReads
+from db.owner_catalog import OwnerCatalogReads
 from db.sqlite.product_admin import ProductAdmin
 
 _STOCK = """
@@ -9,7 +9,7 @@ _STOCK = """
     ORDER BY quantity, name LIMIT :limit"""
 
 
-class OwnerCatalogStore(ProductAdmin, OwnerReads):
+class OwnerCatalogStore(ProductAdmin, OwnerCatalogReads):
     """The catalog in one SQLite file, for the owner: see domain.owner.OwnerCatalog. Any thread may call it."""
 
     stock_sql = _STOCK

@@ -3,7 +3,6 @@
 SQLite encodes a page without the interpreter lock, which buys need.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,7 @@ from db.sqlite.database import Database
 from db.sqlite.last_audit import read_last_audit
 from db.sqlite.pairing import CATALOG_NAME, LOG_NAME
 from db.sqlite.read_only import file_size, wal_path
-from domain.owner import Books, BuysPage, LogCursor, Selection
-from domain.owner_json import decode_buys_page
+from domain.owner import Books, LogCursor, Selection
 
 # One row with the whole page as JSON. The orders come by number and the refused buys by time, each from where the page
 # before ended, so that no buy comes twice and none is missed, whatever the clock did and whoever buys meanwhile. The
@@ -70,10 +68,6 @@ class OwnerOrderStore(OwnerOrderReads):
     def _fetch_all(self, sql: str, values: Mapping[str, Any]) -> list[Any]:
         with self._database.read() as connection:
             return fetch_all(connection, sql, values)
-
-    def logged_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> BuysPage:
-        """Returns a page of ended buys, see OrderBooks.logged_buys."""
-        return decode_buys_page(json.loads(self.encoded_buys(selection, before=before, limit=limit)))
 
     def encoded_buys(self, selection: Selection, *, before: LogCursor | None = None, limit: int) -> bytes:
         """Returns a page of ended buys as JSON in UTF-8, which `decode_buys_page` decodes."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cluster.programs import Missing, Programs, find
+from cluster.programs import Missing, Programs, as_user, find
 from cluster.run import REQUIREMENTS
 from cluster.tiers import ROOT
 from tests.cluster.campaign import HEADING, Campaign, Result
@@ -31,7 +31,8 @@ SHOPPERS = 32
 def main(arguments: Sequence[str]) -> int:
     """Runs the campaigns. Returns 0, 1 for any finding, 2 where a program is missing, or 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(number, _interrupt_once)
     has_networks = options.in_network or (os.getuid() == 0 and shutil.which("ip") is not None)
     try:
         if options.folder is not None:
@@ -41,8 +42,9 @@ def main(arguments: Sequence[str]) -> int:
             folder.chmod(0o755)  # the servers run as another user, each in a folder of its own
             programs = find(folder, REQUIREMENTS)
             if has_networks:  # once more, in a network without any other host
-                inside = ["unshare", "--net", sys.executable, "-m", "tests.cluster", "--in-network"]
-                return _wait(subprocess.Popen([*inside, "--folder", name, *arguments], cwd=ROOT))
+                inside = ["unshare", "--net", sys.executable, "-m", "tests.cluster", "--in-network", "--folder", name]
+                command = as_user(programs.setpriv, None, [*inside, *arguments])
+                return _wait(subprocess.Popen(command, cwd=ROOT, start_new_session=True))
             options.folder = folder
             return _run_all(options, programs, has_networks)
     except TimeoutError as error:  # the store did not come back
@@ -161,6 +163,13 @@ def _progress() -> Callable[[str], None]:
         print(f"{time.monotonic() - begun:7.1f} s  {line}", file=sys.stderr, flush=True)
 
     return show
+
+
+def _interrupt_once(*_: object) -> None:
+    """Raises KeyboardInterrupt at the first signal. Further ones must not interrupt the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _wait(inside: "subprocess.Popen[bytes]") -> int:

@@ -89,7 +89,7 @@ def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def test_help_lists_the_settings_and_starts_nothing(tmp_path: Path) -> None:
     ended = run(SupervisedStore(tmp_path / "data").environment, "--help")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("usage: python -m conf.run [-h]\n")
+    assert ended.stdout.startswith("usage: python -m conf.run [-h] [--postgres]\n")
     assert "DATA_DIR" in ended.stdout
     assert not (tmp_path / "data").exists()
 

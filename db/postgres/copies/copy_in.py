@@ -14,6 +14,7 @@ import psycopg
 
 from db.postgres.connection import Connection, describe
 from db.postgres.copies.moment import Addresses, errors_as_copy_failed, opened
+from db.postgres.copies.progress import counted
 from db.postgres.copies.schemas import MIGRATIONS
 from db.postgres.copies.tables import TABLES, Table
 from db.postgres.copies.text import encode_row
@@ -25,9 +26,6 @@ from db.sqlite.pairing import find_different_ids
 from db.sqlite.read_only import connect_query_only
 from db.sqlite.snapshots import CATALOG, FILES, LOG, File, Snapshots, Unreadable, require_own_wal, version_of
 from db.sqlite.staging import InTheWay
-
-# Rows between two steps of the progress.
-ROWS_A_STEP = 100_000
 
 
 def copy_in(source: Path, addresses: Addresses, on_progress: OnProgress) -> Audit:
@@ -117,9 +115,7 @@ def _load(rows: apsw.Connection, connection: Connection, table: Table, on_progre
     """Sends all rows of a table to PostgreSQL. Returns the hash of what was sent."""
     sent = hashlib.sha256()
     with connection.cursor() as cursor, cursor.copy(table.load.encode()) as copy:
-        for number, row in enumerate(rows.execute(table.select)):
-            if number % ROWS_A_STEP == 0:
-                on_progress(f"{table.full_name} is written, {number:,} rows")
+        for row in counted(rows.execute(table.select), f"{table.full_name} is written", on_progress):
             line = encode_row(row)
             sent.update(line)
             copy.write(line)
@@ -130,9 +126,7 @@ def _require_equal(sent: bytes, connection: Connection, table: Table, address: s
     """Raises CopyFailed unless PostgreSQL has the rows that were sent to it."""
     stored = hashlib.sha256()
     with connection.cursor() as cursor, cursor.copy(table.unload_as_is.encode()) as copy:
-        for number, line in enumerate(copy):
-            if number % ROWS_A_STEP == 0:
-                on_progress(f"{table.full_name} is compared, {number:,} rows")
+        for line in counted(copy, f"{table.full_name} is compared", on_progress):
             stored.update(line)
     if stored.digest() != sent:
         raise CopyFailed(f"{describe(address)}: {table.full_name} has other rows than the file: nothing was copied")

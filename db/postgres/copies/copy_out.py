@@ -4,13 +4,14 @@ The rows first come as they are into files beside the copy, as fast as the serve
 SQLite's indexes take several times as long, and a snapshot that is held for so long would slow down the buys.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
 
 from db.postgres.copies.moment import Addresses, Moment, errors_as_copy_failed, one_moment
+from db.postgres.copies.progress import counted
 from db.postgres.copies.schemas import require_current
 from db.postgres.copies.tables import TABLES, Table
 from db.postgres.copies.text import decode_row
@@ -21,8 +22,6 @@ from db.sqlite.migrate import migrate
 from db.sqlite.snapshots import FILES, File, Snapshots
 from db.sqlite.staging import COMPANIONS, InTheWay, conflicting_files, create_private, staged
 
-# Rows between two steps of the progress.
-ROWS_A_STEP = 100_000
 # Of SQLite's pages, in KiB: keys come in no order, and their index is made row by row.
 CACHE_KIB = 64_000
 
@@ -72,9 +71,7 @@ def _unload(moment: Moment, table: Table, address: str, path: Path, on_progress:
         connection.cursor() as cursor,
         cursor.copy(table.unload.encode()) as copy,
     ):
-        for number, row in enumerate(copy):
-            if number % ROWS_A_STEP == 0:
-                on_progress(f"{table.full_name} is read, {number:,} rows")
+        for row in counted(copy, f"{table.full_name} is read", on_progress):
             rows.write(row)
 
 
@@ -104,18 +101,12 @@ _FAST = """
 def _fill(connection: apsw.Connection, table: Table, path: Path, on_progress: OnProgress) -> None:
     connection.execute(_DELETE.format(table=table.name))  # the id that the migration has made
     with path.open("rb") as lines:
-        connection.executemany(table.insert, _rows(lines, table, on_progress))
+        counted_lines = counted(lines, f"{table.full_name} is written", on_progress)
+        connection.executemany(table.insert, map(decode_row, counted_lines))
     path.unlink()
 
 
 _DELETE = "DELETE FROM {table}"
-
-
-def _rows(lines: Iterator[bytes], table: Table, on_progress: OnProgress) -> Iterator[Sequence[str | None]]:
-    for number, line in enumerate(lines):
-        if number % ROWS_A_STEP == 0:
-            on_progress(f"{table.full_name} is written, {number:,} rows")
-        yield decode_row(line)
 
 
 @contextmanager

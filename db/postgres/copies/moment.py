@@ -28,6 +28,9 @@ WAIT_TIMEOUT_S = 60.0
 # Buys wait as long as the order log is locked, or as a copy waits for its lock behind a slow commit.
 LOCK_ATTEMPTS = 5
 STANDBY_TIMEOUT_S = 2.0
+# A copy that stands still while it has the lock, or whose machine has died, loses the lock: buys wait for it. It is
+# longer than a copy from a standby waits for both databases.
+MAX_IDLE_LOCKED_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +119,27 @@ def _begin_snapshot(connection: Connection, address: str) -> None:
         connection.execute(_TAKE_SNAPSHOT)
 
 
+_END_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %(timeout_ms)s::text, false)"
 _BEGIN = "BEGIN"
 _ROLLBACK = "ROLLBACK"
-# SHARE lets others read. It waits for the writers that are at work, and those that come later wait behind it.
+# SHARE lets others read. It waits for the writers that are at work, and those that come later wait behind it. The keys
+# come first, as for each writer: a writer in the middle of its tables and this lock would wait for each other.
 _LOCK = """
-    LOCK TABLE log.intents, log.orders, log.refused, log.return_intents, log.returns IN SHARE MODE"""
+    LOCK TABLE log.keys, log.intents, log.orders, log.refused, log.return_intents, log.returns IN SHARE MODE"""
 _POSITION = "SELECT pg_current_wal_lsn()::text"
 _HAS_REPLAYED = "SELECT pg_last_wal_replay_lsn() >= %(position)s::pg_lsn"
 
 
 @contextmanager
 def _log_locked(addresses: Addresses, standbys: Mapping[File, Connection]) -> Iterator[None]:
-    """Locks the order log's tables against writers, and waits until the `standbys` have all that was written before."""
+    """Locks the order log's tables against writers, and waits until the `standbys` have all that was written before.
+
+    Raises CopyFailed at the end of the block, too, when the server has ended the lock meanwhile.
+    """
     with opened(addresses.log) as log:
         with errors_as_copy_failed(addresses.log):
             require_current(log, LOG, addresses.log)
+            log.execute(_END_IDLE, {"timeout_ms": int(MAX_IDLE_LOCKED_S * 1000)})
             _lock(log)
         for file, standby in standbys.items():
             with opened(addresses.of(file)) as primary, errors_as_copy_failed(addresses.of(file)):

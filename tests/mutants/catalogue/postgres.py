@@ -7,8 +7,8 @@ MUTANTS = (
         "a transaction that only reads waits for no standby",
         "a duplicate is told the number of an order that is lost with the primary (I5)",
         "db/postgres/database.py",
-        """    ("SELECT pg_logical_emit_message(true, 'toystore', '')", {}),\n""",
-        "",
+        "        FROM pg_logical_emit_message(true, 'toystore', '')",
+        "        ",
     ),
     Mutant(
         "a COMMIT that brings a warning is an answer",

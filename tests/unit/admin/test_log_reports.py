@@ -216,6 +216,8 @@ def test_a_report_by_day_or_product_adds_the_others_up(days: Path, run: Run, mon
     ("arguments", "why"),
     [
         (["orders", "--since", "2024-02-30"], "'2024-02-30' is not a day such as 2026-11-28"),
+        (["orders", "--since", "2024-11-28", "--until", "2024-11-27"], "2024-11-27 is before --since, 2024-11-28"),
+        (["report", "--since", "2024-11-28", "--until", "2024-11-27"], "2024-11-27 is before --since, 2024-11-28"),
         (["orders", "--since", "20241128"], "'20241128' is not a day such as 2026-11-28"),
         (["orders", "--today", "--since", "2024-11-28"], "not allowed with argument --today"),
         (["orders", "--csv", "--json"], "not allowed with argument --json"),

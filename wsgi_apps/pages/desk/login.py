@@ -30,7 +30,7 @@ _SAFE_METHODS = ("GET", "HEAD")
 WRONG_SECRET = "This is not the owner's secret."
 WRONG_LINK = (
     "It was used already, is older than an hour, or was printed before the desk was started again. Print another one "
-    "with python -m admin login, or log in with the secret."
+    "with the command login of the owner's program, or log in with the secret."
 )
 WRONG_TOKEN = "this form is not of your session: load its page again, and send it from there"
 

@@ -1,8 +1,7 @@
 """Several transactions at once on the catalog on PostgreSQL: the locks of keys and of products, and their order."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from typing import Any
 
@@ -13,16 +12,13 @@ from db.postgres.catalog import SCHEMA, CatalogStore, lock_products
 from db.postgres.database import Database
 from db.postgres.locks import lock_keys
 from db.postgres.owner_catalog import OwnerCatalogStore
-from db.postgres.parameters import to_psycopg
-from db.postgres.session import Statement
 from domain.errors import Invalid, KeyReused, OutOfStock, ProductNotFound
 from domain.protocols import Sale
 from domain.returns import SaleReturn
 from domain.values import Buy, Product, Sold
 from tests.support.at_once import at_once
-from tests.support.waiting import wait_until
+from tests.support.lock_waits import others, start
 
-WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 ENTRY = "INSERT INTO catalog.stock_ledger (product, delta, balance, reason, key, price_cents) VALUES"
 REFUSAL = "INSERT INTO refused (key, product, quantity, reason) VALUES ('k', 'Nix', 1, 'product not found')"
 KEYS_TWICE = "SELECT key FROM catalog.stock_ledger JOIN catalog.refused USING (key)"
@@ -45,29 +41,11 @@ def other(store_address: str) -> Iterator[Database]:
         yield database
 
 
-@contextmanager
-def others(address: str, *statements: Statement) -> Iterator[None]:
-    """Runs statements in a transaction of somebody else, who commits after the block, however long that takes."""
-    with psycopg.connect(address, options="-c search_path=catalog") as connection:
-        for sql, values in statements:
-            connection.execute(to_psycopg(sql), values)
-        yield
-
-
-def start(work: Callable[[], object], shell: Connection) -> tuple[threading.Thread, list[object]]:
-    """Runs `work` in a thread until it waits for a lock. Returns the thread, and the list that gets the result."""
-    results: list[object] = []
-    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
-    thread.start()
-    wait_until("the work waits for a lock", lambda: bool(shell.execute(WAITING).fetchall()))
-    return thread, results
-
-
 def test_a_key_is_never_sold_and_refused_by_two_sellers(
     catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     """A trigger would not see the row of the other seller, who has not committed yet."""
-    with others(store_address, lock_keys(["k"]), (REFUSAL, {})):
+    with others(store_address, SCHEMA, lock_keys(["k"]), (REFUSAL, {})):
         thread, sales = start(lambda: catalog.sell([Buy("k", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[KeyReused()]]
@@ -94,7 +72,7 @@ def test_a_key_of_a_return_that_was_refused_is_locked_too(
 ) -> None:
     """Its row of `keys` is there already, while nothing is stored under the key."""
     catalog.take_back([SaleReturn("r", "nix", "Tux", 1)])
-    with others(store_address, lock_keys(["r"])):
+    with others(store_address, SCHEMA, lock_keys(["r"])):
         thread, sales = start(lambda: catalog.sell([Buy("r", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[Sold(2599)]]
@@ -102,7 +80,7 @@ def test_a_key_of_a_return_that_was_refused_is_locked_too(
 
 def test_keys_are_locked_in_their_order(catalog: CatalogStore, store_address: str, shell: Connection) -> None:
     """Who waits for the first key holds no later one. Else two sellers would wait for each other."""
-    with others(store_address, lock_keys(["a"])):
+    with others(store_address, SCHEMA, lock_keys(["a"])):
         thread, sales = start(lambda: catalog.sell([Buy("b", "Tux", 1), Buy("a", "Tux", 1)]), shell)
         shell.execute("INSERT INTO keys VALUES ('b')")
     thread.join()
@@ -115,7 +93,7 @@ def test_products_are_locked_in_the_order_of_their_names(store_address: str, she
     buys = [Buy("1", "Whale", 1), Buy("2", "Tux", 1), Buy("3", "Bird", 1)]
     with closing(Database(store_address + without_index, SCHEMA)) as database:
         CatalogStore(database).sell([Buy("0", "Bird", 1)])  # its row now stands behind the others
-        with others(store_address, lock_products(["Bird"])):
+        with others(store_address, SCHEMA, lock_products(["Bird"])):
             thread, sales = start(lambda: CatalogStore(database).sell(buys), shell)
             shell.execute("SELECT 1 FROM products WHERE name IN ('Tux', 'Whale') FOR UPDATE")
         thread.join()
@@ -141,7 +119,7 @@ def test_a_sale_sees_the_stock_as_the_sale_before_left_it(
     catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     entry = f"{ENTRY} ('Tux', -79, 1, 'sold', 'x', 2599)"
-    with others(store_address, lock_products(["Tux"]), (entry, {})):
+    with others(store_address, SCHEMA, lock_products(["Tux"]), (entry, {})):
         thread, sales = start(lambda: catalog.sell([Buy("a", "Tux", 1), Buy("b", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[Sold(2599), OutOfStock()]]
@@ -151,7 +129,7 @@ def test_a_product_that_is_retired_meanwhile_is_not_sold(
     catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     history = "INSERT INTO product_history (product, what, price_cents, key) VALUES ('Tux', 'retired', 2599, 'gone')"
-    with others(store_address, lock_products(["Tux"]), (history, {})):
+    with others(store_address, SCHEMA, lock_products(["Tux"]), (history, {})):
         thread, sales = start(lambda: catalog.sell([Buy("a", "Tux", 1)]), shell)
     thread.join()
     assert sales == [[ProductNotFound()]]
@@ -168,7 +146,7 @@ def test_an_entry_by_hand_is_compared_with_the_stock_after_the_sale_before(
                 return str(error)
             return "restocked"
 
-    with others(store_address, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
+    with others(store_address, SCHEMA, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
         thread, answers = start(restock, shell)
     thread.join()
     assert "leads from the stock" in str(answers)
@@ -201,7 +179,7 @@ def test_a_return_waits_for_another_one_of_its_sale(
     catalog.sell([Buy("k", "Tux", 3)])
     returned = "INSERT INTO stock_ledger (product, delta, balance, reason, key, price_cents, sale) VALUES"
     row = "('Tux', 2, 79, 'returned', 'r0', 2599, 'k')"
-    with others(store_address, lock_products(["Tux"]), (f"{returned} {row}", {})):
+    with others(store_address, SCHEMA, lock_products(["Tux"]), (f"{returned} {row}", {})):
         thread, taken = start(lambda: catalog.take_back([SaleReturn("r1", "k", "Tux", 2)]), shell)
     thread.join()
     assert taken == [[Invalid("the catalog has 1 pieces of the order left to take back, and not 2")]]
@@ -212,7 +190,7 @@ def test_a_return_waits_for_another_transaction_with_its_key(
     catalog: CatalogStore, store_address: str, shell: Connection
 ) -> None:
     catalog.sell([Buy("k", "Tux", 3)])
-    with others(store_address, lock_keys(["r"]), (f"{ENTRY} ('Bird', -1, 97, 'sold', 'r', 3999)", {})):
+    with others(store_address, SCHEMA, lock_keys(["r"]), (f"{ENTRY} ('Bird', -1, 97, 'sold', 'r', 3999)", {})):
         thread, taken = start(lambda: catalog.take_back([SaleReturn("r", "k", "Tux", 2)]), shell)
     thread.join()
     assert taken == [[KeyReused()]]
@@ -221,7 +199,7 @@ def test_a_return_waits_for_another_transaction_with_its_key(
 def test_a_change_of_the_owner_waits_for_a_sale_of_its_product(
     owner_catalog: OwnerCatalogStore, store_address: str, shell: Connection
 ) -> None:
-    with others(store_address, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
+    with others(store_address, SCHEMA, lock_products(["Tux"]), (f"{ENTRY} ('Tux', -1, 79, 'sold', 'x', 2599)", {})):
         thread, made = start(lambda: owner_catalog.restock("Tux", 5, "more"), shell)
     thread.join()
     assert made == [True]

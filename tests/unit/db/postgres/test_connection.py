@@ -127,3 +127,9 @@ def test_the_description_of_an_address_has_no_password() -> None:
     assert describe("postgresql://me:secret@a:1,b:2/toys?sslmode=require") == "postgresql://a:1,b:2/toys"
     assert describe("postgresql://a,b/toys") == "postgresql://a:5432,b:5432/toys"
     assert describe("postgresql:///toys") == "postgresql://localhost:5432/toys"
+
+
+def test_texts_are_unicode_whatever_the_address_says(postgres_address: str) -> None:
+    with closing(connect(f"{postgres_address}?client_encoding=LATIN1", "public")) as connection:
+        assert connection.execute("SELECT length(%s), 'Ü🦆'", ("Ü🦆",)).fetchall() == [(2, "Ü🦆")]
+        assert connection.execute("SELECT length((%s::text[])[1])", (["Ü🦆"],)).fetchall() == [(2,)]

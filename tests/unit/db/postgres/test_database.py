@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from psycopg.errors import UniqueViolation
 
-from db.postgres.database import MAX_CONNECTIONS, Database, Session
+from db.postgres.database import MAX_CONNECTIONS, Database
+from db.postgres.session import Session
 from domain.errors import OrderNotFound, Unavailable
 from tests.support.at_once import at_once
 from tests.support.postgres import TestServer

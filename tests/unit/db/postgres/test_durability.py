@@ -65,3 +65,20 @@ def test_what_a_role_or_a_database_sets_counts(postgres_server: TestServer, post
     finally:
         postgres_server.execute(f"ALTER {whose} RESET synchronous_commit")
     assert "synchronous_commit is off for this role and database" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("setting", ["fsync", "full_page_writes", "synchronous_commit"])
+def test_a_server_that_ceases_to_be_durable_is_left_by_kept_connections_too(
+    postgres_server: TestServer, database: Database, setting: str
+) -> None:
+    """A reload changes the settings of all connections. The next transaction tells no outcome, and later ones may."""
+    database.run(lambda session: session.fetch_all("INSERT INTO t VALUES (1)", {}))
+    with postgres_server.settings(**{setting: "off"}):
+        for read_or_write in ("SELECT x FROM t", "INSERT INTO t VALUES (2)"):
+            with pytest.raises(Unavailable) as caught:
+                database.run(lambda session, sql=read_or_write: session.commit_with((sql, {})))  # type: ignore[misc]
+            assert setting in caught.value.__notes__[0]
+        with pytest.raises(Unavailable):
+            database.run(lambda session: session.fetch_all("INSERT INTO t VALUES (3)", {}))
+    rows = database.run(lambda session: session.fetch_all("SELECT x FROM t WHERE x <> 2", {}))
+    assert rows == [(1,)]

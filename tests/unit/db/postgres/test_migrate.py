@@ -1,6 +1,8 @@
 """Tests of the migrations of a schema on PostgreSQL."""
 
+import traceback
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from db.postgres.migrate import migrate
 from db.start import StartPostponed, StartRefused
 from tests.support.at_once import at_once
+from tests.support.postgres import TestServer
 
 FIRST = "CREATE TABLE t (x integer);\n-- 50 % done; :x\nINSERT INTO t VALUES (1);"
 
@@ -124,3 +127,23 @@ def test_a_server_that_is_away_may_come_back(scripts: Path) -> None:
 def test_what_is_no_address_is_refused(scripts: Path) -> None:
     with pytest.raises(StartRefused, match="CATALOG_DATABASE has no address of PostgreSQL"):
         migrate("postgresql://host?no=option", "catalog", scripts, "CATALOG_DATABASE")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_is_not_unicode_is_refused(postgres_server: TestServer, scripts: Path, encoding: str) -> None:
+    """Names would be stored as other names, and not be found. initdb without a locale makes such databases."""
+    name = f"test_{encoding.lower()}"
+    postgres_server.execute(f"CREATE DATABASE {name} ENCODING {encoding} TEMPLATE template0 LOCALE 'C'")
+    try:
+        with pytest.raises(StartRefused, match=f"the database has the encoding {encoding}; create one with"):
+            migrate(postgres_server.embedded.address(name), "catalog", scripts)
+    finally:
+        postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_an_address_that_libpq_cannot_read_is_not_shown(scripts: Path) -> None:
+    """libpq's own message has all of it."""
+    password = token_hex()
+    with pytest.raises(StartRefused) as refused:
+        migrate(f"postgresql://me:{password}@[host/toys", "catalog", scripts, "CATALOG_DATABASE")
+    assert password not in "".join(traceback.format_exception(refused.value))

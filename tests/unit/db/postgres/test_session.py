@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg.errors import UniqueViolation
 
-from db.postgres.database import Database, Session
+from db.postgres.database import Database
+from db.postgres.session import Session
 from domain.errors import Unavailable
 from tests.support.postgres import TestServer
 from tests.support.tcp_proxy import TcpProxy

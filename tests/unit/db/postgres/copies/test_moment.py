@@ -22,9 +22,11 @@ from db.sqlite.audit import audit, checks_as_of
 from db.sqlite.backup import CopyFailed
 from db.sqlite.snapshots import CATALOG, LOG, Snapshots
 from domain.checkout import Checkout
-from domain.values import Buy
+from domain.values import Buy, Sold
 from tests.support.backups import no_progress
 from tests.support.books import query
+from tests.support.lock_waits import WAITING, others, start
+from tests.support.postgres import TestServer
 from tests.support.waiting import wait_until
 
 
@@ -149,3 +151,46 @@ def test_reading_is_enough_to_copy_one_database(source: Path, one_database: Addr
             assert copy_out(Addresses(reading, reading), tmp_path / "out", no_progress).is_clean
         finally:
             owner.execute("DROP OWNED BY reader; DROP ROLE reader")
+
+
+def test_a_copy_that_stands_still_soon_keeps_no_buy_waiting(copied: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process may be stopped, or its machine may have died. What it would then read is no copy."""
+    monkeypatch.setattr(moment, "MAX_IDLE_LOCKED_S", 0.2)
+    with (
+        closing(Database(copied.log, "log")) as log,
+        pytest.raises(CopyFailed, match="idle-in-transaction"),
+        moment._log_locked(copied, standbys={}),
+    ):
+        OrderStore(log).begin([Buy("behind-it", "Tux", 1)])  # has no more patience than lock_timeout
+
+
+def test_a_copy_and_a_buy_that_ends_do_not_wait_for_each_other(postgres_server: TestServer, source: Path) -> None:
+    """The buy has written its order, and has yet to delete its intent, when the copy comes to lock both tables."""
+    buy = Buy("ending", "Tux", 1)
+    with postgres_server.database() as one, postgres_server.database() as other:
+        addresses = Addresses(one, other)
+        copy_in(source, addresses, no_progress)
+        with closing(Database(addresses.log, "log")) as log, psycopg.connect(addresses.log, autocommit=True) as shell:
+            orders = OrderStore(log)
+            orders.begin([buy])
+            with others(addresses.log, "log", ("SELECT 1 FROM last_number FOR UPDATE", {})):
+                ending, placed = start(lambda: orders.finish([(buy, Sold(1))]), shell)
+                copying = threading.Thread(target=lambda: _look_at_one_moment(addresses))
+                copying.start()
+                wait_until("the copy waits too", lambda: len(shell.execute(WAITING).fetchall()) == 2)
+            for thread in (ending, copying):
+                thread.join()
+            log.close()
+            # A connection reports its deadlocks at its end at the latest.
+            wait_until("the connections have ended", lambda: shell.execute(CONNECTIONS).fetchall() == [(1,)])
+            assert shell.execute(DEADLOCKS).fetchall() == [(0,)]
+        assert placed == [[6]]
+
+
+CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+
+
+def _look_at_one_moment(addresses: Addresses) -> None:
+    with one_moment(addresses):
+        pass
