@@ -96,7 +96,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         given = parser.parse_args(arguments)
         if "csv" in given and given.csv and given.json:
             parser.error("argument --csv: not allowed with argument --json")
-        if given.since and given.until and given.until < given.since:
+        if "since" in given and given.since and given.until and given.until < given.since:
             parser.error(f"argument --until: {given.until} is before --since, {given.since}")
         return given
 
