@@ -9,6 +9,7 @@ import random
 import select
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -48,6 +49,9 @@ class Pool:
         self._free = threading.BoundedSemaphore(self._max_connections)
         self._mutex = threading.Lock()
         self._idle: list[Connection] = []  # the one that was used last is used first: it is the least likely to be dead
+        # A pool that nobody uses any more leaves no connection open at the server.
+        self._closer = weakref.finalize(self, _close_all, self._idle)
+        self._closer.atexit = False
         self._failures = 0  # since the last success
         self._is_probing = False
         self._retry_at = 0.0  # monotonic clock
@@ -59,7 +63,8 @@ class Pool:
         One that has failed counts as a failure. Raises Exhausted, Away, or what `connect` raises.
         """
         if self._pid != os.getpid():
-            self._reset()  # the parent process goes on with its connections
+            self._closer.detach()  # the parent process goes on with its connections
+            self._reset()
         if not self._free.acquire(timeout=self._timeout_s):
             raise Exhausted
         try:
@@ -80,9 +85,9 @@ class Pool:
     def close(self) -> None:
         """Closes the connections that nobody uses."""
         with self._mutex:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            idle = self._idle.copy()
+            self._idle.clear()
+        _close_all(idle)
 
     def _admit(self) -> None:
         with self._mutex:
@@ -127,3 +132,8 @@ def _has_news(connection: Connection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _close_all(connections: list[Connection]) -> None:
+    for connection in connections:
+        connection.close()

@@ -1,6 +1,8 @@
 """`make cluster`: what it says when it cannot start."""
 
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,16 @@ from cluster.layout import Ports, loopback_layout
 from cluster.programs import Missing, Programs
 from cluster.tiers import LocalTiers, TierPorts
 from tests.support.tiers import free_port
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Puts the handlers of signals back, which the program sets for its own process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
 
 PROGRAMS = Programs("etcd", "haproxy", "setpriv", Path("/bin"), ("patroni",), "", None)
 

@@ -1,5 +1,6 @@
 """Tests of the pool of connections: who gets one, and who fails at once while the server is away."""
 
+import gc
 import subprocess
 import sys
 import threading
@@ -158,3 +159,13 @@ database.close()
 
 def test_a_forked_process_opens_connections_of_its_own(postgres_address: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", FORK, postgres_address], check=True)
+
+
+def test_a_pool_that_nobody_uses_any_more_leaves_no_connection_open(server: Server) -> None:
+    pool = Pool(server.connect, max_connections=4, timeout_s=1.0)
+    with pool.connection() as kept:
+        pass
+    assert not kept.closed
+    del pool
+    gc.collect()
+    assert kept.closed
