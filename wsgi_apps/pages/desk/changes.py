@@ -55,13 +55,15 @@ def _parse_price(text: str) -> int:
 
 
 def _restock(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.restock(name, fields.parse("quantity", _parse_pieces), fields.key)
+    with blaming("quantity"):  # the stock would be too large
+        return catalog.restock(name, fields.parse("quantity", _parse_pieces), fields.key)
 
 
 def _write_off(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:
-    return catalog.writeoff(
-        name, fields.parse("quantity", _parse_pieces), fields.parse("note", parse_note), fields.key
-    )  # fmt: skip
+    with blaming("quantity"):  # there are not so many pieces
+        return catalog.writeoff(
+            name, fields.parse("quantity", _parse_pieces), fields.parse("note", parse_note), fields.key
+        )
 
 
 def _correct(catalog: OwnerCatalog, name: str, fields: Fields) -> bool:

@@ -24,11 +24,11 @@ YEARS = range(1970, 9999)
 
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
-    """Makes an Invalid within the block name this field."""
+    """Makes an Invalid within the block, which names no field yet, name this one."""
     try:
         yield
     except Invalid as error:
-        raise Invalid(error.message, field) from None
+        raise Invalid(error.message, error.field or field) from None
 
 
 @dataclass(frozen=True, slots=True)

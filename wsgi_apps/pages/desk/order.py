@@ -11,7 +11,7 @@ from wsgi_apps import wire
 from wsgi_apps.base import Request, Rule
 from wsgi_apps.errors import status_of
 from wsgi_apps.pages.desk.encoding import encode_return
-from wsgi_apps.pages.desk.fields import Fields, read_fields, read_query
+from wsgi_apps.pages.desk.fields import Fields, blaming, read_fields, read_query
 from wsgi_apps.pages.desk.forms import Form, form_again
 from wsgi_apps.pages.desk.orders import ORDERS
 from wsgi_apps.pages.desk.view import ORDER_TIER, View, asking
@@ -46,7 +46,7 @@ class OrderPage:
         order = self._order(number)
         try:
             asked = _parse_return(order.number, fields)
-            with asking(ORDER_TIER):
+            with asking(ORDER_TIER), blaming("quantity"):  # so many are not left
                 returned = self._returns.give_back(asked)
         except (Invalid, KeyReused) as error:
             if not request.wants_page:

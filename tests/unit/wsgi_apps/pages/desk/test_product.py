@@ -93,7 +93,7 @@ def test_a_product_is_retired_after_a_question(desk: DeskClient, catalog: Catalo
             "restock",
             "The quantity '1.5' is not a whole number from 1 to 1,000,000,000.",
         ),
-        ("writeoff", {"quantity": "81", "note": "x"}, None, "The stock of 'Tux' is 80 pieces, and not 81."),
+        ("writeoff", {"quantity": "81", "note": "x"}, "writeoff", "The stock of 'Tux' is 80 pieces, and not 81."),
         ("writeoff", {"quantity": "1", "note": " "}, "writeoff-note", "The note is empty."),
         (
             "correct",
