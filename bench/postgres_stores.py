@@ -10,6 +10,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from bench import machine
@@ -92,7 +94,7 @@ def buy_at_once(address: str, options: argparse.Namespace) -> int:
     return int(bought.value)
 
 
-def buy(address: str, options: argparse.Namespace, number: int, started, bought) -> None:  # type: ignore[no-untyped-def]
+def buy(address: str, options: argparse.Namespace, number: int, started: Event, bought: "Synchronized[int]") -> None:
     """Buys in one process until the time is over. The first batch of each process is not counted."""
     stores = open_stores(address)
     buy_batch(*stores, options, number)

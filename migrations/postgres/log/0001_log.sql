@@ -85,6 +85,13 @@ CREATE UNLOGGED TABLE log.keys (
     key text COLLATE "C" NOT NULL PRIMARY KEY
 );
 
+CREATE TABLE log.last_audit (
+    -- At most one row, which each audit replaces: what the newest one found, for the owner's desk. Beside SQLite's files
+    -- that is the file audit.json; several order tiers share no folder. It is no part of the books, and no copy has it.
+    "only" integer NOT NULL PRIMARY KEY DEFAULT 1 CHECK ("only" = 1),
+    record text    NOT NULL                                                           -- JSON, as in audit.json
+);
+
 CREATE VIEW log.order_log AS
     -- What was asked for and what came of it; -1 where the buy was refused.
     SELECT number AS order_number, product, quantity, key, time, (price_cents / 100.0)::float8 AS price,
@@ -137,21 +144,9 @@ BEGIN
         RAISE EXCEPTION 'the numbers of the orders have no gap, and the newest is that of last_number'
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF EXISTS (SELECT FROM added WHERE EXISTS (SELECT FROM log.refused WHERE key = added.key)) THEN
-        RAISE EXCEPTION 'a key is ordered or refused, never both' USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    IF EXISTS (SELECT FROM added WHERE EXISTS (SELECT FROM log.returns WHERE key = added.key)) THEN
-        RAISE EXCEPTION 'a key buys or gives back, never both' USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
-    IF EXISTS (SELECT FROM added WHERE NOT EXISTS (SELECT FROM log.intents
-        WHERE (key, product, quantity) = (added.key, added.product, added.quantity)))
-    THEN
-        RAISE EXCEPTION 'an order is the end of a buy in doubt (intents), which the order tier begins'
-            USING ERRCODE = 'integrity_constraint_violation';
-    END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER orders_inserted AFTER INSERT ON log.orders REFERENCING NEW TABLE AS added
+CREATE TRIGGER orders_numbered AFTER INSERT ON log.orders REFERENCING NEW TABLE AS added
     EXECUTE FUNCTION log.require_numbered_orders();
 
 -- At COMMIT, for the number is raised before the orders are there.
@@ -165,24 +160,27 @@ END $$;
 CREATE CONSTRAINT TRIGGER last_number_updated AFTER UPDATE ON log.last_number DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION log.require_newest_number();
 
-CREATE FUNCTION log.require_unordered_keys() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The key of an end stands for one end, and its intent is still there. $1 of the trigger says what ends.
+CREATE FUNCTION log.require_ends_of_intents() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM added WHERE EXISTS (SELECT FROM log.orders WHERE key = added.key)) THEN
+    IF EXISTS (SELECT FROM added JOIN log.orders USING (key) JOIN log.refused USING (key)) THEN
         RAISE EXCEPTION 'a key is ordered or refused, never both' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF EXISTS (SELECT FROM added WHERE EXISTS (SELECT FROM log.returns WHERE key = added.key)) THEN
+    IF EXISTS (SELECT FROM added JOIN log.returns USING (key)) THEN
         RAISE EXCEPTION 'a key buys or gives back, never both' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     IF EXISTS (SELECT FROM added WHERE NOT EXISTS (SELECT FROM log.intents
         WHERE (key, product, quantity) = (added.key, added.product, added.quantity)))
     THEN
-        RAISE EXCEPTION 'a refusal is the end of a buy in doubt (intents), which the order tier begins'
+        RAISE EXCEPTION '% is the end of a buy in doubt (intents), which the order tier begins', TG_ARGV[0]
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NULL;
 END $$;
+CREATE TRIGGER orders_inserted AFTER INSERT ON log.orders REFERENCING NEW TABLE AS added
+    EXECUTE FUNCTION log.require_ends_of_intents('an order');
 CREATE TRIGGER refused_inserted AFTER INSERT ON log.refused REFERENCING NEW TABLE AS added
-    EXECUTE FUNCTION log.require_unordered_keys();
+    EXECUTE FUNCTION log.require_ends_of_intents('a refusal');
 
 -- Returns are rare, and are checked for each row. Both tables call this guard: it locks the order, so that two returns of
 -- it take turns, and counts what is given back and what is in doubt.
