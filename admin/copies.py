@@ -9,7 +9,8 @@ from admin.report import print_copied_in, print_copy, showing_progress
 from admin.stores.choice import is_on_postgres, open_postgres
 from admin.stores.files import status_if_any
 from conf.health import is_healthy
-from conf.settings import Settings, SettingsError
+from conf.settings import Settings
+from conf.variables import SettingsError
 from db.sqlite.audit import Audit
 from db.sqlite.backup import backup, restore
 from db.sqlite.snapshots import CATALOG, FILES, LOG, File, Snapshots

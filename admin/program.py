@@ -27,7 +27,8 @@ from admin.stores.choice import open_store
 from conf.health import is_healthy
 from conf.output import exit_code, print_failure
 from conf.owner_secret import login_link, with_owner
-from conf.settings import Settings, SettingsError, load_only
+from conf.settings import Settings, load_only
+from conf.variables import SettingsError
 from db.sqlite.audit import Audit, Discrepancy
 from db.sqlite.backup import CopyFailed
 from db.sqlite.errors import DAMAGE

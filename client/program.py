@@ -14,7 +14,8 @@ from client.report import print_report
 from client.series import Series, run_series
 from client.shop import Shop, StoreDown
 from conf.output import exit_code, print_failure, visible
-from conf.settings import SettingsError, buy_probability, load_only, patience_s
+from conf.settings import buy_probability, load_only, patience_s
+from conf.variables import SettingsError
 from domain.values import Product
 
 # The shortest series with a progress bar. A shorter one ends before anybody can read the bar.

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from client.format import format_product
 from conf.arguments import as_typed
-from conf.settings import SettingsError, parse_probability
+from conf.settings import parse_probability
+from conf.variables import SettingsError
 from domain.errors import Invalid
 from domain.values import Product, parse_name, parse_quantity, parse_whole_number
 

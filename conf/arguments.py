@@ -9,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 from conf.output import print_json, visible
 from conf.paths import parse_folder
-from conf.settings import SettingsError
+from conf.variables import SettingsError
 from domain.errors import Invalid
 
 T = TypeVar("T")

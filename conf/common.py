@@ -24,8 +24,9 @@ from conf.listeners import addresses_of, require_safe_listeners, require_support
 from conf.loaded import FileState, changed_files, loaded_files
 from conf.logs import log_to_stderr
 from conf.output_thread import write_in_background
-from conf.settings import REQUEST_THREADS, Settings, SettingsError, Tier, load, load_or_exit, refuse_to_start
+from conf.settings import REQUEST_THREADS, Settings, Tier, load, load_or_exit, refuse_to_start
 from conf.upgrade import is_supervised, require_same_schema
+from conf.variables import SettingsError
 from conf.worker_settings import keep_for_workers
 from db.start import StartPostponed, StartRefused
 from domain.errors import Unavailable

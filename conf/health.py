@@ -10,7 +10,8 @@ import sys
 
 from conf.addresses import Address
 from conf.output import open_streams, visible
-from conf.settings import TIERS, SettingsError, load_only, refuse_to_start
+from conf.settings import TIERS, load_only, refuse_to_start
+from conf.variables import SettingsError
 
 # Longer than a tier takes to answer that it is not ready.
 TIMEOUT_S = 2.5

@@ -10,7 +10,8 @@ from typing import Any
 
 from conf.addresses import Address
 from conf.gunicorn_master import bases_of_worker, sockets_of
-from conf.settings import Settings, SettingsError, Tier, require_private_or_secret_at
+from conf.settings import Settings, Tier, require_private_or_secret_at
+from conf.variables import SettingsError
 
 # The modules of gunicorn's worker classes that have one event loop for all requests.
 EVENT_LOOP_MODULES = {"gunicorn.workers.base_async", "gunicorn.workers.gtornado"}

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from conf.settings import Settings, SettingsError, refuse_to_start, with_owner_secret_file
+from conf.settings import Settings, refuse_to_start, with_owner_secret_file
+from conf.variables import SettingsError
 from db.sqlite.staging import PRIVATE_FOLDER, InTheWay, staged
 from wsgi_apps.login_links import new_login_token
 

@@ -36,7 +36,6 @@ from conf.run_postgres import lead_admin_here, places, run_postgres, show_order_
 from conf.settings import (
     TIERS,
     Settings,
-    SettingsError,
     Tier,
     describe,
     load_or_exit,
@@ -44,6 +43,7 @@ from conf.settings import (
     require_private_or_secret,
     with_database_files,
 )
+from conf.variables import SettingsError
 from db.start import StartRefused
 
 ROOT = Path(__file__).parents[1]

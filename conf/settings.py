@@ -1,18 +1,30 @@
 """Reads and checks the settings: the only reader of the environment. `python -m conf.settings` shows them."""
 
-import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from conf.addresses import Address, is_host_name, parse_address
+from conf.addresses import Address
 from conf.output import exit_code, open_streams
 from conf.paths import parse_folder, parse_path
-from conf.secret import Secrets, parse_secrets
+from conf.secret import Secrets
+from conf.variables import (
+    SettingsError,
+    read_address,
+    read_addresses,
+    read_choice,
+    read_count,
+    read_database_address,
+    read_hosts,
+    read_secrets,
+    read_switch,
+    read_value,
+    refuse_misspelt,
+)
 
 T = TypeVar("T")
 
@@ -155,10 +167,6 @@ Settings (environment variables)
 A host without a port means the tier's default port, and https://host port 443. A ~ at the start of a path is a home."""
 
 
-class SettingsError(ValueError):
-    """A setting is invalid; the message names it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tier:
     """The settings of one tier: how it runs, and at which `addresses` the others reach it."""
@@ -229,8 +237,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """Returns the settings in `environ`. Raises SettingsError."""
     catalog, order, front_end, back_office = (_tier(name, environ) for name in TIERS)
     for prefix, known in _KNOWN.items():
-        _refuse_misspelt(prefix, known, environ)
-    secrets, owner_secrets = _secrets("TIER_SECRET", environ), _secrets("OWNER_SECRET", environ)
+        refuse_misspelt(prefix, known, environ)
+    secrets, owner_secrets = read_secrets("TIER_SECRET", environ), read_secrets("OWNER_SECRET", environ)
     if secrets and owner_secrets and set(secrets.values) & set(owner_secrets.values):
         raise SettingsError("OWNER_SECRET is also a TIER_SECRET, which the front end knows; choose another one")
     return Settings(
@@ -238,20 +246,20 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         order=order,
         front_end=front_end,
         back_office=back_office,
-        catalog_database=_database("CATALOG_DATABASE", environ),
-        order_database=_database("ORDER_DATABASE", environ),
-        database_connections=_count("DATABASE_CONNECTIONS", environ, default=DATABASE_CONNECTIONS, most=1_000),
-        data_dir=_setting("DATA_DIR", environ, "data", parse_folder),
-        products=_setting("PRODUCTS", environ, "conf/database.txt", parse_path),
-        pictures=_setting("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
-        currency=_setting("CURRENCY", environ, "", _parse_currency) if environ.get("CURRENCY") else None,
-        backup_dir=_setting("BACKUP_DIR", environ, "backups", parse_folder),
-        books_dir=_setting("BOOKS_DIR", environ, environ.get("DATA_DIR") or "data", parse_folder),
+        catalog_database=read_database_address("CATALOG_DATABASE", environ),
+        order_database=read_database_address("ORDER_DATABASE", environ),
+        database_connections=read_count("DATABASE_CONNECTIONS", environ, default=DATABASE_CONNECTIONS, most=1_000),
+        data_dir=read_value("DATA_DIR", environ, "data", parse_folder),
+        products=read_value("PRODUCTS", environ, "conf/database.txt", parse_path),
+        pictures=read_value("PICTURES", environ, "", parse_path) if environ.get("PICTURES") else None,
+        currency=read_value("CURRENCY", environ, "", _parse_currency) if environ.get("CURRENCY") else None,
+        backup_dir=read_value("BACKUP_DIR", environ, "backups", parse_folder),
+        books_dir=read_value("BOOKS_DIR", environ, environ.get("DATA_DIR") or "data", parse_folder),
         secrets=secrets,
         owner_secrets=owner_secrets,
-        trust_network=_switch("TRUST_NETWORK", environ),
-        refused_per_s=_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
-        worker_class=WORKER_CLASSES[_choice("WORKER", environ, tuple(WORKER_CLASSES))],
+        trust_network=read_switch("TRUST_NETWORK", environ),
+        refused_per_s=read_count("REFUSED_PER_S", environ, default=REFUSED_PER_S, most=999_999),
+        worker_class=WORKER_CLASSES[read_choice("WORKER", environ, tuple(WORKER_CLASSES))],
     )
 
 
@@ -265,15 +273,15 @@ def load_only(*variables: str, environ: Mapping[str, str] = os.environ) -> Setti
 
 def with_owner_secret_file(settings: Settings, file: Path) -> Settings:
     """Returns the settings as they are with this OWNER_SECRET_FILE. Raises SettingsError."""
-    return replace(settings, owner_secrets=_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
+    return replace(settings, owner_secrets=read_secrets("OWNER_SECRET", {"OWNER_SECRET_FILE": str(file)}))
 
 
 def with_database_files(settings: Settings, files: Mapping[str, str]) -> Settings:
     """Returns the settings as they are with CATALOG_DATABASE_FILE and ORDER_DATABASE_FILE. Raises SettingsError."""
     return replace(
         settings,
-        catalog_database=_database("CATALOG_DATABASE", files),
-        order_database=_database("ORDER_DATABASE", files),
+        catalog_database=read_database_address("CATALOG_DATABASE", files),
+        order_database=read_database_address("ORDER_DATABASE", files),
     )
 
 
@@ -316,7 +324,7 @@ def patience_s(environ: Mapping[str, str] = os.environ) -> int:
     """Returns for how many seconds the client repeats a request. Raises SettingsError."""
     is_on_postgres = _is_on_postgres("CATALOG", environ) or _is_on_postgres("ORDER", environ)
     default = DATABASE_PATIENCE_S if is_on_postgres else PATIENCE_S
-    return _count("PATIENCE_S", environ, default=default, most=MAX_PATIENCE_S)
+    return read_count("PATIENCE_S", environ, default=default, most=MAX_PATIENCE_S)
 
 
 def parse_probability(text: str) -> float:
@@ -330,15 +338,6 @@ def parse_probability(text: str) -> float:
     return probability
 
 
-def _setting(variable: str, environ: Mapping[str, str], default: str, parse: Callable[[str], T]) -> T:
-    """Returns the parsed value of a variable. An empty one counts as not set, here and below."""
-    text = environ.get(variable) or default
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise SettingsError(f"{variable}={text!r} {error}") from None
-
-
 def _tier(name: str, environ: Mapping[str, str]) -> Tier:
     default = TIERS[name]
     prefix, port = default.prefix, default.port
@@ -347,87 +346,24 @@ def _tier(name: str, environ: Mapping[str, str]) -> Tier:
             raise SettingsError(f"{prefix}_{ending} is not a setting: {why}; unset it")
     endings = ("BIND", "HOSTS", "WORKERS", "THREADS", *default.endings)
     known = [ending for ending in endings if ending not in default.fixed]
-    _refuse_misspelt(prefix, known, environ)
+    refuse_misspelt(prefix, known, environ)
     workers = DATABASE_WORKERS if _is_on_postgres(prefix, environ) else default.workers
-    bind = _address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
+    bind = read_address(f"{prefix}_BIND", environ.get(f"{prefix}_BIND") or f"127.0.0.1:{port}", port)
     tier = Tier(
         name=name,
         bind=bind,
         addresses=(bind,),
-        workers=_count(f"{prefix}_WORKERS", environ, default=workers, most=64),
-        threads=_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
-        hosts=_hosts(f"{prefix}_HOSTS", environ),
+        workers=read_count(f"{prefix}_WORKERS", environ, default=workers, most=64),
+        threads=read_count(f"{prefix}_THREADS", environ, default=default.threads, most=512) if default.threads else 0,
+        hosts=read_hosts(f"{prefix}_HOSTS", environ),
     )
     address = environ.get(prefix)
     if not address:
         return replace(tier, addresses=(tier.local_address,))
     # Browsers reach a tier at one address, where a TLS proxy may be. The tiers reach each other by http.
     if name in ("front_end", "back_office"):
-        return replace(tier, addresses=(_address(prefix, address, port, https=True),))
-    return replace(tier, addresses=_addresses(prefix, address, port))
-
-
-def _address(variable: str, text: str, default_port: int, *, https: bool = False) -> Address:
-    try:
-        return parse_address(text, default_port, https=https)
-    except ValueError as error:
-        raise SettingsError(f"{variable}={error}") from None
-
-
-def _addresses(variable: str, text: str, default_port: int) -> tuple[Address, ...]:
-    """Parses addresses with commas between them. Raises SettingsError, also for one that comes twice."""
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) == 1:
-        return (_address(variable, text, default_port),)
-    try:
-        addresses = [parse_address(part, default_port, https=False) for part in parts]
-    except ValueError as error:
-        raise SettingsError(f"{variable}={text!r}: {error}") from None
-    for address in addresses:
-        if addresses.count(address) > 1:
-            raise SettingsError(f"{variable}={text!r} has {address} twice")
-    return tuple(addresses)
-
-
-def _hosts(variable: str, environ: Mapping[str, str]) -> frozenset[str]:
-    names = [name.strip().lower() for name in environ[variable].split(",")] if environ.get(variable) else []
-    for name in names:
-        if not is_host_name(name):
-            raise SettingsError(f"{variable}={environ[variable]!r}: {name!r} is not a host's name, without a port")
-    return frozenset(names)
-
-
-def _secrets(variable: str, environ: Mapping[str, str]) -> Secrets | None:
-    """Returns the secrets in a variable, or in the file of `variable`_FILE; None when there are none.
-
-    An empty one is an error: its owner has wanted protection.
-    """
-    of_file = f"{variable}_FILE"
-    text, file = environ.get(variable), environ.get(of_file)
-    if text is not None and file is not None:
-        raise SettingsError(f"{variable} and {of_file} are both set; one of them is enough")
-    if file == "":
-        raise SettingsError(f"{of_file} is empty; set it to the name of a file, or unset it")
-    if file is not None:
-        text = _read_secret(of_file, file)
-    if text is None:
-        return None
-    try:
-        return parse_secrets(text)
-    except ValueError as error:
-        raise SettingsError(f"{variable if file is None else of_file} {error}") from None
-
-
-def _read_secret(variable: str, file: str) -> str:
-    try:
-        return parse_path(file).read_text("utf-8")
-    except UnicodeDecodeError:  # its own message would show some of the secret
-        why = "it is not text"
-    except OSError as error:
-        why = str(error.strerror)
-    except ValueError as error:
-        why = f"it {error}"
-    raise SettingsError(f"{variable}={file!r} cannot be read: {why}")
+        return replace(tier, addresses=(read_address(prefix, address, port, https=True),))
+    return replace(tier, addresses=read_addresses(prefix, address, port))
 
 
 def _is_on_postgres(prefix: str, environ: Mapping[str, str]) -> bool:
@@ -435,58 +371,10 @@ def _is_on_postgres(prefix: str, environ: Mapping[str, str]) -> bool:
     return any(environ.get(f"{prefix}_{ending}") for ending in ("DATABASE", "DATABASE_FILE"))
 
 
-def _database(variable: str, environ: Mapping[str, str]) -> str | None:
-    """Returns the address in a variable, or in the file of `variable`_FILE; None for SQLite's file in DATA_DIR.
-
-    It may have a password, so no error shows it.
-    """
-    of_file = f"{variable}_FILE"
-    text, file = environ.get(variable), environ.get(of_file)
-    if text and file:
-        raise SettingsError(f"{variable} and {of_file} are both set; one of them is enough")
-    if file:
-        text = _read_secret(of_file, file).strip()
-    elif not text:
-        return None
-    if not text.startswith(("postgresql://", "postgres://")):
-        raise SettingsError(f"{of_file if file else variable} is no address such as postgresql://user@host/database")
-    return text
-
-
 def _parse_currency(text: str) -> str:
     """Parses the name of a currency as ISO 4217 has them. Raises ValueError."""
     if not re.fullmatch(r"[A-Z]{3}", text):
         raise ValueError("is not the name of a currency, three capital letters such as EUR")
-    return text
-
-
-def _refuse_misspelt(prefix: str, known: list[str], environ: Mapping[str, str]) -> None:
-    """Raises SettingsError for a variable such as CATALOG_WORKER. CATALOG_PORT may be another program's."""
-    for variable in environ:
-        suffix = variable.removeprefix(f"{prefix}_")
-        if suffix != variable and suffix not in known and (close := difflib.get_close_matches(suffix, known, 1, 0.65)):
-            raise SettingsError(f"{variable} is not a setting; did you mean {prefix}_{close[0]}?")
-
-
-def _count(variable: str, environ: Mapping[str, str], default: int, most: int) -> int:
-    text = environ.get(variable) or str(default)
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
-        raise SettingsError(f"{variable}={text!r} is not a whole number from 1 to {most}")
-    return int(text)
-
-
-def _switch(variable: str, environ: Mapping[str, str]) -> bool:
-    text = environ.get(variable) or "0"
-    if text not in ("0", "1"):
-        raise SettingsError(f"{variable}={text!r} is neither 0 nor 1")
-    return text == "1"
-
-
-def _choice(variable: str, environ: Mapping[str, str], choices: Sequence[str]) -> str:
-    """Returns one of the choices. The first is the default."""
-    text = environ.get(variable) or choices[0]
-    if text not in choices:
-        raise SettingsError(f"{variable}={text!r} is not one of: {', '.join(choices)}")
     return text
 
 

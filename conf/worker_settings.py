@@ -7,7 +7,8 @@ the master has read last.
 
 import logging
 
-from conf.settings import Settings, SettingsError, load
+from conf.settings import Settings, load
+from conf.variables import SettingsError
 
 _log = logging.getLogger(__name__)
 

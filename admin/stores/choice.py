@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from admin.stores import Store
 from admin.stores.files import FileStore
-from conf.settings import Settings, SettingsError
+from conf.settings import Settings
+from conf.variables import SettingsError
 
 if TYPE_CHECKING:
     from admin.stores.postgres import PostgresStore

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from admin.stores import AuditedBooks, Log, OnProgress
 from admin.stores.files import audit_folder
-from conf.settings import SettingsError
+from conf.variables import SettingsError
 from db.postgres.acceptance import accept, was_accepted
 from db.postgres.catalog import CatalogStore
 from db.postgres.copies.copy_in import copy_in

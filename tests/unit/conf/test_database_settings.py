@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from conf.settings import SettingsError, load
+from conf.settings import load
+from conf.variables import SettingsError
 
 ADDRESS = "postgresql://store:hunter2@one,two:5433/toys?connect_timeout=2"
 VARIABLES = ("CATALOG_DATABASE", "ORDER_DATABASE")

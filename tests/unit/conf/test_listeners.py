@@ -11,7 +11,8 @@ import pytest
 
 from conf.addresses import Address
 from conf.listeners import addresses_of, require_safe_listeners, require_supported_worker
-from conf.settings import TIERS, SettingsError, load
+from conf.settings import TIERS, load
+from conf.variables import SettingsError
 
 SECRET = "secret--" * 4
 LOOPBACK = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]

@@ -7,7 +7,8 @@ import pytest
 
 from conf.owner_secret import FILE_NAME, login_link, main, make_secret_file, secret_file, with_owner
 from conf.secret import Secrets
-from conf.settings import Settings, SettingsError, load
+from conf.settings import Settings, load
+from conf.variables import SettingsError
 from tests.support.at_once import at_once
 from wsgi_apps.login_links import LoginLinks
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from conf.secret import Secrets, parse_secrets
-from conf.settings import SettingsError, load, require_private_or_secret
+from conf.settings import load, require_private_or_secret
+from conf.variables import SettingsError
 
 NEW, OLD = "new-" * 8, "old-" * 8
 

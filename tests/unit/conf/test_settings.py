@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from conf.addresses import Address
-from conf.settings import SettingsError, buy_probability, describe, load, load_only, patience_s
+from conf.settings import buy_probability, describe, load, load_only, patience_s
+from conf.variables import SettingsError
 
 
 def test_the_defaults_are_the_documented_ones() -> None:

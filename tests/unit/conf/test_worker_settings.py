@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from conf import worker_settings
-from conf.settings import SettingsError, load
+from conf.settings import load
+from conf.variables import SettingsError
 from conf.worker_settings import keep_for_workers, load_in_worker
 
 OLD, NEW = "old-" * 8, "new-" * 8
