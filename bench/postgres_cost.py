@@ -31,7 +31,7 @@ _LOCKS = "SELECT pg_total_relation_size('catalog.keys') + pg_total_relation_size
 
 @dataclass(frozen=True)
 class Meters:
-    """What has been used up to a moment: CPU time by part, and bytes."""
+    """The use up to a moment: CPU time by part, and bytes."""
 
     cpu_s: Mapping[str, float]
     wal_bytes: int

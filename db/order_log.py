@@ -14,7 +14,7 @@ from domain.values import Buy, KnownBuy, Order, Sold
 
 T = TypeVar("T")
 
-# What the log has under a key: the key, product and quantity of the buy, the number of its order, the message of its
+# The row of a key in the log: the key, product and quantity of the buy, the number of its order, the message of its
 # refusal. A key that the log does not know has no product, and a buy in doubt neither number nor message.
 Row = tuple[str, str | None, int | None, int | None, str | None]
 

@@ -1,4 +1,4 @@
-"""What the owner sees of the catalog, on every engine: the stock, the ledger and the history of a product.
+"""The catalog as the owner sees it, on every engine: the stock, the ledger and the history of a product.
 
 The reads run beside a selling store. No index serves them alone, because each sale would have to keep it: a page of the
 stock reads all products, and the ledger of a product is looked for backwards.

@@ -1,4 +1,4 @@
-"""What the owner sees of the order log, on every engine: takings by day and product, and the values of a selection.
+"""The order log as the owner sees it, on every engine: takings by day and product, and the values of a selection.
 
 The reads run beside buys. Whatever may read the whole log does so in short steps, since a database cannot clean up
 behind a long one. No index on `orders` serves these reads alone: each buy would have to keep it.

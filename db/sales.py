@@ -9,7 +9,7 @@ from domain.values import Buy, Product, Sold
 
 # The reason for which pieces leave the stock: a sale to the order tier, or a direct decrement at the catalog.
 Reason = Literal["sold", "decrement"]
-# What is stored under a key: the key, product, quantity and reason of the buy, the price of one piece in cents, and the
+# The outcome under a key: the key, product, quantity and reason of the buy, the price of one piece in cents, and the
 # message of a refusal. A refusal has no price, and the reason that is asked for, because it answers both reasons alike.
 Outcome = tuple[str, str, int, str, int | None, str | None]
 

@@ -8,7 +8,7 @@ from domain.owner import Takings
 
 @dataclass(frozen=True, slots=True)
 class TakingsSum:
-    """What was sold and given back, in pieces and in cents."""
+    """Sums of sold and returned goods, in pieces and in cents."""
 
     sold: int = 0
     sold_cents: int = 0

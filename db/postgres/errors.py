@@ -11,7 +11,7 @@ import psycopg
 
 
 class Kind(Enum):
-    """What the store does about an error."""
+    """The kinds of errors, by the answer that the store has to each."""
 
     LOST = auto()  # the connection is of no use any more: drop it, and let the client ask again with the same key
     CONFLICT = auto()  # another transaction was in the way: roll back, and run the transaction again after a pause

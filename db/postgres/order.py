@@ -216,7 +216,7 @@ _SALES = """
 _LOCK_ORDERS = "SELECT 1 FROM orders WHERE number = ANY(:numbers::bigint[]) ORDER BY number FOR NO KEY UPDATE"
 _LOCK_SALES = "SELECT 1 FROM orders WHERE key = ANY(:sales::text[]) ORDER BY number FOR NO KEY UPDATE"
 
-# What the log has under each key that it knows, see Row in db/order_log.py.
+# A row for each key that the log knows, see Row in db/order_log.py.
 _LOGGED = """
     SELECT key, product, quantity, NULL::bigint, NULL FROM intents WHERE key = ANY(:keys::text[])
     UNION ALL SELECT key, product, quantity, NULL, reason FROM refused WHERE key = ANY(:keys::text[])

@@ -22,7 +22,7 @@ _GIVE_UP_AFTER_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a fault did."""
+    """The effect of a fault."""
 
     fault: Fault
     answered: int

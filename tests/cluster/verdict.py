@@ -16,7 +16,7 @@ _SHOWN = 10
 
 @dataclass
 class Verdict:
-    """What was found, by its kind; each with a line about it."""
+    """The findings by their kind; each with a line about it."""
 
     found: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 

@@ -39,7 +39,7 @@ class Log(OrderLog, ReturnLog, Protocol):
 
 
 class Stores(NamedTuple):
-    """What the machine drives: a catalog, an order log, and the owner of the catalog."""
+    """The stores that the machine drives: a catalog, an order log, and the owner of the catalog."""
 
     catalog: Catalog
     orders: Log

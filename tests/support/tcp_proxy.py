@@ -62,7 +62,7 @@ class TcpProxy:
 
 
 class _Exchange:
-    """What the two sides of one connection have said."""
+    """The course of one connection: whether its last request was answered, or is lost."""
 
     def __init__(self, proxy: TcpProxy) -> None:
         self._proxy = proxy

@@ -93,17 +93,17 @@ INSERT INTO catalog.store (id) VALUES (replace(gen_random_uuid()::text, '-', '')
 CREATE UNLOGGED TABLE catalog.keys (
     -- The locks of idempotency keys, and nothing else: a transaction first inserts its keys, or locks their rows, in the
     -- order of the keys. So two transactions with one key take turns, and the second one sees what the first has stored.
-    -- What a key stands for is said by the other tables. This one may be lost or emptied at any time, so nothing of it
+    -- The other tables say for what a key stands. This one may be lost or emptied at any time, so nothing of it
     -- goes into the WAL or to a standby.
     key text COLLATE "C" NOT NULL PRIMARY KEY
 );
 
 CREATE VIEW catalog.for_sale AS
-    -- What shoppers see.
+    -- The products as shoppers see them.
     SELECT name, (price_cents / 100.0)::float8 AS price, quantity FROM catalog.products
     WHERE NOT retired ORDER BY name;
 CREATE VIEW catalog.low_stock AS
-    -- What to order from the supplier next.
+    -- The products to order from the supplier next.
     SELECT name, quantity, (price_cents / 100.0)::float8 AS price FROM catalog.products
     WHERE quantity < 10 AND NOT retired ORDER BY quantity, name;
 CREATE VIEW catalog.price_history AS
@@ -111,7 +111,7 @@ CREATE VIEW catalog.price_history AS
     SELECT entry, product, what, (price_cents / 100.0)::float8 AS price, key, time FROM catalog.product_history
     ORDER BY entry;
 
--- What was written is not changed.
+-- The books are append-only.
 
 CREATE FUNCTION catalog.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -131,7 +131,7 @@ CREATE TRIGGER store_one BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON catalo
 CREATE TRIGGER products_stay BEFORE DELETE OR TRUNCATE ON catalog.products
     EXECUTE FUNCTION catalog.refuse('a product stays in the books: use python -m admin retire');
 
--- What is added to the ledger goes on from the stock. The guard runs once for all entries of a statement.
+-- Each new entry of the ledger goes on from the stock. The guard runs once for all entries of a statement.
 
 CREATE FUNCTION catalog.require_explained_entries() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -210,7 +210,7 @@ END $$;
 CREATE TRIGGER refused_inserted AFTER INSERT ON catalog.refused REFERENCING NEW TABLE AS added
     EXECUTE FUNCTION catalog.require_unsold_keys();
 
--- What happens to a product apart from its stock is rare, and is checked for each row.
+-- Events of a product apart from its stock are rare, and are checked row by row.
 
 CREATE FUNCTION catalog.require_explained_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

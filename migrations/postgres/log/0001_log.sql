@@ -93,7 +93,7 @@ CREATE TABLE log.last_audit (
 );
 
 CREATE VIEW log.order_log AS
-    -- What was asked for and what came of it; -1 where the buy was refused.
+    -- All buys that have ended; the number is -1 where the buy was refused.
     SELECT number AS order_number, product, quantity, key, time, (price_cents / 100.0)::float8 AS price,
         NULL::text AS refused_because
     FROM log.orders
@@ -101,12 +101,12 @@ CREATE VIEW log.order_log AS
     SELECT -1, product, quantity, key, time, NULL, reason FROM log.refused
     ORDER BY time, order_number;
 CREATE VIEW log.return_log AS
-    -- What was given back, at the price for which it was bought.
+    -- The returns, at the price for which the pieces were bought.
     SELECT orders.number AS order_number, product, returns.quantity, returns.key, returns.time,
         (price_cents / 100.0)::float8 AS price, (returns.quantity * price_cents / 100.0)::float8 AS refund, note
     FROM log.returns JOIN log.orders ON orders.number = returns.number ORDER BY entry;
 
--- What was written is not changed.
+-- The log is append-only.
 
 CREATE FUNCTION log.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -128,7 +128,7 @@ CREATE TRIGGER store_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON log.store
 CREATE TRIGGER last_number_stays BEFORE INSERT OR DELETE OR TRUNCATE ON log.last_number
     EXECUTE FUNCTION log.refuse('the number of the newest order stays');
 
--- What is appended is the end of what was in doubt. The guards run once for all rows of a statement.
+-- Each new row is the end of a buy or a return in doubt. The guards run once for all rows of a statement.
 
 CREATE FUNCTION log.require_numbered_orders() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

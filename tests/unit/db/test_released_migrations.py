@@ -22,8 +22,8 @@ RELEASED = {
     "order/0003_explained_orders.sql": "b193eabd9b97f685cbf4845f4b07b8b9c80f30e0077bef335b0ce921a8dbca6b",
     "order/0004_returns.sql": "72556a6a46cd5e5440f0567851aaf6eaf403ff3f54d2d71ed0c1898ef2cb55b6",
     "order/0005_refused_by_time.sql": "3ee99b3daaf2a43e01350bfe38ebfacab95b0cf2dc13f79570929415349c77f1",
-    "postgres/catalog/0001_catalog.sql": "04641687c94d04735e78c326f92270af8ecb1b39e567e3b5e81a68e7aa10b6ff",
-    "postgres/log/0001_log.sql": "2b0f4533a321459844350ce96f05f0f34553c1bc621a4ffaa67a85e56f65d428",
+    "postgres/catalog/0001_catalog.sql": "b560cf4350fb019c4fb7291315e72b4b498d9b37637dc3746fdc9b40b79c76d3",
+    "postgres/log/0001_log.sql": "d849c77517ccd32c83ab394e245f9b16d9088b658b58e683a58e56773b23ac55",
 }
 
 

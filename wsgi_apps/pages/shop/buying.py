@@ -20,7 +20,7 @@ from wsgi_apps.reply import Deferred, Reply
 # A page asks again after this time when the store does not say when. It is long enough to read the page.
 ASK_AGAIN_S = 2
 
-# What a shopper reads of a wrong number of pieces. The API has other words, which programs match.
+# The words for a wrong number of pieces that a shopper reads. The API has other words, which programs match.
 WRONG_QUANTITY = "Enter a whole number, 1 or more."
 TOO_MANY = f"Enter a whole number, {MAX_QUANTITY:,} or less."
 

@@ -1,4 +1,4 @@
-"""What the log on PostgreSQL tells of the end of a buy is on a standby first, and how a lost answer is found again."""
+"""The log on PostgreSQL tells no end of a buy before a standby has it, and finds a lost answer again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing

@@ -191,7 +191,7 @@ def test_killed_processes_leave_no_gap_and_every_number_that_they_told(
                 process.kill()
                 process.wait()
         told += chain.from_iterable(output.read_text().splitlines(keepends=True) for output in outputs)
-    # What a killed process has sent may be committed a moment later.
+    # The last words of a killed process may be committed a moment later.
     idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
     wait_until("the server has ended their transactions", lambda: shell.execute(idle.encode()).fetchall() == [(1,)])
     logged = shell.execute("SELECT number, key FROM orders ORDER BY number").fetchall()

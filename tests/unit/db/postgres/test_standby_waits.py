@@ -1,4 +1,4 @@
-"""What a COMMIT that waits for a standby tells: nothing, until the standby has it."""
+"""A COMMIT that waits for a standby tells nothing until the standby has it."""
 
 import threading
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("without_standby")
 
 
 def test_a_transaction_that_only_read_waits_for_the_standby_too(hasty: Database) -> None:
-    """What it has read may not be on the standby yet: the number of an order, for example."""
+    """The rows that it has read may not be on the standby yet: the number of an order, for example."""
     with pytest.raises(Unavailable), hasty.write() as session:
         session.fetch_all(COUNT, {})
     with pytest.raises(Unavailable):
