@@ -19,8 +19,8 @@ def process(tmp_path: Path, script: str) -> Process:
     return Process("test", [sys.executable, "-c", script], tmp_path / "log", tmp_path)
 
 
-WITH_CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
 ENDLESS = "import time; time.sleep(600)"
+WITH_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ENDLESS!r}])"
 
 
 def is_alive(pid: int) -> bool:
