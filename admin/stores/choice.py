@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def open_store(settings: Settings) -> Store:
-    """Returns the store. Opens nothing. Raises SettingsError."""
+    """Returns the store. Opens nothing. Raises SettingsError and StartRefused."""
     return open_postgres(settings) if is_on_postgres(settings) else FileStore(settings.data_dir)
 
 
@@ -22,9 +22,10 @@ def is_on_postgres(settings: Settings) -> bool:
 
 
 def open_postgres(settings: Settings) -> "PostgresStore":
-    """Returns the store on PostgreSQL, of which one address may be missing. Opens nothing. Raises SettingsError."""
+    """Returns the store on PostgreSQL, of which one address may be missing. Raises as `open_store` does."""
     try:
         from admin.stores.postgres import PostgresStore
+
+        return PostgresStore(settings.catalog_database, settings.order_database)
     except ModuleNotFoundError as error:
         raise SettingsError(f"PostgreSQL needs the package {error.name}: make install-postgres") from error
-    return PostgresStore(settings.catalog_database, settings.order_database)

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-
 from admin.stores import AuditedBooks, Log, OnProgress
 from admin.stores.files import audit_folder
+from conf.stores import require_address
 from conf.variables import SettingsError
 from db.postgres.acceptance import accept, was_accepted
 from db.postgres.catalog import CatalogStore
@@ -41,13 +39,11 @@ class PostgresStore:
     """The store in two schemas of PostgreSQL: see Store. Its methods raise CopyFailed where a schema cannot be read."""
 
     def __init__(self, catalog: str | None, log: str | None) -> None:
-        """Takes the addresses of both databases. Raises SettingsError for one that is wrong, and does not show it."""
+        """Takes the addresses of both databases. Raises StartRefused for one that is wrong, and does not show it."""
         self._given = {CATALOG: catalog, LOG: log}
         for file, address in self._given.items():
-            try:
-                conninfo_to_dict(address or "")
-            except psycopg.Error:
-                raise SettingsError(f"{VARIABLES[file]} is no address that PostgreSQL's libpq reads") from None
+            if address is not None:
+                require_address(address, VARIABLES[file])
 
     @property
     def addresses(self) -> Addresses:
